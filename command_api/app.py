@@ -1,0 +1,67 @@
+"""Owns the command API as one object: routes, limits, and what is open while it runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+
+from fastapi import FastAPI
+
+from command_api.people import CommandDesk, people_router
+from command_api.publisher import CommandPublisher
+from command_api.replies import ReplyInbox
+from service_kit.openapi import document
+from service_kit.settings import Settings
+from service_kit.tokens import TokenVerifier
+from service_kit.web import create_app
+
+MAX_BODY_BYTES: Final = 64 * 1024
+
+_ABOUT: Final = """Takes requests to create, change and delete people, and answers once the broker has
+them on disk. A worker decides each in the person's order; the query API tells the outcome."""
+
+
+def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
+    """Return the command API.
+
+    Args:
+        settings: The process's settings.
+        clock: Tells the time, UTC.
+
+    Raises:
+        SystemExit: The token key is missing or weak.
+    """
+    url = settings.amqp_url.get_secret_value()
+    publisher = CommandPublisher(url, settings.partitions)
+    inbox = ReplyInbox(url)
+    desk = CommandDesk(
+        publisher=publisher,
+        inbox=inbox,
+        verifier=TokenVerifier(settings),
+        clock=clock,
+        phone_region=settings.phone_region,
+        query_url=settings.query_url.rstrip("/"),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        connected = asyncio.create_task(publisher.run())
+        try:
+            yield
+        finally:
+            connected.cancel()
+            await asyncio.gather(connected, return_exceptions=True)
+            await inbox.close()
+
+    app = create_app(
+        "Rollcall command API",
+        {"rabbitmq": publisher.check},
+        lifespan,
+        description=_ABOUT,
+        version="1",
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.include_router(people_router(desk))
+    document(app)
+    return app

@@ -1,0 +1,130 @@
+"""Owns what the OpenAPI document says of the command routes: bodies, headers, answers, examples."""
+
+from typing import Any, Final
+
+from command_api.person_input import PersonInput, PersonPatch
+from events.person import PersonView
+from service_kit.openapi import EXAMPLE_ID, EXAMPLE_PERSON, header, problems
+
+_COMMAND_ID: Final = "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77"
+
+_IDEMPOTENCY: Final = header(
+    "Idempotency-Key",
+    "A retry with the same key, by the same subject on the same route, is the same command.",
+    "6f1d2c1e-order-17",
+)
+_PREFER: Final = header(
+    "Prefer",
+    "`wait=N` (RFC 7240): answer with the outcome within N seconds, N ≤ 30.",
+    "wait=5",
+)
+_IF_MATCH: Final = header(
+    "If-Match", "Apply only to this version of the person; else the command is refused.", '"3"'
+)
+_TRACE: Final = header(
+    "traceparent",
+    "W3C Trace Context; carried on to the event.",
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)
+_CORRELATION: Final = header(
+    "X-Correlation-Id", "Kept with the event; by default the command's id.", "import-2026-11"
+)
+
+_ACCEPTED: Final[dict[str, Any]] = {
+    "description": "Durable in the broker; the outcome comes soon",
+    "headers": {
+        "Location": {
+            "description": "The command's status on the query API",
+            "schema": {"type": "string"},
+        }
+    },
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["person_id", "command_id", "status"],
+                "properties": {
+                    "person_id": {"type": "string", "format": "uuid"},
+                    "command_id": {"type": "string", "format": "uuid"},
+                    "status": {"const": "accepted"},
+                },
+            },
+            "example": {"person_id": EXAMPLE_ID, "command_id": _COMMAND_ID, "status": "accepted"},
+        }
+    },
+}
+
+
+def _settled(description: str, example: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {
+            "ETag": {"description": "The version in quotes", "schema": {"type": "string"}},
+            "Preference-Applied": {"schema": {"type": "string"}},
+        },
+        "content": {"application/json": {"schema": PersonView.model_json_schema(), "example": example}},
+    }
+
+
+def _body(form: Any, *media_types: str) -> dict[str, Any]:
+    schema = form.model_json_schema()
+    for field in schema["properties"].values():
+        field.pop("default", None)  # an absent field is left as it is, not set to a default
+    return {
+        "required": True,
+        "content": {media_type: {"schema": schema} for media_type in media_types},
+    }
+
+
+CREATE: Final[dict[str, Any]] = {
+    "summary": "Create a person",
+    "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
+    "responses": {
+        201: _settled("Applied (with `Prefer: wait`)", EXAMPLE_PERSON),
+        202: _ACCEPTED,
+        **problems(400, 401, 403, 409, 413, 415, 422, 503),
+    },
+    "openapi_extra": {
+        "requestBody": _body(PersonInput, "application/json"),
+        "parameters": [_PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE],
+    },
+}
+UPDATE: Final[dict[str, Any]] = {
+    "summary": "Change a person",
+    "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
+    "responses": {
+        200: _settled("Applied (with `Prefer: wait`)", {**EXAMPLE_PERSON, "version": 2}),
+        202: _ACCEPTED,
+        **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+    },
+    "openapi_extra": {
+        "requestBody": _body(PersonPatch, "application/merge-patch+json", "application/json"),
+        "parameters": [_IF_MATCH, _PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE],
+    },
+}
+DELETE: Final[dict[str, Any]] = {
+    "summary": "Delete a person",
+    "description": "Scope `people:delete`. The log keeps the history; the read model nothing personal.",
+    "responses": {
+        200: {
+            "description": "Applied (with `Prefer: wait`)",
+            "content": {
+                "application/json": {
+                    "example": {"id": EXAMPLE_ID, "version": 3, "deleted": True},
+                    "schema": {
+                        "type": "object",
+                        "required": ["id", "version", "deleted"],
+                        "properties": {
+                            "id": {"type": "string", "format": "uuid"},
+                            "version": {"type": "integer"},
+                            "deleted": {"const": True},
+                        },
+                    },
+                }
+            },
+        },
+        202: _ACCEPTED,
+        **problems(401, 403, 404, 412, 422, 503),
+    },
+    "openapi_extra": {"parameters": [_IF_MATCH, _PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE]},
+}

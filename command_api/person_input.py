@@ -1,0 +1,209 @@
+"""Owns what clients may send about a person, and brings it to the stored form; knows no HTTP.
+
+Bodies of the people-CRUD systems that this replaces pass as they are: Spanish and English words for
+documents and genders, day-first dates, national phone numbers, empty optional fields.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Final
+
+import phonenumbers
+from annotated_types import GroupedMetadata
+from email_validator import EmailNotValidError, validate_email
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from events import vocabulary
+
+_MARKS: Final = frozenset(" '’ʼ-‐.·\u200c\u200d")
+"""Beside letters and their marks: apostrophes, hyphens, dots, the joiners of Persian and Indic."""
+
+
+def _name(text: str) -> str:
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not text.replace(" ", "").isalpha():
+        for char in text:
+            if not (char.isalpha() or char in _MARKS or unicodedata.category(char)[0] == "M"):
+                raise ValueError(f"may hold letters, spaces, apostrophes, hyphens, not {char!r}")
+        if not any(map(str.isalpha, text)):
+            raise ValueError("must hold a letter")
+    return text
+
+
+def _text(text: str) -> str:
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not text.isprintable():
+        raise ValueError("holds a character that cannot be printed")
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def _email(text: str) -> str:
+    try:
+        return validate_email(text.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _phone(text: str, info: ValidationInfo) -> str:
+    region = (info.context or {}).get("phone_region")
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as exc:
+        raise ValueError(f"is no phone number: {exc}") from exc
+    if not phonenumbers.is_valid_number(number):
+        raise ValueError("is no number in use: check the digits, or begin with + and the country")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _birth_date(text: str, info: ValidationInfo) -> str:
+    return vocabulary.birth_date(text.strip(), (info.context or {}).get("today", date.max))
+
+
+def _blank_is_absent(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+@dataclass(frozen=True)
+class _Text(GroupedMetadata):
+    """Makes a string type: our check, the longest input, and what OpenAPI says of it."""
+
+    check: Callable[..., str]
+    longest: int
+    shape: Mapping[str, Any]
+
+    def __iter__(self) -> Iterator[Any]:
+        yield Field(min_length=1, max_length=self.longest)
+        yield AfterValidator(self.check)
+        yield WithJsonSchema({"type": "string", "minLength": 1, "maxLength": self.longest, **self.shape})
+
+
+def _words(table: Any) -> str:
+    return "; ".join(f"`{code}`: {', '.join(words)}" for code, words in table.items())
+
+
+_DocumentType = Annotated[
+    str,
+    _Text(
+        vocabulary.document_type,
+        60,
+        {"description": _words(vocabulary.DOCUMENT_WORDS), "examples": ["Cédula"]},
+    ),
+]
+_Gender = Annotated[
+    str,
+    _Text(vocabulary.gender, 60, {"description": _words(vocabulary.GENDER_WORDS), "examples": ["Femenino"]}),
+]
+_DocumentId = Annotated[
+    str,
+    _Text(
+        vocabulary.document_id,
+        40,
+        {"description": "Letters, digits, dashes; dots and spaces do not count", "examples": ["1.020.304"]},
+    ),
+]
+_Name = Annotated[
+    str,
+    _Text(_name, 100, {"description": "Letters of any script, spaces, ' - .", "examples": ["Ana María"]}),
+]
+_BirthDate = Annotated[
+    str,
+    _Text(
+        _birth_date,
+        10,
+        {"description": "`YYYY-MM-DD` or `DD-MM-YYYY`", "examples": ["1990-12-10", "10-12-1990"]},
+    ),
+]
+_Email = Annotated[str, _Text(_email, 254, {"format": "email", "examples": ["ana@example.com"]})]
+_Phone = Annotated[
+    str,
+    _Text(
+        _phone,
+        40,
+        {
+            "description": "E.164, or national in the configured region",
+            "examples": ["+573001234567", "3001234567"],
+        },
+    ),
+]
+_Address = Annotated[str, _Text(_text, 200, {"examples": ["Calle 10 # 5-51, Cali"]})]
+_Occupation = Annotated[str, _Text(_text, 100, {"examples": ["Engineer"]})]
+_OPTIONAL = BeforeValidator(_blank_is_absent)
+
+PERSON_EXAMPLE: Final[dict[str, JsonValue]] = {
+    "document_type": "Cédula",
+    "document_id": "1.020.304",
+    "first_name": "Ana",
+    "middle_name": "María",
+    "last_name": "Gómez Ríos",
+    "birth_date": "10-12-1990",
+    "gender": "Femenino",
+    "email": "ana@example.com",
+    "phone": "3001234567",
+    "address": "Calle 10 # 5-51, Cali",
+    "occupation": "Engineer",
+}
+
+
+class PersonInput(BaseModel):
+    """A new person, as clients write it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [PERSON_EXAMPLE]})
+
+    document_type: _DocumentType
+    document_id: _DocumentId
+    first_name: _Name
+    middle_name: Annotated[_Name | None, _OPTIONAL] = None
+    last_name: _Name
+    birth_date: _BirthDate
+    gender: _Gender
+    email: _Email
+    phone: _Phone
+    address: Annotated[_Address | None, _OPTIONAL] = None
+    occupation: Annotated[_Occupation | None, _OPTIONAL] = None
+
+
+def _not_removable(value: object) -> object:
+    if value is None:
+        raise ValueError("cannot be removed")
+    return value
+
+
+_REQUIRED = BeforeValidator(_not_removable)
+
+
+class PersonPatch(BaseModel):
+    """A JSON merge patch (RFC 7396) of a person: what is absent stays, an optional null goes."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [{"phone": "+573109876543", "occupation": None}],
+            "minProperties": 1,
+        },
+    )
+
+    document_type: Annotated[_DocumentType, _REQUIRED] = ""
+    document_id: Annotated[_DocumentId, _REQUIRED] = ""
+    first_name: Annotated[_Name, _REQUIRED] = ""
+    middle_name: Annotated[_Name | None, _OPTIONAL] = None
+    last_name: Annotated[_Name, _REQUIRED] = ""
+    birth_date: Annotated[_BirthDate, _REQUIRED] = ""
+    gender: Annotated[_Gender, _REQUIRED] = ""
+    email: Annotated[_Email, _REQUIRED] = ""
+    phone: Annotated[_Phone, _REQUIRED] = ""
+    address: Annotated[_Address | None, _OPTIONAL] = None
+    occupation: Annotated[_Occupation | None, _OPTIONAL] = None

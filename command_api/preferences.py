@@ -1,0 +1,82 @@
+"""Owns the request headers that steer a command, and reads them strictly; changes nothing."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from events.errors import InvalidFields
+
+MAX_WAIT_SECONDS: Final = 30
+
+_ETAG: Final = re.compile(r'"(\d{1,9})"')
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_CORRELATION: Final = re.compile(r"[\w.:/@+\-]{1,128}", re.ASCII)
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What the headers of one request ask for.
+
+    Attributes:
+        wait: Seconds to wait for the outcome (RFC 7240), at most `MAX_WAIT_SECONDS`; None: do not.
+        expected_version: From `If-Match`.
+        idempotency_key: Makes a repeated request the same command.
+        correlation_id: From `X-Correlation-Id`; kept in the log.
+        traceparent: W3C Trace Context, carried on; a malformed one is dropped, as that standard says.
+        user_agent: Cut to 255 characters.
+    """
+
+    wait: int | None
+    expected_version: int | None
+    idempotency_key: str | None
+    correlation_id: str | None
+    traceparent: str | None
+    user_agent: str | None
+
+
+def read_preferences(headers: Headers) -> Preferences:
+    """Return what the headers ask for.
+
+    Raises:
+        InvalidFields: `If-Match`, `Idempotency-Key` or `X-Correlation-Id` is malformed. Ignoring one of
+            these would do something else than was asked.
+    """
+    traceparent = headers.get("traceparent")
+    agent = headers.get("user-agent")
+    prefer = headers.get("prefer")
+    return Preferences(
+        wait=_wait(", ".join(headers.getlist("prefer"))) if prefer is not None else None,
+        expected_version=_expected_version(headers.get("if-match")),
+        idempotency_key=_matching("Idempotency-Key", headers.get("idempotency-key"), _KEY),
+        correlation_id=_matching("X-Correlation-Id", headers.get("x-correlation-id"), _CORRELATION),
+        traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
+        user_agent=agent[:255] if agent else None,
+    )
+
+
+def _wait(prefer: str) -> int | None:
+    for preference in re.split(r"[,;]", prefer):
+        name, _, value = preference.partition("=")
+        value = value.strip().strip('"')
+        if name.strip().lower() == "wait" and value.isascii() and value.isdigit():
+            # The first one counts (RFC 7240, section 2); 0 asks not to wait.
+            return min(int(value[:9]), MAX_WAIT_SECONDS) or None
+    return None
+
+
+def _expected_version(value: str | None) -> int | None:
+    if value is None or value.strip() == "*":
+        return None
+    if match := _ETAG.fullmatch(value.strip()):
+        return int(match[1])
+    reason = 'must be one version in quotes, "3" say, or *'
+    raise InvalidFields("a header is not valid", [{"field": "If-Match", "reason": reason}])
+
+
+def _matching(name: str, value: str | None, pattern: re.Pattern[str]) -> str | None:
+    if value is None or pattern.fullmatch(value):
+        return value
+    raise InvalidFields("a header is not valid", [{"field": name, "reason": f"must match {pattern.pattern}"}])

@@ -1,0 +1,32 @@
+"""Owns which values of a person must be unique and how each is named in the collection `claims`."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from events.errors import DuplicateDocument, DuplicateEmail, ValueTaken
+
+_TAKEN: Final[dict[str, tuple[type[ValueTaken], str]]] = {
+    "document": (DuplicateDocument, "another person has this document"),
+    "email": (DuplicateEmail, "another person has this e-mail address"),
+}
+
+
+def claims_of(fields: Mapping[str, str], *, unique_email: bool) -> frozenset[str]:
+    """Return the names of the values that a person with these fields holds.
+
+    Args:
+        fields: The person's present fields; none for a deleted person.
+        unique_email: Whether e-mail addresses are unique too.
+    """
+    if not fields:
+        return frozenset()
+    claims = {f"document:{fields['document_type']}:{fields['document_id']}"}
+    if unique_email:
+        claims.add(f"email:{fields['email']}")
+    return frozenset(claims)
+
+
+def taken(claim: str) -> ValueTaken:
+    """Return the rejection for a claim that another person holds."""
+    kind, detail = _TAKEN[claim.partition(":")[0]]
+    return kind(detail)

@@ -1,0 +1,117 @@
+"""Owns the commands and their form on the wire: CloudEvents 1.0, structured mode, JSON.
+
+Attribute names follow https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md; the lower-case
+ones beyond that specification are our extension attributes.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from events.errors import MalformedMessage
+from events.person import PersonChanges, PersonFields
+from events.times import rfc3339
+
+Id = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+]
+CONTENT_TYPE: Final = "application/cloudevents+json"
+SOURCE: Final = "/rollcall/command-api"
+COMMAND_SCHEMA: Final = 1
+
+
+class _Command(BaseModel):
+    """What every command carries; `accepted_at` is UTC with milliseconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    specversion: Literal["1.0"] = "1.0"
+    command_id: Id = Field(alias="id")
+    person_id: Id = Field(alias="subject")
+    source: str = SOURCE
+    accepted_at: datetime = Field(alias="time")
+    datacontenttype: Literal["application/json"] = "application/json"
+    schema_number: Literal[1] = Field(default=1, alias="schemaversion")
+    actor: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    actor_name: str | None = Field(default=None, alias="actorname")
+    expected_version: int | None = Field(default=None, alias="expectedversion", ge=0)
+    correlation_id: str = Field(alias="correlationid")
+    causation_id: str | None = Field(default=None, alias="causationid")
+    traceparent: str | None = None
+    source_address: str | None = Field(default=None, alias="sourceaddress")
+    user_agent: str | None = Field(default=None, alias="useragent")
+
+
+class CreatePerson(_Command):
+    """Ask for a new person with these fields."""
+
+    type: Literal["person.create"] = "person.create"
+    data: PersonFields
+
+
+class UpdatePerson(_Command):
+    """Ask for some fields of a person to change."""
+
+    type: Literal["person.update"] = "person.update"
+    data: PersonChanges
+
+
+class DeletePerson(_Command):
+    """Ask for a person to be forgotten."""
+
+    type: Literal["person.delete"] = "person.delete"
+
+
+Command = CreatePerson | UpdatePerson | DeletePerson
+
+_COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
+
+
+def encode_command(command: Command) -> dict[str, Any]:
+    """Return the CloudEvents attributes and data of a command, JSON-ready; absent values left out."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": command.command_id,
+        "source": command.source,
+        "type": command.type,
+        "subject": command.person_id,
+        "time": rfc3339(command.accepted_at),
+        "datacontenttype": "application/json",
+        "schemaversion": command.schema_number,
+        "partitionkey": command.person_id,
+        "actor": command.actor,
+        "actorname": command.actor_name,
+        "expectedversion": command.expected_version,
+        "correlationid": command.correlation_id,
+        "causationid": command.causation_id,
+        "traceparent": command.traceparent,
+        "sourceaddress": command.source_address,
+        "useragent": command.user_agent,
+    }
+    message = {name: value for name, value in attributes.items() if value is not None}
+    if not isinstance(command, DeletePerson):
+        message["data"] = command.data.model_dump(exclude_unset=True)
+    return message
+
+
+def decode_command(body: bytes) -> Command:
+    """Return the command in a message's body.
+
+    Raises:
+        MalformedMessage: The body is no JSON, no CloudEvent, or no command of a known type and schema.
+    """
+    try:
+        return _COMMAND.validate_json(body)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise MalformedMessage(f"{where}: {first['msg']}") from exc

@@ -1,0 +1,171 @@
+"""Owns the events: what a decision states, what the log records of it, and its form on the wire."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from events.commands import Command
+from events.times import rfc3339
+
+EventType = Literal["person.created", "person.updated", "person.deleted"]
+EVENT_SCHEMA: Final = 1
+EVENT_SOURCE: Final = "/rollcall/people"
+GENESIS: Final = "0" * 64
+"""`prev` of a person's first event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a decision states: its type and the values that it sets.
+
+    Attributes:
+        type: The event's type, past tense.
+        data: All given fields (created), the changed ones with null for removed (updated), none
+            (deleted).
+    """
+
+    type: EventType
+    data: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event as the log keeps it; field by field what the collection `events` holds.
+
+    Attributes:
+        event_id: UUID version 7.
+        version: 1, 2, 3 … within the person's stream.
+        schema: Number of the payload's schema; upcasters lift older ones.
+        accepted_at: When the command API took the command, UTC, milliseconds.
+        applied_at: When the worker decided; never earlier than the event before it.
+        prev: `hash` of the person's event before it, or `GENESIS`.
+        hash: SHA-256 over `canonical(event)`, hexadecimal.
+    """
+
+    event_id: str
+    person_id: str
+    version: int
+    type: EventType
+    schema: int
+    data: Mapping[str, str | None]
+    command_id: str
+    actor: str
+    actor_name: str | None
+    accepted_at: datetime
+    applied_at: datetime
+    correlation_id: str
+    causation_id: str | None
+    traceparent: str | None
+    source_address: str | None
+    user_agent: str | None
+    prev: str
+    hash: str = ""
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
+def canonical(event: RecordedEvent) -> bytes:
+    """Return the bytes that are hashed: every field but `hash`, as JSON with sorted keys.
+
+    Strings, whole numbers, nulls and one level of nesting only, so this is RFC 8785 (JCS) for ASCII keys.
+    Times are RFC 3339 with milliseconds.
+    """
+    content = {
+        "event_id": event.event_id,
+        "person_id": event.person_id,
+        "version": event.version,
+        "type": event.type,
+        "schema": event.schema,
+        "data": dict(event.data),
+        "command_id": event.command_id,
+        "actor": event.actor,
+        "actor_name": event.actor_name,
+        "accepted_at": rfc3339(event.accepted_at),
+        "applied_at": rfc3339(event.applied_at),
+        "correlation_id": event.correlation_id,
+        "causation_id": event.causation_id,
+        "traceparent": event.traceparent,
+        "source_address": event.source_address,
+        "user_agent": event.user_agent,
+        "prev": event.prev,
+    }
+    return _CANONICAL(content).encode()
+
+
+def seal(event: RecordedEvent) -> str:
+    """Return the hash that an event must bear: SHA-256 over `prev` and all the rest, hexadecimal."""
+    return hashlib.sha256(canonical(event)).hexdigest()
+
+
+def encode_event(event: RecordedEvent) -> dict[str, Any]:
+    """Return an event as a CloudEvents 1.0 structured-mode message, JSON-ready."""
+    attributes = {
+        "specversion": "1.0",
+        "id": event.event_id,
+        "source": EVENT_SOURCE,
+        "type": event.type,
+        "subject": event.person_id,
+        "time": rfc3339(event.applied_at),
+        "datacontenttype": "application/json",
+        "schemaversion": event.schema,
+        "partitionkey": event.person_id,
+        "version": event.version,
+        "commandid": event.command_id,
+        "actor": event.actor,
+        "actorname": event.actor_name,
+        "acceptedat": rfc3339(event.accepted_at),
+        "correlationid": event.correlation_id,
+        "causationid": event.causation_id,
+        "traceparent": event.traceparent,
+        "sourceaddress": event.source_address,
+        "useragent": event.user_agent,
+        "prevhash": event.prev,
+        "hash": event.hash,
+        "data": dict(event.data),
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+def record(
+    event: Event,
+    command: Command,
+    *,
+    event_id: str,
+    version: int,
+    applied_at: datetime,
+    prev: str,
+) -> RecordedEvent:
+    """Return the event as the log will hold it, sealed.
+
+    Args:
+        event: What was decided.
+        command: What it was decided on; gives actor, times and trace.
+        event_id: UUID version 7 for it.
+        version: The person's version that it makes.
+        applied_at: UTC, whole milliseconds, not before the event before it.
+        prev: Hash of the event before it.
+    """
+    content: dict[str, Any] = {
+        "event_id": event_id,
+        "person_id": command.person_id,
+        "version": version,
+        "type": event.type,
+        "schema": EVENT_SCHEMA,
+        "data": event.data,
+        "command_id": command.command_id,
+        "actor": command.actor,
+        "actor_name": command.actor_name,
+        "accepted_at": command.accepted_at,
+        "applied_at": applied_at,
+        "correlation_id": command.correlation_id,
+        "causation_id": command.causation_id,
+        "traceparent": command.traceparent,
+        "source_address": command.source_address,
+        "user_agent": command.user_agent,
+        "prev": prev,
+    }
+    return RecordedEvent(**content, hash=seal(RecordedEvent(**content)))

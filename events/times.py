@@ -1,0 +1,14 @@
+"""Owns the one form of a time: UTC, whole milliseconds (what BSON keeps), RFC 3339 with a Z."""
+
+from datetime import UTC, datetime
+
+
+def to_milliseconds(time: datetime) -> datetime:
+    """Return the time in UTC, cut to whole milliseconds."""
+    time = time.astimezone(UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def rfc3339(time: datetime) -> str:
+    """Return an aware UTC time as `2026-01-31T08:00:00.000Z`."""
+    return time.isoformat(timespec="milliseconds")[:-6] + "Z"

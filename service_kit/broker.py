@@ -1,0 +1,144 @@
+"""Owns the connection to RabbitMQ: opening it, declaring the topology, and naming its failures."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import aio_pika
+import aiormq
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from yarl import URL
+
+from events.errors import BrokerUnavailable
+from service_kit.topology import EXCHANGES, partition_queue, queues
+
+CONNECT_TIMEOUT: Final = 5.0
+HEARTBEAT: Final = 10
+"""Seconds; a silent peer is given up after about two of them."""
+BACKOFF_CAP: Final = 5.0
+
+log = structlog.get_logger()
+
+
+def backoff(attempt: int) -> float:
+    """Return the seconds to wait before try number `attempt` (from 1): exponential, capped, full jitter.
+
+    See https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/.
+    """
+    # Jitter, not a secret.
+    return min(BACKOFF_CAP, 0.1 * 2.0 ** min(attempt, 10)) * (0.5 + random.random() / 2)  # noqa: S311
+
+
+@contextmanager
+def broker_errors(doing: str) -> Iterator[None]:
+    """Turn every failure of the AMQP client into ours.
+
+    Args:
+        doing: What was tried, for the message.
+
+    Raises:
+        BrokerUnavailable: In place of any AMQP, socket or time-out error, and of the stray cancellation
+            that the client lets out when a heartbeat kills its connection.
+    """
+    try:
+        yield
+    except (aio_pika.exceptions.AMQPError, aiormq.exceptions.AMQPError) as exc:
+        raise BrokerUnavailable(f"RabbitMQ: {doing}: {exc or type(exc).__name__}") from exc
+    except TimeoutError as exc:
+        raise BrokerUnavailable(f"RabbitMQ: {doing}: no answer in time") from exc
+    except (OSError, RuntimeError) as exc:
+        raise BrokerUnavailable(f"RabbitMQ: {doing}: {exc or type(exc).__name__}") from exc
+    except asyncio.CancelledError as exc:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise BrokerUnavailable(f"RabbitMQ: {doing}: the connection was lost") from exc
+
+
+async def connect(url: str, name: str) -> AbstractConnection:
+    """Return an open connection that does not reconnect by itself.
+
+    Its owner decides what a loss means: what was in flight is known to be unsettled, and nothing of
+    the old connection lives on in the new one.
+
+    Args:
+        url: AMQP URL.
+        name: Shown in RabbitMQ's management.
+
+    Raises:
+        BrokerUnavailable: No connection within `CONNECT_TIMEOUT`.
+    """
+    target = URL(url).update_query(heartbeat=HEARTBEAT)
+    with broker_errors("connecting"):
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            return await aio_pika.connect(target, client_properties={"connection_name": name})
+
+
+async def declare(connection: AbstractConnection, partitions: int) -> None:
+    """Declare every exchange, queue and binding; does nothing to those that are there.
+
+    Args:
+        connection: Open connection.
+        partitions: Number of command queues.
+
+    Raises:
+        BrokerUnavailable: The broker refuses or is away; also when it was set up with another number of
+            partitions, since rebinding the hash exchange would move people between queues.
+    """
+    with broker_errors("declaring queues"):
+        async with asyncio.timeout(CONNECT_TIMEOUT * 2):
+            last, beyond = partition_queue(partitions - 1), partition_queue(partitions)
+            started = await _exists(connection, partition_queue(0))
+            if await _exists(connection, beyond) or (started and not await _exists(connection, last)):
+                raise BrokerUnavailable(
+                    f"RabbitMQ was set up with another number of partitions than {partitions}: "
+                    "set ROLLCALL_PARTITIONS as it was"
+                )
+            async with connection.channel() as channel:
+                await _declare_all(channel, partitions)
+
+
+async def _exists(connection: AbstractConnection, queue: str) -> bool:
+    try:
+        async with connection.channel() as channel:
+            await channel.declare_queue(queue, passive=True)
+    except aiormq.exceptions.ChannelNotFoundEntity:
+        return False
+    return True
+
+
+async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
+    for exchange in EXCHANGES:
+        await channel.declare_exchange(exchange.name, exchange.type, durable=True)
+    # Backwards: a declaration cut short lacks a low number, and is not taken for a smaller system.
+    for queue in reversed(queues(partitions)):
+        declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+        await declared.bind(queue.exchange, queue.routing_key)
+
+
+async def keep_connected(url: str, name: str, use: Callable[[AbstractConnection], Awaitable[None]]) -> None:
+    """Connect, use the connection until it is lost, and begin again, for ever.
+
+    Args:
+        url: AMQP URL.
+        name: Shown in RabbitMQ's management and in the log.
+        use: Gets each new connection; returns or raises `BrokerUnavailable` when it is lost.
+    """
+    attempt = 0
+    while True:
+        began = time.monotonic()
+        try:
+            async with await connect(url, name) as connection:
+                await use(connection)
+            reason = "the connection was closed"
+        except BrokerUnavailable as exc:
+            reason = exc.detail
+        # A connection that lived a while was a good one: its loss is a first failure, not the next.
+        attempt = 1 if time.monotonic() - began > BACKOFF_CAP * 2 else attempt + 1
+        pause = backoff(attempt)
+        log.warning("broker lost", connection=name, reason=reason, retry_in=round(pause, 2))
+        await asyncio.sleep(pause)

@@ -1,0 +1,123 @@
+"""Owns the connection to MongoDB: which driver, safe writes and reads, its failures' names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any, Final
+
+from bson.codec_options import CodecOptions
+from pymongo import AsyncMongoClient
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    PyMongoError,
+    WTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import Primary, SecondaryPreferred
+from pymongo.write_concern import WriteConcern
+
+from events.errors import StoreUnavailable
+from service_kit.settings import Settings
+
+SELECTION_MS: Final = 3000
+"""How long an operation looks for a member; with the deadline below, an answer comes within 5 s."""
+OPERATION_MS: Final = 4000
+MAX_STALENESS_SECONDS: Final = 90
+
+_MAJORITY: Final = ReadConcern("majority")
+_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=True, tzinfo=UTC)
+# Interrupted, not primary, stepping down, shutting down, time limits, write concern not met.
+_TRANSIENT_CODES: Final = frozenset(
+    {6, 7, 50, 64, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+)
+"""https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md"""
+
+
+def connect(settings: Settings, app: str) -> Any:
+    """Return a client of the driver that the settings name; it connects when first used.
+
+    PyMongo's asynchronous client and Motor's have the same methods here, so the result is untyped.
+
+    Args:
+        settings: Address and driver.
+        app: Shown in the server's log.
+    """
+    options: dict[str, Any] = {
+        "appname": app,
+        "retryWrites": True,
+        "retryReads": True,
+        "serverSelectionTimeoutMS": SELECTION_MS,
+        "connectTimeoutMS": 2000,
+        "timeoutMS": OPERATION_MS,
+        "maxPoolSize": 64,
+    }
+    uri = settings.mongo_uri.get_secret_value()
+    if settings.mongo_driver == "motor":
+        from motor.motor_asyncio import AsyncIOMotorClient
+
+        return AsyncIOMotorClient(uri, **options)
+    return AsyncMongoClient(uri, **options)
+
+
+async def close(client: Any) -> None:
+    """Close a client of either driver: PyMongo's close is awaited, Motor's not."""
+    closing = client.close()
+    if closing is not None:
+        await closing
+
+
+def writing(client: Any, name: str) -> Any:
+    """Return the database for the worker: primary, majority reads, majority (so journaled) writes."""
+    return client.get_database(
+        name,
+        codec_options=_CODEC,
+        read_preference=Primary(),
+        read_concern=_MAJORITY,
+        write_concern=WriteConcern(w="majority"),
+    )
+
+
+def reading(client: Any, name: str, *, strong: bool) -> Any:
+    """Return the database for queries.
+
+    Majority reads never show what a failover could take back.
+
+    Args:
+        client: A client.
+        name: Database name.
+        strong: True for the primary, else a secondary not staler than 90 s, if there is one.
+    """
+    preference = Primary() if strong else SecondaryPreferred(max_staleness=MAX_STALENESS_SECONDS)
+    return client.get_database(name, codec_options=_CODEC, read_preference=preference, read_concern=_MAJORITY)
+
+
+def is_transient(exc: PyMongoError) -> bool:
+    """Return whether the same operation may succeed later (network, election, time limit)."""
+    if isinstance(exc, BulkWriteError):
+        details = exc.details or {}
+        concern = details.get("writeConcernErrors") or []
+        return bool(concern) and not details.get("writeErrors")
+    if isinstance(exc, AutoReconnect | ConnectionFailure | ExecutionTimeout | NetworkTimeout):
+        return True
+    if isinstance(exc, WTimeoutError) or exc.timeout:
+        return True
+    return getattr(exc, "code", None) in _TRANSIENT_CODES or exc.has_error_label("RetryableWriteError")
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn the driver's transient failures into ours; others pass, being faults of the code.
+
+    Raises:
+        StoreUnavailable: MongoDB is away, electing, or too slow.
+    """
+    try:
+        yield
+    except PyMongoError as exc:
+        if is_transient(exc):
+            raise StoreUnavailable(f"MongoDB does not answer: {type(exc).__name__}") from exc
+        raise

@@ -1,0 +1,115 @@
+"""Owns what both OpenAPI documents share: the bearer scheme, the problem schema, example values."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+EXAMPLE_ID: Final = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
+EXAMPLE_PERSON: Final[dict[str, Any]] = {
+    "id": EXAMPLE_ID,
+    "version": 1,
+    "document_type": "citizen_id",
+    "document_id": "1020304",
+    "first_name": "Ana",
+    "middle_name": "María",
+    "last_name": "Gómez Ríos",
+    "birth_date": "1990-12-10",
+    "gender": "female",
+    "email": "ana@example.com",
+    "phone": "+573001234567",
+    "address": "Calle 10 # 5-51, Cali",
+    "occupation": "Engineer",
+    "image_url": None,
+    "created_at": "2026-01-31T08:00:00.000Z",
+    "updated_at": "2026-01-31T08:00:00.000Z",
+}
+
+_TITLES: Final = {
+    400: "The request or its body cannot be read",
+    401: "No token, or not a good one; `WWW-Authenticate` tells",
+    403: "The token lacks the scope",
+    404: "No such thing, or not yet (`Retry-After`)",
+    409: "A unique value is taken (with `Prefer: wait`)",
+    412: "The person is at another version (with `Prefer: wait`)",
+    413: "The body is over 64 KB",
+    415: "The content type is not supported",
+    422: "A field, parameter or header is not valid; `errors` names each",
+    503: "A part is away; try again after `Retry-After` seconds",
+}
+_OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "RFC 9457 problem details",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "examples": ["urn:rollcall:problem:version-mismatch"]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "reason"],
+                "properties": {"field": {"type": "string"}, "reason": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of the statuses, each a problem."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": _TITLES[status],
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def header(name: str, description: str, example: str) -> dict[str, Any]:
+    """Return an optional request header's OpenAPI parameter."""
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+        "example": example,
+    }
+
+
+def document(app: FastAPI) -> None:
+    """Give the application an OpenAPI document with our problem schema and bearer scheme.
+
+    FastAPI documents a 422 of its own form for every parameter; ours are problems.
+    """
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            parts = schema.setdefault("components", {})
+            kept = parts.setdefault("schemas", {})
+            for unused in ("HTTPValidationError", "ValidationError"):
+                kept.pop(unused, None)
+            kept["Problem"] = PROBLEM_SCHEMA
+            parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+            for path, methods in schema["paths"].items():
+                for operation in methods.values():
+                    if path not in _OPEN:
+                        operation["security"] = [{"bearer": []}]
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,91 @@
+"""Owns the settings: each an environment variable `ROLLCALL_…`; no other module reads them."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
+
+MIN_SECRET_BYTES = 32
+"""RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class Settings(BaseSettings):
+    """What a service is told from outside. A service that lacks a needed one does not start."""
+
+    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", frozen=True, extra="ignore")
+
+    mongo_uri: SecretStr = Field(description="MongoDB connection string")
+    mongo_db: str = Field(default="rollcall", description="database name")
+    mongo_driver: Literal["pymongo", "motor"] = Field(
+        default="pymongo", description="PyMongo's asyncio API, or Motor"
+    )
+    amqp_url: SecretStr = Field(description="RabbitMQ URL")
+    partitions: int = Field(
+        default=8, ge=1, le=256, description="command queues; fixed once the broker has them"
+    )
+    unique: Annotated[frozenset[Literal["email"]], NoDecode] = Field(
+        default=frozenset(), description="values unique beside the document: `email` or nothing"
+    )
+    phone_region: str = Field(
+        default="CO", pattern=r"^[A-Z]{2}$", description="region of numbers without a country code"
+    )
+
+    jwt_algorithm: Algorithm = Field(default="HS256", description="the one accepted algorithm")
+    jwt_key_file: Path | None = Field(
+        default=None, description="file with the HS256 secret, a PEM public key, or a JWKS"
+    )
+    jwks_url: str | None = Field(default=None, description="JWKS address; instead of the key file")
+    jwt_issuer: str = Field(default="rollcall", min_length=1, description="required `iss`")
+    jwt_audience: str = Field(default="rollcall", min_length=1, description="required `aud`")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    command_port: int = Field(default=8011, description="port of the command API")
+    query_port: int = Field(default=8012, description="port of the query API")
+    worker_port: int = Field(default=8013, description="port of a worker's health and metrics")
+    query_url: str = Field(
+        default="", description="public base of the query API, for `Location` of a command's status"
+    )
+    read_from_header: bool = Field(default=False, description="name the answering member in `X-Read-From`")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="least level that is logged"
+    )
+
+    @field_validator("unique", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return frozenset(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _no_default_secret(self) -> Self:
+        url = urlsplit(self.amqp_url.get_secret_value())
+        if (url.username or "guest", url.password or "guest") == ("guest", "guest") and (
+            url.hostname not in _LOOPBACK
+        ):
+            raise ValueError("ROLLCALL_AMQP_URL has RabbitMQ's default user: give it its own")
+        if (self.jwt_key_file is None) == (self.jwks_url is None):
+            raise ValueError("set one of ROLLCALL_JWT_KEY_FILE and ROLLCALL_JWKS_URL")
+        if self.jwks_url is not None and self.jwt_algorithm == "HS256":
+            raise ValueError("ROLLCALL_JWKS_URL wants an asymmetric ROLLCALL_JWT_ALGORITHM")
+        return self
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process's environment.
+
+    Raises:
+        SystemExit: One is missing or wrong; the message names each, without its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as exc:
+        problems = [
+            f"{'ROLLCALL_' + str(e['loc'][0]).upper() + ': ' if e['loc'] else ''}{e['msg']}"
+            for e in exc.errors(include_input=False, include_url=False, include_context=False)
+        ]
+        raise SystemExit("cannot start: " + "; ".join(problems)) from None

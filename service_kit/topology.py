@@ -1,0 +1,74 @@
+"""Owns the broker's exchanges, queues and bindings, as data; every service declares the same ones.
+
+Names are part of the contract with subscribers and operators.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+COMMANDS: Final = "commands"
+DEAD: Final = "commands.dead"
+EVENTS: Final = "events"
+EVENT_LOG: Final = "events.log"
+
+DELIVERY_LIMIT: Final = 50
+"""Deliveries of one command before the broker takes it for one that kills workers. A handed-over
+or crashed worker returns what it had prefetched, so this must leave room for many restarts."""
+QUEUE_BYTES: Final = 128 * 1024 * 1024
+"""A full queue refuses publishes: workers that stand still cannot fill the broker's disk."""
+LOG_BYTES: Final = 20_000_000_000
+LOG_AGE: Final = "30D"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An exchange to declare, durable."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue to declare, durable, and where it is bound."""
+
+    name: str
+    exchange: str
+    routing_key: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+EXCHANGES: Final = (
+    Exchange(COMMANDS, "x-consistent-hash"),
+    Exchange(DEAD, "fanout"),
+    Exchange(EVENTS, "topic"),
+)
+
+
+def partition_queue(number: int) -> str:
+    """Return the name of the queue of a partition, counted from 0."""
+    return f"{COMMANDS}.{number}"
+
+
+def queues(partitions: int) -> list[Queue]:
+    """Return every queue of a system with so many partitions.
+
+    Argument names: https://www.rabbitmq.com/docs/quorum-queues and /docs/streams. The weight of a
+    partition in the hash ring is the binding's routing key, `1` for all.
+    """
+    bounded = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}
+    partition = {
+        **bounded,
+        "x-single-active-consumer": True,
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-dead-letter-exchange": DEAD,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-max-length-bytes": QUEUE_BYTES,
+    }
+    dead = {**bounded, "x-max-length-bytes": QUEUE_BYTES}
+    log = {"x-queue-type": "stream", "x-max-length-bytes": LOG_BYTES, "x-max-age": LOG_AGE}
+    return [
+        *(Queue(partition_queue(n), COMMANDS, "1", partition) for n in range(partitions)),
+        Queue(DEAD, DEAD, "", dead),
+        Queue(EVENT_LOG, EVENTS, "#", log),
+    ]

@@ -1,0 +1,160 @@
+"""Owns what every HTTP surface of ours has: health, readiness, metrics, problems, request metrics."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+import orjson
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from events.errors import RollcallError
+from service_kit.problems import install_problem_handlers
+
+Check = Callable[[], Awaitable[None]]
+"""Returns when the part is ready, raises one of our errors when it is not."""
+
+CHECK_SECONDS: Final = 2.0
+
+REQUESTS: Final = Counter("rollcall_http_requests_total", "Requests answered", ["method", "route", "status"])
+LATENCY: Final = Histogram(
+    "rollcall_http_request_seconds",
+    "Time to the answer",
+    ["method", "route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30),
+)
+
+
+class RequestMetrics:
+    """Counts and times each request by its route's template, never by its raw path."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._counters: dict[tuple[str, str, int], Any] = {}
+        self._timers: dict[tuple[str, str], Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on (ASGI) and count it once it is answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        finally:
+            self._count(scope, status, time.perf_counter() - started)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        # The method is the client's word: only those that reached a route name a series.
+        route = getattr(scope.get("route"), "path", None)
+        method = scope["method"] if route else "any"
+        key = (method, route or "none", status)
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = REQUESTS.labels(*map(str, key))
+        counter.inc()
+        timer = self._timers.get(key[:2])
+        if timer is None:
+            timer = self._timers[key[:2]] = LATENCY.labels(*key[:2])
+        timer.observe(seconds)
+
+
+async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, str]]:
+    """Return whether every part is ready, and a word on each.
+
+    Args:
+        checks: A check for each part; one that takes more than `CHECK_SECONDS` counts as not ready.
+    """
+
+    async def one(check: Check) -> str:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await check()
+        except RollcallError as exc:
+            return exc.detail
+        except TimeoutError:
+            return f"no answer within {CHECK_SECONDS:g} s"
+        return "ok"
+
+    words = dict(zip(checks, await asyncio.gather(*map(one, checks.values())), strict=True))
+    return all(word == "ok" for word in words.values()), words
+
+
+def create_app(
+    title: str,
+    checks: Mapping[str, Check],
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    **options: Any,
+) -> FastAPI:
+    """Return an application with health, readiness, metrics and problem responses.
+
+    Args:
+        title: Name in the OpenAPI document.
+        checks: What must be well for the service to be ready.
+        lifespan: Opens and closes what the routes use.
+        **options: Passed on to FastAPI.
+    """
+    app = FastAPI(
+        title=title,
+        lifespan=lifespan,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        **options,
+    )
+    install_problem_handlers(app)
+    app.add_middleware(RequestMetrics)
+
+    @app.get("/healthz", tags=["operations"], summary="The process lives")
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get(
+        "/readyz",
+        tags=["operations"],
+        summary="Every part that this service needs is there",
+        responses={503: {"description": "A part is not ready; `parts` tells which and why"}},
+    )
+    async def readyz() -> Response:
+        ready, parts = await readiness(checks)
+        body = orjson.dumps({"ready": ready, "parts": parts})
+        return Response(body, 200 if ready else 503, media_type="application/json")
+
+    @app.get("/metrics", tags=["operations"], summary="Prometheus metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return app
+
+
+async def serve(app: FastAPI, host: str, port: int) -> None:
+    """Serve an application until SIGTERM or SIGINT; requests under way are finished.
+
+    Args:
+        app: What to serve.
+        host: Address.
+        port: Port.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=32 * 1024,
+        ws="none",
+    )
+    await uvicorn.Server(config).serve()
