@@ -1,6 +1,7 @@
 """Owns which values of a person must be unique and how each is named in the collection `claims`."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from events.errors import DuplicateDocument, DuplicateEmail, ValueTaken
@@ -9,6 +10,21 @@ _TAKEN: Final[dict[str, tuple[type[ValueTaken], str]]] = {
     "document": (DuplicateDocument, "another person has this document"),
     "email": (DuplicateEmail, "another person has this e-mail address"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A unique value that an event of a person takes, or that a person gives up.
+
+    Attributes:
+        name: As `claims_of` names it.
+        person_id: Who holds it.
+        version: The event that takes it; for a release, only an older claim than this version goes.
+    """
+
+    name: str
+    person_id: str
+    version: int
 
 
 def claims_of(fields: Mapping[str, str], *, unique_email: bool) -> frozenset[str]:

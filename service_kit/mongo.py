@@ -98,9 +98,8 @@ def reading(client: Any, name: str, *, strong: bool) -> Any:
 def is_transient(exc: PyMongoError) -> bool:
     """Return whether the same operation may succeed later (network, election, time limit)."""
     if isinstance(exc, BulkWriteError):
-        details = exc.details or {}
-        concern = details.get("writeConcernErrors") or []
-        return bool(concern) and not details.get("writeErrors")
+        errors = (exc.details or {}).get("writeErrors", [])
+        return all(error.get("code") in _TRANSIENT_CODES for error in errors)
     if isinstance(exc, AutoReconnect | ConnectionFailure | ExecutionTimeout | NetworkTimeout):
         return True
     if isinstance(exc, WTimeoutError) or exc.timeout:

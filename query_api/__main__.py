@@ -1,0 +1,24 @@
+"""Runs the query API: `python -m query_api`, settings from the environment."""
+
+import uvloop
+
+from query_api.app import build_app
+from service_kit.logs import configure_logs
+from service_kit.settings import Settings, load_settings
+from service_kit.web import serve
+
+
+async def answer(settings: Settings) -> None:
+    """Serve until SIGTERM. The client of MongoDB belongs to the loop that is running here."""
+    await serve(build_app(settings), settings.host, settings.query_port)
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    settings = load_settings()
+    configure_logs("query-api", settings.log_level)
+    uvloop.run(answer(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Owns the routes of the query API: authenticate, read, answer with ETags and links."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from events import vocabulary
+from events.errors import InvalidFields, NotFound, PersonNotFound
+from query_api import documentation as doc
+from query_api.filters import PeopleQuery, PersonQuery, ReadQuery, read_query
+from query_api.reads import Answer, Reads
+from service_kit.tokens import TokenVerifier
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDesk:
+    """What the routes need, given by the composition root.
+
+    Attributes:
+        reads: The queries.
+        verifier: Checks tokens.
+        read_from_header: Whether answers name the member that gave them.
+    """
+
+    reads: Reads
+    verifier: TokenVerifier
+    read_from_header: bool
+
+    async def authorize(self, request: Request, scope: str) -> None:
+        """Return if the token is good and has the scope."""
+        caller = await self.verifier.verify(request.headers.get("authorization"))
+        caller.require(scope)
+
+    def answer(self, content: object, source: Answer, headers: dict[str, str] | None = None) -> Response:
+        """Return the JSON response to a read."""
+        return Response(orjson.dumps(content), 200, self.headers(source, headers), "application/json")
+
+    def headers(self, source: Answer, headers: dict[str, str] | None = None) -> dict[str, str]:
+        """Return the headers of a response; clients must ask again each time, with the ETag they have."""
+        named = {"X-Read-From": source.member} if self.read_from_header else {}
+        return {"Cache-Control": "private, no-cache", **named, **(headers or {})}
+
+    def person(self, request: Request, answer: Answer, missing: str) -> Response:
+        """Return the response with a person, or 304 if the client has this version."""
+        if not answer.documents:
+            raise PersonNotFound(missing)
+        document = answer.documents[0]
+        etag = f'"{document["version"]}"'
+        known = request.headers.get("if-none-match")
+        if known is not None and matches(known, etag):
+            return Response(status_code=304, headers=self.headers(answer, {"ETag": etag}))
+        return self.answer(person_view(document), answer, {"ETag": etag})
+
+
+def person_view(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document of the read model as the API shows it; it is kept in that form but for the id."""
+    view = {"id": document["_id"], **document}
+    del view["_id"]
+    return view
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Return whether an `If-None-Match` header names the ETag (weak comparison, RFC 9110, 8.8.3.2)."""
+    known = [part.strip().removeprefix("W/") for part in if_none_match.split(",")]
+    return etag in known or "*" in known
+
+
+def query_router(desk: ReadDesk) -> APIRouter:
+    """Return the routes that read people and commands."""
+    router = APIRouter(prefix="/people", tags=["people"])
+
+    @router.get("", **doc.LIST)
+    async def list_people(request: Request) -> Response:
+        await desk.authorize(request, "people:read")
+        query = read_query(PeopleQuery, request.query_params)
+        page = await desk.reads.people(query)
+        content: dict[str, Any] = {"items": list(map(person_view, page.answer.documents)), "next": page.next}
+        if page.count is not None:
+            content["count"] = page.count
+        headers = {}
+        if page.next is not None:
+            url = request.url.include_query_params(cursor=page.next)
+            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        return desk.answer(content, page.answer, headers)
+
+    @router.get("/by-document/{document_type}/{document_id}", **doc.BY_DOCUMENT)
+    async def person_by_document(request: Request, document_type: str, document_id: str) -> Response:
+        await desk.authorize(request, "people:read")
+        query = read_query(ReadQuery, request.query_params)
+        wanted = {
+            "document_type": (vocabulary.document_type, document_type),
+            "document_id": (vocabulary.document_id, document_id),
+        }
+        values = {name: _normal(name, check, text) for name, (check, text) in wanted.items()}
+        answer = await desk.reads.person_by_document(**values, strong=query.strong)
+        return desk.person(request, answer, "there is no person with this document")
+
+    @router.get("/{person_id}", **doc.PERSON)
+    async def person_by_id(request: Request, person_id: UUID) -> Response:
+        await desk.authorize(request, "people:read")
+        query = read_query(PersonQuery, request.query_params)
+        answer = await desk.reads.person(str(person_id), min_version=query.min_version, strong=query.strong)
+        return desk.person(request, answer, f"there is no person {person_id}")
+
+    @router.get("/{person_id}/commands/{command_id}", **doc.COMMAND)
+    async def command_status(request: Request, person_id: UUID, command_id: UUID) -> Response:
+        await desk.authorize(request, "people:read")
+        strong = read_query(ReadQuery, request.query_params).strong
+        ids = str(person_id), str(command_id)
+        content = {"person_id": ids[0], "command_id": ids[1]}
+        event = await desk.reads.event_of_command(*ids, strong=strong)
+        if event.documents:
+            found = event.documents[0]
+            applied = {"status": "applied", "version": found["version"], "event_id": found["_id"]}
+            return desk.answer({**content, **applied}, event)
+        rejection = await desk.reads.rejection_of_command(*ids, strong=strong)
+        if not rejection.documents:
+            raise NotFound("the command is not decided yet, or was never accepted", retry_after=1)
+        found = rejection.documents[0]
+        rejected = {"status": "rejected", "reason": found["code"], "detail": found["detail"]}
+        return desk.answer({**content, **rejected}, rejection)
+
+    return router
+
+
+def _normal(name: str, check: Any, text: str) -> str:
+    try:
+        return str(check(text))
+    except ValueError as exc:
+        raise InvalidFields("a parameter is not valid", [{"field": name, "reason": str(exc)}]) from exc

@@ -1,0 +1,52 @@
+"""Runs a worker: `python -m workers`, settings from the environment; as many processes as are useful."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import uvloop
+
+from events.times import to_milliseconds
+from service_kit import mongo
+from service_kit.ids import new_id
+from service_kit.logs import configure_logs
+from service_kit.settings import Settings, load_settings
+from service_kit.web import create_app, serve
+from workers.consumer import Worker
+from workers.lines import Stamps
+from workers.store import Store
+
+
+async def work(settings: Settings) -> None:
+    """Consume commands, and serve health and metrics, until SIGTERM; finish what is under way.
+
+    Args:
+        settings: The process's settings.
+    """
+    client = mongo.connect(settings, "rollcall-worker")
+    store = Store(client, settings.mongo_db)
+    stamps = Stamps(lambda: to_milliseconds(datetime.now(UTC)), new_id, "email" in settings.unique)
+    worker = Worker(settings.amqp_url.get_secret_value(), settings.partitions, store, stamps)
+    app = create_app("Rollcall worker", {"rabbitmq": worker.check, "mongodb": store.check})
+    consuming = asyncio.create_task(worker.run())
+    serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
+    try:
+        await asyncio.wait({consuming, serving}, return_when=asyncio.FIRST_COMPLETED)
+        await worker.stop()
+        if consuming.done():
+            consuming.result()  # a fault of ours: let it end the process
+    finally:
+        for task in (consuming, serving):
+            task.cancel()
+        await asyncio.gather(consuming, serving, return_exceptions=True)
+        await mongo.close(client)
+
+
+def main() -> None:
+    """Work until SIGTERM."""
+    settings = load_settings()
+    configure_logs("worker", settings.log_level)
+    uvloop.run(work(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Owns deciding and appending one batch: what is known already, then round by round until all is settled."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from events.claims import Claim, taken
+from events.commands import Command
+from events.decider import PersonState
+from events.errors import Rejection
+from workers.lines import Done, Line, Stamps, Step
+from workers.store import Store
+
+
+@dataclass(slots=True)
+class Settled:
+    """What became of a batch, all of it in the log or to be recorded as refused.
+
+    Attributes:
+        done: The event of each applied command, by command id; per person in order of version.
+        states: Each touched person after the batch.
+        fresh: Ids of people whose stream began in this batch.
+        rejections: The refusal of each refused command, by command id.
+        repeated: Ids of the refused commands whose refusal was on record before.
+    """
+
+    done: dict[str, Done] = field(default_factory=dict)
+    states: dict[str, PersonState] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
+    rejections: dict[str, Rejection] = field(default_factory=dict)
+    repeated: set[str] = field(default_factory=set)
+
+
+async def settle(
+    commands: Sequence[Command],
+    store: Store,
+    stamps: Stamps,
+    pending: Mapping[str, PersonState],
+) -> Settled:
+    """Decide a batch and append its events.
+
+    Repeating it after any failure gives the same outcome: what got into the log before is found there.
+
+    Args:
+        commands: In the order in which each person's must be applied; ids may repeat.
+        store: The collections.
+        stamps: Clock, ids and rules of uniqueness.
+        pending: People whose last events are in the log but perhaps not yet in the read model.
+
+    Raises:
+        StoreUnavailable: MongoDB is away; some events may be in.
+    """
+    settled = Settled()
+    lines = await _open_lines(commands, store, stamps, pending, settled)
+    busy = [line for line in lines.values() if line.waiting]
+    while busy:
+        await _append_firsts(busy, store, stamps, settled)
+        busy = [line for line in busy if line.waiting]
+        if busy:
+            await _append_chains(busy, store, stamps, settled)
+            busy = [line for line in busy if line.waiting]
+    # Before any refusal is recorded: a crash in between leads to another decision, never to a value
+    # that is held for nobody.
+    await store.release([claim for line in lines.values() for claim in line.releases(stamps)])
+    for person_id, line in lines.items():
+        if line.done:
+            settled.states[person_id] = line.state
+            settled.done.update((done.event.command_id, done) for done in line.done)
+            if line.done[0].event.version == 1:
+                settled.fresh.add(person_id)
+    return settled
+
+
+async def _open_lines(
+    commands: Sequence[Command],
+    store: Store,
+    stamps: Stamps,
+    pending: Mapping[str, PersonState],
+    settled: Settled,
+) -> dict[str, Line]:
+    """Queue each command that is not settled yet behind its person's state."""
+    people = list({command.person_id: None for command in commands})
+    ids = [command.command_id for command in commands]
+    applied, rejected, heads = await asyncio.gather(
+        store.applied(people, ids),
+        store.rejected(people, ids),
+        store.heads([person_id for person_id in people if person_id not in pending]),
+    )
+    settled.rejections.update(rejected)
+    settled.repeated.update(rejected)
+    lines = {
+        person_id: Line(pending.get(person_id) or heads.get(person_id) or PersonState(person_id))
+        for person_id in people
+    }
+    unique: dict[str, Command] = {}
+    for command in commands:
+        unique.setdefault(command.command_id, command)
+    for command in unique.values():
+        if command.command_id not in rejected:
+            lines[command.person_id].waiting.append(command)
+    behind = {unique[command_id].person_id for command_id in applied}
+    await _reload([lines[person_id] for person_id in behind], store, stamps)
+    return lines
+
+
+async def _reload(lines: Sequence[Line], store: Store, stamps: Stamps) -> None:
+    streams = await store.streams([line.state.person_id for line in lines])
+    for line in lines:
+        line.reload(streams[line.state.person_id], stamps)
+
+
+async def _append_firsts(busy: Sequence[Line], store: Store, stamps: Stamps, settled: Settled) -> None:
+    """Append the next event of each person, all at once."""
+    planned = []
+    for line in busy:
+        steps, refused = line.plan(stamps, chained=False)
+        _refuse(line, refused, settled)
+        planned += [(line, step) for step in steps]
+    planned = await _win_claims(planned, store, settled)
+    if not planned:
+        return
+    lost = await store.append_each([step.event for _, step in planned])
+    for position, (line, step) in enumerate(planned):
+        if position not in lost:
+            line.settle(step)
+    if lost:
+        await _reload([planned[position][0] for position in lost], store, stamps)
+
+
+async def _append_chains(busy: Sequence[Line], store: Store, stamps: Stamps, settled: Settled) -> None:
+    """Append the following events of each person that need no claim, in one ordered insert.
+
+    An ordered insert stops at the first lost race, so it may hold several events of one person.
+    """
+    chain = []
+    for line in busy:
+        steps, refused = line.plan(stamps, chained=True)
+        _refuse(line, refused, settled)
+        chain += [(line, step) for step in steps]
+    if not chain:
+        return
+    done = await store.append_chain([step.event for _, step in chain])
+    for line, step in chain[:done]:
+        line.settle(step)
+    if done < len(chain):
+        await _reload([chain[done][0]], store, stamps)
+
+
+def _refuse(line: Line, refused: Mapping[str, Rejection], settled: Settled) -> None:
+    settled.rejections.update(refused)
+    for command_id in refused:
+        line.drop(command_id)
+
+
+async def _win_claims(
+    planned: Sequence[tuple[Line, Step]], store: Store, settled: Settled
+) -> list[tuple[Line, Step]]:
+    """Reserve what the steps need; refuse those whose value belongs to somebody else."""
+    owners, claims = [], []
+    for line, step in planned:
+        for name in sorted(step.needs):
+            owners.append((line, step))
+            claims.append(Claim(name, line.state.person_id, step.event.version))
+    if not claims:
+        return list(planned)
+    beaten: dict[str, str] = {}
+    lost = await store.claim(claims)
+    for position, ((line, step), claim) in enumerate(zip(owners, claims, strict=True)):
+        if position in lost:
+            beaten.setdefault(step.command.command_id, claim.name)
+        else:
+            line.claimed.add(claim.name)
+    for line, step in planned:
+        command_id = step.command.command_id
+        if command_id in beaten:
+            _refuse(line, {command_id: taken(beaten[command_id])}, settled)
+    return [(line, step) for line, step in planned if step.command.command_id not in beaten]

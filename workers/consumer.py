@@ -1,0 +1,209 @@
+"""Owns the worker's life with the broker: two connections, a channel per partition, a fair share of them."""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from functools import partial
+from math import ceil
+from typing import Any, Final, cast
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+
+from events.errors import BrokerUnavailable
+from service_kit.broker import broker_errors, connect, declare, keep_connected
+from service_kit.topology import DEAD, partition_queue
+from workers import metrics
+from workers.announcer import Announcer
+from workers.intake import Delivery, Intake, Partition
+from workers.lines import Stamps
+from workers.pipeline import Pipeline
+from workers.store import Store
+
+PREFETCH: Final = 250
+"""Per partition; also how much a crash makes the broker deliver again."""
+SHARE_SECONDS: Final = 1.0
+OPEN_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 12.0
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Consumes the command queues until it is stopped; begins anew whenever the broker was lost.
+
+    Args:
+        url: AMQP URL.
+        partitions: Number of command queues.
+        store: The collections.
+        stamps: Clock, ids and rules of uniqueness.
+    """
+
+    def __init__(self, url: str, partitions: int, store: Store, stamps: Stamps) -> None:
+        self._url = url
+        self._partitions = partitions
+        self._store = store
+        self._stamps = stamps
+        self._intake: Intake | None = None
+        self._finished = asyncio.Event()
+
+    async def check(self) -> None:
+        """Return if the queues are consumed.
+
+        Raises:
+            BrokerUnavailable: No session with the broker.
+        """
+        if self._intake is None:
+            raise BrokerUnavailable("RabbitMQ: the command queues are not consumed")
+
+    async def run(self) -> None:
+        """Work until cancelled; what is under way then is delivered again, to another worker."""
+        await keep_connected(self._url, "worker consumer", self._consume)
+
+    async def stop(self) -> None:
+        """Take nothing more, and return when the batches under way are acknowledged.
+
+        Returns after `STOP_SECONDS` in any case: what could not be finished is delivered again.
+        """
+        if self._intake is None:
+            return
+        self._intake.close()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._finished.wait()
+        except TimeoutError:
+            log.warning("stopping with batches under way; they will be delivered again")
+
+    async def _consume(self, connection: AbstractConnection) -> None:
+        await declare(connection, self._partitions)
+        async with await connect(self._url, "worker publisher") as publishing:
+            with broker_errors("opening a channel"):
+                channel = await publishing.channel(publisher_confirms=True)
+                announcer = Announcer(cast(Channel, await channel.get_underlay_channel()))
+            intake = Intake()
+            session = Session(connection, intake, self._partitions)
+            self._finished.clear()
+            try:
+                await session.open()
+                self._intake = intake
+                log.info("consuming", partitions=self._partitions)
+                await _until_first_ends(
+                    Pipeline(intake, self._store, announcer, self._stamps).run(),
+                    session.share(),
+                    _lost(channel.closed()),
+                    _lost(connection.closed()),
+                )
+            finally:
+                self._intake = None
+                self._finished.set()
+
+
+async def _lost(closed: Awaitable[object]) -> None:
+    await closed
+    raise BrokerUnavailable("RabbitMQ: the connection was closed")
+
+
+async def _until_first_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """Run all until one returns or raises; cancel the others; raise what it raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Session:
+    """One connection's consumers: one channel and one registration for each partition.
+
+    The broker delivers a partition to its single active consumer, the first that registered, and never
+    moves it. So a worker that is active on more than its share lets some go: it finishes what it
+    took, then closes that channel. Cancelling the consumer instead would let the next one begin while
+    we still hold messages, out of order.
+
+    Args:
+        connection: Open; nothing is published on it, so that no alarm of the broker can block it.
+        intake: Takes the deliveries.
+        partitions: Number of command queues.
+    """
+
+    def __init__(self, connection: AbstractConnection, intake: Intake, partitions: int) -> None:
+        self._connection = connection
+        self._intake = intake
+        self._count = partitions
+        self._partitions: dict[int, Partition] = {}
+
+    async def open(self) -> None:
+        """Register for every partition.
+
+        Raises:
+            BrokerUnavailable: The connection was lost.
+        """
+        for number in range(self._count):
+            await self._register(number)
+
+    async def share(self) -> None:
+        """Watch the queues and hand over what is beyond the fair share, until cancelled.
+
+        Raises:
+            BrokerUnavailable: The connection was lost, or the broker has forgotten a consumer.
+        """
+        with broker_errors("watching the queues"):
+            watch = await self._connection.channel(publisher_confirms=False)
+        while True:
+            await asyncio.sleep(SHARE_SECONDS)
+            consumers = await self._observe(watch)
+            active = [p for p in self._partitions.values() if p.active]
+            metrics.ACTIVE_PARTITIONS.set(len(active))
+            for partition in active[ceil(self._count / consumers) :]:
+                await self._hand_over(partition)
+
+    async def _observe(self, watch: AbstractChannel) -> int:
+        """Note each queue's depth; return how many workers there are."""
+        workers = 1
+        for name in (*map(partition_queue, range(self._count)), DEAD):
+            with broker_errors("watching the queues"):
+                async with asyncio.timeout(OPEN_SECONDS):
+                    queue = await watch.declare_queue(name, passive=True)
+            seen = queue.declaration_result
+            metrics.QUEUE_DEPTH.labels(name).set(seen.message_count or 0)
+            if name != DEAD:
+                if not seen.consumer_count:
+                    raise BrokerUnavailable(f"RabbitMQ: the consumer of {name} is gone")
+                workers = max(workers, seen.consumer_count)
+        return workers
+
+    async def _hand_over(self, partition: Partition) -> None:
+        await self._intake.leave(partition)
+        with broker_errors("handing a partition over"):
+            async with asyncio.timeout(OPEN_SECONDS):
+                await partition.owner.close()
+        log.info("handed over", partition=partition.number)
+        await self._register(partition.number)
+
+    async def _register(self, number: int) -> None:
+        with broker_errors("consuming"):
+            async with asyncio.timeout(OPEN_SECONDS):
+                owner = await self._connection.channel(publisher_confirms=False)
+                await owner.set_qos(prefetch_count=PREFETCH)
+                channel = cast(Channel, await owner.get_underlay_channel())
+                partition = Partition(number, owner, channel)
+                self._partitions[number] = partition
+                await channel.basic_consume(partition_queue(number), partial(self._receive, partition))
+
+    async def _receive(self, partition: Partition, message: DeliveredMessage) -> None:
+        properties = message.header.properties
+        self._intake.put(
+            Delivery(
+                partition=partition,
+                tag=message.delivery_tag or 0,
+                body=message.body,
+                message_id=properties.message_id,
+                reply_to=properties.reply_to,
+                correlation_id=properties.correlation_id,
+            )
+        )

@@ -1,0 +1,130 @@
+"""Owns the documents: how events, people and rejections look in MongoDB, both ways. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from events.commands import Command
+from events.decider import PersonState
+from events.errors import Rejection
+from events.facts import RecordedEvent
+from events.person import FIELD_NAMES
+from events.text import fold, words
+from events.views import person_view
+
+_NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
+
+
+def event_document(event: RecordedEvent) -> dict[str, Any]:
+    """Return an event as the collection `events` keeps it; absent values are left out."""
+    document: dict[str, Any] = {
+        "_id": event.event_id,
+        "person_id": event.person_id,
+        "version": event.version,
+        "type": event.type,
+        "schema": event.schema,
+        "data": event.data,
+        "command_id": event.command_id,
+        "actor": event.actor,
+        "accepted_at": event.accepted_at,
+        "applied_at": event.applied_at,
+        "correlation_id": event.correlation_id,
+        "prev": event.prev,
+        "hash": event.hash,
+    }
+    for name in _NULLABLE:
+        value = getattr(event, name)
+        if value is not None:
+            document[name] = value
+    return document
+
+
+def event_of(document: Mapping[str, Any]) -> RecordedEvent:
+    """Return the event in a document of `events`."""
+    return RecordedEvent(
+        event_id=document["_id"],
+        person_id=document["person_id"],
+        version=document["version"],
+        type=document["type"],
+        schema=document["schema"],
+        data=document["data"],
+        command_id=document["command_id"],
+        actor=document["actor"],
+        actor_name=document.get("actor_name"),
+        accepted_at=document["accepted_at"],
+        applied_at=document["applied_at"],
+        correlation_id=document["correlation_id"],
+        causation_id=document.get("causation_id"),
+        traceparent=document.get("traceparent"),
+        source_address=document.get("source_address"),
+        user_agent=document.get("user_agent"),
+        prev=document["prev"],
+        hash=document["hash"],
+    )
+
+
+def person_document(state: PersonState) -> dict[str, Any]:
+    """Return a person as the collection `people` keeps it.
+
+    An active one is the view that the APIs show, so that reading it costs no conversion, with the head
+    of its stream and what it is sorted and searched by. A deleted one is a tombstone: nothing personal.
+    """
+    if state.status != "active":
+        return {
+            "_id": state.person_id,
+            "version": state.version,
+            "hash": state.hash,
+            "deleted": True,
+        }
+    view = person_view(state)
+    document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash}
+    first, middle, last = view["first_name"], view["middle_name"], view["last_name"]
+    folded_first, folded_last = fold(first), fold(last)
+    document["keys"] = {
+        "last_name": f"{folded_last}\0{folded_first}",
+        "first_name": f"{folded_first}\0{folded_last}",
+        "words": words(first, middle, last),
+    }
+    if view["occupation"] is not None:
+        document["keys"]["occupation"] = fold(view["occupation"])
+    return document
+
+
+def state_of(document: Mapping[str, Any]) -> PersonState:
+    """Return the person in a document of `people`: the head of the stream."""
+    common: dict[str, Any] = {
+        "person_id": document["_id"],
+        "version": document["version"],
+        "hash": document["hash"],
+    }
+    if document.get("deleted"):
+        return PersonState(status="deleted", **common)
+    return PersonState(
+        status="active",
+        fields={name: document[name] for name in FIELD_NAMES if document[name] is not None},
+        created_at=datetime.fromisoformat(document["created_at"]),
+        updated_at=datetime.fromisoformat(document["updated_at"]),
+        **common,
+    )
+
+
+def rejection_document(command: Command, rejection: Rejection, time: datetime) -> dict[str, Any]:
+    """Return a refused command as the collection `rejections` keeps it.
+
+    Args:
+        command: What was asked; its personal data is not kept.
+        rejection: Why it was refused.
+        time: When, UTC.
+    """
+    return {
+        "_id": command.command_id,
+        "command_id": command.command_id,
+        "person_id": command.person_id,
+        "type": command.type,
+        "code": rejection.code,
+        "detail": rejection.detail,
+        "actor": command.actor,
+        "accepted_at": command.accepted_at,
+        "rejected_at": time,
+        "correlation_id": command.correlation_id,
+    }

@@ -1,0 +1,23 @@
+"""Owns the worker's Prometheus metrics."""
+
+from types import MappingProxyType
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_APPLIED = Counter("rollcall_commands_applied_total", "Commands that made an event", ["type"])
+APPLIED: Final = MappingProxyType(
+    {type_: _APPLIED.labels(type_) for type_ in ("person.create", "person.update", "person.delete")}
+)
+REJECTED: Final = Counter("rollcall_commands_rejected_total", "Commands that the rules refused", ["code"])
+DEAD_LETTERED: Final = Counter("rollcall_messages_dead_lettered_total", "Messages that are no command")
+BATCH_SIZE: Final = Histogram(
+    "rollcall_batch_messages", "Messages in a batch", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500)
+)
+APPLY_SECONDS: Final = Histogram(
+    "rollcall_apply_seconds",
+    "Time from acceptance to acknowledgement",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+QUEUE_DEPTH: Final = Gauge("rollcall_queue_messages", "Messages ready in a queue", ["queue"])
+ACTIVE_PARTITIONS: Final = Gauge("rollcall_active_partitions", "Command queues that this worker is active on")

@@ -1,0 +1,209 @@
+"""Owns the worker's reads and writes in MongoDB, each for a whole batch; decides nothing."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from pymongo import DeleteOne, ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from events.claims import Claim
+from events.decider import PersonState
+from events.errors import REJECTIONS, Rejection, StoreUnavailable
+from events.facts import RecordedEvent
+from service_kit.mongo import store_errors, writing
+from service_kit.schema import load_indexes
+from workers.documents import event_document, event_of, person_document, state_of
+
+_DUPLICATE: Final = 11000
+_CLAIM_TRIES: Final = 5
+_HEAD: Final = {"keys": 0}
+
+
+class Store:
+    """The four collections, as the worker uses them.
+
+    Every method raises `StoreUnavailable` when MongoDB is away; the same call may then be repeated.
+
+    Args:
+        client: A client of either driver.
+        database: Database name.
+    """
+
+    def __init__(self, client: Any, database: str) -> None:
+        self._db = writing(client, database)
+        self._events = self._db["events"]
+        self._people = self._db["people"]
+        self._claims = self._db["claims"]
+        self._rejections = self._db["rejections"]
+
+    async def check(self) -> None:
+        """Return if the unique indexes that all correctness rests on are there."""
+        with store_errors():
+            for name, indexes in load_indexes().items():
+                wanted = {index.name for index in indexes if index.unique}
+                if wanted and not wanted <= set(await self._db[name].index_information()):
+                    raise StoreUnavailable(
+                        f"MongoDB: {name} lacks its unique indexes: run mongo-cluster/initialise.py"
+                    )
+
+    async def heads(self, person_ids: Collection[str]) -> dict[str, PersonState]:
+        """Return the last projected state of each person that has one."""
+        if not person_ids:
+            return {}
+        with store_errors():
+            found = self._people.find({"_id": {"$in": list(person_ids)}}, _HEAD)
+            return {document["_id"]: state_of(document) for document in await found.to_list(None)}
+
+    async def streams(self, person_ids: Collection[str]) -> dict[str, list[RecordedEvent]]:
+        """Return every event of each person, in order of version."""
+        streams: dict[str, list[RecordedEvent]] = {person_id: [] for person_id in person_ids}
+        if streams:
+            with store_errors():
+                found = self._events.find({"person_id": {"$in": list(streams)}})
+                for document in await found.sort([("person_id", 1), ("version", 1)]).to_list(None):
+                    streams[document["person_id"]].append(event_of(document))
+        return streams
+
+    async def applied(self, person_ids: list[str], command_ids: list[str]) -> set[str]:
+        """Return which of the commands are in the log."""
+        return await self._known(self._events, person_ids, command_ids)
+
+    async def _known(self, where: Any, person_ids: list[str], command_ids: list[str]) -> set[str]:
+        pairs = {"person_id": {"$in": person_ids}, "command_id": {"$in": command_ids}}
+        with store_errors():
+            found = where.find(pairs, {"_id": 0, "command_id": 1})
+            return {document["command_id"] for document in await found.to_list(None)}
+
+    async def rejected(self, person_ids: list[str], command_ids: list[str]) -> dict[str, Rejection]:
+        """Return the rejection of each of the commands that was refused before."""
+        pairs = {"person_id": {"$in": person_ids}, "command_id": {"$in": command_ids}}
+        with store_errors():
+            found = self._rejections.find(pairs, {"command_id": 1, "code": 1, "detail": 1})
+            return {
+                document["command_id"]: REJECTIONS[document["code"]](document["detail"])
+                for document in await found.to_list(None)
+            }
+
+    async def append_each(self, events: Sequence[RecordedEvent]) -> set[int]:
+        """Append events of different people, in any order.
+
+        Returns:
+            The positions of those that lost a race: their version or command is in the log already.
+        """
+        return await self._insert(self._events, [event_document(event) for event in events], ordered=False)
+
+    async def append_chain(self, events: Sequence[RecordedEvent]) -> int:
+        """Append events one after the other, so that none is in without the one before it.
+
+        Returns:
+            How many are in; less than all if the next one lost a race.
+        """
+        lost = await self._insert(self._events, [event_document(event) for event in events], ordered=True)
+        return min(lost, default=len(events))
+
+    async def claim(self, claims: Sequence[Claim]) -> set[int]:
+        """Reserve values; one that the same person holds already is had again.
+
+        Returns:
+            The positions of those that belong to somebody else.
+        """
+        taken: set[int] = set()
+        open_: list[int] = list(range(len(claims)))
+        for _ in range(_CLAIM_TRIES):
+            wanted = [
+                {"_id": claims[i].name, "person_id": claims[i].person_id, "version": claims[i].version}
+                for i in open_
+            ]
+            lost = [open_[n] for n in await self._insert(self._claims, wanted, ordered=False)]
+            if not lost:
+                return taken
+            with store_errors():
+                found = self._claims.find({"_id": {"$in": [claims[i].name for i in lost]}})
+                holders = {document["_id"]: document for document in await found.to_list(None)}
+            open_ = [
+                i
+                for i in lost
+                if not await self._hold_again(claims[i], holders.get(claims[i].name), taken, i)
+            ]
+            if not open_:
+                return taken
+        raise StoreUnavailable("MongoDB: a claim keeps changing hands")
+
+    async def _hold_again(self, claim: Claim, holder: Any, taken: set[int], position: int) -> bool:
+        """Return whether the matter of a lost claim is settled; False: it was just freed, try again."""
+        if holder is None:
+            return False
+        if holder["person_id"] != claim.person_id:
+            taken.add(position)
+            return True
+        if holder["version"] >= claim.version:
+            return True
+        # A release of the older claim may be under way: renew it, or find it gone.
+        with store_errors():
+            renewed = await self._claims.update_one(
+                {"_id": claim.name, "person_id": claim.person_id, "version": holder["version"]},
+                {"$set": {"version": claim.version}},
+            )
+        return bool(renewed.matched_count)
+
+    async def release(self, claims: Collection[Claim]) -> None:
+        """Free values, each only if its person still holds it since before the given version."""
+        if claims:
+            operations = [
+                DeleteOne({"_id": c.name, "person_id": c.person_id, "version": {"$lt": c.version}})
+                for c in claims
+            ]
+            with store_errors():
+                await self._claims.bulk_write(operations, ordered=False)
+
+    async def project(self, states: Iterable[PersonState], fresh: Collection[str]) -> None:
+        """Bring the read model to these states; a newer one that is there already stays.
+
+        Args:
+            states: One for each person.
+            fresh: Ids of those that are expected to be new, and inserted, which is cheaper.
+        """
+        replace: list[dict[str, Any]] = []
+        insert: list[dict[str, Any]] = []
+        for state in states:
+            document = person_document(state)
+            (insert if state.person_id in fresh else replace).append(document)
+        known = await self._insert(self._people, insert, ordered=False) if insert else set()
+        replace += [insert[position] for position in known]
+        if not replace:
+            return
+        operations = [
+            ReplaceOne(
+                {"_id": document["_id"], "version": {"$lt": document["version"]}}, document, upsert=True
+            )
+            for document in replace
+        ]
+        try:
+            with store_errors():
+                await self._people.bulk_write(operations, ordered=False)
+        except BulkWriteError as exc:
+            _duplicates(exc)  # the stored one is newer: nothing to do
+
+    async def record_rejections(self, documents: Sequence[dict[str, Any]]) -> None:
+        """Keep refused commands; one that is kept already stays as it is."""
+        if documents:
+            await self._insert(self._rejections, documents, ordered=False)
+
+    async def _insert(self, where: Any, documents: Sequence[Any], *, ordered: bool) -> set[int]:
+        """Insert documents and return the positions of those that a unique index kept out."""
+        try:
+            with store_errors():
+                await where.insert_many(documents, ordered=ordered)
+        except BulkWriteError as exc:
+            return _duplicates(exc)
+        return set()
+
+
+def _duplicates(exc: BulkWriteError) -> set[int]:
+    details = exc.details or {}
+    if details.get("writeConcernErrors"):
+        raise StoreUnavailable("MongoDB: a write was not acknowledged by a majority") from exc
+    errors = details.get("writeErrors", [])
+    if any(error["code"] != _DUPLICATE for error in errors):
+        raise exc
+    return {error["index"] for error in errors}
