@@ -76,7 +76,7 @@ def _blank_is_absent(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Text(GroupedMetadata):
     """Makes a string type: our check, the longest input, and what OpenAPI says of it."""
 
