@@ -16,8 +16,6 @@ from service_kit.settings import Settings
 from service_kit.tokens import TokenVerifier
 from service_kit.web import create_app
 
-MAX_BODY_BYTES: Final = 64 * 1024
-
 _ABOUT: Final = """Takes requests to create, change and delete people, and answers once the broker has
 them on disk. A worker decides each in the person's order; the query API tells the outcome."""
 
@@ -60,7 +58,6 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         lifespan,
         description=_ABOUT,
         version="1",
-        max_body_size=MAX_BODY_BYTES,
     )
     app.include_router(people_router(desk))
     document(app)

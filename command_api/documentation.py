@@ -3,10 +3,7 @@
 from typing import Any, Final
 
 from command_api.person_input import PersonInput, PersonPatch
-from events.person import PersonView
-from service_kit.openapi import EXAMPLE_ID, EXAMPLE_PERSON, header, problems
-
-_COMMAND_ID: Final = "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77"
+from service_kit.openapi import PERSON, TEXT, UUID, header, json_answer, problems
 
 _IDEMPOTENCY: Final = header(
     "Idempotency-Key",
@@ -30,40 +27,27 @@ _CORRELATION: Final = header(
     "X-Correlation-Id", "Kept with the event; by default the command's id.", "import-2026-11"
 )
 
-_ACCEPTED: Final[dict[str, Any]] = {
-    "description": "Durable in the broker; the outcome comes soon",
-    "headers": {
-        "Location": {
-            "description": "The command's status on the query API",
-            "schema": {"type": "string"},
-        }
+_ACCEPTED: Final = json_answer(
+    "Durable in the broker; the outcome comes soon",
+    {
+        "type": "object",
+        "required": ["person_id", "command_id", "status"],
+        "properties": {"person_id": UUID, "command_id": UUID, "status": {"const": "accepted"}},
     },
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["person_id", "command_id", "status"],
-                "properties": {
-                    "person_id": {"type": "string", "format": "uuid"},
-                    "command_id": {"type": "string", "format": "uuid"},
-                    "status": {"const": "accepted"},
-                },
-            },
-            "example": {"person_id": EXAMPLE_ID, "command_id": _COMMAND_ID, "status": "accepted"},
-        }
-    },
+    "accepted",
+    Location={"description": "The command's status on the query API", "schema": TEXT},
+)
+_HEADERS: Final = {
+    "ETag": {"description": "The version in quotes", "schema": TEXT},
+    "Preference-Applied": {"schema": TEXT},
+    "X-Command-Id": {"schema": UUID},
 }
-
-
-def _settled(description: str, example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "description": description,
-        "headers": {
-            "ETag": {"description": "The version in quotes", "schema": {"type": "string"}},
-            "Preference-Applied": {"schema": {"type": "string"}},
-        },
-        "content": {"application/json": {"schema": PersonView.model_json_schema(), "example": example}},
-    }
+_DELETED: Final = {
+    "type": "object",
+    "required": ["id", "version", "deleted"],
+    "properties": {"id": UUID, "version": {"type": "integer"}, "deleted": {"const": True}},
+}
+_WAITED: Final = "Applied (with `Prefer: wait`)"
 
 
 def _body(form: Any, *media_types: str) -> dict[str, Any]:
@@ -80,7 +64,7 @@ CREATE: Final[dict[str, Any]] = {
     "summary": "Create a person",
     "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
     "responses": {
-        201: _settled("Applied (with `Prefer: wait`)", EXAMPLE_PERSON),
+        201: json_answer(_WAITED, PERSON, "person", **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 409, 413, 415, 422, 503),
     },
@@ -93,7 +77,7 @@ UPDATE: Final[dict[str, Any]] = {
     "summary": "Change a person",
     "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
     "responses": {
-        200: _settled("Applied (with `Prefer: wait`)", {**EXAMPLE_PERSON, "version": 2}),
+        200: json_answer(_WAITED, PERSON, "updated", **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },
@@ -106,23 +90,7 @@ DELETE: Final[dict[str, Any]] = {
     "summary": "Delete a person",
     "description": "Scope `people:delete`. The log keeps the history; the read model nothing personal.",
     "responses": {
-        200: {
-            "description": "Applied (with `Prefer: wait`)",
-            "content": {
-                "application/json": {
-                    "example": {"id": EXAMPLE_ID, "version": 3, "deleted": True},
-                    "schema": {
-                        "type": "object",
-                        "required": ["id", "version", "deleted"],
-                        "properties": {
-                            "id": {"type": "string", "format": "uuid"},
-                            "version": {"type": "integer"},
-                            "deleted": {"const": True},
-                        },
-                    },
-                }
-            },
-        },
+        200: json_answer(_WAITED, _DELETED, "deleted", **_HEADERS),
         202: _ACCEPTED,
         **problems(401, 403, 404, 412, 422, 503),
     },

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar, assert_never
+from typing import Any, Final, TypeVar, assert_never
 from uuid import UUID
 
 import orjson
@@ -22,6 +22,7 @@ from command_api.replies import ReplyInbox
 from events.commands import Command, CreatePerson, DeletePerson, UpdatePerson
 from events.errors import (
     REJECTIONS,
+    BodyTooLarge,
     InvalidFields,
     MalformedBody,
     UnsupportedMediaType,
@@ -34,6 +35,8 @@ from service_kit.problems import field_errors, problem_of
 from service_kit.tokens import Caller, TokenVerifier
 
 ACCEPTED = Counter("rollcall_commands_accepted_total", "Commands that the broker confirmed", ["type"])
+
+MAX_BODY_BYTES: Final = 64 * 1024
 
 Input = TypeVar("Input", bound=BaseModel)
 
@@ -126,6 +129,7 @@ class CommandDesk:
 
         Raises:
             UnsupportedMediaType: The content type is none of `media_types`.
+            BodyTooLarge: Over `MAX_BODY_BYTES`; no more than that is ever held.
             MalformedBody: Not JSON.
             InvalidFields: JSON that is not the form; names each field that is wrong.
         """
@@ -133,7 +137,7 @@ class CommandDesk:
         if content_type.partition(";")[0].strip().lower() not in media_types:
             raise UnsupportedMediaType(f"send one of {', '.join(media_types)}")
         context = {"today": self.clock().date(), "phone_region": self.phone_region}
-        body = await request.body()
+        body = await _body(request)
         try:
             return form.model_validate_json(body, context=context)
         except ValidationError as exc:
@@ -141,6 +145,19 @@ class CommandDesk:
         if errors[0]["type"] == "json_invalid":
             raise MalformedBody(errors[0]["msg"])
         raise InvalidFields("the body is not valid", field_errors(errors))
+
+
+async def _body(request: Request) -> bytes:
+    declared = request.headers.get("content-length", "")
+    body = b""
+    if not (declared.isdigit() and int(declared) > MAX_BODY_BYTES):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                break
+        else:
+            return body
+    raise BodyTooLarge(f"send at most {MAX_BODY_BYTES} bytes")
 
 
 def _json(content: object, status: int, headers: dict[str, str]) -> Response:

@@ -46,7 +46,6 @@ def build_app(settings: Settings) -> FastAPI:
         lifespan,
         description=_ABOUT,
         version="1",
-        max_body_size=0,
     )
     app.include_router(query_router(desk))
     document(app)

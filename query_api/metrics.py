@@ -21,13 +21,24 @@ class ReplicationLag(Collector):
         """Return the lag of each known secondary; none behind a router, which hides its members."""
         lag = GaugeMetricFamily(
             "rollcall_replication_lag_seconds",
-            "Last write of the primary less this member's",
+            "Time that a secondary is behind the primary",
             labels=["member"],
         )
         members = self._client.topology_description.server_descriptions().values()
-        primary = [m.last_write_date for m in members if m.server_type_name == "RSPrimary"]
-        for member in members:
-            if member.server_type_name == "RSSecondary" and primary and primary[0] and member.last_write_date:
-                seconds = (primary[0] - member.last_write_date).total_seconds()
-                lag.add_metric(["{}:{}".format(*member.address)], max(0.0, seconds))
+        known = [member for member in members if member.last_write_date is not None]
+        for primary in known:
+            if primary.server_type_name == "RSPrimary":
+                for member in known:
+                    if member.server_type_name == "RSSecondary":
+                        behind = _unwritten(member) - _unwritten(primary)
+                        lag.add_metric(["{}:{}".format(*member.address)], max(0.0, behind))
         yield lag
+
+
+def _unwritten(member: Any) -> float:
+    """Return the seconds from a member's last write to our look at it.
+
+    Members are asked at different moments; the difference of this between two cancels that out. See
+    https://github.com/mongodb/specifications/blob/master/source/max-staleness/max-staleness.md.
+    """
+    return float(member.last_update_time - member.last_write_date)

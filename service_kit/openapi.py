@@ -5,6 +5,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from events.person import PersonView
+
 EXAMPLE_ID: Final = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
 EXAMPLE_PERSON: Final[dict[str, Any]] = {
     "id": EXAMPLE_ID,
@@ -38,6 +40,24 @@ _TITLES: Final = {
     503: "A part is away; try again after `Retry-After` seconds",
 }
 _OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+
+_COMMAND: Final = {"person_id": EXAMPLE_ID, "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77"}
+EXAMPLES: Final[dict[str, Any]] = {
+    "person": EXAMPLE_PERSON,
+    "updated": {**EXAMPLE_PERSON, "version": 2, "updated_at": "2026-02-28T09:30:00.000Z"},
+    "deleted": {"id": EXAMPLE_ID, "version": 3, "deleted": True},
+    "page": {"items": [EXAMPLE_PERSON], "next": None, "count": 1},
+    "accepted": {**_COMMAND, "status": "accepted"},
+    "applied": {
+        **_COMMAND,
+        "status": "applied",
+        "version": 1,
+        "event_id": "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
+    },
+}
+PERSON: Final = {"$ref": "#/components/schemas/Person"}
+UUID: Final = {"type": "string", "format": "uuid"}
+TEXT: Final = {"type": "string"}
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -84,10 +104,28 @@ def header(name: str, description: str, example: str) -> dict[str, Any]:
     }
 
 
-def document(app: FastAPI) -> None:
-    """Give the application an OpenAPI document with our problem schema and bearer scheme.
+def json_answer(description: str, schema: dict[str, Any], example: str, **headers: Any) -> dict[str, Any]:
+    """Return an OpenAPI response of JSON.
 
-    FastAPI documents a 422 of its own form for every parameter; ours are problems.
+    Args:
+        description: What it means.
+        schema: What it holds.
+        example: Name of one of the `EXAMPLES`.
+        **headers: Its headers by name.
+    """
+    shown = {example: {"$ref": f"#/components/examples/{example}"}}
+    return {
+        "description": description,
+        "headers": headers,
+        "content": {"application/json": {"schema": schema, "examples": shown}},
+    }
+
+
+def document(app: FastAPI) -> None:
+    """Give the application an OpenAPI document with our schemas, examples and bearer scheme.
+
+    FastAPI documents a 422 of its own form for every parameter; ours are problems. It also drops nulls
+    from what it is given, so the examples come in here.
     """
 
     def openapi() -> dict[str, Any]:
@@ -104,6 +142,8 @@ def document(app: FastAPI) -> None:
             for unused in ("HTTPValidationError", "ValidationError"):
                 kept.pop(unused, None)
             kept["Problem"] = PROBLEM_SCHEMA
+            kept["Person"] = PersonView.model_json_schema()
+            parts["examples"] = {name: {"value": value} for name, value in EXAMPLES.items()}
             parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
             for path, methods in schema["paths"].items():
                 for operation in methods.values():

@@ -68,10 +68,6 @@ class Settings(BaseSettings):
             url.hostname not in _LOOPBACK
         ):
             raise ValueError("ROLLCALL_AMQP_URL has RabbitMQ's default user: give it its own")
-        if (self.jwt_key_file is None) == (self.jwks_url is None):
-            raise ValueError("set one of ROLLCALL_JWT_KEY_FILE and ROLLCALL_JWKS_URL")
-        if self.jwks_url is not None and self.jwt_algorithm == "HS256":
-            raise ValueError("ROLLCALL_JWKS_URL wants an asymmetric ROLLCALL_JWT_ALGORITHM")
         return self
 
 

@@ -25,7 +25,6 @@ SCOPES: Final = (
 )
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub"]
 _REMEMBERED: Final = 2048
-_KNOWN_SECRETS: Final = {"secret", "changeme", "password", "your-256-bit-secret"}
 _JWKS_TIMEOUT: Final = 5.0
 
 
@@ -99,14 +98,20 @@ class KeySource:
         settings: Tells where it is.
 
     Raises:
-        SystemExit: The file cannot be read, or the secret is too short or well known.
+        SystemExit: No source is set, or two; the file cannot be read; the secret is too short.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._client: jwt.PyJWKClient | None = None
         self._set: jwt.PyJWKSet | None = None
         self._key: str | bytes = b""
+        if (settings.jwt_key_file is None) == (settings.jwks_url is None):
+            raise SystemExit("cannot start: set one of ROLLCALL_JWT_KEY_FILE and ROLLCALL_JWKS_URL")
         if settings.jwks_url is not None:
+            if settings.jwt_algorithm == "HS256":
+                raise SystemExit(
+                    "cannot start: ROLLCALL_JWKS_URL wants another ROLLCALL_JWT_ALGORITHM than HS256"
+                )
             self._client = jwt.PyJWKClient(settings.jwks_url, timeout=_JWKS_TIMEOUT, lifespan=300)
         elif settings.jwt_key_file is not None:
             self._load(settings.jwt_key_file, settings.jwt_algorithm)
@@ -117,7 +122,7 @@ class KeySource:
         except OSError as exc:
             raise SystemExit(f"cannot start: token key {path}: {exc.strerror}") from None
         if algorithm == "HS256":
-            if len(content) < MIN_SECRET_BYTES or content.decode("latin-1") in _KNOWN_SECRETS:
+            if len(content) < MIN_SECRET_BYTES:
                 raise SystemExit(
                     f"cannot start: the token key in {path} is too short: "
                     f"HS256 wants {MIN_SECRET_BYTES} random bytes or more"

@@ -1,0 +1,138 @@
+"""Who may do what: tokens that prove nothing, tokens that prove too little."""
+
+import base64
+import json
+import secrets
+import time
+
+import jwt
+import pytest
+
+from tests.system import new_person
+
+PERSON = "/people/0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
+
+
+def unsigned(claims: dict) -> str:
+    parts = [{"alg": "none", "typ": "JWT"}, claims]
+    return ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts
+    ) + "."
+
+
+def claims(**changes) -> dict:
+    now = int(time.time())
+    base = {
+        "iss": "rollcall",
+        "aud": "rollcall",
+        "sub": "x",
+        "iat": now,
+        "exp": now + 60,
+        "scope": "people:read people:write",
+    }
+    return {name: value for name, value in {**base, **changes}.items() if value is not None}
+
+
+def bad_authorizations(system) -> dict[str, str | None]:
+    def bearer(**changes) -> str:
+        return f"Bearer {jwt.encode(claims(**changes), system.key, algorithm='HS256')}"
+
+    good = bearer()
+    return {
+        "none at all": None,
+        "another scheme": "Basic dTpw",
+        "no token": "Bearer",
+        "no JWT": "Bearer abc",
+        "expired": bearer(exp=int(time.time()) - 1),
+        "another audience": bearer(aud="other"),
+        "another issuer": bearer(iss="other"),
+        "no expiry": bearer(exp=None),
+        "no subject": bearer(sub=None),
+        "empty subject": bearer(sub=""),
+        "no issue time": bearer(iat=None),
+        "no audience": bearer(aud=None),
+        "issued in the future": bearer(iat=int(time.time()) + 600),
+        "forged": f"Bearer {jwt.encode(claims(), secrets.token_hex(32), algorithm='HS256')}",
+        "another algorithm": f"Bearer {jwt.encode(claims(), system.key * 2, algorithm='HS512')}",
+        "changed": good[:-2] + ("AA" if not good.endswith("AA") else "BB"),
+        "alg none": f"Bearer {unsigned(claims())}",
+    }
+
+
+async def test_a_token_that_proves_nothing_is_401_with_a_challenge(system, commands, queries):
+    for case, value in bad_authorizations(system).items():
+        headers = {"Authorization": value} if value is not None else {}
+        for client, method, path in ((commands, "POST", "/people"), (queries, "GET", PERSON)):
+            body = new_person() if method == "POST" else None
+            request = client.build_request(method, path, json=body)
+            request.headers.pop("Authorization")
+            request.headers.update(headers)
+            response = await client.send(request)
+            assert response.status_code == 401, case
+            assert response.headers["www-authenticate"].startswith("Bearer "), case
+            assert response.headers["content-type"] == "application/problem+json"
+
+
+ROUTES = [
+    ("command_api", "POST", "/people", "people:write"),
+    ("command_api", "PATCH", PERSON, "people:write"),
+    ("command_api", "DELETE", PERSON, "people:delete"),
+    ("query_api", "GET", "/people", "people:read"),
+    ("query_api", "GET", PERSON, "people:read"),
+    ("query_api", "GET", "/people/by-document/CC/123456", "people:read"),
+    ("query_api", "GET", f"{PERSON}/commands/0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", "people:read"),
+]
+
+
+@pytest.mark.parametrize(("module", "method", "path", "scope"), ROUTES)
+async def test_a_route_wants_its_scope_and_no_other(system, services, module, method, path, scope):
+    from service_kit.tokens import SCOPES
+
+    body = None if method in ("GET", "DELETE") else {"gender": "M"}
+    others = [known for known in SCOPES if known != scope]
+    async with system.client(services[module], system.token(*others)) as client:
+        response = await client.request(method, path, json=body)
+        assert response.status_code == 403
+        assert f'scope="{scope}"' in response.headers["www-authenticate"]
+    async with system.client(services[module], system.token(scope)) as client:
+        response = await client.request(method, path, json=body)
+        assert response.status_code not in (401, 403)
+
+
+async def test_every_route_is_in_the_table_above_and_documented(commands, queries):
+    known = {(method, path) for _, method, path, _ in ROUTES}
+    for client in (commands, queries):
+        document = (await client.get("/openapi.json")).json()
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                if path in ("/healthz", "/readyz", "/metrics"):
+                    continue
+                concrete = (
+                    path.replace("{person_id}", PERSON.rpartition("/")[2])
+                    .replace("{command_id}", PERSON.rpartition("/")[2])
+                    .replace("{document_type}", "CC")
+                    .replace("{document_id}", "123456")
+                )
+                assert (method.upper(), concrete) in known
+                assert operation["security"] == [{"bearer": []}]
+                assert {"401", "403", "503"} <= set(operation["responses"])
+
+
+async def test_examples_of_the_documents_are_what_their_schemas_say(commands, queries):
+    for client in (commands, queries):
+        document = (await client.get("/openapi.json")).json()
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                answers = operation["responses"]
+                if path in ("/healthz", "/readyz", "/metrics"):
+                    continue
+                shown = [a for code, a in answers.items() if code.startswith("2")]
+                assert shown
+                for answer in shown:
+                    content = answer["content"]["application/json"]
+                    schema = content["schema"]
+                    if "$ref" in schema:
+                        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+                    for name in content["examples"]:
+                        example = document["components"]["examples"][name]["value"]
+                        assert set(schema["required"]) <= set(example) <= set(schema["properties"])
