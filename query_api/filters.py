@@ -45,8 +45,11 @@ def _day(text: str) -> str:
     return vocabulary.birth_date(text, date.max)
 
 
-def _words(text: str) -> list[str]:
-    return words(text)[:MAX_WORDS]
+def _words(text: str) -> str:
+    found = words(text)
+    if not found:
+        raise ValueError("has no word")
+    return " ".join(found[:MAX_WORDS])
 
 
 _Code = "Code or known name"
@@ -130,7 +133,8 @@ class PeopleQuery(ReadQuery):
     @property
     def filters(self) -> dict[str, Any]:
         """Return the parameters that choose people, not order or page."""
-        return self.model_dump(exclude_none=True, exclude={"consistency", "sort", "limit", "cursor", "count"})
+        steering = {"consistency", "sort", "limit", "cursor", "count"}
+        return {name: value for name, value in self if value is not None and name not in steering}
 
 
 Query = TypeVar("Query", bound=ReadQuery)
@@ -182,7 +186,9 @@ def conditions(filters: Mapping[str, Any]) -> list[dict[str, Any]]:
             field, operator = _RANGES[name]
             found.append({field: {operator: value}})
         elif name == "q":
-            found += [{"keys.words": {"$elemMatch": {"$gte": word, "$lt": word + TOP}}} for word in value]
+            found += [
+                {"keys.words": {"$elemMatch": {"$gte": word, "$lt": word + TOP}}} for word in value.split()
+            ]
         else:
             # The sort key begins with the whole folded name: its index answers an equality too.
             found.append({f"keys.{name}": {"$gte": f"{value}\0", "$lt": f"{value}\1"}})

@@ -15,9 +15,10 @@ PERSON = "/people/0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
 
 def unsigned(claims: dict) -> str:
     parts = [{"alg": "none", "typ": "JWT"}, claims]
-    return ".".join(
-        base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts
-    ) + "."
+    return (
+        ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
+        + "."
+    )
 
 
 def claims(**changes) -> dict:

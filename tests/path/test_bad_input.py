@@ -63,9 +63,7 @@ async def test_a_missing_field_is_named(commands):
 
 @pytest.mark.parametrize("body", ["[]", "null", '"x"', "7"])
 async def test_a_body_that_is_no_object(commands, body):
-    response = await commands.post(
-        "/people", content=body, headers={"Content-Type": "application/json"}
-    )
+    response = await commands.post("/people", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 422
     assert "body" in reasons(response)
 
@@ -92,9 +90,7 @@ async def test_a_chunked_body_over_64_kb(commands):
         for _ in range(80):
             yield b" " * 1024
 
-    response = await commands.post(
-        "/people", content=chunks(), headers={"Content-Type": "application/json"}
-    )
+    response = await commands.post("/people", content=chunks(), headers={"Content-Type": "application/json"})
     assert response.status_code == 413
 
 

@@ -106,9 +106,7 @@ async def test_another_version_is_refused_and_recorded(commands, queries):
     assert response.status_code == 412
     assert response.json()["type"] == "urn:rollcall:problem:version-mismatch"
 
-    later = await commands.patch(
-        f"/people/{person['id']}", json={"gender": "F"}, headers={"If-Match": '"7"'}
-    )
+    later = await commands.patch(f"/people/{person['id']}", json={"gender": "F"}, headers={"If-Match": '"7"'})
 
     async def rejected():
         status = await queries.get(later.headers["location"])

@@ -23,9 +23,7 @@ async def clan(commands, queries):
         )
         for n, name in enumerate(["Ágata", "agustín", "Beatriz", "Óscar", "Żaneta", "Мария"] * 10)
     ]
-    answers = await asyncio.gather(
-        *(commands.post("/people", json=body, headers=WAIT) for body in bodies)
-    )
+    answers = await asyncio.gather(*(commands.post("/people", json=body, headers=WAIT) for body in bodies))
     assert {answer.status_code for answer in answers} == {201}
     people = [answer.json() for answer in answers]
 
@@ -95,9 +93,15 @@ async def test_a_cursor_belongs_to_its_query(queries, clan):
         ({"first_name": "Aga"}, lambda p: False),
         ({"last_name": "clanb"}, lambda p: p["last_name"] == "Clanb"),
         ({"gender": "Femenino"}, lambda p: p["gender"] == "female"),
-        ({"gender": "male", "last_name": "Clana"}, lambda p: (p["gender"], p["last_name"]) == ("male", "Clana")),
+        (
+            {"gender": "male", "last_name": "Clana"},
+            lambda p: (p["gender"], p["last_name"]) == ("male", "Clana"),
+        ),
         ({"birth_date": "04-03-1961"}, lambda p: p["birth_date"] == "1961-03-04"),
-        ({"birth_date_from": "1970-01-01", "birth_date_to": "1979-12-31"}, lambda p: p["birth_date"][2] == "7"),
+        (
+            {"birth_date_from": "1970-01-01", "birth_date_to": "1979-12-31"},
+            lambda p: p["birth_date"][2] == "7",
+        ),
         ({"q": "aga"}, lambda p: p["first_name"] == "Ágata"),
         ({"q": "мар clan"}, lambda p: p["first_name"] == "Мария"),
         ({"q": "gata"}, lambda p: False),

@@ -1,0 +1,89 @@
+"""The hash of an event, and the messages that commands and events become."""
+
+import dataclasses
+import hashlib
+import json
+
+import orjson
+import pytest
+
+from events.commands import decode_command, encode_command
+from events.errors import MalformedMessage
+from events.facts import canonical, encode_event, seal
+from events.times import rfc3339
+from tests.unit.test_decider import apply, create, delete, update
+
+EVENT = apply(create(middle_name="Æ"), update(2, last_name="Ñu", address="a"))[1][1]
+
+
+def test_the_canonical_form_is_json_with_sorted_keys_of_every_field_but_the_hash():
+    text = canonical(EVENT)
+    content = json.loads(text)
+    assert set(content) == {f.name for f in dataclasses.fields(EVENT)} - {"hash"}
+    again = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert text == again.encode()
+    assert hashlib.sha256(text).hexdigest() == EVENT.hash
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(EVENT) if f.name != "hash"])
+def test_a_change_of_any_field_changes_the_hash(field):
+    value = getattr(EVENT, field)
+    if isinstance(value, int):
+        other = value + 1
+    elif isinstance(value, dict):
+        other = {**value, "last_name": "Nu"}
+    elif value is None or isinstance(value, str):
+        other = f"{value}x"
+    else:
+        other = value.replace(year=2025)
+    assert seal(dataclasses.replace(EVENT, **{field: other})) != EVENT.hash
+
+
+@pytest.mark.parametrize("command", [create(1, occupation="x"), update(2, 7, address=None), delete(3)])
+def test_a_command_survives_the_wire(command):
+    assert decode_command(orjson.dumps(encode_command(command))) == command
+
+
+def test_a_command_is_a_cloud_event():
+    message = encode_command(update(2, 7, address=None))
+    assert message["specversion"] == "1.0"
+    assert (message["type"], message["subject"], message["expectedversion"]) == (
+        "person.update",
+        create().person_id,
+        7,
+    )
+    assert message["data"] == {"address": None}
+    assert all(name.isalnum() and name.islower() for name in message)
+
+
+def test_an_event_is_a_cloud_event():
+    message = encode_event(EVENT)
+    assert (message["id"], message["type"], message["version"]) == (EVENT.event_id, "person.updated", 2)
+    assert message["time"] == rfc3339(EVENT.applied_at) == "2026-01-31T08:00:01.000Z"
+    assert all(name.isalnum() and name.islower() for name in message)
+
+
+GOOD = encode_command(create())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        orjson.dumps({**GOOD, "type": "person.explode"}),
+        orjson.dumps({**GOOD, "subject": "42"}),
+        orjson.dumps({**GOOD, "schemaversion": 99}),
+        orjson.dumps({**GOOD, "data": {**GOOD["data"], "nickname": "x"}}),
+        orjson.dumps({**GOOD, "data": {}}),
+        orjson.dumps({k: v for k, v in GOOD.items() if k != "actor"}),
+        orjson.dumps({**GOOD, "type": "person.update", "data": {"email": None}}),
+    ],
+)
+def test_what_is_no_command_of_ours_is_poison_and_says_why(body):
+    with pytest.raises(MalformedMessage) as caught:
+        decode_command(body)
+    assert caught.value.detail
+    assert "example.com" not in caught.value.detail

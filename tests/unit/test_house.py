@@ -1,0 +1,97 @@
+"""Rules of the house that a program can hold."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import aiormq
+import pytest
+from aio_pika.exceptions import AMQPConnectionError
+
+import events
+from events import errors
+from events.errors import REJECTIONS, BrokerUnavailable, Rejection, RollcallError, ValueTaken
+from service_kit.broker import broker_errors
+from service_kit.problems import problem_of, status_of
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("cli", "command_api", "events", "local", "query_api", "service_kit", "workers", "bench")
+ADAPTERS = {
+    "aio_pika": {
+        "service_kit/broker.py",
+        "command_api/publisher.py",
+        "command_api/replies.py",
+        "workers/announcer.py",
+        "workers/consumer.py",
+        "workers/intake.py",
+    },
+    "pymongo": {"service_kit/mongo.py", "workers/store.py", "local/mongo.py"},
+}
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, RollcallError)]
+
+
+def test_events_is_ours_and_not_the_package_of_that_name():
+    assert Path(events.__file__).parent == ROOT / "events"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_short_and_opens_with_a_sentence(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 275
+    if text.strip():
+        assert ast.get_docstring(ast.parse(text)), "no docstring"
+
+
+@pytest.mark.parametrize("library", ADAPTERS)
+def test_vendors_are_imported_in_adapters_only(library):
+    users = set()
+    for path in FILES:
+        if path.is_relative_to(ROOT / "bench") or path.is_relative_to(ROOT / "local"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            if any(name.split(".")[0] == library for name in names):
+                users.add(str(path.relative_to(ROOT)))
+    assert users <= ADAPTERS[library]
+
+
+def test_the_error_tree_is_drawn_as_it_is():
+    drawn = errors.__doc__ or ""
+    for kind in KINDS:
+        assert kind.__name__ in drawn, kind
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_has_a_status_and_a_code(kind):
+    status, title = status_of(kind)
+    assert 400 <= status <= 503
+    assert title
+    error = kind("x", "people:read") if kind is errors.Forbidden else kind("x")
+    assert problem_of(error).status_code == status
+
+
+def test_every_rejection_can_be_told_from_its_code():
+    leaves = {kind for kind in KINDS if issubclass(kind, Rejection) and not kind.__subclasses__()}
+    assert set(REJECTIONS.values()) == leaves - {Rejection, ValueTaken}
+    assert all(code == kind.code for code, kind in REJECTIONS.items())
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        AMQPConnectionError("x"),
+        aiormq.exceptions.ChannelInvalidStateError("x"),
+        aiormq.exceptions.ChannelPreconditionFailed("x"),
+        ConnectionResetError("x"),
+        OSError("x"),
+        TimeoutError(),
+        RuntimeError("x"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_every_failure_of_the_amqp_client_becomes_ours(failure):
+    with pytest.raises(BrokerUnavailable), broker_errors("trying"):
+        raise failure
