@@ -52,7 +52,7 @@ def main() -> None:
         changes = initialise(uri, os.environ.get("ROLLCALL_MONGO_DB", "rollcall"))
     except PyMongoError as exc:
         sys.exit(f"could not initialise MongoDB: {exc}")
-    print("\n".join(changes) or "nothing changed")  # noqa: T201
+    print("\n".join(changes) or "nothing changed")
 
 
 if __name__ == "__main__":

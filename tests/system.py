@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import runpy
 import secrets
 import subprocess
 import sys
@@ -133,9 +134,7 @@ class System:
         for name in ("mongo", "rabbit"):
             (directory / name).mkdir()
         mongo = ReplicaSet(directory / "mongo", ports[:3])
-        rabbit = RabbitNode(
-            directory / "rabbit", amqp_port=ports[3], dist_port=ports[4], epmd_port=ports[5]
-        )
+        rabbit = RabbitNode(directory / "rabbit", amqp_port=ports[3], dist_port=ports[4], epmd_port=ports[5])
         system = cls(directory, mongo, rabbit, secrets.token_hex(32))
         (directory / "jwt.key").write_text(system.key)
         mongo.spawn()
@@ -163,16 +162,11 @@ class System:
             **more,
         }
 
-    def initialise(self, database: str = "rollcall") -> str:
-        """Run the initialiser; return what it said."""
-        return subprocess.run(
-            [sys.executable, "mongo-cluster/initialise.py"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **self.environment(database)},
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+    def initialise(self, database: str = "rollcall") -> list[str]:
+        """Run the initialiser; return what it changed."""
+        module = runpy.run_path(str(ROOT / "mongo-cluster" / "initialise.py"))
+        changes: list[str] = module["initialise"](self.mongo.uri, database)
+        return changes
 
     def service(self, module: str, **more: str) -> Service:
         """Return a service that is not started yet."""
@@ -218,5 +212,3 @@ class System:
             headers={"Authorization": f"Bearer {token or self.token()}"},
             timeout=40,
         )
-
-

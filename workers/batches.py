@@ -8,27 +8,26 @@ from events.claims import Claim, taken
 from events.commands import Command
 from events.decider import PersonState
 from events.errors import Rejection
+from workers.documents import rejection_document
 from workers.lines import Done, Line, Stamps, Step
 from workers.store import Store
 
 
 @dataclass(slots=True)
 class Settled:
-    """What became of a batch, all of it in the log or to be recorded as refused.
+    """What became of a batch, all of it in the log or on record as refused.
 
     Attributes:
         done: The event of each applied command, by command id; per person in order of version.
         states: Each touched person after the batch.
         fresh: Ids of people whose stream began in this batch.
-        rejections: The refusal of each refused command, by command id.
-        repeated: Ids of the refused commands whose refusal was on record before.
+        rejections: The refusal of each refused command, by command id; all on record.
     """
 
     done: dict[str, Done] = field(default_factory=dict)
     states: dict[str, PersonState] = field(default_factory=dict)
     fresh: set[str] = field(default_factory=set)
     rejections: dict[str, Rejection] = field(default_factory=dict)
-    repeated: set[str] = field(default_factory=set)
 
 
 async def settle(
@@ -59,8 +58,6 @@ async def settle(
         if busy:
             await _append_chains(busy, store, stamps, settled)
             busy = [line for line in busy if line.waiting]
-    # Before any refusal is recorded: a crash in between leads to another decision, never to a value
-    # that is held for nobody.
     await store.release([claim for line in lines.values() for claim in line.releases(stamps)])
     for person_id, line in lines.items():
         if line.done:
@@ -86,8 +83,9 @@ async def _open_lines(
         store.rejected(people, ids),
         store.heads([person_id for person_id in people if person_id not in pending]),
     )
-    settled.rejections.update(rejected)
-    settled.repeated.update(rejected)
+    # Should both be on record, the log is the truth.
+    refused = {key: rejection for key, rejection in rejected.items() if key not in applied}
+    settled.rejections.update(refused)
     lines = {
         person_id: Line(pending.get(person_id) or heads.get(person_id) or PersonState(person_id))
         for person_id in people
@@ -96,7 +94,7 @@ async def _open_lines(
     for command in commands:
         unique.setdefault(command.command_id, command)
     for command in unique.values():
-        if command.command_id not in rejected:
+        if command.command_id not in refused:
             lines[command.person_id].waiting.append(command)
     behind = {unique[command_id].person_id for command_id in applied}
     await _reload([lines[person_id] for person_id in behind], store, stamps)
@@ -111,12 +109,8 @@ async def _reload(lines: Sequence[Line], store: Store, stamps: Stamps) -> None:
 
 async def _append_firsts(busy: Sequence[Line], store: Store, stamps: Stamps, settled: Settled) -> None:
     """Append the next event of each person, all at once."""
-    planned = []
-    for line in busy:
-        steps, refused = line.plan(stamps, chained=False)
-        _refuse(line, refused, settled)
-        planned += [(line, step) for step in steps]
-    planned = await _win_claims(planned, store, settled)
+    planned = await _plan(busy, store, stamps, settled, chained=False)
+    planned = await _win_claims(planned, store, stamps, settled)
     if not planned:
         return
     lost = await store.append_each([step.event for _, step in planned])
@@ -132,11 +126,7 @@ async def _append_chains(busy: Sequence[Line], store: Store, stamps: Stamps, set
 
     An ordered insert stops at the first lost race, so it may hold several events of one person.
     """
-    chain = []
-    for line in busy:
-        steps, refused = line.plan(stamps, chained=True)
-        _refuse(line, refused, settled)
-        chain += [(line, step) for step in steps]
+    chain = await _plan(busy, store, stamps, settled, chained=True)
     if not chain:
         return
     done = await store.append_chain([step.event for _, step in chain])
@@ -146,32 +136,60 @@ async def _append_chains(busy: Sequence[Line], store: Store, stamps: Stamps, set
         await _reload([chain[done][0]], store, stamps)
 
 
-def _refuse(line: Line, refused: Mapping[str, Rejection], settled: Settled) -> None:
-    settled.rejections.update(refused)
-    for command_id in refused:
-        line.drop(command_id)
+async def _plan(
+    busy: Sequence[Line], store: Store, stamps: Stamps, settled: Settled, *, chained: bool
+) -> list[tuple[Line, Step]]:
+    """Decide what comes next for each person; refusals are on record when this returns."""
+    planned: list[tuple[Line, Step]] = []
+    refused: list[tuple[Line, Command, Rejection]] = []
+    for line in busy:
+        steps, refusals = line.plan(stamps, chained=chained)
+        planned += [(line, step) for step in steps]
+        refused += [(line, command, rejection) for command, rejection in refusals]
+    await _refuse(refused, store, stamps, settled)
+    return planned
+
+
+async def _refuse(
+    refused: Sequence[tuple[Line, Command, Rejection]],
+    store: Store,
+    stamps: Stamps,
+    settled: Settled,
+) -> None:
+    """Record refusals, after freeing what was won for them, and before their person's next event.
+
+    A crash in between then leads to another decision, never to a value that is held for nobody; and a
+    refused command that comes again after its successor was applied is still refused.
+    """
+    if not refused:
+        return
+    await store.release([claim for line, _, _ in refused for claim in line.releases(stamps)])
+    now = stamps.clock()
+    await store.record_rejections(
+        [rejection_document(command, rejection, now) for _, command, rejection in refused]
+    )
+    for line, command, rejection in refused:
+        settled.rejections[command.command_id] = rejection
+        line.drop(command.command_id)
 
 
 async def _win_claims(
-    planned: Sequence[tuple[Line, Step]], store: Store, settled: Settled
+    planned: Sequence[tuple[Line, Step]], store: Store, stamps: Stamps, settled: Settled
 ) -> list[tuple[Line, Step]]:
     """Reserve what the steps need; refuse those whose value belongs to somebody else."""
-    owners, claims = [], []
-    for line, step in planned:
-        for name in sorted(step.needs):
-            owners.append((line, step))
-            claims.append(Claim(name, line.state.person_id, step.event.version))
-    if not claims:
+    wanted = [
+        (line, step, Claim(name, line.state.person_id, step.event.version))
+        for line, step in planned
+        for name in sorted(step.needs)
+    ]
+    if not wanted:
         return list(planned)
-    beaten: dict[str, str] = {}
-    lost = await store.claim(claims)
-    for position, ((line, step), claim) in enumerate(zip(owners, claims, strict=True)):
+    beaten: dict[str, tuple[Line, Command, Rejection]] = {}
+    lost = await store.claim([claim for _, _, claim in wanted])
+    for position, (line, step, claim) in enumerate(wanted):
         if position in lost:
-            beaten.setdefault(step.command.command_id, claim.name)
+            beaten.setdefault(step.command.command_id, (line, step.command, taken(claim.name)))
         else:
             line.claimed.add(claim.name)
-    for line, step in planned:
-        command_id = step.command.command_id
-        if command_id in beaten:
-            _refuse(line, {command_id: taken(beaten[command_id])}, settled)
+    await _refuse(list(beaten.values()), store, stamps, settled)
     return [(line, step) for line, step in planned if step.command.command_id not in beaten]

@@ -72,7 +72,7 @@ class Line:
     claimed: set[str] = field(default_factory=set)
     freed: dict[str, int] = field(default_factory=dict)
 
-    def plan(self, stamps: Stamps, *, chained: bool) -> tuple[list[Step], dict[str, Rejection]]:
+    def plan(self, stamps: Stamps, *, chained: bool) -> tuple[list[Step], list[tuple[Command, Rejection]]]:
         """Decide the next commands, without settling them.
 
         Args:
@@ -81,11 +81,11 @@ class Line:
                 order.
 
         Returns:
-            The steps, and the refused commands by id. Refusals before the first step are final;
+            The steps, and the refused commands. Refusals before the first step are final;
             the one that ends a chain is not among them.
         """
         steps: list[Step] = []
-        refused: dict[str, Rejection] = {}
+        refused: list[tuple[Command, Rejection]] = []
         state = self.state
         for command in self.waiting:
             try:
@@ -93,7 +93,7 @@ class Line:
             except Rejection as rejection:
                 if steps:
                     break
-                refused[command.command_id] = rejection
+                refused.append((command, rejection))
                 continue
             now = stamps.clock()
             recorded = record(

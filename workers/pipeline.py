@@ -21,7 +21,6 @@ from service_kit.topology import partition_queue
 from workers import metrics
 from workers.announcer import Announcer, DeadLetter, Reply
 from workers.batches import Settled, settle
-from workers.documents import rejection_document
 from workers.intake import Delivery, Intake
 from workers.lines import Stamps
 from workers.store import Store
@@ -131,7 +130,6 @@ class Pipeline:
         settled = batch.settled
         await asyncio.gather(
             self._steadily("projecting", lambda: self._store.project(settled.states.values(), settled.fresh)),
-            self._steadily("recording", lambda: self._record(batch)),
             self._announcer.announce([done.event for done in settled.done.values()]),
             self._announcer.bury(batch.dead),
         )
@@ -145,18 +143,6 @@ class Pipeline:
         await acknowledge(batch.deliveries)
         self._intake.settle(batch.deliveries)
         self._account(batch)
-
-    async def _record(self, batch: Batch) -> None:
-        refused = batch.settled.rejections
-        new = {
-            command.command_id: command
-            for _, command in batch.commands
-            if command.command_id in refused and command.command_id not in batch.settled.repeated
-        }
-        now = self._stamps.clock()
-        await self._store.record_rejections(
-            [rejection_document(command, refused[key], now) for key, command in new.items()]
-        )
 
     async def _steadily(self, doing: str, operation: Callable[[], Awaitable[Result]]) -> Result:
         """Run an operation until MongoDB lets it through; nothing is acknowledged meanwhile."""

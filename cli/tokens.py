@@ -1,0 +1,73 @@
+"""The verb that prints a token: one line on standard output, and nothing else there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from local.access import known_scopes, new_token, seconds
+from local.places import Places
+from local.say import show
+from service_kit.tokens import SCOPES
+
+T = TypeVar("T")
+
+
+def add_token(parser: argparse.ArgumentParser) -> None:
+    """Options of `token`."""
+    parser.add_argument("--sub", required=True, type=_named, help="who acts, as the log will say")
+    parser.add_argument(
+        "--scopes",
+        type=_checked(known_scopes),
+        default=SCOPES,
+        metavar="LIST",
+        help=f"some of: {' '.join(SCOPES)} (default: all)",
+    )
+    parser.add_argument("--name", help="the name of who acts, for people to read")
+    parser.add_argument(
+        "--ttl",
+        type=_checked(seconds),
+        default="12h",
+        metavar="TIME",
+        help="how long it is valid: 90s, 15m, 12h, 7d (default: 12h)",
+    )
+    parser.add_argument(
+        "--key-file", type=Path, metavar="PATH", help="a private key, instead of the one of `up`"
+    )
+
+
+def token(options: argparse.Namespace) -> int:
+    """Print a token."""
+    show(
+        new_token(
+            Places.find(),
+            os.environ,
+            subject=options.sub,
+            scopes=options.scopes,
+            ttl_seconds=options.ttl,
+            name=options.name,
+            key_file=options.key_file,
+        )
+    )
+    return 0
+
+
+def _checked(read: Callable[[str], T]) -> Callable[[str], T]:
+    """`read`, with its own words in the usage error."""
+
+    def convert(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from None
+
+    return convert
+
+
+def _named(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("name who acts")
+    return text.strip()

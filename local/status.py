@@ -1,0 +1,123 @@
+"""What runs and how it is: written down by `up`, asked afresh by `status`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from local.places import Places
+from local.ports import LOOPBACK, listens
+from local.rabbit import greets
+from local.records import load
+from local.services import readiness
+from local.system import System
+
+_FILE = "up.json"
+_GOOD = {"ready", "primary", "secondary", "yours"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that runs.
+
+    Attributes:
+        name: Its name, as in its log's.
+        kind: How to ask it: `mongod`, `rabbitmq`, `service`, or `yours` for a server that the
+            user runs.
+        host: Where it listens.
+        port: Where it listens; 0 for a server that the user runs.
+    """
+
+    name: str
+    kind: str
+    host: str = LOOPBACK
+    port: int = 0
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """One line of the table."""
+
+    part: Part
+    pid: int | None
+    state: str
+
+    @property
+    def good(self) -> bool:
+        """Whether it does its work."""
+        return self.state in _GOOD
+
+
+def save_description(places: Places, system: System) -> None:
+    """Write down what runs, for `status`."""
+    if system.mongo:
+        parts = [Part(f"mongod-{i}", "mongod", port=p) for i, p in enumerate(system.mongo.ports)]
+    else:
+        parts = [Part("MongoDB", "yours")]
+    if system.rabbit:
+        parts.append(Part("rabbitmq", "rabbitmq", port=system.rabbit.amqp_port))
+    else:
+        parts.append(Part("RabbitMQ", "yours"))
+    parts += [Part(service.child.name, "service", service.host, service.port) for service in system.services]
+    (places.run / _FILE).write_text(json.dumps([asdict(part) for part in parts]))
+
+
+def forget_description(places: Places) -> None:
+    """Nothing runs any more."""
+    (places.run / _FILE).unlink(missing_ok=True)
+
+
+def look(places: Places) -> list[PartStatus]:
+    """Ask everything that `up` started how it is.
+
+    Returns:
+        A line for each; empty when `up` is not that far.
+    """
+    try:
+        parts = [Part(**part) for part in json.loads((places.run / _FILE).read_text())]
+    except (OSError, ValueError, TypeError):
+        return []
+    pids = {record.name: record.pid for record in load(places.run) if record.alive}
+    return [PartStatus(part, pids.get(part.name), _state(part)) for part in parts]
+
+
+def table(statuses: list[PartStatus]) -> str:
+    """The lines for people to read."""
+    rows = [("WHAT", "PID", "PORT", "STATE")]
+    rows += [(s.part.name, str(s.pid or "-"), str(s.part.port or "-"), s.state) for s in statuses]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}" for row in rows
+    )
+
+
+def _state(part: Part) -> str:
+    match part.kind:
+        case "mongod":
+            return _member_state(part.port)
+        case "rabbitmq":
+            return "ready" if greets(part.port) else "no answer"
+        case "service":
+            return readiness(part.host, part.port)
+        case _:
+            return "yours"
+
+
+def _member_state(port: int) -> str:
+    if not listens(port):
+        return "no answer"
+    try:
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=1000
+        )
+        with client:
+            hello = client.admin.command("hello")
+    except PyMongoError:
+        return "no answer"
+    if hello.get("isWritablePrimary"):
+        return "primary"
+    return "secondary" if hello.get("secondary") else "not ready"

@@ -1,0 +1,182 @@
+"""One `./run up`: holds the lock, starts the system, restarts what dies, and stops it all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from local.errors import AlreadyRunning, SetupError
+from local.places import Places
+from local.processes import Child
+from local.records import end_leftovers
+from local.say import say, shown
+from local.status import forget_description, save_description
+from local.system import System
+
+_LOCK = "up.lock"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LONGEST_BACKOFF_S = 30.0
+_SETTLED_S = 60.0
+
+
+class Stopped(BaseException):
+    """The user wants it to end."""
+
+
+class StopRequest:
+    """Signals turned into an answer at points where it is safe to break off."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._stopping = False
+
+    def install(self) -> None:
+        """Take over Ctrl-C, SIGTERM and the end of the terminal."""
+        for number in _SIGNALS:
+            # Under nohup the end of the terminal is none of our business.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._note)
+
+    def pause(self, seconds: float) -> None:
+        """Sleep.
+
+        Raises:
+            Stopped: The user wants it to end.
+        """
+        time.sleep(seconds)
+        self.check()
+
+    def check(self) -> None:
+        """Break off when the user wants it to end; raises Stopped."""
+        if self._asked:
+            raise Stopped
+
+    def stopping(self) -> None:
+        """From here on, further signals change nothing: stopping is bounded in time anyway."""
+        self._stopping = True
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._asked = True
+        if number == signal.SIGHUP:
+            # The terminal is gone: writing to it would fail.
+            with contextlib.suppress(OSError):
+                nowhere = os.open(os.devnull, os.O_RDWR)
+                for standard in (0, 1, 2):
+                    os.dup2(nowhere, standard)
+        elif self._stopping:
+            with contextlib.suppress(OSError):
+                os.write(2, b"Stopping; a moment.\n")
+
+
+@contextlib.contextmanager
+def held_lock(places: Places) -> Iterator[None]:
+    """Hold the state directory for one `up`, `reset` or clean-up.
+
+    Raises:
+        AlreadyRunning: Another one holds it.
+    """
+    places.create()
+    with (places.run / _LOCK).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise AlreadyRunning(
+                f"Rollcall is running already (process {holder(places)}, state in "
+                f"{shown(places.state)}): use it, or stop it with `./run down`."
+            ) from exc
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def holder(places: Places) -> int | None:
+    """The process that last held the lock."""
+    with contextlib.suppress(OSError, ValueError):
+        return int((places.run / _LOCK).read_text())
+    return None
+
+
+def supervise(places: Places, system: System, stop: StopRequest, when_ready: Callable[[], None]) -> None:
+    """Start the system, keep it running until the user wants it to end, and stop it.
+
+    Args:
+        places: Where state is kept.
+        system: What to run.
+        stop: How the user says so; installed already.
+        when_ready: Called once when everything is ready.
+
+    Raises:
+        AlreadyRunning: Another `up` runs here.
+        SetupError: Something cannot start; nothing is left running.
+    """
+    with held_lock(places):
+        if found := end_leftovers(places.run):
+            names = ", ".join(record.name for record in found)
+            say(f"Ended what an earlier run left behind: {names}.")
+        system.prepare()
+        try:
+            stop.check()
+            system.start(stop.pause)
+            save_description(places, system)
+            when_ready()
+            _watch(system, stop)
+        except Stopped:
+            say("Stopping …")
+        finally:
+            stop.stopping()
+            forget_description(places)
+            system.stop()
+    say("Stopped.")
+
+
+class _Backoff:
+    """When a process that died is started again: 1, 2, 4 … 30 s later."""
+
+    def __init__(self) -> None:
+        self._delay = 1.0
+        self._started = time.monotonic()
+        self.due: float | None = None
+
+    def schedule(self) -> float:
+        """Plan the next start; the seconds until then."""
+        now = time.monotonic()
+        if now - self._started > _SETTLED_S:
+            self._delay = 1.0
+        delay, self._delay = self._delay, min(self._delay * 2, _LONGEST_BACKOFF_S)
+        self.due = now + delay
+        return delay
+
+    def begin(self) -> None:
+        """The process is started now."""
+        self.due = None
+        self._started = time.monotonic()
+
+
+def _watch(system: System, stop: StopRequest) -> None:
+    """Start again what dies, until the user wants it all to end."""
+    backoffs = {child.name: _Backoff() for child in system.children}
+    while True:
+        stop.pause(0.25)
+        for child in system.children:
+            _look_after(child, backoffs[child.name])
+
+
+def _look_after(child: Child, backoff: _Backoff) -> None:
+    if child.running:
+        return
+    if backoff.due is None:
+        delay = backoff.schedule()
+        say(
+            f"{child.name} ended (status {child.status}); starting it again in {delay:.0f} s "
+            f"(log: {shown(child.log)})."
+        )
+    elif time.monotonic() >= backoff.due:
+        backoff.begin()
+        with contextlib.suppress(SetupError):
+            child.start()

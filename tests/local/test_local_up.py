@@ -1,0 +1,254 @@
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from local.ports import free_ports, is_free
+from local.records import start_time
+
+ROOT = Path(__file__).parents[2]
+RUN = ROOT / "run"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A state directory and ports of a test's own."""
+
+    state: Path
+    env: dict[str, str]
+    ports: list[int]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(RUN), *arguments],
+            env=self.env,
+            cwd=self.state.parent,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def up(self, *arguments: str) -> subprocess.Popen[bytes]:
+        out, err = (self.state.parent / name for name in ("up.out", "up.err"))
+        with out.open("w") as results, err.open("w") as progress:
+            return subprocess.Popen(
+                [str(RUN), "up", *arguments],
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=results,
+                stderr=progress,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return "".join((self.state.parent / name).read_text() for name in ("up.out", "up.err"))
+
+    def processes(self) -> list[int]:
+        """Everything that runs with this state directory, whoever started it."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdecimal() and int(entry.name) != os.getpid():
+                try:
+                    text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+                except OSError:
+                    continue
+                if os.fsencode(self.state) in text and start_time(int(entry.name)) is not None:
+                    found.append(int(entry.name))
+        return found
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    state = tmp_path / "its own state" / "stäte"
+    state.parent.mkdir()
+    for _ in range(100):
+        [start] = free_ports(1)
+        ports = [start + offset for offset in (0, 1, 2, 10, 11, 12, 20, 21, 22)]
+        if all(is_free(port) for port in ports):
+            break
+    env = {k: v for k, v in os.environ.items() if not k.startswith("ROLLCALL_")}
+    env |= {
+        "ROLLCALL_STATE_DIR": str(state),
+        # Compiled once for all of these tests.
+        "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX") or str(ROOT / ".rollcall" / "pycache"),
+        "ROLLCALL_LOCAL_PORTS": str(start),
+        "ROLLCALL_COMMAND_PORT": str(start + 20),
+        "ROLLCALL_QUERY_PORT": str(start + 21),
+        "ROLLCALL_WORKER_PORT": str(start + 22),
+    }
+    made = Machine(state, env, ports)
+    yield made
+    made.run("down")
+
+
+def eventually(question: Callable[[], bool], timeout_s: float, what: str) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not question():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def wait_ready(machine: Machine, process: subprocess.Popen[bytes]) -> None:
+    def ready() -> bool:
+        assert process.poll() is None, machine.said
+        return "Stop with Ctrl-C" in machine.said
+
+    eventually(ready, 60, f"not ready: {machine.said}")
+
+
+def curl_lines(machine: Machine) -> list[str]:
+    return [line for line in machine.said.splitlines() if line.startswith("curl ")]
+
+
+def paste(line: str) -> dict[str, object]:
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+    answer = json.loads(done.stdout)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine) -> None:
+    first = machine.up("--workers", "2")
+    wait_ready(machine, first)
+    create, page, search = curl_lines(machine)
+    created = paste(create)
+    assert (created["first_name"], created["version"]) == ("Ada", 1)
+    eventually(lambda: paste(search)["count"] == 1, 10, "the search does not find her")
+    assert [p["id"] for p in paste(page)["items"]] == [created["id"]]  # type: ignore[attr-defined]
+
+    status = machine.run("status")
+    assert status.returncode == 0, status.stdout
+    assert "worker-1" in status.stdout
+    second = machine.run("up")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert f"running already (process {first.pid}" in second.stderr
+    assert machine.run("reset").returncode == 1
+
+    down = machine.run("down")
+    assert down.returncode == 0
+    assert first.wait(10) == 0
+    assert machine.processes() == []
+    assert all(is_free(port) for port in machine.ports)
+
+    began = time.monotonic()
+    third = machine.up()
+    wait_ready(machine, third)
+    assert time.monotonic() - began < 15
+    assert [p["id"] for p in paste(curl_lines(machine)[1])["items"]] == [created["id"]]  # type: ignore[attr-defined]
+    # Ctrl-C twice, by someone impatient.
+    os.killpg(third.pid, signal.SIGINT)
+    time.sleep(0.2)
+    os.killpg(third.pid, signal.SIGINT)
+    assert third.wait(60) == 0
+    assert machine.processes() == []
+
+
+def test_what_a_killed_up_leaves_is_ended_and_a_dead_worker_is_replaced(machine: Machine) -> None:
+    process = machine.up()
+    wait_ready(machine, process)
+    record = json.loads((machine.state / "run" / "worker-0.process").read_text())
+    os.kill(record["pid"], signal.SIGKILL)
+    eventually(lambda: machine.run("status").returncode == 0, 30, "the worker did not come back")
+    assert "worker-0 ended (status -9); starting it again in 1 s" in machine.said
+
+    process.kill()
+    process.wait()
+    assert machine.run("status").returncode == 3
+    assert machine.run("down").returncode == 0
+    assert machine.processes() == []
+    assert all(is_free(port) for port in machine.ports)
+
+
+def test_an_interrupt_while_starting_leaves_nothing_behind(machine: Machine) -> None:
+    process = machine.up()
+    eventually(lambda: "Starting RabbitMQ" in machine.said, 30, "it did not start")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    assert machine.processes() == []
+    assert list((machine.state / "run").glob("*.process")) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "owner"),
+    [
+        ("ROLLCALL_COMMAND_PORT", "command API"),
+        ("ROLLCALL_WORKER_PORT", "worker 0"),
+        ("ROLLCALL_LOCAL_PORTS", "MongoDB member 0"),
+    ],
+)
+def test_a_port_in_use_is_one_sentence_and_nothing_is_started(
+    machine: Machine, variable: str, owner: str
+) -> None:
+    port = int(machine.env[variable])
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        refused = machine.run("up")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.strip() == (
+        f"Port {port}, which the {owner} needs, is in use by another program: stop that program, "
+        f"or set {variable} to a free port."
+    )
+    assert machine.processes() == []
+    assert list((machine.state / "data").iterdir()) == []
+
+
+def test_token_prints_one_line_and_nothing_else(machine: Machine) -> None:
+    no_key = machine.run("token", "--sub", "ada", "--scopes", "people:read")
+    assert (no_key.returncode, no_key.stdout) == (1, "")
+    assert "run `./run up` first" in no_key.stderr
+
+    key = machine.state / "secrets" / "jwt.key"
+    key.parent.mkdir()
+    key.write_text("0123456789abcdef" * 4)
+    done = machine.run("token", "--sub", "ada", "--scopes", "people:read people:write")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    [line] = done.stdout.splitlines()
+    assert line.count(".") == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "frobnicate",
+        "up --workers 0",
+        "token",
+        "token --sub ada --scopes people:everything",
+        "token --sub ada --ttl tomorrow",
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(machine: Machine, line: str) -> None:
+    done = machine.run(*shlex.split(line))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: ./run" in done.stderr
+
+
+def test_what_runs_not_can_be_asked_stopped_and_reset(machine: Machine) -> None:
+    assert machine.run("status").returncode == 3
+    assert "is not running" in machine.run("down").stderr
+    (machine.state / "data" / "mongo").mkdir()
+    assert machine.run("reset").returncode == 0
+    assert not (machine.state / "data").exists()
+    assert (machine.state / "data.before-reset" / "mongo").is_dir()
+    assert machine.run("reset", "--purge").returncode == 0
+    assert not (machine.state / "data.before-reset").exists()
+
+
+def test_a_state_directory_that_cannot_be_made_is_one_sentence(machine: Machine) -> None:
+    machine.state.write_text("a file")
+    done = machine.run("status")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "ROLLCALL_STATE_DIR" in done.stderr

@@ -1,0 +1,322 @@
+"""Batches settled on a real MongoDB, on each driver: races, repeats and crashes at every point."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from events.commands import CreatePerson, DeletePerson, UpdatePerson
+from events.decider import PersonState, fold
+from events.errors import DuplicateDocument, PersonNotFound, VersionMismatch
+from events.facts import GENESIS, seal
+from events.person import PersonChanges, PersonFields
+from service_kit.ids import new_id
+from workers.batches import Settled, settle
+from workers.lines import Stamps
+from workers.store import Store
+
+NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
+_documents = count(100_000)
+
+
+def stamps(*times: datetime) -> Stamps:
+    later = iter(times)
+    return Stamps(lambda: next(later, NOW), new_id, unique_email=False)
+
+
+def envelope(person_id: str, **more):
+    command_id = new_id()
+    return {
+        "command_id": command_id,
+        "person_id": person_id,
+        "accepted_at": NOW,
+        "actor": "ada",
+        "correlation_id": command_id,
+        **more,
+    }
+
+
+def fields(**changes) -> PersonFields:
+    number = next(_documents)
+    base = {
+        "document_type": "passport",
+        "document_id": f"P{number}",
+        "first_name": "Ana",
+        "last_name": "Ríos",
+        "birth_date": "1990-12-10",
+        "gender": "female",
+        "email": f"p{number}@example.com",
+        "phone": "+573001234567",
+    }
+    return PersonFields(**{**base, **changes})
+
+
+def create(person_id: str | None = None, **changes) -> CreatePerson:
+    return CreatePerson(data=fields(**changes), **envelope(person_id or new_id()))
+
+
+def update(person_id: str, expected=None, **changes) -> UpdatePerson:
+    return UpdatePerson(data=PersonChanges(**changes), **envelope(person_id, expected_version=expected))
+
+
+def delete(person_id: str) -> DeletePerson:
+    return DeletePerson(**envelope(person_id))
+
+
+async def run(store: Store, *commands, project: bool = True, pending=None, clock=None) -> Settled:
+    """Settle a batch and make its effects on the store, as the pipeline does."""
+    settled = await settle(commands, store, clock or stamps(), pending or {})
+    if project:
+        await store.project(settled.states.values(), settled.fresh)
+    return settled
+
+
+async def stream(store: Store, person_id: str):
+    return (await store.streams([person_id]))[person_id]
+
+
+async def check_stream(store: Store, person_id: str, length: int) -> None:
+    """Versions 1..n without gap, hashes that chain, and a read model that is the fold."""
+    log = await stream(store, person_id)
+    assert [event.version for event in log] == list(range(1, length + 1))
+    previous = GENESIS
+    for event in log:
+        assert (event.prev, event.hash) == (previous, seal(event))
+        previous = event.hash
+    times = [event.applied_at for event in log]
+    assert times == sorted(times)
+    state = fold(person_id, log)
+    head = (await store.heads([person_id])).get(person_id, PersonState(person_id))
+    assert (head.version, head.hash, head.status, dict(head.fields)) == (
+        state.version,
+        state.hash,
+        state.status,
+        dict(state.fields),
+    )
+
+
+async def test_a_person_s_commands_of_one_batch_are_applied_in_order(store):
+    first = create()
+    person = first.person_id
+    batch = [first, *(update(person, n, address=f"Calle {n}") for n in range(1, 40)), delete(person)]
+    settled = await run(store, *batch)
+    assert [settled.done[c.command_id].event.version for c in batch] == list(range(1, 42))
+    assert not settled.rejections
+    await check_stream(store, person, 41)
+
+
+async def test_commands_of_many_people_mix(store):
+    people = [create() for _ in range(50)]
+    batch = [*people, *(update(c.person_id, 1, gender="male") for c in people)]
+    settled = await run(store, *batch)
+    assert len(settled.done) == 100
+    assert settled.fresh == {c.person_id for c in people}
+    for command in people:
+        await check_stream(store, command.person_id, 2)
+
+
+async def test_a_refusal_in_the_middle_does_not_stop_the_rest(store):
+    first = create()
+    wrong = update(first.person_id, 7, gender="male")
+    right = update(first.person_id, 1, gender="male")
+    nobody = update(new_id(), gender="male")
+    settled = await run(store, first, wrong, right, nobody)
+    assert set(settled.done) == {first.command_id, right.command_id}
+    assert isinstance(settled.rejections[wrong.command_id], VersionMismatch)
+    assert isinstance(settled.rejections[nobody.command_id], PersonNotFound)
+    await check_stream(store, first.person_id, 2)
+
+
+async def test_a_repeated_batch_has_the_same_outcome(store):
+    first, other = create(), create()
+    batch = [first, update(first.person_id, address="x"), update(first.person_id, 9, address="y"), other]
+    once = await run(store, *batch)
+    again = await run(store, *batch)
+    assert {k: d.event for k, d in again.done.items()} == {k: d.event for k, d in once.done.items()}
+    assert again.rejections.keys() == once.rejections.keys()
+    await check_stream(store, first.person_id, 2)
+
+
+async def test_a_command_twice_in_a_batch_is_one_command(store):
+    first = create()
+    change = update(first.person_id, address="x")
+    settled = await run(store, first, change, change, first, update(first.person_id, 2, address="y"))
+    assert len(settled.done) == 3
+    await check_stream(store, first.person_id, 3)
+
+
+async def test_a_crash_between_append_and_projection_is_repaired_by_the_repeat(store):
+    first = create()
+    change, after = update(first.person_id, address="x"), update(first.person_id, 2, address="y")
+    await run(store, first)
+    await run(store, change, project=False)
+    settled = await run(store, change, after)
+    assert settled.done[after.command_id].event.version == 3
+    await check_stream(store, first.person_id, 3)
+
+
+async def test_a_crash_after_a_first_event_is_repaired_by_the_repeat(store):
+    first = create()
+    await run(store, first, project=False)
+    await run(store, first, update(first.person_id, 1, address="y"))
+    await check_stream(store, first.person_id, 2)
+
+
+async def test_the_next_batch_does_not_wait_for_the_projection(store):
+    first = create()
+    settled = await run(store, first, project=False)
+    later = await run(store, update(first.person_id, 1, address="y"), pending=settled.states)
+    assert not later.rejections
+    await store.project(settled.states.values(), settled.fresh)
+    await check_stream(store, first.person_id, 2)
+
+
+async def test_a_late_projection_does_not_go_back(store):
+    first = create()
+    early = await run(store, first, project=False)
+    await run(store, update(first.person_id, address="y"), delete(first.person_id), pending=early.states)
+    await store.project(early.states.values(), early.fresh)
+    await store.project(early.states.values(), set())
+    await check_stream(store, first.person_id, 3)
+
+
+async def test_a_race_with_another_worker_ends_in_one_order(store):
+    first = create()
+    await run(store, first)
+    person = first.person_id
+    batches = [[update(person, address=f"{n}-{m}") for m in range(10)] for n in range(4)]
+    results = await asyncio.gather(*(run(store, *batch) for batch in batches))
+    versions = [d.event.version for r in results for d in r.done.values()]
+    assert sorted(versions) == list(range(2, 42))
+    await check_stream(store, person, 41)
+
+
+async def test_the_same_batch_in_two_workers_at_once_is_applied_once(store):
+    first = create()
+    batch = [first, *(update(first.person_id, n, address=f"{n}") for n in range(1, 20)), create()]
+    one, two = await asyncio.gather(run(store, *batch), run(store, *batch))
+    assert {k: d.event.event_id for k, d in one.done.items()} == {
+        k: d.event.event_id for k, d in two.done.items()
+    }
+    assert not one.rejections
+    assert not two.rejections
+    await check_stream(store, first.person_id, 20)
+
+
+async def test_only_one_of_many_gets_a_document(store):
+    rivals = [create(document_id="SAME1") for _ in range(12)]
+    results = await asyncio.gather(*(run(store, *rivals[n::3]) for n in range(3)))
+    winners = [key for r in results for key in r.done]
+    losers = [type(x) for r in results for x in r.rejections.values()]
+    assert len(winners) == 1
+    assert losers == [DuplicateDocument] * 11
+
+
+async def test_a_freed_document_is_had_by_the_next(store):
+    first, moved = create(document_id="OLD1"), create(document_id="GONE1")
+    await run(store, first, moved)
+    await run(store, update(first.person_id, document_id="NEW1"), delete(moved.person_id))
+    settled = await run(store, create(document_id="OLD1"), create(document_id="GONE1"))
+    assert not settled.rejections
+    assert (await run(store, create(document_id="NEW1"))).rejections
+
+
+async def test_a_document_given_up_and_taken_again_in_one_batch_stays_taken(store):
+    first = create(document_id="BACK1")
+    person = first.person_id
+    await run(store, first, update(person, document_id="AWAY1"), update(person, document_id="BACK1"))
+    assert (await run(store, create(document_id="BACK1"))).rejections
+    assert not (await run(store, create(document_id="AWAY1"))).rejections
+
+
+async def test_a_refused_command_holds_no_value(store):
+    holder = create(document_id="HELD1")
+    await run(store, holder)
+    person = create()
+    await run(store, person)
+    both = update(person.person_id, 5, document_id="FREE1")
+    taken = create(document_id="HELD1")
+    assert len((await run(store, both, taken)).rejections) == 2
+    assert not (await run(store, create(document_id="FREE1"))).rejections
+
+
+async def test_a_crash_before_the_release_is_repaired_by_the_repeat(store, monkeypatch):
+    first = create(document_id="STUCK1")
+    await run(store, first)
+    gone = delete(first.person_id)
+
+    async def crash(_claims):
+        raise RuntimeError("crash")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(store, "release", crash)
+        await run(store, gone)
+    assert (await run(store, create(document_id="STUCK1"))).rejections
+    await run(store, gone)
+    assert not (await run(store, create(document_id="STUCK1"))).rejections
+
+
+async def test_a_late_release_does_not_free_a_value_taken_again(store):
+    first = create(document_id="MINE1")
+    person = first.person_id
+    move = update(person, document_id="ELSE1")
+    await run(store, first, move, update(person, document_id="MINE1"))
+    await run(store, move)
+    assert (await run(store, create(document_id="MINE1"))).rejections
+
+
+async def test_applied_times_never_go_back_whatever_the_clock_does(store):
+    first = create()
+    clock = stamps(NOW, NOW - timedelta(hours=1), NOW + timedelta(hours=1), NOW)
+    batch = [first, *(update(first.person_id, address=f"{n}") for n in range(3))]
+    await run(store, *batch, clock=clock)
+    await check_stream(store, first.person_id, 4)
+
+
+async def test_unique_indexes_are_checked_before_work_begins(mongo_client, store):
+    await store.check()
+    from events.errors import StoreUnavailable
+
+    with pytest.raises(StoreUnavailable, match="initialise"):
+        await Store(mongo_client, "empty").check()
+
+
+STEP = st.tuples(st.integers(0, 2), st.sampled_from(["create", "update", "delete", "move"]))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(STEP, min_size=1, max_size=25), st.integers(1, 6), st.randoms(use_true_random=False))
+async def test_any_cut_and_repeat_gives_each_command_one_outcome(store, steps, size, random):
+    people = [new_id() for _ in range(3)]
+    make = {
+        "create": create,
+        "update": lambda person: update(person, address=random.choice("abc")),
+        "delete": delete,
+        "move": lambda person: update(person, document_id=random.choice(["M001", "M002"])),
+    }
+    commands = [make[kind](people[n]) for n, kind in steps]
+    outcomes: dict[str, object] = {}
+    begin = 0
+    while begin < len(commands):
+        batch = commands[begin : begin + size]
+        if random.random() < 0.3:
+            await run(store, *batch, project=False)  # a crash: everything is delivered again
+        settled = await run(store, *batch)
+        for command in batch:
+            done = settled.done.get(command.command_id)
+            outcomes[command.command_id] = done.event if done else settled.rejections[command.command_id].code
+        begin += size
+    for person in people:
+        log = await stream(store, person)
+        assert [e for e in outcomes.values() if getattr(e, "person_id", None) == person] == log
+        await check_stream(store, person, len(log))
+    for person in people:
+        if (await stream(store, person)) and (await store.heads([person]))[person].status == "active":
+            await run(store, delete(person))
+    # All values are free again.
+    last = [create(document_id="M001"), create(document_id="M002")]
+    assert not (await run(store, *last)).rejections
+    await run(store, *(delete(command.person_id) for command in last))
