@@ -1,0 +1,86 @@
+"""Holds the log, the read model and the queues against what clients were promised."""
+
+from collections import defaultdict
+from datetime import UTC
+from typing import Any
+
+import aio_pika
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+from pymongo.read_concern import ReadConcern
+
+from events.claims import claims_of
+from events.decider import fold
+from events.facts import GENESIS, seal
+from service_kit.topology import DEAD, partition_queue
+from tests.system import System
+from workers.documents import event_of, person_document
+
+
+def _all(client: MongoClient[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    options: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True, tzinfo=UTC)
+    collection = client["rollcall"].get_collection(
+        name, codec_options=options, read_concern=ReadConcern("majority")
+    )
+    return list(collection.find())
+
+
+def undecided(system: System, accepted: set[str]) -> int:
+    """Return how many accepted commands are neither in the log nor refused."""
+    with MongoClient[dict[str, Any]](system.mongo.uri) as client:
+        db = client["rollcall"]
+        known = {
+            document["command_id"]
+            for name in ("events", "rejections")
+            for document in db[name].find({}, {"command_id": 1})
+        }
+    return len(accepted - known)
+
+
+def check(system: System, accepted: set[str]) -> dict[str, int]:
+    """Assert all that the system promises of a log at rest; return what was counted.
+
+    Args:
+        system: Where.
+        accepted: Ids of the commands that were answered with 202.
+    """
+    with MongoClient[dict[str, Any]](system.mongo.uri) as client:
+        events = [event_of(document) for document in _all(client, "events")]
+        people = {document["_id"]: document for document in _all(client, "people")}
+        rejected = [document["command_id"] for document in _all(client, "rejections")]
+        claims = {document["_id"]: document["person_id"] for document in _all(client, "claims")}
+    applied = [event.command_id for event in events]
+    assert len(applied) == len(set(applied)), "a command is in the log twice"
+    assert len(rejected) == len(set(rejected)), "a command was refused twice"
+    assert not set(applied) & set(rejected), "a command was applied and refused"
+    missing = accepted - set(applied) - set(rejected)
+    assert not missing, f"{len(missing)} accepted commands were lost"
+    streams = defaultdict(list)
+    for event in events:
+        streams[event.person_id].append(event)
+    held: dict[str, str] = {}
+    for person_id, stream in streams.items():
+        stream.sort(key=lambda event: event.version)
+        assert [event.version for event in stream] == list(range(1, len(stream) + 1)), person_id
+        previous = GENESIS
+        for event in stream:
+            assert (event.prev, event.hash) == (previous, seal(event)), person_id
+            previous = event.hash
+        state = fold(person_id, stream)
+        assert people.pop(person_id) == person_document(state)
+        held |= dict.fromkeys(claims_of(state.fields, unique_email=True), person_id)
+    assert not people, "the read model has people that the log does not know"
+    assert claims == held
+    return {"events": len(events), "rejections": len(rejected), "people": len(streams)}
+
+
+async def depths(system: System, partitions: int = 8) -> dict[str, int]:
+    """Return the number of messages in each queue that has any."""
+    connection = await aio_pika.connect(system.rabbit.url)
+    async with connection, connection.channel() as channel:
+        found = {}
+        for name in (*map(partition_queue, range(partitions)), DEAD):
+            queue = await channel.declare_queue(name, passive=True)
+            if queue.declaration_result.message_count:
+                found[name] = queue.declaration_result.message_count
+        return found

@@ -1,0 +1,38 @@
+"""A system of its own for the tests that break things: servers, and one process of each service."""
+
+from collections.abc import Iterator
+
+import pytest
+import pytest_asyncio
+
+from tests.system import Service, System, eventually
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """MongoDB and RabbitMQ that no other tests use."""
+    started = System.start(tmp_path_factory.mktemp("stage"))
+    try:
+        started.initialise()
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def cast(stage: System) -> dict[str, Service]:
+    """One process of each service on that system."""
+    running = {name: stage.service(name) for name in ("command_api", "query_api", "workers")}
+    for service in running.values():
+        service.spawn()
+    for service in running.values():
+        await service.wait_ready()
+
+    async def stream_is_on_disk() -> bool:
+        # RabbitMQ keeps the first stream's coordinator in a file that it writes seconds later; killed
+        # before that, it knows the stream for ever but cannot open it.
+        names = stage.rabbit.directory.glob("mnesia/*/coordination/*/names.dets")
+        return any(b"rabbit_stream_coordinator" in path.read_bytes() for path in names)
+
+    await eventually(stream_is_on_disk, within=30, pause=0.1)
+    return running

@@ -1,0 +1,155 @@
+"""The broker away, blocked, full, or with rubbish in its queues."""
+
+import asyncio
+import time
+
+import aio_pika
+import httpx
+import pytest
+
+from service_kit.topology import COMMANDS, DEAD, partition_queue
+from tests import ledger
+from tests.system import eventually, new_person
+
+WAIT = {"Prefer": "wait=20"}
+
+
+async def accepts(client: httpx.AsyncClient) -> bool:
+    return (await client.post("/people", json=new_person())).status_code == 202
+
+
+async def refused_in_time(client: httpx.AsyncClient) -> httpx.Response | None:
+    """Send a person; return the answer if it is 503, which must come before the deadline."""
+    began = time.monotonic()
+    response = await client.post("/people", json=new_person())
+    assert time.monotonic() - began < 6
+    if response.status_code == 202:
+        return None
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) >= 1
+    assert response.json()["type"] == "urn:rollcall:problem:broker-unavailable"
+    return response
+
+
+async def readiness(service) -> tuple[int, dict]:
+    async with httpx.AsyncClient() as client:
+        response = await client.get(f"{service.url}/readyz")
+    return response.status_code, response.json()["parts"]
+
+
+async def test_a_broker_that_is_down(stage, cast):
+    async with stage.client(cast["command_api"]) as commands:
+        stage.rabbit.kill()
+        try:
+            await eventually(lambda: refused_in_time(commands))
+            assert await refused_in_time(commands)
+            for name in ("command_api", "workers"):
+                status, parts = await readiness(cast[name])
+                assert (status, parts["rabbitmq"] != "ok") == (503, True)
+        finally:
+            stage.rabbit.start()
+        await eventually(lambda: accepts(commands), within=30)
+        response = await commands.post("/people", json=new_person(), headers=WAIT)
+        assert response.status_code == 201
+
+
+async def test_a_broker_that_is_blocked_by_an_alarm(stage, cast):
+    async with stage.client(cast["command_api"]) as commands:
+        stage.rabbit.ctl("set_vm_memory_high_watermark", "0.00001")
+        try:
+            await eventually(lambda: refused_in_time(commands), within=20)
+            answers = await asyncio.gather(*(refused_in_time(commands) for _ in range(20)))
+            assert all(answers)
+            status, parts = await readiness(cast["command_api"])
+            assert (status, "blocked" in parts["rabbitmq"]) == (503, True)
+        finally:
+            stage.rabbit.ctl("set_vm_memory_high_watermark", "0.6")
+        await eventually(lambda: accepts(commands), within=30)
+        response = await commands.post("/people", json=new_person(), headers=WAIT)
+        assert response.status_code == 201
+
+
+async def test_a_command_that_no_queue_takes(stage, cast):
+    connection = await aio_pika.connect(stage.rabbit.url)
+    async with connection, connection.channel() as channel, stage.client(cast["command_api"]) as commands:
+        queues = [await channel.declare_queue(partition_queue(n), passive=True) for n in range(8)]
+        for queue in queues:
+            await queue.unbind(COMMANDS, "1")
+        try:
+            assert await refused_in_time(commands)
+        finally:
+            for queue in queues:
+                await queue.bind(COMMANDS, "1")
+        assert await accepts(commands)
+
+
+async def test_a_full_queue_refuses_and_its_commands_are_kept(stage, cast):
+    worker = cast["workers"]
+    worker.stop()
+    policy = ("set_policy", "--apply-to", "queues", "full", r"^commands\.[0-9]+$", '{"max-length":3}')
+    stage.rabbit.ctl(*policy)
+    accepted = set()
+    try:
+        async with stage.client(cast["command_api"]) as commands:
+
+            async def refused():
+                response = await commands.post("/people", json=new_person())
+                if response.status_code == 202:
+                    accepted.add(response.json()["command_id"])
+                return response.status_code == 503
+
+            await eventually(refused, within=20, pause=0)
+    finally:
+        stage.rabbit.ctl("clear_policy", "full")
+        worker.spawn()
+        await worker.wait_ready()
+
+    async def decided():
+        return not await asyncio.to_thread(ledger.undecided, stage, accepted)
+
+    assert accepted
+    await eventually(decided, within=20)
+
+
+@pytest.mark.parametrize("body", [b"\x00rubbish", b'{"specversion":"1.0","type":"person.explode"}', b""])
+async def test_a_poison_message_is_put_aside_with_its_reason_and_the_rest_goes_on(stage, cast, body):
+    connection = await aio_pika.connect(stage.rabbit.url)
+    async with connection, connection.channel() as channel, stage.client(cast["command_api"]) as commands:
+        commands_exchange = await channel.get_exchange(COMMANDS)
+        poison = aio_pika.Message(body, message_id="poison-1", delivery_mode=2)
+        for key in range(20):
+            await commands_exchange.publish(poison, str(key))
+        answers = await asyncio.gather(
+            *(commands.post("/people", json=new_person(), headers=WAIT) for _ in range(20))
+        )
+        assert {answer.status_code for answer in answers} == {201}
+
+        dead = await channel.declare_queue(DEAD, passive=True)
+        for _ in range(20):
+            message = await eventually(lambda: dead.get(fail=False))
+            await message.ack()
+            assert (message.body, message.message_id) == (body, "poison-1")
+            assert message.headers["x-rollcall-reason"]
+            assert message.headers["x-rollcall-queue"].startswith("commands.")
+        assert await dead.get(fail=False) is None
+
+
+async def test_a_broker_with_another_number_of_partitions_is_refused(stage, cast):
+    for partitions in ("4", "16"):
+        service = stage.service("command_api", ROLLCALL_PARTITIONS=partitions)
+        service.spawn()
+
+        async def explained(service=service):
+            try:
+                status, parts = await readiness(service)
+            except httpx.TransportError:
+                return False
+            return (
+                status == 503
+                and "not connected" in parts["rabbitmq"]
+                and ("another number of partitions" in service.words())
+            )
+
+        await eventually(explained, within=20)
+        service.kill()
+        stage.services.remove(service)
