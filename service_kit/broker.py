@@ -117,7 +117,8 @@ async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
     # Backwards: a declaration cut short lacks a low number, and is not taken for a smaller system.
     for queue in reversed(queues(partitions)):
         declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-        await declared.bind(queue.exchange, queue.routing_key)
+        if queue.exchange is not None:
+            await declared.bind(queue.exchange, queue.routing_key)
 
 
 async def keep_connected(url: str, name: str, use: Callable[[AbstractConnection], Awaitable[None]]) -> None:

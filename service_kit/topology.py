@@ -10,6 +10,9 @@ COMMANDS: Final = "commands"
 DEAD: Final = "commands.dead"
 EVENTS: Final = "events"
 EVENT_LOG: Final = "events.log"
+WORKERS: Final = "workers"
+"""Carries no message: each worker consumes it, so its consumer count tells how many there are. The count
+of a command queue would not: of a single active consumer's rivals, a declare tells nothing."""
 
 DELIVERY_LIMIT: Final = 50
 """Deliveries of one command before the broker takes it for one that kills workers. A handed-over
@@ -30,10 +33,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue to declare, durable, and where it is bound."""
+    """A queue to declare, durable, and where it is bound; to nothing if the exchange is None."""
 
     name: str
-    exchange: str
+    exchange: str | None
     routing_key: str
     arguments: dict[str, Any] = field(default_factory=dict)
 
@@ -71,4 +74,5 @@ def queues(partitions: int) -> list[Queue]:
         *(Queue(partition_queue(n), COMMANDS, "1", partition) for n in range(partitions)),
         Queue(DEAD, DEAD, "", dead),
         Queue(EVENT_LOG, EVENTS, "#", log),
+        Queue(WORKERS, None, "", bounded),
     ]

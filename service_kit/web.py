@@ -1,9 +1,10 @@
 """Owns what every HTTP surface of ours has: health, readiness, metrics, problems, request metrics."""
 
 import asyncio
+import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Final
 
 import orjson
@@ -138,6 +139,18 @@ def create_app(
     return app
 
 
+class _Server(uvicorn.Server):
+    """Ends on SIGTERM and SIGINT by returning; uvicorn's own way is to raise the signal again."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ask the server to end, and leave what comes after that to the one who awaits it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 async def serve(app: FastAPI, host: str, port: int) -> None:
     """Serve an application until SIGTERM or SIGINT; requests under way are finished.
 
@@ -157,4 +170,4 @@ async def serve(app: FastAPI, host: str, port: int) -> None:
         h11_max_incomplete_event_size=32 * 1024,
         ws="none",
     )
-    await uvicorn.Server(config).serve()
+    await _Server(config).serve()

@@ -10,6 +10,8 @@ from service_kit import mongo
 from service_kit.settings import Settings
 from tests.system import Service, System
 
+pytest.register_assert_rewrite("tests.ledger")
+
 
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:

@@ -1,10 +1,10 @@
 """Holds the log, the read model and the queues against what clients were promised."""
 
+import asyncio
 from collections import defaultdict
 from datetime import UTC
 from typing import Any
 
-import aio_pika
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
@@ -12,7 +12,7 @@ from pymongo.read_concern import ReadConcern
 from events.claims import claims_of
 from events.decider import fold
 from events.facts import GENESIS, seal
-from service_kit.topology import DEAD, partition_queue
+from service_kit.topology import COMMANDS
 from tests.system import System
 from workers.documents import event_of, person_document
 
@@ -74,13 +74,10 @@ def check(system: System, accepted: set[str]) -> dict[str, int]:
     return {"events": len(events), "rejections": len(rejected), "people": len(streams)}
 
 
-async def depths(system: System, partitions: int = 8) -> dict[str, int]:
-    """Return the number of messages in each queue that has any."""
-    connection = await aio_pika.connect(system.rabbit.url)
-    async with connection, connection.channel() as channel:
-        found = {}
-        for name in (*map(partition_queue, range(partitions)), DEAD):
-            queue = await channel.declare_queue(name, passive=True)
-            if queue.declaration_result.message_count:
-                found[name] = queue.declaration_result.message_count
-        return found
+async def depths(system: System) -> dict[str, int]:
+    """Return the number of messages, waiting or delivered and not acknowledged, of each queue with any."""
+    said = await asyncio.to_thread(
+        system.rabbit.ctl, "list_queues", "--quiet", "--no-table-headers", "name", "messages"
+    )
+    found = dict(line.split() for line in said.splitlines())
+    return {name: int(count) for name, count in found.items() if name.startswith(COMMANDS) and int(count)}

@@ -10,10 +10,11 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
+from pamqp.commands import Queue
 
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, connect, declare, keep_connected
-from service_kit.topology import DEAD, partition_queue
+from service_kit.topology import DEAD, WORKERS, partition_queue
 from workers import metrics
 from workers.announcer import Announcer
 from workers.intake import Delivery, Intake, Partition
@@ -117,6 +118,17 @@ async def _until_first_ends(*works: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _look(watch: AbstractChannel, queue: str) -> Queue.DeclareOk:
+    """Return what the broker tells of a queue on a passive declare."""
+    with broker_errors("watching the queues"):
+        async with asyncio.timeout(OPEN_SECONDS):
+            return (await watch.declare_queue(queue, passive=True)).declaration_result
+
+
+async def _ignore(_message: DeliveredMessage) -> None:
+    """Take nothing: to be there is all."""
+
+
 class Session:
     """One connection's consumers: one channel and one registration for each partition.
 
@@ -154,28 +166,24 @@ class Session:
         """
         with broker_errors("watching the queues"):
             watch = await self._connection.channel(publisher_confirms=False)
+            channel = cast(Channel, await watch.get_underlay_channel())
+            await channel.basic_consume(WORKERS, _ignore)
         while True:
             await asyncio.sleep(SHARE_SECONDS)
-            consumers = await self._observe(watch)
+            workers = await self._observe(watch)
             active = [p for p in self._partitions.values() if p.active]
             metrics.ACTIVE_PARTITIONS.set(len(active))
-            for partition in active[ceil(self._count / consumers) :]:
+            for partition in active[ceil(self._count / workers) :]:
                 await self._hand_over(partition)
 
     async def _observe(self, watch: AbstractChannel) -> int:
         """Note each queue's depth; return how many workers there are."""
-        workers = 1
         for name in (*map(partition_queue, range(self._count)), DEAD):
-            with broker_errors("watching the queues"):
-                async with asyncio.timeout(OPEN_SECONDS):
-                    queue = await watch.declare_queue(name, passive=True)
-            seen = queue.declaration_result
+            seen = await _look(watch, name)
             metrics.QUEUE_DEPTH.labels(name).set(seen.message_count or 0)
-            if name != DEAD:
-                if not seen.consumer_count:
-                    raise BrokerUnavailable(f"RabbitMQ: the consumer of {name} is gone")
-                workers = max(workers, seen.consumer_count)
-        return workers
+            if name != DEAD and not seen.consumer_count:
+                raise BrokerUnavailable(f"RabbitMQ: the consumer of {name} is gone")
+        return max(1, (await _look(watch, WORKERS)).consumer_count or 0)
 
     async def _hand_over(self, partition: Partition) -> None:
         await self._intake.leave(partition)
