@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from events.commands import Command
 from events.times import rfc3339
 
 EventType = Literal["person.created", "person.updated", "person.deleted"]
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 EVENT_SCHEMA: Final = 1
 EVENT_SOURCE: Final = "/rollcall/people"
 GENESIS: Final = "0" * 64
@@ -28,7 +28,7 @@ class Event:
     """
 
     type: EventType
-    data: Mapping[str, str | None]
+    data: dict[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class RecordedEvent:
     version: int
     type: EventType
     schema: int
-    data: Mapping[str, str | None]
+    data: dict[str, str | None]
     command_id: str
     actor: str
     actor_name: str | None
@@ -62,10 +62,19 @@ class RecordedEvent:
     source_address: str | None
     user_agent: str | None
     prev: str
-    hash: str = ""
+    hash: str
 
 
-_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+_HASHED: Final = tuple(field.name for field in fields(RecordedEvent) if field.name != "hash")
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _encode(content: dict[str, Any]) -> bytes:
+    times = {
+        "accepted_at": rfc3339(content["accepted_at"]),
+        "applied_at": rfc3339(content["applied_at"]),
+    }
+    return _CANONICAL({**content, **times}).encode()
 
 
 def canonical(event: RecordedEvent) -> bytes:
@@ -74,26 +83,7 @@ def canonical(event: RecordedEvent) -> bytes:
     Strings, whole numbers, nulls and one level of nesting only, so this is RFC 8785 (JCS) for ASCII keys.
     Times are RFC 3339 with milliseconds.
     """
-    content = {
-        "event_id": event.event_id,
-        "person_id": event.person_id,
-        "version": event.version,
-        "type": event.type,
-        "schema": event.schema,
-        "data": dict(event.data),
-        "command_id": event.command_id,
-        "actor": event.actor,
-        "actor_name": event.actor_name,
-        "accepted_at": rfc3339(event.accepted_at),
-        "applied_at": rfc3339(event.applied_at),
-        "correlation_id": event.correlation_id,
-        "causation_id": event.causation_id,
-        "traceparent": event.traceparent,
-        "source_address": event.source_address,
-        "user_agent": event.user_agent,
-        "prev": event.prev,
-    }
-    return _CANONICAL(content).encode()
+    return _encode({name: getattr(event, name) for name in _HASHED})
 
 
 def seal(event: RecordedEvent) -> str:
@@ -125,7 +115,7 @@ def encode_event(event: RecordedEvent) -> dict[str, Any]:
         "useragent": event.user_agent,
         "prevhash": event.prev,
         "hash": event.hash,
-        "data": dict(event.data),
+        "data": event.data,
     }
     return {name: value for name, value in attributes.items() if value is not None}
 
@@ -168,4 +158,4 @@ def record(
         "user_agent": command.user_agent,
         "prev": prev,
     }
-    return RecordedEvent(**content, hash=seal(RecordedEvent(**content)))
+    return RecordedEvent(**content, hash=hashlib.sha256(_encode(content)).hexdigest())

@@ -1,6 +1,7 @@
 """Owns the one form of a time: UTC, whole milliseconds (what BSON keeps), RFC 3339 with a Z."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def to_milliseconds(time: datetime) -> datetime:
@@ -9,6 +10,7 @@ def to_milliseconds(time: datetime) -> datetime:
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
 
 
+@lru_cache(maxsize=2048)
 def rfc3339(time: datetime) -> str:
-    """Return an aware UTC time as `2026-01-31T08:00:00.000Z`."""
+    """Return an aware UTC time as `2026-01-31T08:00:00.000Z`; remembered, since each is asked thrice."""
     return time.isoformat(timespec="milliseconds")[:-6] + "Z"
