@@ -8,7 +8,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from command_api.people import CommandDesk, people_router
+from command_api.people import CommandDesk, add_people_routes
 from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
 from service_kit.openapi import document
@@ -59,6 +59,6 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         description=_ABOUT,
         version="1",
     )
-    app.include_router(people_router(desk))
+    add_people_routes(app, desk)
     document(app)
     return app

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
@@ -183,11 +183,10 @@ def _settled(command: Command, outcome: Outcome, waited: int) -> Response:
             assert_never(outcome)
 
 
-def people_router(desk: CommandDesk) -> APIRouter:
-    """Return the routes that create, change and delete people."""
-    router = APIRouter(prefix="/people", tags=["people"])
+def add_people_routes(app: FastAPI, desk: CommandDesk) -> None:
+    """Add the routes that create, change and delete people."""
 
-    @router.post("", status_code=202, **doc.CREATE)
+    @app.post("/people", tags=["people"], status_code=202, **doc.CREATE)
     async def create_person(request: Request) -> Response:
         caller = await desk.authorize(request, "people:write")
         preferences = read_preferences(request.headers)
@@ -199,7 +198,7 @@ def people_router(desk: CommandDesk) -> APIRouter:
         command = CreatePerson.model_construct(person_id=person_id, data=fields, **stamp)
         return await desk.submit(command, preferences)
 
-    @router.patch("/{person_id}", status_code=202, **doc.UPDATE)
+    @app.patch("/people/{person_id}", tags=["people"], status_code=202, **doc.UPDATE)
     async def update_person(request: Request, person_id: UUID) -> Response:
         caller = await desk.authorize(request, "people:write")
         preferences = read_preferences(request.headers)
@@ -214,7 +213,7 @@ def people_router(desk: CommandDesk) -> APIRouter:
         )
         return await desk.submit(command, preferences)
 
-    @router.delete("/{person_id}", status_code=202, **doc.DELETE)
+    @app.delete("/people/{person_id}", tags=["people"], status_code=202, **doc.DELETE)
     async def delete_person(request: Request, person_id: UUID) -> Response:
         caller = await desk.authorize(request, "people:delete")
         preferences = read_preferences(request.headers)
@@ -222,5 +221,3 @@ def people_router(desk: CommandDesk) -> APIRouter:
             person_id=str(person_id), **desk.stamp(request, caller, preferences)
         )
         return await desk.submit(command, preferences)
-
-    return router

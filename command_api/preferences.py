@@ -1,6 +1,7 @@
 """Owns the request headers that steer a command, and reads them strictly; changes nothing."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,17 +45,22 @@ def read_preferences(headers: Headers) -> Preferences:
         InvalidFields: `If-Match`, `Idempotency-Key` or `X-Correlation-Id` is malformed. Ignoring one of
             these would do something else than was asked.
     """
-    traceparent = headers.get("traceparent")
-    agent = headers.get("user-agent")
-    prefer = headers.get("prefer")
+    given = dict(headers.raw)
+    traceparent = _text(given, b"traceparent")
+    agent = _text(given, b"user-agent")
     return Preferences(
-        wait=_wait(", ".join(headers.getlist("prefer"))) if prefer is not None else None,
-        expected_version=_expected_version(headers.get("if-match")),
-        idempotency_key=_matching("Idempotency-Key", headers.get("idempotency-key"), _KEY),
-        correlation_id=_matching("X-Correlation-Id", headers.get("x-correlation-id"), _CORRELATION),
+        wait=_wait(", ".join(headers.getlist("prefer"))) if b"prefer" in given else None,
+        expected_version=_expected_version(_text(given, b"if-match")),
+        idempotency_key=_matching("Idempotency-Key", _text(given, b"idempotency-key"), _KEY),
+        correlation_id=_matching("X-Correlation-Id", _text(given, b"x-correlation-id"), _CORRELATION),
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         user_agent=agent[:255] if agent else None,
     )
+
+
+def _text(given: Mapping[bytes, bytes], name: bytes) -> str | None:
+    value = given.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def _wait(prefer: str) -> int | None:

@@ -1,22 +1,20 @@
 """Owns handing commands to RabbitMQ: confirmed by the broker, bounded in number and time, or refused."""
 
-import asyncio
-from typing import Final, cast
+from typing import Any, Final, cast
 
-import aio_pika
 import orjson
 from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 from pamqp.commands import Basic
 
-from events.commands import CONTENT_TYPE, Command, encode_command
+from events.commands import COMMAND_TYPES, CONTENT_TYPE, Command, encode_command
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, declare, keep_connected
+from service_kit.publishing import PERSISTENT, Template, encode_frames, publish
 from service_kit.topology import COMMANDS
 
 PUBLISH_SECONDS: Final = 5.0
-MAX_IN_FLIGHT: Final = 1000
-_PERSISTENT: Final = 2
+MAX_IN_FLIGHT: Final = 2000
 
 
 class CommandPublisher:
@@ -30,9 +28,8 @@ class CommandPublisher:
     def __init__(self, url: str, partitions: int) -> None:
         self._url = url
         self._partitions = partitions
-        self._connection: AbstractConnection | None = None
-        self._channel: Channel | None = None
-        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._open: _Open | None = None
+        self._in_flight = 0
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -43,12 +40,18 @@ class CommandPublisher:
         with broker_errors("opening a channel"):
             # Unroutable is an error here, not a silent return (aio-pika's default).
             channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            self._channel = cast(Channel, await channel.get_underlay_channel())
-            self._connection = connection
+            self._open = _Open(connection, cast(Channel, await channel.get_underlay_channel()))
             try:
                 await channel.closed()
             finally:
-                self._channel = self._connection = None
+                self._open = None
+
+    def _ready(self) -> "_Open":
+        if self._open is None:
+            raise BrokerUnavailable("RabbitMQ is not connected")
+        if self._open.blocked():
+            raise BrokerUnavailable("RabbitMQ is blocked by an alarm of its own")
+        return self._open
 
     async def check(self) -> None:
         """Return if commands can be published now.
@@ -56,12 +59,7 @@ class CommandPublisher:
         Raises:
             BrokerUnavailable: Not connected, or blocked by an alarm of the broker.
         """
-        if self._connection is None:
-            raise BrokerUnavailable("RabbitMQ is not connected")
-        with broker_errors("blocked by an alarm"):
-            async with asyncio.timeout(0.5):
-                await self._connection.ready()
-                await _unblocked(self._connection)
+        self._ready()
 
     async def publish(self, command: Command, reply: tuple[str, str] | None = None) -> None:
         """Publish one command, persistent and mandatory, and wait for the broker's confirm.
@@ -74,35 +72,66 @@ class CommandPublisher:
             reply: Queue and correlation id for the outcome, if someone waits for it.
 
         Raises:
-            BrokerUnavailable: No confirm within `PUBLISH_SECONDS`: down, blocked, full or unroutable.
+            BrokerUnavailable: No confirm within `PUBLISH_SECONDS`: down, blocked, full or unroutable;
+                or `MAX_IN_FLIGHT` publishes wait for theirs already.
         """
+        frames = self._ready().frames(command, orjson.dumps(encode_command(command)), reply)
+        if self._in_flight >= MAX_IN_FLIGHT:
+            raise BrokerUnavailable("too many commands wait for RabbitMQ's confirm")
+        self._in_flight += 1
+        try:
+            await publish(self._ready().channel, [frames], PUBLISH_SECONDS, command.command_id)
+        finally:
+            self._in_flight -= 1
+
+
+class _Open:
+    """An open channel, and the frames of commands on it.
+
+    Args:
+        connection: Its connection.
+        channel: In confirm mode, raising what is returned.
+    """
+
+    def __init__(self, connection: AbstractConnection, channel: Channel) -> None:
+        self.channel = channel
+        self._connection = connection
+        self._templates = {
+            type_: Template(channel, COMMANDS, None, mandatory=True, **_properties(type_))
+            for type_ in COMMAND_TYPES
+        }
+
+    def blocked(self) -> bool:
+        """Return whether an alarm of the broker blocks the connection.
+
+        The client tells it only to those who await its readiness, so this takes the first step of that:
+        a connection that is ready ends there.
+        """
+        transport = self._connection.transport
+        if transport is None:
+            return True
+        waiting = transport.connection.ready().__await__()
+        try:
+            next(waiting)
+        except StopIteration:
+            return False
+        finally:
+            waiting.close()
+        return True
+
+    def frames(self, command: Command, body: bytes, reply: tuple[str, str] | None) -> bytes:
+        """Return the frames of a command."""
+        if reply is None:
+            return self._templates[command.type].frames(command.command_id, body, command.person_id)
+        method = Basic.Publish(exchange=COMMANDS, routing_key=command.person_id, mandatory=True)
         properties = Basic.Properties(
-            content_type=CONTENT_TYPE,
-            delivery_mode=_PERSISTENT,
             message_id=command.command_id,
-            message_type=command.type,
-            reply_to=reply[0] if reply else None,
-            correlation_id=reply[1] if reply else None,
+            reply_to=reply[0],
+            correlation_id=reply[1],
+            **_properties(command.type),
         )
-        body = orjson.dumps(encode_command(command))
-        with broker_errors("publishing a command"):
-            async with asyncio.timeout(PUBLISH_SECONDS), self._slots:
-                channel, connection = self._channel, self._connection
-                if channel is None or connection is None:
-                    raise BrokerUnavailable("RabbitMQ is not connected")
-                await _unblocked(connection)
-                await channel.basic_publish(
-                    body,
-                    exchange=COMMANDS,
-                    routing_key=command.person_id,
-                    properties=properties,
-                    mandatory=True,
-                    wait=False,
-                )
+        return encode_frames(self.channel, method, properties, body)
 
 
-async def _unblocked(connection: AbstractConnection) -> None:
-    """Return when no alarm of the broker blocks the connection (the client holds this as readiness)."""
-    if connection.transport is None:
-        raise aio_pika.exceptions.ConnectionClosed
-    await connection.transport.connection.ready()
+def _properties(type_: str) -> dict[str, Any]:
+    return {"content_type": CONTENT_TYPE, "delivery_mode": PERSISTENT, "message_type": type_}

@@ -72,6 +72,7 @@ class DeletePerson(_Command):
 
 
 Command = CreatePerson | UpdatePerson | DeletePerson
+COMMAND_TYPES: Final = ("person.create", "person.update", "person.delete")
 
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 

@@ -5,6 +5,7 @@ The tables are part of the HTTP contract: the README and both OpenAPI documents 
 
 import re
 from datetime import date
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
@@ -59,6 +60,7 @@ _DAY_FIRST = re.compile(r"(\d{1,2})[-/](\d{1,2})[-/](\d{4})")
 _DOCUMENT_ID = re.compile(r"[A-Z0-9][A-Z0-9\-]{1,30}[A-Z0-9]")
 
 
+@lru_cache(maxsize=256)
 def document_type(word: str) -> str:
     """Return the stored code of a document type.
 
@@ -74,6 +76,7 @@ def document_type(word: str) -> str:
     return code
 
 
+@lru_cache(maxsize=256)
 def gender(word: str) -> str:
     """Return the stored code of a gender; arguments and errors as for `document_type`."""
     code = _GENDERS.get(word) or _GENDERS.get(_key(word))

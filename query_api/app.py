@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
 from query_api.metrics import ReplicationLag
-from query_api.people import ReadDesk, query_router
+from query_api.people import ReadDesk, add_read_routes
 from query_api.reads import Reads
 from service_kit import mongo
 from service_kit.openapi import document
@@ -47,6 +47,6 @@ def build_app(settings: Settings) -> FastAPI:
         description=_ABOUT,
         version="1",
     )
-    app.include_router(query_router(desk))
+    add_read_routes(app, desk)
     document(app)
     return app

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from events import vocabulary
@@ -70,11 +70,10 @@ def matches(if_none_match: str, etag: str) -> bool:
     return etag in known or "*" in known
 
 
-def query_router(desk: ReadDesk) -> APIRouter:
-    """Return the routes that read people and commands."""
-    router = APIRouter(prefix="/people", tags=["people"])
+def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
+    """Add the routes that read people and commands."""
 
-    @router.get("", **doc.LIST)
+    @app.get("/people", tags=["people"], **doc.LIST)
     async def list_people(request: Request) -> Response:
         await desk.authorize(request, "people:read")
         query = read_query(PeopleQuery, request.query_params)
@@ -88,7 +87,7 @@ def query_router(desk: ReadDesk) -> APIRouter:
             headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
         return desk.answer(content, page.answer, headers)
 
-    @router.get("/by-document/{document_type}/{document_id}", **doc.BY_DOCUMENT)
+    @app.get("/people/by-document/{document_type}/{document_id}", tags=["people"], **doc.BY_DOCUMENT)
     async def person_by_document(request: Request, document_type: str, document_id: str) -> Response:
         await desk.authorize(request, "people:read")
         query = read_query(ReadQuery, request.query_params)
@@ -100,14 +99,14 @@ def query_router(desk: ReadDesk) -> APIRouter:
         answer = await desk.reads.person_by_document(**values, strong=query.strong)
         return desk.person(request, answer, "there is no person with this document")
 
-    @router.get("/{person_id}", **doc.PERSON)
+    @app.get("/people/{person_id}", tags=["people"], **doc.PERSON)
     async def person_by_id(request: Request, person_id: UUID) -> Response:
         await desk.authorize(request, "people:read")
         query = read_query(PersonQuery, request.query_params)
         answer = await desk.reads.person(str(person_id), min_version=query.min_version, strong=query.strong)
         return desk.person(request, answer, f"there is no person {person_id}")
 
-    @router.get("/{person_id}/commands/{command_id}", **doc.COMMAND)
+    @app.get("/people/{person_id}/commands/{command_id}", tags=["people"], **doc.COMMAND)
     async def command_status(request: Request, person_id: UUID, command_id: UUID) -> Response:
         await desk.authorize(request, "people:read")
         strong = read_query(ReadQuery, request.query_params).strong
@@ -124,8 +123,6 @@ def query_router(desk: ReadDesk) -> APIRouter:
         found = rejection.documents[0]
         rejected = {"status": "rejected", "reason": found["code"], "detail": found["detail"]}
         return desk.answer({**content, **rejected}, rejection)
-
-    return router
 
 
 def _normal(name: str, check: Any, text: str) -> str:

@@ -5,10 +5,10 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from events.commands import COMMAND_TYPES
+
 _APPLIED = Counter("rollcall_commands_applied_total", "Commands that made an event", ["type"])
-APPLIED: Final = MappingProxyType(
-    {type_: _APPLIED.labels(type_) for type_ in ("person.create", "person.update", "person.delete")}
-)
+APPLIED: Final = MappingProxyType({type_: _APPLIED.labels(type_) for type_ in COMMAND_TYPES})
 REJECTED: Final = Counter("rollcall_commands_rejected_total", "Commands that the rules refused", ["code"])
 DEAD_LETTERED: Final = Counter("rollcall_messages_dead_lettered_total", "Messages that are no command")
 BATCH_SIZE: Final = Histogram(

@@ -20,6 +20,7 @@ ADAPTERS = {
     "aio_pika": {
         "service_kit/broker.py",
         "command_api/publisher.py",
+        "service_kit/publishing.py",
         "command_api/replies.py",
         "workers/announcer.py",
         "workers/consumer.py",
