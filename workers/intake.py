@@ -9,7 +9,7 @@ from typing import Final
 from aio_pika.abc import AbstractChannel
 from aiormq.channel import Channel
 
-PACE_SECONDS: Final = 0.03
+PACE_SECONDS: Final = 0.05
 
 
 @dataclass(slots=True, eq=False)

@@ -1,5 +1,6 @@
 """Owns the worker's reads and writes in MongoDB, each for a whole batch; decides nothing."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
@@ -163,20 +164,24 @@ class Store:
             states: One for each person.
             fresh: Ids of those that are expected to be new, and inserted, which is cheaper.
         """
-        replace: list[dict[str, Any]] = []
-        insert: list[dict[str, Any]] = []
+        new: list[dict[str, Any]] = []
+        old: list[dict[str, Any]] = []
         for state in states:
-            document = person_document(state)
-            (insert if state.person_id in fresh else replace).append(document)
-        known = await self._insert(self._people, insert, ordered=False) if insert else set()
-        replace += [insert[position] for position in known]
-        if not replace:
+            (new if state.person_id in fresh else old).append(person_document(state))
+        known, _ = await asyncio.gather(self._insert_new(new), self._replace_older(old))
+        await self._replace_older([new[position] for position in known])
+
+    async def _insert_new(self, documents: Sequence[dict[str, Any]]) -> set[int]:
+        return await self._insert(self._people, documents, ordered=False) if documents else set()
+
+    async def _replace_older(self, documents: Sequence[dict[str, Any]]) -> None:
+        if not documents:
             return
         operations = [
             ReplaceOne(
                 {"_id": document["_id"], "version": {"$lt": document["version"]}}, document, upsert=True
             )
-            for document in replace
+            for document in documents
         ]
         try:
             with store_errors():

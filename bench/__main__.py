@@ -1,0 +1,121 @@
+"""Runs the benchmarks: `python -m bench`, or `./run bench`; ends with 1 if a figure falls short."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from bench import queues
+from bench.accept import accept, generator_rate
+from bench.apply import apply
+from bench.machine import describe, sentence
+from bench.read import read
+from bench.results import Row, at_most, note, table
+from bench.sizes import FULL, QUICK, Sizes
+from bench.stack import FLOOR, OURS, Stack
+from bench.visible import visible
+from local.errors import SetupError
+from local.places import Places
+
+MEMORY_MB = 150.0
+QUIET = 0.5
+SCENARIOS: dict[str, Callable[[Stack, Sizes], list[Row]]] = {
+    "accept": accept,
+    "apply": apply,
+    "read": read,
+    "visible": visible,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the arguments name and return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    chosen = options.scenarios or list(SCENARIOS)
+    if unknown := set(chosen) - set(SCENARIOS):
+        parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
+    sizes = QUICK if options.quick else FULL
+    if options.pairs:
+        sizes = replace(sizes, pairs=options.pairs, apply_pairs=options.pairs)
+    state = Places.find().state
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "bench.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note("another benchmark runs: two at once would measure each other; wait for its end")
+            return 2
+        return _run(chosen, sizes, Path(options.json or state / "bench.json"))
+
+
+def _run(chosen: Sequence[str], sizes: Sizes, path: Path) -> int:
+    began, load = time.monotonic(), os.getloadavg()[0]
+    if load > QUIET:
+        note(f"the machine is busy (load {load:.1f}): figures will be low, ratios less exact")
+    try:
+        report, rows = measure(chosen, sizes)
+    except KeyboardInterrupt:
+        note("interrupted; everything is stopped")
+        return 130
+    except SetupError as exc:
+        note(str(exc))
+        return 2
+    report["load_before"] = load
+    report["seconds"] = round(time.monotonic() - began, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"\n{table(rows)}\n\n{report['words']}\n")
+    short = [row.name for row in rows if not row.ok]
+    print(f"Short of what is wanted: {', '.join(short)}." if short else "All that is wanted is there.")
+    return 1 if short else 0
+
+
+def measure(chosen: Sequence[str], sizes: Sizes) -> tuple[dict[str, object], list[Row]]:
+    """Start the servers, run the scenarios, stop everything; return the report and the rows."""
+    rows: list[Row] = []
+    note("starting MongoDB and RabbitMQ")
+    with Stack() as stack:
+        rabbitmq = queues.set_up(stack.rabbit.url)
+        for database in (OURS, FLOOR):
+            stack.fresh(database)
+        with stack.client() as client:
+            machine = describe(client.server_info()["version"], rabbitmq)
+        generator = generator_rate(stack, sizes)
+        for name in chosen:
+            note(name)
+            try:
+                rows += SCENARIOS[name](stack, sizes)
+            except (SetupError, RuntimeError, TimeoutError) as exc:
+                note(f"  {name} failed: {exc}")
+                rows.append(Row(name, "failed", "", "", "", False, {"error": str(exc)}))
+                stack.end_all()
+        for service, sizes_mb in stack.memory.items():
+            rows.append(at_most(f"memory: {service}", sizes_mb["now"], MEMORY_MB, "MB", **sizes_mb))
+    report: dict[str, object] = {
+        "machine": machine,
+        "words": f"{sentence(machine)}\nLoad generator alone: {generator:,.0f} requests/s.",
+        "sizes": asdict(sizes),
+        "generator_per_second": generator,
+        "rows": [asdict(row) for row in rows],
+    }
+    return report, rows
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
+    parser.add_argument("--quick", action="store_true", help="small sizes, to try it out")
+    parser.add_argument("--pairs", type=int, metavar="N", help="how often ours and the floor take turns")
+    parser.add_argument("--json", metavar="PATH", help="where the figures go (.rollcall/bench.json)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

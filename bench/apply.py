@@ -1,0 +1,121 @@
+"""Measures `apply`: commands that wait in the queues, through one worker process, beside a bare loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import mean
+
+from bench import queues
+from bench.payloads import Message, create_commands, update_commands
+from bench.results import Row, Sample, compare, in_turns
+from bench.sizes import Sizes
+from bench.stack import FLOOR, OURS, Cpu, Running, Stack, cpu_seconds
+from local.errors import SetupError
+
+WANTED = 1.0
+FROM, TO = 0.05, 0.95
+"""The part of a run that counts: neither the start of the process nor the last, smaller batches."""
+POLL_SECONDS = 0.02
+PATIENCE_SECONDS = 30.0
+"""Without a new event."""
+IDLE_SECONDS, IDLE_SHARE = 0.4, 0.1
+
+
+@dataclass(frozen=True)
+class Point:
+    """How far a run had come at a time.
+
+    Attributes:
+        time: Of `time.perf_counter`.
+        count: Events in the log.
+        cpu: Processor time used until then.
+    """
+
+    time: float
+    count: int
+    cpu: Cpu
+
+
+def apply(stack: Stack, sizes: Sizes) -> list[Row]:
+    """Run both sides in turns: creates, then updates of the same people, each with a fresh process."""
+    for database in (OURS, FLOOR):
+        stack.fresh(database)
+    phases: dict[str, tuple[list[Sample], list[Sample]]] = {"creates": ([], []), "updates": ([], [])}
+
+    def side(database: str, start: Callable[[], Running], column: int) -> Callable[[int], Sample]:
+        def run(pair: int) -> Sample:
+            numbers = range(pair * sizes.commands, (pair + 1) * sizes.commands)
+            creates = create_commands(numbers)
+            done = [_drain(stack, database, start, creates)]
+            phases["creates"][column].append(done[0])
+            people = [person_id for person_id, _ in creates]
+            done.append(_drain(stack, database, start, update_commands(people)))
+            phases["updates"][column].append(done[1])
+            return _together(done)
+
+        return run
+
+    together = in_turns(
+        "apply",
+        sizes.apply_pairs,
+        side(OURS, lambda: stack.service("workers", OURS), 0),
+        side(FLOOR, lambda: stack.floor("floor_apply", FLOOR, listening=False), 1),
+    )
+    rows = [compare(f"apply: {phase}", *samples, WANTED) for phase, samples in phases.items()]
+    return [*rows, compare("apply: both", *together, WANTED)]
+
+
+def _drain(stack: Stack, database: str, start: Callable[[], Running], commands: list[Message]) -> Sample:
+    """Fill the queues, start the process, and return how fast its events appear in the log."""
+    queues.purge(stack.rabbit.url)
+    queues.fill(stack.rabbit.url, commands)
+    with stack.client() as client:
+        log = client[database]["events"]
+        before = log.estimated_document_count()
+        running = start()
+        curve: list[Point] = []
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not curve or curve[-1].count < len(commands):
+            count = log.estimated_document_count() - before
+            if not curve or count > curve[-1].count:
+                deadline = time.monotonic() + PATIENCE_SECONDS
+            elif time.monotonic() > deadline:
+                raise SetupError(
+                    f"{running.child.name} stands still at {count} of {len(commands)} events: "
+                    f"{running.child.last_words()}"
+                )
+            curve.append(Point(time.perf_counter(), count, stack.cpu(running)))
+            time.sleep(POLL_SECONDS)
+    _wait_idle(running)
+    if database == OURS:
+        stack.weigh("workers", running)
+    stack.end(running)
+    return _sample(curve, len(commands))
+
+
+def _wait_idle(running: Running) -> None:
+    """Return when the process has come to rest: the last batch is announced and acknowledged, too."""
+    before = -1.0
+    while cpu_seconds(running.child) - before > IDLE_SHARE * IDLE_SECONDS:
+        before = cpu_seconds(running.child)
+        time.sleep(IDLE_SECONDS)
+
+
+def _sample(curve: list[Point], total: int) -> Sample:
+    first = next(point for point in curve if point.count >= total * FROM)
+    last = next(point for point in curve if point.count >= total * TO)
+    count, seconds = last.count - first.count, last.time - first.time
+    return Sample(
+        count / seconds,
+        {who: (seconds - first.cpu[who]) * 1e6 / count for who, seconds in last.cpu.items()},
+        {"counted": count, "seconds": seconds},
+    )
+
+
+def _together(phases: list[Sample]) -> Sample:
+    """Return the rate of as many creates as updates, one after the other."""
+    rate = len(phases) / sum(1 / sample.rate for sample in phases)
+    cpu_us = {who: mean(sample.cpu_us[who] for sample in phases) for who in phases[0].cpu_us}
+    return Sample(rate, cpu_us)

@@ -1,0 +1,82 @@
+"""Owns what is sent: people as clients write them, and commands as the command API publishes them."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from bench.load import request
+from events import vocabulary
+from events.commands import CreatePerson, UpdatePerson, encode_command
+from events.person import PersonChanges, PersonFields
+from events.times import to_milliseconds
+from local.demo import demo_person
+from service_kit.ids import new_id
+
+Message = tuple[str, bytes]
+"""A person's id, by which it is routed, and the body."""
+
+
+def create_requests(numbers: range, token: str) -> list[bytes]:
+    """Return `POST /people` for some of the demo people."""
+    return [
+        request("POST", "/people", token=token, body=orjson.dumps(demo_person(number))) for number in numbers
+    ]
+
+
+def stored_fields(number: int) -> dict[str, Any]:
+    """Return a demo person in the stored form; the demo's texts need no other change."""
+    person = demo_person(number)
+    person["document_type"] = vocabulary.document_type(person["document_type"])
+    person["gender"] = vocabulary.gender(person["gender"])
+    return person
+
+
+def changes(number: int) -> dict[str, Any]:
+    """Return what an update of a person sets: another telephone number and another occupation."""
+    other = demo_person(number + 5_000_000)
+    return {"phone": other["phone"], "occupation": other.get("occupation", "Panadera")}
+
+
+def create_commands(numbers: range) -> list[Message]:
+    """Return a create of each demo person, under a new id."""
+    return [
+        _message(
+            CreatePerson.model_construct(
+                data=PersonFields.model_construct(**stored_fields(n)), **_stamp(new_id())
+            )
+        )
+        for n in numbers
+    ]
+
+
+def update_commands(people: list[str]) -> list[Message]:
+    """Return an update of each person, in another order than they were created in."""
+    shuffled = random.Random(7).sample(people, len(people))
+    return [
+        _message(
+            UpdatePerson.model_construct(
+                data=PersonChanges.model_construct(**changes(n)), **_stamp(person_id)
+            )
+        )
+        for n, person_id in enumerate(shuffled)
+    ]
+
+
+def _stamp(person_id: str) -> dict[str, Any]:
+    command_id = new_id()
+    return {
+        "command_id": command_id,
+        "person_id": person_id,
+        "accepted_at": to_milliseconds(datetime.now(UTC)),
+        "actor": "bench",
+        "correlation_id": command_id,
+        "source_address": "127.0.0.1",
+    }
+
+
+def _message(command: CreatePerson | UpdatePerson) -> Message:
+    return command.person_id, orjson.dumps(encode_command(command))

@@ -1,0 +1,97 @@
+"""Owns the command queues between the runs: declaring, filling, emptying, counting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar, cast
+
+import aiormq
+import uvloop
+from aiormq.channel import Channel
+from pamqp.commands import Basic, Queue
+
+from bench.payloads import Message
+from bench.stack import PARTITIONS
+from service_kit.broker import connect, declare
+from service_kit.topology import COMMANDS, partition_queue
+
+_AT_ONCE = 500
+Result = TypeVar("Result")
+
+
+def _with_channel(url: str, use: Callable[[Channel], Awaitable[Result]]) -> Result:
+    async def run() -> Result:
+        connection = await aiormq.connect(url)
+        try:
+            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+            return await use(cast(Channel, channel))
+        finally:
+            await connection.close()
+
+    return uvloop.run(run())
+
+
+def set_up(url: str) -> str:
+    """Declare all exchanges and queues; return the broker's version."""
+
+    async def run() -> str:
+        async with await connect(url, "bench") as connection:
+            await declare(connection, PARTITIONS)
+        raw = await aiormq.connect(url)
+        version = raw.server_properties.get("version", "unknown")
+        await raw.close()
+        return version.decode() if isinstance(version, bytes) else str(version)
+
+    return uvloop.run(run())
+
+
+def fill(url: str, messages: Sequence[Message]) -> None:
+    """Publish commands as the command API does, and return when all are confirmed."""
+
+    async def publish(channel: Channel) -> None:
+        pending = iter(messages)
+
+        async def sender() -> None:
+            for person_id, body in pending:
+                properties = Basic.Properties(content_type="application/cloudevents+json", delivery_mode=2)
+                await channel.basic_publish(
+                    body,
+                    exchange=COMMANDS,
+                    routing_key=person_id,
+                    properties=properties,
+                    mandatory=True,
+                    wait=False,
+                )
+
+        await asyncio.gather(*(sender() for _ in range(_AT_ONCE)))
+
+    _with_channel(url, publish)
+
+
+def purge(url: str, timeout_s: float = 30.0) -> None:
+    """Empty every command queue, once nobody consumes it and so nothing of it is unacknowledged.
+
+    Raises:
+        TimeoutError: Somebody still consumes.
+    """
+
+    async def run(channel: Channel) -> None:
+        await _until(channel, lambda queue: not queue.consumer_count, timeout_s)
+        for number in range(PARTITIONS):
+            await channel.queue_purge(partition_queue(number))
+
+    _with_channel(url, run)
+
+
+async def _until(channel: Channel, holds: Callable[[Queue.DeclareOk], bool], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    for number in range(PARTITIONS):
+        name = partition_queue(number)
+        while not holds(queue := await channel.queue_declare(name, passive=True)):
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"{name} has {queue.message_count} messages and {queue.consumer_count} consumers"
+                )
+            await asyncio.sleep(0.05)

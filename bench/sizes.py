@@ -1,0 +1,38 @@
+"""Owns how much is measured: enough to trust, or little to try the benchmarks out."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything.
+
+    Attributes:
+        pairs: How often ours and the floor run in turns.
+        apply_pairs: The same for `apply`, whose runs take longer.
+        seconds: How long each run of requests counts.
+        commands: How many creates, and then updates, each run of `apply` applies.
+        people: How many are in the collection that is read.
+        deep_page: Which page is compared with the first one.
+        visible_seconds: How long commands are sent at a constant rate.
+    """
+
+    pairs: int = 5
+    apply_pairs: int = 3
+    seconds: float = 3.0
+    commands: int = 15_000
+    people: int = 100_000
+    deep_page: int = 1_000
+    visible_seconds: float = 25.0
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    pairs=3,
+    apply_pairs=2,
+    seconds=1.5,
+    commands=6_000,
+    people=10_000,
+    deep_page=100,
+    visible_seconds=6.0,
+)

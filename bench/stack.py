@@ -1,0 +1,211 @@
+"""Owns the servers and processes of one run: a replica set, a broker, services and floors; ends them all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from pymongo import MongoClient
+
+from local.errors import SetupError
+from local.keys import ensure_secret
+from local.mongo import ReplicaSet
+from local.places import ROOT, Places
+from local.ports import free_ports, listens
+from local.processes import Child, stop_all, wait_until
+from local.rabbit import RabbitNode
+from local.services import readiness
+from service_kit.tokens import SCOPES, issue_token
+
+PARTITIONS = 8
+OURS, FLOOR, PEOPLE = "bench_ours", "bench_floor", "bench_people"
+"""Databases: what ours and the floor write to, and the people that both read."""
+Cpu = dict[str, float]
+"""Seconds of processor time, by who used it."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service or a floor.
+
+    Attributes:
+        child: Its process.
+        port: Where it listens, if it does.
+    """
+
+    child: Child
+    port: int
+
+    def resident_mb(self) -> dict[str, float]:
+        """Resident memory in MB (10^6 bytes): now, and at its highest."""
+        lines = of_kernel(self.child, "status").splitlines()
+        sizes = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+        return {
+            "now": int(sizes["VmRSS"][0]) * 1024 / 1e6,
+            "highest": int(sizes["VmHWM"][0]) * 1024 / 1e6,
+        }
+
+
+def of_kernel(child: Child, name: str) -> str:
+    """Return what the kernel says of a process, in a file of its directory in /proc.
+
+    Raises:
+        SetupError: The process has ended.
+    """
+    if child.running:
+        return Path(f"/proc/{child.pid}/{name}").read_text()
+    raise SetupError(f"{child.name} ended with status {child.status}: {child.last_words()}")
+
+
+def cpu_seconds(child: Child) -> float:
+    """Return the processor time that a process has used so far."""
+    fields = of_kernel(child, "stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+class Stack:
+    """Starts the servers when entered and ends everything when left, however that comes."""
+
+    def __init__(self) -> None:
+        state = Places.find().state
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.directory = Path(tempfile.mkdtemp(prefix="bench-", dir=state))
+        ports = free_ports(6)
+        self.mongo = ReplicaSet(self.directory / "mongo", ports[:3])
+        self.rabbit = RabbitNode(
+            self.directory / "rabbit", amqp_port=ports[3], dist_port=ports[4], epmd_port=ports[5]
+        )
+        self.memory: dict[str, dict[str, float]] = {}
+        self._key = ensure_secret(self.directory / "jwt.key")
+        self._children: list[Child] = []
+        self._started = 0
+
+    def __enter__(self) -> Self:
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            self.mongo.spawn()
+            self.rabbit.spawn()
+            self.mongo.wait_ready()
+            self.rabbit.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End every process and remove what they stored."""
+        self.end_all()
+        self.rabbit.stop()
+        self.mongo.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    @property
+    def token(self) -> str:
+        """An access token for everything, good for an hour."""
+        return issue_token(
+            key=self._key,
+            algorithm="HS256",
+            issuer="rollcall",
+            audience="rollcall",
+            subject="bench",
+            scopes=SCOPES,
+            ttl_seconds=3600,
+        )
+
+    def environment(self, database: str) -> dict[str, str]:
+        """Return the environment of a service or floor that uses a database."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("ROLLCALL_")}
+        return {
+            **inherited,
+            "PYTHONPATH": str(ROOT),
+            "ROLLCALL_MONGO_URI": self.mongo.uri,
+            "ROLLCALL_MONGO_DB": database,
+            "ROLLCALL_AMQP_URL": self.rabbit.url,
+            "ROLLCALL_PARTITIONS": str(PARTITIONS),
+            "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
+        }
+
+    def client(self) -> MongoClient[dict[str, Any]]:
+        """Return a client of the replica set; the caller closes it."""
+        return MongoClient(self.mongo.uri)
+
+    def fresh(self, database: str) -> None:
+        """Make a database empty, with its collections and indexes."""
+        with self.client() as client:
+            client.drop_database(database)
+        command = [sys.executable, str(ROOT / "mongo-cluster" / "initialise.py")]
+        subprocess.run(command, env=self.environment(database), check=True, capture_output=True)
+
+    def service(self, module: str, database: str) -> Running:
+        """Start a service of ours and wait until it is ready."""
+        (port,) = free_ports(1)
+        ports = {f"ROLLCALL_{name}_PORT": str(port) for name in ("COMMAND", "QUERY", "WORKER")}
+        child = self._start(module, database, ports)
+        what = f"service {module}"
+        wait_until(lambda: readiness("127.0.0.1", port) == "ready", [child], what=what, timeout_s=30)
+        return Running(child, port)
+
+    def floor(self, module: str, database: str, *, listening: bool = True) -> Running:
+        """Start a floor and wait until it listens, if it does that."""
+        (port,) = free_ports(1)
+        child = self._start(f"bench.floors.{module}", database, {"BENCH_PORT": str(port)})
+        if listening:
+            wait_until(lambda: listens(port), [child], what=module, timeout_s=30)
+        return Running(child, port)
+
+    def _start(self, module: str, database: str, more: Mapping[str, str]) -> Child:
+        self._started += 1
+        name = f"{module}-{self._started}"
+        child = Child(
+            name,
+            [sys.executable, "-m", module],
+            log=self.directory / f"{name}.log",
+            env={**self.environment(database), **more},
+            cwd=ROOT,
+        )
+        self._children.append(child)
+        child.start()
+        return child
+
+    def end(self, running: Running) -> None:
+        """Stop a process."""
+        running.child.stop()
+        self._children.remove(running.child)
+
+    def end_all(self) -> None:
+        """Stop every service and floor; the servers stay."""
+        stop_all(self._children, 10)
+        self._children.clear()
+
+    def cpu(self, running: Running) -> Cpu:
+        """Return the processor time used so far by a process and by the servers."""
+        return {
+            "own": cpu_seconds(running.child),
+            "mongodb": sum(map(cpu_seconds, self.mongo.members)),
+            "rabbitmq": sum(map(cpu_seconds, self.rabbit.children)),
+        }
+
+    def weigh(self, name: str, running: Running) -> None:
+        """Note a service's memory; the largest figures of the run count."""
+        seen = self.memory.setdefault(name, {"now": 0.0, "highest": 0.0})
+        for kind, size in running.resident_mb().items():
+            seen[kind] = max(seen[kind], size)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
