@@ -6,7 +6,8 @@ A value from a client only ever stands where a value stands: it never names a fi
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import QueryParams
@@ -140,6 +141,11 @@ class PeopleQuery(ReadQuery):
 Query = TypeVar("Query", bound=ReadQuery)
 
 
+@lru_cache
+def _defaults(form: type[ReadQuery]) -> ReadQuery:
+    return form()
+
+
 def read_query(form: type[Query], parameters: QueryParams) -> Query:
     """Return the parameters of a request.
 
@@ -147,6 +153,8 @@ def read_query(form: type[Query], parameters: QueryParams) -> Query:
         InvalidFields: One is unknown, given twice, or has a value that it may not have.
     """
     pairs = parameters.multi_items()
+    if not pairs:
+        return cast(Query, _defaults(form))
     values = dict(pairs)
     if len(values) != len(pairs):
         raise InvalidFields("a parameter is given twice")

@@ -1,6 +1,5 @@
 """Owns the routes of the query API: authenticate, read, answer with ETags and links."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -42,7 +41,7 @@ class ReadDesk:
 
     def headers(self, source: Answer, headers: dict[str, str] | None = None) -> dict[str, str]:
         """Return the headers of a response; clients must ask again each time, with the ETag they have."""
-        named = {"X-Read-From": source.member} if self.read_from_header else {}
+        named = {"X-Read-From": self.reads.member_of(source)} if self.read_from_header else {}
         return {"Cache-Control": "private, no-cache", **named, **(headers or {})}
 
     def person(self, request: Request, answer: Answer, missing: str) -> Response:
@@ -57,11 +56,10 @@ class ReadDesk:
         return self.answer(person_view(document), answer, {"ETag": etag})
 
 
-def person_view(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document of the read model as the API shows it; it is kept in that form but for the id."""
-    view = {"id": document["_id"], **document}
-    del view["_id"]
-    return view
+def person_view(document: dict[str, Any]) -> dict[str, Any]:
+    """Make a document of the read model what the API shows: it is kept in that form but for the id."""
+    document["id"] = document.pop("_id")
+    return document
 
 
 def matches(if_none_match: str, etag: str) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from events.errors import NotFound, StoreUnavailable
+from events.errors import NotFound
+from events.views import name_keys
 from query_api.cursors import Cursor, fingerprint
 from query_api.filters import SORTS, PeopleQuery, conditions
 from service_kit.mongo import reading, store_errors
@@ -20,11 +21,11 @@ class Answer:
 
     Attributes:
         documents: As the collection keeps them, but for internal fields.
-        member: Address and role of the member that answered, `127.0.0.1:27017 (secondary)`.
+        member: Address of the member that answered.
     """
 
     documents: list[dict[str, Any]]
-    member: str
+    member: tuple[str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Reads:
         answer = await self._find(
             "people",
             {"$and": wanted},
-            {"hash": 0},
+            _SHOWN,
             strong=query.strong,
             sort=[(field, direction), ("_id", direction)],
             limit=query.limit + 1,
@@ -131,9 +132,7 @@ class Reads:
         if len(answer.documents) > query.limit:
             answer.documents.pop()
             last = answer.documents[-1]
-            following = Cursor(query.sort, mark, _value(last, field), last["_id"]).encode()
-        for document in answer.documents:
-            del document["keys"]
+            following = Cursor(query.sort, mark, _sort_key(last, query.sort), last["_id"]).encode()
         count = None
         if query.count:
             with store_errors():
@@ -155,14 +154,15 @@ class Reads:
             # A negative limit asks for one batch and no open cursor.
             found = self._database(strong)[collection].find(wanted, shown, sort=sort, limit=-limit)
             documents = await found.to_list(limit)
-            return Answer(documents, self._member(found.address))
+            return Answer(documents, found.address)
 
-    def _member(self, address: tuple[str, int] | None) -> str:
-        if address is None:
-            raise StoreUnavailable("MongoDB did not say which member answered")
-        known = self._client.topology_description.server_descriptions().get(address)
+    def member_of(self, answer: Answer) -> str:
+        """Return the member that gave an answer and its role, `127.0.0.1:27017 (secondary)` say."""
+        if answer.member is None:
+            return "unknown"
+        known = self._client.topology_description.server_descriptions().get(answer.member)
         role = _ROLES.get(known.server_type_name, "standalone") if known else "unknown"
-        return f"{address[0]}:{address[1]} ({role})"
+        return f"{answer.member[0]}:{answer.member[1]} ({role})"
 
 
 def _version(answer: Answer) -> int:
@@ -175,11 +175,10 @@ def _without_tombstones(answer: Answer) -> Answer:
     return answer
 
 
-def _value(document: Mapping[str, Any], field: str) -> str:
-    value: Any = document
-    for part in field.split("."):
-        value = value[part]
-    return str(value)
+def _sort_key(document: Mapping[str, Any], sort: str) -> str:
+    """Return what a person is sorted by; reading it would cost more than making it for one of a page."""
+    name = sort.lstrip("-")
+    return name_keys(document)[name] if SORTS[name].startswith("keys.") else str(document[name])
 
 
 def _after(field: str, cursor: Cursor, *, descending: bool) -> list[dict[str, Any]]:

@@ -21,12 +21,14 @@ class Settled:
         done: The event of each applied command, by command id; per person in order of version.
         states: Each touched person after the batch.
         fresh: Ids of people whose stream began in this batch.
+        bases: People that were only updated, as they were before this batch.
         rejections: The refusal of each refused command, by command id; all on record.
     """
 
     done: dict[str, Done] = field(default_factory=dict)
     states: dict[str, PersonState] = field(default_factory=dict)
     fresh: set[str] = field(default_factory=set)
+    bases: dict[str, PersonState] = field(default_factory=dict)
     rejections: dict[str, Rejection] = field(default_factory=dict)
 
 
@@ -65,6 +67,8 @@ async def settle(
             settled.done.update((done.event.command_id, done) for done in line.done)
             if line.done[0].event.version == 1:
                 settled.fresh.add(person_id)
+            elif line.base is not None and line.base.status == line.state.status == "active":
+                settled.bases[person_id] = line.base
     return settled
 
 
@@ -86,10 +90,10 @@ async def _open_lines(
     # Should both be on record, the log is the truth.
     refused = {key: rejection for key, rejection in rejected.items() if key not in applied}
     settled.rejections.update(refused)
-    lines = {
-        person_id: Line(pending.get(person_id) or heads.get(person_id) or PersonState(person_id))
-        for person_id in people
-    }
+    lines = {}
+    for person_id in people:
+        state = pending.get(person_id) or heads.get(person_id) or PersonState(person_id)
+        lines[person_id] = Line(state, base=state)
     unique: dict[str, Command] = {}
     for command in commands:
         unique.setdefault(command.command_id, command)

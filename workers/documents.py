@@ -10,8 +10,10 @@ from events.errors import Rejection
 from events.facts import RecordedEvent
 from events.person import FIELD_NAMES
 from events.text import fold, words
-from events.views import person_view
+from events.times import rfc3339
+from events.views import name_keys, person_view
 
+_KEYED: Final = frozenset({"first_name", "middle_name", "last_name", "occupation"})
 _NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
 
 
@@ -78,16 +80,37 @@ def person_document(state: PersonState) -> dict[str, Any]:
         }
     view = person_view(state)
     document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash}
-    first, middle, last = view["first_name"], view["middle_name"], view["last_name"]
-    folded_first, folded_last = fold(first), fold(last)
-    document["keys"] = {
-        "last_name": f"{folded_last}\0{folded_first}",
-        "first_name": f"{folded_first}\0{folded_last}",
-        "words": words(first, middle, last),
-    }
-    if view["occupation"] is not None:
-        document["keys"]["occupation"] = fold(view["occupation"])
+    document["keys"] = _keys(view)
     return document
+
+
+def _keys(person: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a person is sorted and searched by."""
+    keys: dict[str, Any] = dict(name_keys(person))
+    keys["words"] = words(person["first_name"], person.get("middle_name"), person["last_name"])
+    if person.get("occupation") is not None:
+        keys["occupation"] = fold(person["occupation"])
+    return keys
+
+
+def person_changes(before: PersonState, after: PersonState) -> dict[str, Any]:
+    """Return the fields of a person's document in `people` that differ after some updates.
+
+    Args:
+        before: An active person, as the document has it.
+        after: The same person, still active.
+    """
+    changed: dict[str, Any] = {
+        name: after.fields.get(name)
+        for name in FIELD_NAMES
+        if after.fields.get(name) != before.fields.get(name)
+    }
+    if not _KEYED.isdisjoint(changed):
+        changed["keys"] = _keys(after.fields)
+    changed["version"], changed["hash"] = after.version, after.hash
+    if after.updated_at is not None:
+        changed["updated_at"] = rfc3339(after.updated_at)
+    return changed
 
 
 def state_of(document: Mapping[str, Any]) -> PersonState:

@@ -60,6 +60,7 @@ class Line:
 
     Attributes:
         state: The person after the last event that is known to be in the log.
+        base: The person before this batch, if it added nothing but updates to what the read model has.
         waiting: Commands not yet settled.
         done: What this batch put into the log, or found there.
         claimed: Claims that were won and are not yet backed by an event.
@@ -67,6 +68,7 @@ class Line:
     """
 
     state: PersonState
+    base: PersonState | None = None
     waiting: deque[Command] = field(default_factory=deque)
     done: list[Done] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
@@ -145,7 +147,7 @@ class Line:
             if event.command_id in wanted:
                 self.drop(event.command_id)
                 self.done.append(Done(event, state))
-        self.state = state
+        self.state, self.base = state, None
         for name in ever - claims_of(state.fields, unique_email=stamps.unique_email):
             self.freed[name] = state.version + 1
 

@@ -129,7 +129,9 @@ class Pipeline:
     async def _effects(self, batch: Batch) -> None:
         settled = batch.settled
         await asyncio.gather(
-            self._steadily("projecting", lambda: self._store.project(settled.states.values(), settled.fresh)),
+            self._steadily(
+                "projecting", lambda: self._store.project(settled.states, settled.fresh, settled.bases)
+            ),
             self._announcer.announce([done.event for done in settled.done.values()]),
             self._announcer.bury(batch.dead),
         )

@@ -1,10 +1,10 @@
 """Owns the worker's reads and writes in MongoDB, each for a whole batch; decides nothing."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from pymongo import DeleteOne, ReplaceOne
+from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from events.claims import Claim
@@ -13,7 +13,7 @@ from events.errors import REJECTIONS, Rejection, StoreUnavailable
 from events.facts import RecordedEvent
 from service_kit.mongo import store_errors, writing
 from service_kit.schema import load_indexes
-from workers.documents import event_document, event_of, person_document, state_of
+from workers.documents import event_document, event_of, person_changes, person_document, state_of
 
 _DUPLICATE: Final = 11000
 _CLAIM_TRIES: Final = 5
@@ -157,26 +157,58 @@ class Store:
             with store_errors():
                 await self._claims.bulk_write(operations, ordered=False)
 
-    async def project(self, states: Iterable[PersonState], fresh: Collection[str]) -> None:
+    async def project(
+        self,
+        states: Mapping[str, PersonState],
+        fresh: Collection[str],
+        bases: Mapping[str, PersonState],
+    ) -> None:
         """Bring the read model to these states; a newer one that is there already stays.
 
         Args:
-            states: One for each person.
+            states: Each person's new state, by id.
             fresh: Ids of those that are expected to be new, and inserted, which is cheaper.
+            bases: What is expected to be there of those that were only updated, of whom just the
+                changed fields are written.
         """
-        new: list[dict[str, Any]] = []
-        old: list[dict[str, Any]] = []
-        for state in states:
-            (new if state.person_id in fresh else old).append(person_document(state))
-        known, _ = await asyncio.gather(self._insert_new(new), self._replace_older(old))
-        await self._replace_older([new[position] for position in known])
+        new, old, updates = [], [], []
+        for person_id, state in states.items():
+            if person_id in fresh:
+                new.append(state)
+            elif person_id in bases:
+                updates.append((bases[person_id], state))
+            else:
+                old.append(state)
+        known, behind, _ = await asyncio.gather(
+            self._insert_new([person_document(state) for state in new]),
+            self._update(updates),
+            self._replace_older(old),
+        )
+        unexpected = [new[position] for position in known]
+        await self._replace_older(unexpected + [state for _, state in updates] if behind else unexpected)
+
+    async def _update(self, updates: Sequence[tuple[PersonState, PersonState]]) -> bool:
+        """Write what changed where the document is as expected; return whether one was not."""
+        if not updates:
+            return False
+        operations = [
+            UpdateOne(
+                {"_id": after.person_id, "version": before.version},
+                {"$set": person_changes(before, after)},
+            )
+            for before, after in updates
+        ]
+        with store_errors():
+            result = await self._people.bulk_write(operations, ordered=False)
+        return int(result.matched_count) < len(updates)
 
     async def _insert_new(self, documents: Sequence[dict[str, Any]]) -> set[int]:
         return await self._insert(self._people, documents, ordered=False) if documents else set()
 
-    async def _replace_older(self, documents: Sequence[dict[str, Any]]) -> None:
-        if not documents:
+    async def _replace_older(self, states: Sequence[PersonState]) -> None:
+        if not states:
             return
+        documents = [person_document(state) for state in states]
         operations = [
             ReplaceOne(
                 {"_id": document["_id"], "version": {"$lt": document["version"]}}, document, upsert=True
