@@ -52,7 +52,7 @@ class PaceJob:
     rate: int
     seconds: float
     warm_seconds: float = 4.0
-    every: int = 20
+    every: int = 50
 
 
 @dataclass

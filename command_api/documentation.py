@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from command_api.person_input import PersonInput, PersonPatch
-from service_kit.openapi import PERSON, TEXT, UUID, header, json_answer, problems
+from service_kit.openapi import PERSON, TEXT, UUID, header, in_path, json_answer, problems
 
 _IDEMPOTENCY: Final = header(
     "Idempotency-Key",
@@ -15,6 +15,7 @@ _PREFER: Final = header(
     "`wait=N` (RFC 7240): answer with the outcome within N seconds, N ≤ 30.",
     "wait=5",
 )
+_PERSON_ID: Final = in_path("person_id", "The person's id")
 _IF_MATCH: Final = header(
     "If-Match", "Apply only to this version of the person; else the command is refused.", '"3"'
 )
@@ -83,7 +84,7 @@ UPDATE: Final[dict[str, Any]] = {
     },
     "openapi_extra": {
         "requestBody": _body(PersonPatch, "application/merge-patch+json", "application/json"),
-        "parameters": [_IF_MATCH, _PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE],
+        "parameters": [_PERSON_ID, _IF_MATCH, _PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE],
     },
 }
 DELETE: Final[dict[str, Any]] = {
@@ -94,5 +95,5 @@ DELETE: Final[dict[str, Any]] = {
         202: _ACCEPTED,
         **problems(401, 403, 404, 412, 422, 503),
     },
-    "openapi_extra": {"parameters": [_IF_MATCH, _PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE]},
+    "openapi_extra": {"parameters": [_PERSON_ID, _IF_MATCH, _PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE]},
 }

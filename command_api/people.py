@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar, assert_never
-from uuid import UUID
 
 import orjson
 import structlog
@@ -33,6 +32,7 @@ from events.times import to_milliseconds
 from service_kit.ids import derived_id, new_id
 from service_kit.problems import field_errors, problem_of
 from service_kit.tokens import Caller, TokenVerifier
+from service_kit.web import PlainRoute, path_id
 
 ACCEPTED = Counter("rollcall_commands_accepted_total", "Commands that the broker confirmed", ["type"])
 
@@ -185,6 +185,7 @@ def _settled(command: Command, outcome: Outcome, waited: int) -> Response:
 
 def add_people_routes(app: FastAPI, desk: CommandDesk) -> None:
     """Add the routes that create, change and delete people."""
+    app.router.route_class = PlainRoute
 
     @app.post("/people", tags=["people"], status_code=202, **doc.CREATE)
     async def create_person(request: Request) -> Response:
@@ -199,7 +200,7 @@ def add_people_routes(app: FastAPI, desk: CommandDesk) -> None:
         return await desk.submit(command, preferences)
 
     @app.patch("/people/{person_id}", tags=["people"], status_code=202, **doc.UPDATE)
-    async def update_person(request: Request, person_id: UUID) -> Response:
+    async def update_person(request: Request) -> Response:
         caller = await desk.authorize(request, "people:write")
         preferences = read_preferences(request.headers)
         patch = await desk.read(request, PersonPatch, "application/merge-patch+json", "application/json")
@@ -207,17 +208,17 @@ def add_people_routes(app: FastAPI, desk: CommandDesk) -> None:
         if not changes:
             raise InvalidFields("the patch is empty: name at least one field")
         command = UpdatePerson.model_construct(
-            person_id=str(person_id),
+            person_id=path_id(request, "person_id"),
             data=PersonChanges.model_construct(**changes),
             **desk.stamp(request, caller, preferences),
         )
         return await desk.submit(command, preferences)
 
     @app.delete("/people/{person_id}", tags=["people"], status_code=202, **doc.DELETE)
-    async def delete_person(request: Request, person_id: UUID) -> Response:
+    async def delete_person(request: Request) -> Response:
         caller = await desk.authorize(request, "people:delete")
         preferences = read_preferences(request.headers)
         command = DeletePerson.model_construct(
-            person_id=str(person_id), **desk.stamp(request, caller, preferences)
+            person_id=path_id(request, "person_id"), **desk.stamp(request, caller, preferences)
         )
         return await desk.submit(command, preferences)

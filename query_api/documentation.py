@@ -6,9 +6,15 @@ from pydantic import BaseModel
 
 from query_api.filters import PeopleQuery, PersonQuery, ReadQuery
 from service_kit.openapi import PERSON as PERSON_SCHEMA
-from service_kit.openapi import TEXT, UUID, header, json_answer, problems
+from service_kit.openapi import TEXT, UUID, header, in_path, json_answer, problems
 
 _ETAG: Final = {"ETag": {"description": "The version in quotes", "schema": TEXT}}
+_PERSON_ID: Final = in_path("person_id", "The person's id")
+_COMMAND_ID: Final = in_path("command_id", "The command's id")
+_DOCUMENT: Final = [
+    in_path("document_type", "Code or known name", type="string", example="CC"),
+    in_path("document_id", "As on the document", type="string", example="1.020.304"),
+]
 _IF_NONE_MATCH: Final = header("If-None-Match", "304 if the person is still at this version.", '"3"')
 
 
@@ -59,12 +65,12 @@ PERSON: Final[dict[str, Any]] = {
         **_NOT_MODIFIED,
         **problems(401, 403, 404, 422, 503),
     },
-    "openapi_extra": {"parameters": [*_parameters(PersonQuery), _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [_PERSON_ID, *_parameters(PersonQuery), _IF_NONE_MATCH]},
 }
 BY_DOCUMENT: Final[dict[str, Any]] = {
     **PERSON,
     "summary": "Read the person with a document",
-    "openapi_extra": {"parameters": [*_parameters(ReadQuery), _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [*_DOCUMENT, *_parameters(ReadQuery), _IF_NONE_MATCH]},
 }
 COMMAND: Final[dict[str, Any]] = {
     "summary": "What became of a command",
@@ -89,5 +95,5 @@ COMMAND: Final[dict[str, Any]] = {
         ),
         **problems(401, 403, 404, 422, 503),
     },
-    "openapi_extra": {"parameters": _parameters(ReadQuery)},
+    "openapi_extra": {"parameters": [_PERSON_ID, _COMMAND_ID, *_parameters(ReadQuery)]},
 }

@@ -1,8 +1,8 @@
 """Owns the routes of the query API: authenticate, read, answer with ETags and links."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import orjson
 from fastapi import FastAPI, Request
@@ -14,6 +14,7 @@ from query_api import documentation as doc
 from query_api.filters import PeopleQuery, PersonQuery, ReadQuery, read_query
 from query_api.reads import Answer, Reads
 from service_kit.tokens import TokenVerifier
+from service_kit.web import PlainRoute, path_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def matches(if_none_match: str, etag: str) -> bool:
 
 def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
     """Add the routes that read people and commands."""
+    app.router.route_class = PlainRoute
 
     @app.get("/people", tags=["people"], **doc.LIST)
     async def list_people(request: Request) -> Response:
@@ -86,29 +88,30 @@ def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
         return desk.answer(content, page.answer, headers)
 
     @app.get("/people/by-document/{document_type}/{document_id}", tags=["people"], **doc.BY_DOCUMENT)
-    async def person_by_document(request: Request, document_type: str, document_id: str) -> Response:
+    async def person_by_document(request: Request) -> Response:
         await desk.authorize(request, "people:read")
         query = read_query(ReadQuery, request.query_params)
-        wanted = {
-            "document_type": (vocabulary.document_type, document_type),
-            "document_id": (vocabulary.document_id, document_id),
+        wanted: dict[str, Callable[[str], str]] = {
+            "document_type": vocabulary.document_type,
+            "document_id": vocabulary.document_id,
         }
-        values = {name: _normal(name, check, text) for name, (check, text) in wanted.items()}
+        values = {name: _normal(name, check, request.path_params[name]) for name, check in wanted.items()}
         answer = await desk.reads.person_by_document(**values, strong=query.strong)
         return desk.person(request, answer, "there is no person with this document")
 
     @app.get("/people/{person_id}", tags=["people"], **doc.PERSON)
-    async def person_by_id(request: Request, person_id: UUID) -> Response:
+    async def person_by_id(request: Request) -> Response:
         await desk.authorize(request, "people:read")
+        person_id = path_id(request, "person_id")
         query = read_query(PersonQuery, request.query_params)
-        answer = await desk.reads.person(str(person_id), min_version=query.min_version, strong=query.strong)
+        answer = await desk.reads.person(person_id, min_version=query.min_version, strong=query.strong)
         return desk.person(request, answer, f"there is no person {person_id}")
 
     @app.get("/people/{person_id}/commands/{command_id}", tags=["people"], **doc.COMMAND)
-    async def command_status(request: Request, person_id: UUID, command_id: UUID) -> Response:
+    async def command_status(request: Request) -> Response:
         await desk.authorize(request, "people:read")
         strong = read_query(ReadQuery, request.query_params).strong
-        ids = str(person_id), str(command_id)
+        ids = path_id(request, "person_id"), path_id(request, "command_id")
         content = {"person_id": ids[0], "command_id": ids[1]}
         event = await desk.reads.event_of_command(*ids, strong=strong)
         if event.documents:
@@ -123,8 +126,8 @@ def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
         return desk.answer({**content, **rejected}, rejection)
 
 
-def _normal(name: str, check: Any, text: str) -> str:
+def _normal(name: str, check: Callable[[str], str], text: str) -> str:
     try:
-        return str(check(text))
+        return check(text)
     except ValueError as exc:
         raise InvalidFields("a parameter is not valid", [{"field": name, "reason": str(exc)}]) from exc

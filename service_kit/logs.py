@@ -31,7 +31,6 @@ def configure_logs(service: str, level: str) -> None:
         return event
 
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

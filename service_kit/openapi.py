@@ -92,6 +92,17 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def in_path(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    """Return a path's OpenAPI parameter: a UUID unless a schema is given."""
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": schema or UUID,
+    }
+
+
 def header(name: str, description: str, example: str) -> dict[str, Any]:
     """Return an optional request header's OpenAPI parameter."""
     return {
