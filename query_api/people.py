@@ -58,9 +58,8 @@ class ReadDesk:
 
 
 def person_view(document: dict[str, Any]) -> dict[str, Any]:
-    """Make a document of the read model what the API shows: it is kept in that form but for the id."""
-    document["id"] = document.pop("_id")
-    return document
+    """Return a document of the read model as the API shows it: it is kept in that form but for the id."""
+    return {"id": document.pop("_id"), **document}
 
 
 def matches(if_none_match: str, etag: str) -> bool:
