@@ -11,8 +11,10 @@ from aio_pika.exceptions import AMQPConnectionError
 import events
 from events import errors
 from events.errors import REJECTIONS, BrokerUnavailable, Rejection, RollcallError, ValueTaken
+from events.vocabulary import DOCUMENT_WORDS, GENDER_WORDS
 from service_kit.broker import broker_errors
 from service_kit.problems import problem_of, status_of
+from service_kit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("cli", "command_api", "events", "local", "query_api", "service_kit", "workers", "bench")
@@ -96,3 +98,17 @@ def test_every_rejection_can_be_told_from_its_code():
 def test_every_failure_of_the_amqp_client_becomes_ours(failure):
     with pytest.raises(BrokerUnavailable), broker_errors("trying"):
         raise failure
+
+
+def test_the_readme_lists_the_vocabulary_and_the_settings():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for table in (DOCUMENT_WORDS, GENDER_WORDS):
+        for code, words in table.items():
+            assert f"| `{code}` | {', '.join(words)} |" in readme
+    for name in Settings.model_fields:
+        prefix, _, last = name.rpartition("_")
+        assert (
+            f"`ROLLCALL_{name.upper()}`" in readme
+            or f"`_{name.upper()}`" in readme
+            or (f"`ROLLCALL_{prefix.upper()}" in readme and f"`_{last.upper()}`" in readme)
+        ), name
