@@ -26,7 +26,6 @@ Id = Annotated[
 ]
 CONTENT_TYPE: Final = "application/cloudevents+json"
 SOURCE: Final = "/rollcall/command-api"
-COMMAND_SCHEMA: Final = 1
 
 
 class _Command(BaseModel):

@@ -9,7 +9,7 @@ from query_api.filters import PeopleQuery
 from query_api.reads import Reads
 from service_kit import mongo
 from service_kit.settings import Settings
-from tests.store.test_batches import create, delete, run, update
+from tests.store.given import create, delete, run, update
 from tests.system import eventually
 from workers.store import Store
 

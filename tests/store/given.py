@@ -1,0 +1,100 @@
+"""What the store's tests are given: commands of people, and a batch run as the pipeline runs it."""
+
+from datetime import UTC, datetime
+from itertools import count
+
+from events.commands import CreatePerson, DeletePerson, UpdatePerson
+from events.decider import PersonState, fold
+from events.facts import GENESIS, seal
+from events.person import PersonChanges, PersonFields
+from service_kit.ids import new_id
+from workers.batches import Settled, settle
+from workers.documents import person_document
+from workers.lines import Stamps
+from workers.store import Store
+
+NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
+_documents = count(100_000)
+
+
+def new_value() -> str:
+    """Return a document number that no other test uses."""
+    return f"P{next(_documents)}"
+
+
+def stamps(*times: datetime) -> Stamps:
+    later = iter(times)
+    return Stamps(lambda: next(later, NOW), new_id, unique_email=False)
+
+
+def envelope(person_id: str, **more):
+    command_id = new_id()
+    return {
+        "command_id": command_id,
+        "person_id": person_id,
+        "accepted_at": NOW,
+        "actor": "ada",
+        "correlation_id": command_id,
+        **more,
+    }
+
+
+def fields(**changes) -> PersonFields:
+    number = next(_documents)
+    base = {
+        "document_type": "passport",
+        "document_id": f"P{number}",
+        "first_name": "Ana",
+        "last_name": "Ríos",
+        "birth_date": "1990-12-10",
+        "gender": "female",
+        "email": f"p{number}@example.com",
+        "phone": "+573001234567",
+    }
+    return PersonFields(**{**base, **changes})
+
+
+def create(person_id: str | None = None, **changes) -> CreatePerson:
+    return CreatePerson(data=fields(**changes), **envelope(person_id or new_id()))
+
+
+def update(person_id: str, expected=None, **changes) -> UpdatePerson:
+    return UpdatePerson(data=PersonChanges(**changes), **envelope(person_id, expected_version=expected))
+
+
+def delete(person_id: str) -> DeletePerson:
+    return DeletePerson(**envelope(person_id))
+
+
+async def run(store: Store, *commands, project: bool = True, pending=None, clock=None) -> Settled:
+    """Settle a batch and make its effects on the store, as the pipeline does."""
+    settled = await settle(commands, store, clock or stamps(), pending or {})
+    if project:
+        await store.project(settled.states, settled.fresh, settled.bases)
+    return settled
+
+
+async def stream(store: Store, person_id: str):
+    return (await store.streams([person_id]))[person_id]
+
+
+async def check_stream(store: Store, person_id: str, length: int) -> None:
+    """Versions 1..n without gap, hashes that chain, and a read model that is the fold."""
+    log = await stream(store, person_id)
+    assert [event.version for event in log] == list(range(1, length + 1))
+    previous = GENESIS
+    for event in log:
+        assert (event.prev, event.hash) == (previous, seal(event))
+        previous = event.hash
+    times = [event.applied_at for event in log]
+    assert times == sorted(times)
+    state = fold(person_id, log)
+    document = await store._people.find_one({"_id": person_id})
+    assert document == (person_document(state) if log else None)
+    head = (await store.heads([person_id])).get(person_id, PersonState(person_id))
+    assert (head.version, head.hash, head.status, dict(head.fields)) == (
+        state.version,
+        state.hash,
+        state.status,
+        dict(state.fields),
+    )
