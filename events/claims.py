@@ -27,6 +27,11 @@ class Claim:
     version: int
 
 
+def document_claim(document_type: str, document_id: str) -> str:
+    """Return the name of the claim on a document."""
+    return f"document:{document_type}:{document_id}"
+
+
 def claims_of(fields: Mapping[str, str], *, unique_email: bool) -> frozenset[str]:
     """Return the names of the values that a person with these fields holds.
 
@@ -36,7 +41,7 @@ def claims_of(fields: Mapping[str, str], *, unique_email: bool) -> frozenset[str
     """
     if not fields:
         return frozenset()
-    claims = {f"document:{fields['document_type']}:{fields['document_id']}"}
+    claims = {document_claim(fields["document_type"], fields["document_id"])}
     if unique_email:
         claims.add(f"email:{fields['email']}")
     return frozenset(claims)

@@ -91,6 +91,16 @@ class ReplicaSet:
         ]
 
     @property
+    def children(self) -> list[Child]:
+        """Every process."""
+        return self.members
+
+    @property
+    def sets(self) -> list[ReplicaSet]:
+        """Every replica set: this one."""
+        return [self]
+
+    @property
     def uri(self) -> str:
         """The connection string for the whole set."""
         hosts = ",".join(f"{LOOPBACK}:{port}" for port in self.ports)

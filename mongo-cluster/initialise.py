@@ -1,56 +1,107 @@
-"""Brings a MongoDB deployment to what `collections.json` says; run twice, it changes nothing.
+"""Brings a MongoDB deployment to what is described; run twice, it changes nothing.
 
-Usage: ROLLCALL_MONGO_URI=mongodb://… python mongo-cluster/initialise.py
+Usage: python mongo-cluster/initialise.py, with these environment variables:
+
+    ROLLCALL_MONGO_URI            a deployment that runs: its collections are made, and sharded if it is
+                                  a sharded cluster; or, in its place,
+    ROLLCALL_MONGO_CLUSTER        a file that describes replica sets and routers (README.md): the sets
+                                  are initiated and the shards added first
+    ROLLCALL_MONGO_KEY_FILE       the members' key file, if they authenticate
+    ROLLCALL_MONGO_ADMIN_PASSWORD, ROLLCALL_MONGO_WORKER_PASSWORD, ROLLCALL_MONGO_QUERY_PASSWORD
+                                  of the users to make: admin, rollcall-worker, rollcall-query
+    ROLLCALL_MONGO_DB             the database (rollcall)
+    ROLLCALL_MONGO_WAIT           seconds to wait for members and routers (120)
 """
 
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from pymongo import MongoClient
+from deployment import Access, Client, Deployment, NotReady
 from pymongo.errors import PyMongoError
+from replica_sets import ensure_sets
+from schema import ensure_collections, ensure_shards
+from users import Passwords, ensure_users
 
-from service_kit.schema import load_indexes
-
-WAIT_MS = 20_000
+_WAIT_SECONDS = 120.0
 
 
-def initialise(uri: str, database: str) -> list[str]:
-    """Create the collections and indexes that are missing.
+@dataclass(frozen=True)
+class Order:
+    """What the environment asks for."""
 
-    Args:
-        uri: MongoDB connection string.
-        database: Name of the database.
+    uri: str | None
+    description: Path | None
+    key_file: Path | None
+    passwords: Passwords
+    database: str
+    seconds: float
 
-    Returns:
-        A line for each change; none if all was there.
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Order":
+        """Read the environment.
+
+        Raises:
+            ValueError: It asks for nothing, or for two things.
+        """
+        uri, description = (environ.get(f"ROLLCALL_MONGO_{name}") or None for name in ("URI", "CLUSTER"))
+        if (uri is None) == (description is None):
+            raise ValueError("set ROLLCALL_MONGO_URI, or ROLLCALL_MONGO_CLUSTER in its place")
+        key_file = environ.get("ROLLCALL_MONGO_KEY_FILE")
+        return cls(
+            uri,
+            Path(description) if description else None,
+            Path(key_file) if key_file else None,
+            Passwords(
+                environ.get("ROLLCALL_MONGO_ADMIN_PASSWORD") or None,
+                {
+                    "rollcall-worker": environ.get("ROLLCALL_MONGO_WORKER_PASSWORD") or None,
+                    "rollcall-query": environ.get("ROLLCALL_MONGO_QUERY_PASSWORD") or None,
+                },
+            ),
+            environ.get("ROLLCALL_MONGO_DB") or "rollcall",
+            float(environ.get("ROLLCALL_MONGO_WAIT") or _WAIT_SECONDS),
+        )
+
+
+def initialise(order: Order) -> list[str]:
+    """Do what is asked for; return a line for each change, none if all was there.
 
     Raises:
-        PyMongoError: The deployment cannot be reached within 20 s, or refuses.
+        NotReady: Members, a primary or a router are missing when time is over; names them.
+        PyMongoError: The deployment refuses.
+        ValueError: The description describes nothing.
     """
-    changes = []
-    with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=WAIT_MS) as client:
-        db = client[database]
-        present = set(db.list_collection_names())
-        for name, indexes in load_indexes().items():
-            if name not in present:
-                db.create_collection(name)
-                changes.append(f"created collection {name}")
-            there = set(db[name].index_information())
-            for index in indexes:
-                if index.name not in there:
-                    db[name].create_index(list(index.keys), unique=index.unique)
-                    changes.append(f"created index {index.name} on {name}")
-    return changes
+    access = Access.of(order.key_file, order.seconds)
+    if order.description is None:
+        return _inside(order.uri or "", None, order, access)
+    deployment = Deployment.read(order.description)
+    changes = ensure_sets(deployment, access)
+    return changes + _inside(deployment.uri, deployment, order, access)
+
+
+def _inside(uri: str, deployment: Deployment | None, order: Order, access: Access) -> list[str]:
+    """Do what is done through the routers, or in the one replica set."""
+    with access.open(uri) as client:
+        where = ", ".join(deployment.routers) if deployment and deployment.routers else "the deployment"
+        access.wait(lambda: f"no answer from {where}", lambda: _answers(client))
+        changes = ensure_shards(client, deployment.shards, access) if deployment else []
+        changes += ensure_collections(client, order.database, access)
+        return changes + ensure_users(client, uri, order.database, order.passwords, access)
+
+
+def _answers(client: Client) -> bool:
+    client.admin.command("ping")
+    return True
 
 
 def main() -> None:
-    """Initialise the deployment that the environment names, and say what changed."""
-    uri = os.environ.get("ROLLCALL_MONGO_URI")
-    if not uri:
-        sys.exit("set ROLLCALL_MONGO_URI to the deployment's connection string")
+    """Initialise what the environment asks for, and say what changed."""
     try:
-        changes = initialise(uri, os.environ.get("ROLLCALL_MONGO_DB", "rollcall"))
-    except PyMongoError as exc:
+        changes = initialise(Order.read(os.environ))
+    except (NotReady, PyMongoError, OSError, ValueError, KeyError) as exc:
         sys.exit(f"could not initialise MongoDB: {exc}")
     print("\n".join(changes) or "nothing changed")
 

@@ -30,11 +30,14 @@ MAX_STALENESS_SECONDS: Final = 90
 
 _MAJORITY: Final = ReadConcern("majority")
 _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=True, tzinfo=UTC)
-# Interrupted, not primary, stepping down, shutting down, time limits, write concern not met.
+DUPLICATE_KEY: Final = 11000
+# Interrupted, not primary, stepping down, shutting down, time limits, write concern not met; from a router
+# also: no such host or primary (6, 7, 133), a chunk on the move (46, 112, 13388, 63), no progress since (82).
 _TRANSIENT_CODES: Final = frozenset(
-    {6, 7, 50, 64, 89, 91, 133, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436}
+    {6, 7, 46, 50, 63, 64, 82, 89, 91, 112, 133, 189, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436}
 )
-"""https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md"""
+"""https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md and
+https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml"""
 
 
 def connect(settings: Settings, app: str) -> Any:
@@ -98,8 +101,11 @@ def reading(client: Any, name: str, *, strong: bool) -> Any:
 def is_transient(exc: PyMongoError) -> bool:
     """Return whether the same operation may succeed later (network, election, time limit)."""
     if isinstance(exc, BulkWriteError):
-        errors = (exc.details or {}).get("writeErrors", [])
-        return all(error.get("code") in _TRANSIENT_CODES for error in errors)
+        # Of several shards, one may have refused duplicates while another was away.
+        details = exc.details or {}
+        errors = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
+        codes = {error.get("code") for error in errors} - {DUPLICATE_KEY}
+        return bool(codes) and codes <= _TRANSIENT_CODES
     if isinstance(exc, AutoReconnect | ConnectionFailure | ExecutionTimeout | NetworkTimeout):
         return True
     if isinstance(exc, WTimeoutError) or exc.timeout:

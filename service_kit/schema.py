@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +22,26 @@ class Index:
         return "_".join(f"{field}_{direction}" for field, direction in self.keys)
 
 
-def load_indexes() -> dict[str, tuple[Index, ...]]:
-    """Return the indexes of every collection, by the collection's name."""
-    collections = json.loads(DEFINITIONS.read_text(encoding="utf-8"))
-    return {
-        name: tuple(
-            Index(tuple(index["keys"].items()), index.get("unique", False)) for index in collection["indexes"]
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection: its name, the key that its documents are spread by, and its indexes."""
+
+    name: str
+    shard_key: tuple[tuple[str, str], ...]
+    indexes: tuple[Index, ...]
+
+
+@cache
+def load_collections() -> tuple[Collection, ...]:
+    """Return every collection, as defined."""
+    content = json.loads(DEFINITIONS.read_text(encoding="utf-8"))
+    return tuple(
+        Collection(
+            name,
+            tuple(one["shard_key"].items()),
+            tuple(
+                Index(tuple(index["keys"].items()), index.get("unique", False)) for index in one["indexes"]
+            ),
         )
-        for name, collection in collections.items()
-    }
+        for name, one in content.items()
+    )

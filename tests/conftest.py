@@ -8,15 +8,15 @@ import pytest_asyncio
 
 from service_kit import mongo
 from service_kit.settings import Settings
-from tests.system import Service, System
+from tests.system import TOPOLOGIES, Service, System
 
 pytest.register_assert_rewrite("tests.ledger")
 
 
-@pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """MongoDB and RabbitMQ, initialised."""
-    started = System.start(tmp_path_factory.mktemp("system"))
+@pytest.fixture(scope="session", params=TOPOLOGIES)
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """MongoDB and RabbitMQ, initialised; on each topology in turn."""
+    started = System.start(tmp_path_factory.mktemp("system"), request.param)
     try:
         started.initialise()
         yield started

@@ -1,20 +1,21 @@
-"""The real parts that tests run against: one MongoDB set, one RabbitMQ node, service processes."""
+"""The real parts that tests run against: MongoDB of either topology, RabbitMQ, service processes."""
 
 import asyncio
 import os
-import runpy
 import secrets
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from pymongo import MongoClient
 
+from local.cluster import ClusterPorts, ShardedCluster
 from local.demo import demo_person
 from local.mongo import ReplicaSet
 from local.ports import free_ports
@@ -23,6 +24,7 @@ from service_kit.tokens import SCOPES, issue_token
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 30.0
+TOPOLOGIES = ("replica-set", "sharded")
 
 
 async def eventually(
@@ -50,6 +52,26 @@ _numbers = iter(range(10_000_000, 2**40))
 def new_person(**changes: Any) -> dict[str, Any]:
     """Return a body that no other test has used."""
     return person(next(_numbers), **changes)
+
+
+def _mongo(directory: Path, topology: str, members: int) -> ReplicaSet | ShardedCluster:
+    if topology == "replica-set":
+        return ReplicaSet(directory, free_ports(3))
+    router, config, *shards = free_ports(2 + 2 * members)
+    return ShardedCluster(directory, ClusterPorts(router, [config], [shards[:members], shards[members:]]))
+
+
+def run_script(name: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a script of `mongo-cluster/` as an operator does, with no other settings than these."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("ROLLCALL_")}
+    return subprocess.run(
+        [sys.executable, str(ROOT / "mongo-cluster" / name)],
+        env={**inherited, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @dataclass
@@ -122,26 +144,47 @@ class System:
     """Servers, and services on them."""
 
     directory: Path
-    mongo: ReplicaSet
+    mongo: ReplicaSet | ShardedCluster
     rabbit: RabbitNode
     key: str
     services: list[Service] = field(default_factory=list)
 
     @classmethod
-    def start(cls, directory: Path) -> "System":
-        """Start MongoDB and RabbitMQ, side by side."""
-        ports = free_ports(6)
+    def start(cls, directory: Path, topology: str = "replica-set", members: int = 2) -> "System":
+        """Start MongoDB and RabbitMQ, side by side.
+
+        Args:
+            directory: Where everything is kept.
+            topology: `replica-set` for one set of three members; `sharded` for a cluster of two shards.
+            members: Of each shard.
+        """
         for name in ("mongo", "rabbit"):
             (directory / name).mkdir()
-        mongo = ReplicaSet(directory / "mongo", ports[:3])
-        rabbit = RabbitNode(directory / "rabbit", amqp_port=ports[3], dist_port=ports[4], epmd_port=ports[5])
+        mongo = _mongo(directory / "mongo", topology, members)
+        amqp, dist, epmd = free_ports(3)
+        rabbit = RabbitNode(directory / "rabbit", amqp_port=amqp, dist_port=dist, epmd_port=epmd)
         system = cls(directory, mongo, rabbit, secrets.token_hex(32))
         (directory / "jwt.key").write_text(system.key)
-        mongo.spawn()
-        rabbit.spawn()
-        mongo.wait_ready()
-        rabbit.wait_ready()
+        try:
+            mongo.spawn()
+            rabbit.spawn()
+            mongo.wait_ready()
+            rabbit.wait_ready()
+        except BaseException:
+            system.stop()
+            raise
         return system
+
+    @property
+    def routed(self) -> bool:
+        """Whether clients reach MongoDB through a router."""
+        return isinstance(self.mongo, ShardedCluster)
+
+    @property
+    def cluster(self) -> ShardedCluster:
+        """The sharded cluster, for the tests of sharding."""
+        assert isinstance(self.mongo, ShardedCluster)
+        return self.mongo
 
     def stop(self) -> None:
         """Stop everything."""
@@ -149,6 +192,21 @@ class System:
             service.kill()
         self.rabbit.stop()
         self.mongo.stop()
+
+    @property
+    def sets(self) -> list[ReplicaSet]:
+        """The replica sets that hold people: the shards, or the only set."""
+        return self.mongo.shards if isinstance(self.mongo, ShardedCluster) else [self.mongo]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no primary write for as long as the block runs."""
+        with ExitStack() as stack:
+            for each in self.sets:
+                client: MongoClient[dict[str, Any]] = stack.enter_context(MongoClient(each.uri))
+                client.admin.command("fsync", lock=True)
+                stack.callback(client.admin.command, "fsyncUnlock")
+            yield
 
     def environment(self, database: str = "rollcall", **more: str) -> dict[str, str]:
         """Return the settings of a service on these servers."""
@@ -164,9 +222,12 @@ class System:
 
     def initialise(self, database: str = "rollcall") -> list[str]:
         """Run the initialiser; return what it changed."""
-        module = runpy.run_path(str(ROOT / "mongo-cluster" / "initialise.py"))
-        changes: list[str] = module["initialise"](self.mongo.uri, database)
-        return changes
+        where = {"ROLLCALL_MONGO_URI": self.mongo.uri}
+        if isinstance(self.mongo, ShardedCluster):
+            where = {"ROLLCALL_MONGO_CLUSTER": str(self.mongo.description)}
+        done = run_script("initialise.py", ROLLCALL_MONGO_DB=database, **where)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
 
     def service(self, module: str, **more: str) -> Service:
         """Return a service that is not started yet."""

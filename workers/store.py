@@ -11,11 +11,10 @@ from events.claims import Claim
 from events.decider import PersonState
 from events.errors import REJECTIONS, Rejection, StoreUnavailable
 from events.facts import RecordedEvent
-from service_kit.mongo import store_errors, writing
-from service_kit.schema import load_indexes
+from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
+from service_kit.schema import load_collections
 from workers.documents import event_document, event_of, person_changes, person_document, state_of
 
-_DUPLICATE: Final = 11000
 _CLAIM_TRIES: Final = 5
 _HEAD: Final = {"keys": 0}
 
@@ -40,11 +39,12 @@ class Store:
     async def check(self) -> None:
         """Return if the unique indexes that all correctness rests on are there."""
         with store_errors():
-            for name, indexes in load_indexes().items():
-                wanted = {index.name for index in indexes if index.unique}
-                if wanted and not wanted <= set(await self._db[name].index_information()):
+            for collection in load_collections():
+                wanted = {index.name for index in collection.indexes if index.unique}
+                if wanted and not wanted <= set(await self._db[collection.name].index_information()):
                     raise StoreUnavailable(
-                        f"MongoDB: {name} lacks its unique indexes: run mongo-cluster/initialise.py"
+                        f"MongoDB: {collection.name} lacks its unique indexes: "
+                        "run mongo-cluster/initialise.py"
                     )
 
     async def heads(self, person_ids: Collection[str]) -> dict[str, PersonState]:
@@ -238,9 +238,7 @@ class Store:
 
 def _duplicates(exc: BulkWriteError) -> set[int]:
     details = exc.details or {}
-    if details.get("writeConcernErrors"):
-        raise StoreUnavailable("MongoDB: a write was not acknowledged by a majority") from exc
     errors = details.get("writeErrors", [])
-    if any(error["code"] != _DUPLICATE for error in errors):
+    if details.get("writeConcernErrors") or any(error["code"] != DUPLICATE_KEY for error in errors):
         raise exc
     return {error["index"] for error in errors}

@@ -9,9 +9,9 @@ from tests.system import Service, System, eventually
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """MongoDB and RabbitMQ that no other tests use."""
-    started = System.start(tmp_path_factory.mktemp("stage"))
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """MongoDB and RabbitMQ that no other tests use; a module says on which topologies it runs."""
+    started = System.start(tmp_path_factory.mktemp("stage"), request.param)
     try:
         started.initialise()
         yield started

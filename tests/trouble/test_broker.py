@@ -9,8 +9,9 @@ import pytest
 
 from service_kit.topology import COMMANDS, DEAD, partition_queue
 from tests import ledger
-from tests.system import eventually, new_person
+from tests.system import TOPOLOGIES, eventually, new_person
 
+pytestmark = pytest.mark.parametrize("stage", TOPOLOGIES[:1], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
 
 

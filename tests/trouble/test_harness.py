@@ -4,11 +4,14 @@ import asyncio
 import random
 import time
 
+import pytest
+
 from service_kit.ids import new_id
 from tests import ledger
 from tests.firehose import Firehose, request
-from tests.system import eventually, new_person
+from tests.system import TOPOLOGIES, eventually, new_person
 
+pytestmark = pytest.mark.parametrize("stage", TOPOLOGIES, indirect=True, scope="session")
 COMMANDS = 20_000
 CLIENTS = 8
 PEOPLE = 2_400

@@ -3,11 +3,14 @@
 import asyncio
 import time
 
+import pytest
+
 from tests import ledger
 from tests.firehose import Firehose, request
-from tests.system import eventually, new_person
+from tests.system import TOPOLOGIES, eventually, new_person
 from tests.trouble.test_broker import readiness
 
+pytestmark = pytest.mark.parametrize("stage", TOPOLOGIES, indirect=True, scope="session")
 WAIT = {"Prefer": "wait=30"}
 
 

@@ -6,11 +6,13 @@ import signal
 import time
 
 import httpx
+import pytest
 
 from tests import ledger
-from tests.system import eventually, new_person
+from tests.system import TOPOLOGIES, eventually, new_person
 from tests.trouble.test_store_away import Load
 
+pytestmark = pytest.mark.parametrize("stage", TOPOLOGIES, indirect=True, scope="session")
 WAIT = {"Prefer": "wait=30"}
 
 

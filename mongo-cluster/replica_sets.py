@@ -1,0 +1,131 @@
+"""Makes replica sets of members that run: initiates new ones, adds and removes members of old ones."""
+
+from typing import Any, Final
+
+from deployment import Access, Client, Deployment, ReplicaSet
+from pymongo.errors import OperationFailure, PyMongoError
+
+_NOT_YET_INITIALISED: Final = 94
+_ALREADY_INITIALISED: Final = 23
+
+
+def ensure_sets(deployment: Deployment, access: Access) -> list[str]:
+    """Bring every set to what is described; return a line for each change.
+
+    Raises:
+        NotReady: Members or a primary are missing when time is over; names them.
+    """
+    wait_for_members(deployment, access)
+    changes = []
+    for wanted in deployment.sets:
+        changes += _ensure_set(wanted, access)
+    return changes
+
+
+def wait_for_members(deployment: Deployment, access: Access) -> None:
+    """Return when every member answers.
+
+    Raises:
+        NotReady: Names those that do not.
+    """
+    missing = [address for one in deployment.sets for address in one.members]
+
+    def all_answer() -> bool:
+        missing[:] = [address for address in missing if not _answers(address, access)]
+        return not missing
+
+    access.wait(lambda: f"no answer from {', '.join(missing)}", all_answer)
+
+
+def _answers(address: str, access: Access) -> bool:
+    try:
+        with access.member(address) as client:
+            client.admin.command("ping")
+    except PyMongoError:
+        return False
+    return True
+
+
+def _ensure_set(wanted: ReplicaSet, access: Access) -> list[str]:
+    changes = []
+    with access.member(wanted.members[0]) as client:
+        if _is_new(client) and _is_new_everywhere(wanted, access):
+            _initiate(client, wanted)
+            changes.append(f"initiated replica set {wanted.name} of {len(wanted.members)} members")
+    with access.set_of(wanted) as client:
+        access.wait(lambda: f"replica set {wanted.name} has no primary", lambda: client.primary is not None)
+        return changes + _ensure_members(client, wanted, access)
+
+
+def _is_new(client: Client) -> bool:
+    try:
+        client.admin.command("replSetGetConfig")
+    except OperationFailure as exc:
+        if exc.code == _NOT_YET_INITIALISED:
+            return True
+        raise
+    return False
+
+
+def _is_new_everywhere(wanted: ReplicaSet, access: Access) -> bool:
+    """Return whether no member belongs to a set: the first one may be the replacement of a lost one."""
+    for address in wanted.members[1:]:
+        with access.member(address) as client:
+            if not _is_new(client):
+                return False
+    return True
+
+
+def _initiate(client: Client, wanted: ReplicaSet) -> None:
+    members = [_member(number, wanted, address) for number, address in enumerate(wanted.members)]
+    role = {"configsvr": True} if wanted.role == "config" else {}
+    try:
+        client.admin.command({"replSetInitiate": {"_id": wanted.name, **role, "members": members}})
+    except OperationFailure as exc:
+        if exc.code != _ALREADY_INITIALISED:
+            raise
+
+
+def _member(number: int, wanted: ReplicaSet, address: str) -> dict[str, Any]:
+    # Unequal priorities: an even number of members elects sooner, and the first is preferred.
+    return {"_id": number, "host": address, "priority": 2 if address == wanted.members[0] else 1}
+
+
+def _ensure_members(client: Client, wanted: ReplicaSet, access: Access) -> list[str]:
+    """Add what is described and not there, remove what is there and not described, one at a time.
+
+    A set changes by one voting member at a time; see
+    https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/.
+    """
+    changes = []
+    while True:
+        config = client.admin.command("replSetGetConfig")["config"]
+        there = {member["host"]: member for member in config["members"]}
+        added = next((address for address in wanted.members if address not in there), None)
+        gone = next((host for host in there if host not in wanted.members), None)
+        if added is not None:
+            number = max(member["_id"] for member in there.values()) + 1
+            members = [*config["members"], _member(number, wanted, added)]
+            changes.append(f"added {added} to replica set {wanted.name}")
+        elif gone is not None:
+            members = [member for member in config["members"] if member["host"] != gone]
+            changes.append(f"removed {gone} from replica set {wanted.name}")
+        else:
+            return changes
+        client.admin.command(
+            {"replSetReconfig": {**config, "members": members, "version": config["version"] + 1}}
+        )
+        access.wait(
+            lambda: f"replica set {wanted.name} did not take its new members in",
+            lambda: _settled(client, wanted),
+        )
+
+
+def _settled(client: Client, wanted: ReplicaSet) -> bool:
+    """Return whether those of the wanted members that are in the set stand by."""
+    status = client.admin.command("replSetGetStatus")
+    return all(
+        member["stateStr"] in {"PRIMARY", "SECONDARY"}
+        for member in status["members"]
+        if member["name"] in wanted.members
+    )

@@ -1,0 +1,94 @@
+"""Adds shards; creates, shards and indexes the collections that `collections.json` lists."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from deployment import Access, Client, ReplicaSet
+from pymongo.errors import OperationFailure
+
+from service_kit.schema import Collection, Index, load_collections
+
+_LATER: Final = frozenset({6, 7, 46, 70, 117, 133, 189, 91, 10107, 13436})
+"""Host unreachable or not found, lock busy, shard not found yet, conflicting operation, no primary yet."""
+
+
+def ensure_shards(client: Client, shards: Sequence[ReplicaSet], access: Access) -> list[str]:
+    """Add the shards that the cluster lacks; return a line for each.
+
+    Raises:
+        NotReady: The cluster does not take one before time is over.
+    """
+    if not shards:
+        return []
+    changes = []
+    known = {shard["_id"] for shard in client.admin.command("listShards")["shards"]}
+    for shard in shards:
+        if shard.name not in known:
+            _steadily(access, client, {"addShard": shard.seed, "name": shard.name})
+            changes.append(f"added shard {shard.name}")
+    return changes
+
+
+def ensure_collections(client: Client, database: str, access: Access) -> list[str]:
+    """Create, index and shard the collections; return a line for each change.
+
+    Indexes come before sharding, while a collection is empty: the server then refuses a unique index
+    that no shard could keep, and puts chunks on every shard at once.
+
+    Raises:
+        NotReady: The deployment does not do it before time is over.
+    """
+    changes = []
+    routed = _is_routed(client)
+    there = set(client[database].list_collection_names())
+    for collection in load_collections():
+        name = f"{database}.{collection.name}"
+        if collection.name not in there:
+            client[database].create_collection(collection.name)
+            changes.append(f"created collection {collection.name}")
+        changes += _ensure_indexes(client, database, collection)
+        if routed and not _is_sharded(client, name):
+            _steadily(access, client, {"shardCollection": name, "key": dict(collection.shard_key)})
+            shards = len(client.admin.command("listShards")["shards"])
+            changes.append(f"sharded {collection.name} over {shards} shards")
+    return changes
+
+
+def _ensure_indexes(client: Client, database: str, collection: Collection) -> list[str]:
+    changes = []
+    there = client[database][collection.name].index_information()
+    for index in collection.indexes:
+        found = there.get(index.name)
+        if found is None:
+            client[database][collection.name].create_index(list(index.keys), unique=index.unique)
+            changes.append(f"created index {index.name} on {collection.name}")
+        elif bool(found.get("unique")) != index.unique or tuple(found["key"]) != index.keys:
+            raise OperationFailure(_otherwise(collection, index))
+    return changes
+
+
+def _otherwise(collection: Collection, index: Index) -> str:
+    return f"index {index.name} on {collection.name} is there, but not as described: drop it by hand first"
+
+
+def _is_routed(client: Client) -> bool:
+    return client.admin.command("hello").get("msg") == "isdbgrid"
+
+
+def _is_sharded(client: Client, name: str) -> bool:
+    found = client.config.collections.find_one({"_id": name})
+    return found is not None and "key" in found
+
+
+def _steadily(access: Access, client: Client, command: dict[str, Any]) -> None:
+    """Run a command of the cluster, again while it says that it cannot just now."""
+    while True:
+        try:
+            client.admin.command(command)
+        except OperationFailure as exc:
+            if exc.code not in _LATER or time.monotonic() > access.deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return

@@ -1,0 +1,108 @@
+"""Makes the users: an administrator, and for each service one that can do no more than the service does."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from deployment import Access, Client
+from pymongo.errors import OperationFailure
+
+_AUTHENTICATION_FAILED: Final = 18
+_READ: Final = ("find",)
+_APPEND: Final = ("find", "insert")
+_KEEP: Final = ("find", "insert", "update", "remove")
+# A service looks whether its indexes are there before it works.
+_LOOK: Final = ("listIndexes",)
+
+GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
+    "rollcall-worker": {"events": _APPEND, "people": _KEEP, "claims": _KEEP, "rejections": _APPEND},
+    "rollcall-query": {"events": _READ, "people": _READ, "claims": _READ, "rejections": _READ},
+}
+"""What each user may do with each collection. Nobody here can change or drop what is in the log, nor can
+one that is stolen make a user, an index or a collection."""
+
+
+@dataclass(frozen=True)
+class Passwords:
+    """The passwords of the users to make; None for one that is not wanted.
+
+    Attributes:
+        admin: Of `admin`, who may do everything.
+        services: Of each service's user.
+    """
+
+    admin: str | None
+    services: Mapping[str, str | None]
+
+
+def ensure_users(client: Client, uri: str, database: str, passwords: Passwords, access: Access) -> list[str]:
+    """Create the roles and users that are missing, and set rights and passwords that are others.
+
+    Args:
+        client: Of the whole deployment, as someone who may make users.
+        uri: The deployment's connection string.
+        database: The services' database: their users belong to it.
+        passwords: Whom to make.
+        access: How the deployment is reached.
+
+    Returns:
+        A line for each change; passwords are never in it.
+    """
+    changes = []
+    users = [("admin", "admin", "root", passwords.admin)]
+    users += [(database, name, name, password) for name, password in passwords.services.items()]
+    for home, name, role, password in users:
+        if password is None:
+            continue
+        if role in GRANTS:
+            changes += _ensure_role(client, home, role)
+        found = client[home].command({"usersInfo": name})["users"]
+        if not found:
+            client[home].command({"createUser": name, "pwd": password, "roles": [role]})
+            changes.append(f"created user {name}")
+            continue
+        if [one["role"] for one in found[0]["roles"]] != [role]:
+            client[home].command({"updateUser": name, "roles": [role]})
+            changes.append(f"changed the roles of user {name}")
+        if not _opens(access.open_as(uri, name, password, home), home):
+            client[home].command({"updateUser": name, "pwd": password})
+            changes.append(f"changed the password of user {name}")
+    return changes
+
+
+def _privileges(database: str, name: str) -> list[dict[str, Any]]:
+    return [
+        {"resource": {"db": database, "collection": collection}, "actions": sorted({*actions, *_LOOK})}
+        for collection, actions in GRANTS[name].items()
+    ]
+
+
+def _ensure_role(client: Client, database: str, name: str) -> list[str]:
+    wanted = _privileges(database, name)
+    found = client[database].command({"rolesInfo": name, "showPrivileges": True})["roles"]
+    if not found:
+        client[database].command({"createRole": name, "privileges": wanted, "roles": []})
+        return [f"created role {name}"]
+    if _comparable(found[0]["privileges"]) != _comparable(wanted) or found[0]["roles"]:
+        client[database].command({"updateRole": name, "privileges": wanted, "roles": []})
+        return [f"changed the rights of role {name}"]
+    return []
+
+
+def _comparable(privileges: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+    return {
+        (one["resource"].get("db"), one["resource"].get("collection"), *sorted(one["actions"]))
+        for one in privileges
+    }
+
+
+def _opens(trying: Client, database: str) -> bool:
+    """Return whether a user has the password that a client tries: nobody can read it."""
+    with trying:
+        try:
+            trying[database].command("ping")
+        except OperationFailure as exc:
+            if exc.code == _AUTHENTICATION_FAILED:
+                return False
+            raise
+    return True
