@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 Client = MongoClient[dict[str, Any]]
 
-ROLES: Final = {"config", "shard", "replica"}
+AUTHENTICATION_FAILED: Final = 18
 _ANSWER_MS: Final = 2_000
 _OPERATION_MS: Final = 120_000
 
@@ -154,10 +154,11 @@ class Access:
 
         Args:
             what: Says what is missing, once time is over.
-            ready: The question. The driver's failures count as no.
+            ready: The question. The driver's failures count as no, but wrong credentials stay wrong.
 
         Raises:
             NotReady: Not in time.
+            OperationFailure: Authentication failed.
         """
         reason = ""
         while True:
@@ -165,6 +166,8 @@ class Access:
                 if ready():
                     return
             except PyMongoError as exc:
+                if isinstance(exc, OperationFailure) and exc.code == AUTHENTICATION_FAILED:
+                    raise
                 reason = f" ({exc})"[:300]
             if time.monotonic() > self.deadline:
                 raise NotReady(f"{what()}{reason}")

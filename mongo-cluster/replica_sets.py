@@ -1,5 +1,6 @@
 """Makes replica sets of members that run: initiates new ones, adds and removes members of old ones."""
 
+import time
 from typing import Any, Final
 
 from deployment import Access, Client, Deployment, ReplicaSet
@@ -7,6 +8,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 _NOT_YET_INITIALISED: Final = 94
 _ALREADY_INITIALISED: Final = 23
+_CHANGING: Final = frozenset({103, 109, 308})
+"""Configuration incompatible (an older version), change in progress, or not committed yet."""
 
 
 def ensure_sets(deployment: Deployment, access: Access) -> list[str]:
@@ -15,14 +18,17 @@ def ensure_sets(deployment: Deployment, access: Access) -> list[str]:
     Raises:
         NotReady: Members or a primary are missing when time is over; names them.
     """
-    wait_for_members(deployment, access)
-    changes = []
+    _wait_for_members(deployment, access)
+    # All at once: each set needs some ten seconds for its first election.
+    changes = [change for wanted in deployment.sets for change in _ensure_initiated(wanted, access)]
     for wanted in deployment.sets:
-        changes += _ensure_set(wanted, access)
+        with access.set_of(wanted) as client:
+            _wait_for_primary(client, wanted, access)
+            changes += _ensure_members(client, wanted, access)
     return changes
 
 
-def wait_for_members(deployment: Deployment, access: Access) -> None:
+def _wait_for_members(deployment: Deployment, access: Access) -> None:
     """Return when every member answers.
 
     Raises:
@@ -41,20 +47,27 @@ def _answers(address: str, access: Access) -> bool:
     try:
         with access.member(address) as client:
             client.admin.command("ping")
+    except OperationFailure:
+        raise  # it answers: the key is another
     except PyMongoError:
         return False
     return True
 
 
-def _ensure_set(wanted: ReplicaSet, access: Access) -> list[str]:
-    changes = []
+def _ensure_initiated(wanted: ReplicaSet, access: Access) -> list[str]:
     with access.member(wanted.members[0]) as client:
-        if _is_new(client) and _is_new_everywhere(wanted, access):
-            _initiate(client, wanted)
-            changes.append(f"initiated replica set {wanted.name} of {len(wanted.members)} members")
-    with access.set_of(wanted) as client:
-        access.wait(lambda: f"replica set {wanted.name} has no primary", lambda: client.primary is not None)
-        return changes + _ensure_members(client, wanted, access)
+        if not (_is_new(client) and _is_new_everywhere(wanted, access)):
+            return []
+        _initiate(client, wanted)
+    return [f"initiated replica set {wanted.name} of {len(wanted.members)} members"]
+
+
+def _wait_for_primary(client: Client, wanted: ReplicaSet, access: Access) -> None:
+    def has_primary() -> bool:
+        client.admin.command("ping")
+        return client.primary is not None
+
+    access.wait(lambda: f"replica set {wanted.name} has no primary", has_primary)
 
 
 def _is_new(client: Client) -> bool:
@@ -97,7 +110,7 @@ def _ensure_members(client: Client, wanted: ReplicaSet, access: Access) -> list[
     A set changes by one voting member at a time; see
     https://www.mongodb.com/docs/manual/reference/command/replSetReconfig/.
     """
-    changes = []
+    changes: list[str] = []
     while True:
         config = client.admin.command("replSetGetConfig")["config"]
         there = {member["host"]: member for member in config["members"]}
@@ -106,19 +119,30 @@ def _ensure_members(client: Client, wanted: ReplicaSet, access: Access) -> list[
         if added is not None:
             number = max(member["_id"] for member in there.values()) + 1
             members = [*config["members"], _member(number, wanted, added)]
-            changes.append(f"added {added} to replica set {wanted.name}")
+            change = f"added {added} to replica set {wanted.name}"
         elif gone is not None:
             members = [member for member in config["members"] if member["host"] != gone]
-            changes.append(f"removed {gone} from replica set {wanted.name}")
+            change = f"removed {gone} from replica set {wanted.name}"
         else:
             return changes
-        client.admin.command(
-            {"replSetReconfig": {**config, "members": members, "version": config["version"] + 1}}
-        )
+        if _reconfigure(client, {**config, "members": members}, access):
+            changes.append(change)
         access.wait(
             lambda: f"replica set {wanted.name} did not take its new members in",
             lambda: _settled(client, wanted),
         )
+
+
+def _reconfigure(client: Client, config: dict[str, Any], access: Access) -> bool:
+    """Set a configuration; return whether it is in force, False if the set changed its own meanwhile."""
+    try:
+        client.admin.command({"replSetReconfig": {**config, "version": config["version"] + 1}})
+    except OperationFailure as exc:
+        # It does, to give a new member its vote.
+        if exc.code in _CHANGING and time.monotonic() < access.deadline:
+            return False
+        raise
+    return True
 
 
 def _settled(client: Client, wanted: ReplicaSet) -> bool:

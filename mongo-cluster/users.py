@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deployment import Access, Client
+from deployment import AUTHENTICATION_FAILED, Access, Client
 from pymongo.errors import OperationFailure
 
-_AUTHENTICATION_FAILED: Final = 18
 _READ: Final = ("find",)
 _APPEND: Final = ("find", "insert")
 _KEEP: Final = ("find", "insert", "update", "remove")
@@ -102,7 +101,7 @@ def _opens(trying: Client, database: str) -> bool:
         try:
             trying[database].command("ping")
         except OperationFailure as exc:
-            if exc.code == _AUTHENTICATION_FAILED:
+            if exc.code == AUTHENTICATION_FAILED:
                 return False
             raise
     return True

@@ -1,0 +1,243 @@
+"""The initialiser on a replica set whose members authenticate: users, rights, members, and what is missing."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from local.mongo import ReplicaSet
+from local.ports import free_ports
+from query_api.reads import Reads
+from service_kit import mongo
+from service_kit.settings import Settings
+from tests.store.given import check_stream, create, delete, run, update
+from tests.system import run_script
+from workers.store import Store
+
+NOT_AUTHORISED = 13
+SERVICES = ("rollcall-worker", "rollcall-query")
+
+
+@dataclass
+class Guarded:
+    """Three members that know each other by a key file, and a fourth that is not described at first."""
+
+    members: ReplicaSet
+    key_file: Path
+    description: Path
+    passwords: dict[str, str]
+
+    def describe(self, *indexes: int) -> None:
+        hosts = [f"127.0.0.1:{self.members.ports[index]}" for index in indexes]
+        self.description.write_text(json.dumps({"replica_sets": {"rollcall": {"members": hosts}}}))
+
+    def initialise(self, **changes: str) -> list[str]:
+        done = run_script("initialise.py", **self.environment(**changes))
+        assert done.returncode == 0, done.stderr
+        assert not any(password in done.stdout + done.stderr for password in self.passwords.values())
+        return done.stdout.splitlines()
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        return {
+            "ROLLCALL_MONGO_CLUSTER": str(self.description),
+            "ROLLCALL_MONGO_KEY_FILE": str(self.key_file),
+            "ROLLCALL_MONGO_ADMIN_PASSWORD": self.passwords["admin"],
+            "ROLLCALL_MONGO_WORKER_PASSWORD": self.passwords["rollcall-worker"],
+            "ROLLCALL_MONGO_QUERY_PASSWORD": self.passwords["rollcall-query"],
+            **changes,
+        }
+
+    def uri(self, user: str) -> str:
+        source = "admin" if user == "admin" else "rollcall"
+        credentials = f"{user}:{self.passwords[user]}@"
+        return self.members.uri.replace("//", f"//{credentials}").replace("/?", f"/{source}?")
+
+    def client(self, user: str) -> MongoClient[dict[str, Any]]:
+        return MongoClient(self.uri(user), serverSelectionTimeoutMS=5000)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    directory = tmp_path_factory.mktemp("guarded")
+    key_file = directory / "members.key"
+    key_file.write_text(secrets.token_hex(48))
+    key_file.chmod(0o400)
+    members = ReplicaSet(directory / "mongo", free_ports(4), arguments=["--keyFile", str(key_file)])
+    passwords = {user: secrets.token_urlsafe(24) for user in ("admin", *SERVICES)}
+    made = Guarded(members, key_file, directory / "cluster.json", passwords)
+    made.describe(0, 1, 2)
+    try:
+        members.spawn()
+        yield made
+    finally:
+        members.stop(5)
+
+
+@pytest.fixture(scope="module")
+def first_run(guarded: Guarded) -> list[str]:
+    return guarded.initialise()
+
+
+def test_members_become_a_set_with_collections_and_users(guarded: Guarded, first_run: list[str]) -> None:
+    assert first_run[0] == "initiated replica set rollcall of 3 members"
+    for line in ("created collection events", "created user admin", "created user rollcall-worker"):
+        assert line in first_run
+    assert guarded.initialise() == ["nothing changed"]
+    with MongoClient[dict[str, Any]](guarded.members.uri) as stranger, pytest.raises(OperationFailure):
+        stranger.rollcall.people.find_one()
+
+
+@pytest.mark.parametrize("user", SERVICES)
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda db: db.events.update_one({}, {"$set": {"data": {}}}),
+        lambda db: db.events.delete_many({}),
+        lambda db: db.events.drop(),
+        lambda db: db.events.drop_indexes(),
+        lambda db: db.events.rename("gone"),
+        lambda db: db.command({"collMod": "events", "validator": {"version": 1}}),
+        lambda db: db.rejections.delete_many({}),
+        lambda db: db.other.insert_one({}),
+        lambda db: db.command({"dropDatabase": 1}),
+        lambda db: db.command({"createUser": "me", "pwd": "x" * 20, "roles": []}),
+        lambda db: db.client.admin.command("replSetGetConfig"),
+        lambda db: db.client.local["oplog.rs"].find_one(),
+    ],
+)
+def test_no_service_can_change_the_past_or_more_than_its_own(guarded, first_run, user, attempt) -> None:
+    with guarded.client(user) as client, pytest.raises(OperationFailure) as refusal:
+        attempt(client.rollcall)
+    assert refusal.value.code == NOT_AUTHORISED
+
+
+@pytest.mark.parametrize("collection", ["events", "people", "claims", "rejections"])
+def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None:
+    with guarded.client("rollcall-query") as client:
+        client.rollcall[collection].find_one()
+        with pytest.raises(OperationFailure, match="not authorized"):
+            client.rollcall[collection].insert_one({"person_id": "x"})
+
+
+async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: list[str]) -> None:
+    clients = [
+        mongo.connect(
+            Settings(mongo_uri=guarded.uri(user), amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x"), "t"
+        )
+        for user in SERVICES
+    ]
+    try:
+        store, reads = Store(clients[0], "rollcall"), Reads(clients[1], "rollcall")
+        await store.check()
+        await reads.check()
+        first, gone = create(), create()
+        await run(store, first, gone, update(first.person_id, 9, address="x"))
+        await run(store, update(first.person_id, 1, address="y"), delete(gone.person_id))
+        await check_stream(store, first.person_id, 2)
+        found = await reads.person_by_document("passport", first.data.document_id, strong=True)
+        assert found.documents[0]["version"] == 2
+    finally:
+        for client in clients:
+            await mongo.close(client)
+
+
+def test_a_new_password_and_lost_rights_are_put_right(guarded: Guarded, first_run: list[str]) -> None:
+    with guarded.client("admin") as admin:
+        admin.rollcall.command({"updateRole": "rollcall-worker", "privileges": []})
+        admin.rollcall.command({"updateUser": "rollcall-query", "roles": ["readWrite"]})
+    guarded.passwords["rollcall-query"] = secrets.token_urlsafe(24)
+    assert guarded.initialise() == [
+        "changed the rights of role rollcall-worker",
+        "changed the roles of user rollcall-query",
+        "changed the password of user rollcall-query",
+    ]
+    with guarded.client("rollcall-query") as client:
+        client.rollcall.people.find_one()
+    assert guarded.initialise() == ["nothing changed"]
+
+
+def test_an_index_that_is_not_as_described_is_named(guarded: Guarded, first_run: list[str]) -> None:
+    with guarded.client("admin") as admin:
+        people = admin.rollcall.people
+        people.drop_index("email_1")
+        people.create_index("email", unique=True)
+        try:
+            done = run_script("initialise.py", **guarded.environment())
+        finally:
+            people.drop_index("email_1")
+    assert done.returncode == 1
+    assert "index email_1 on people is there, but not as described" in done.stderr
+    assert guarded.initialise() == ["created index email_1 on people"]
+
+
+def test_members_are_added_and_removed_as_described(guarded: Guarded, first_run: list[str]) -> None:
+    ports = guarded.members.ports
+    guarded.describe(0, 1, 3)
+    assert guarded.initialise() == [
+        f"added 127.0.0.1:{ports[3]} to replica set rollcall",
+        f"removed 127.0.0.1:{ports[2]} from replica set rollcall",
+    ]
+    assert guarded.initialise() == ["nothing changed"]
+    with guarded.client("admin") as admin:
+        hosts = [m["host"] for m in admin.admin.command("replSetGetConfig")["config"]["members"]]
+    assert hosts == [f"127.0.0.1:{ports[index]}" for index in (0, 1, 3)]
+
+
+def test_a_member_that_does_not_answer_is_named_in_time(guarded: Guarded, first_run: list[str]) -> None:
+    (nobody,) = free_ports(1)
+    content = json.loads(guarded.description.read_text())
+    content["replica_sets"]["rollcall"]["members"].append(f"127.0.0.1:{nobody}")
+    guarded.description.with_name("more.json").write_text(json.dumps(content))
+    began = time.monotonic()
+    done = run_script(
+        "initialise.py",
+        **guarded.environment(
+            ROLLCALL_MONGO_CLUSTER=str(guarded.description.with_name("more.json")), ROLLCALL_MONGO_WAIT="3"
+        ),
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"could not initialise MongoDB: no answer from 127.0.0.1:{nobody}\n"
+    assert 3 <= time.monotonic() - began < 10
+
+
+def test_a_wrong_key_is_no_key(guarded: Guarded, first_run: list[str], tmp_path: Path) -> None:
+    other = tmp_path / "other.key"
+    other.write_text(secrets.token_hex(48))
+    done = run_script(
+        "initialise.py", **guarded.environment(ROLLCALL_MONGO_KEY_FILE=str(other), ROLLCALL_MONGO_WAIT="1")
+    )
+    assert done.returncode == 1
+    assert "Authentication failed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "Expecting value"),
+        ("{}", "replica_sets"),
+        ('{"replica_sets": {"a": {"role": "shard", "members": ["h:1"]}}}', "describe one replica set"),
+        ('{"replica_sets": {"a": {"members": ["h:1"]}}, "routers": ["r:1"]}', "describe one replica set"),
+    ],
+)
+def test_a_description_of_nothing_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+    description = tmp_path / "cluster.json"
+    description.write_text(content)
+    done = run_script("initialise.py", ROLLCALL_MONGO_CLUSTER=str(description))
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["initialise.py", "spread.py"])
+def test_without_settings_a_script_says_what_it_wants(script: str) -> None:
+    done = run_script(script)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "set ROLLCALL_MONGO_URI" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,147 @@
+"""What a sharded cluster must do with people: spread them, ask one shard for one, keep values unique."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from service_kit import mongo
+from service_kit.settings import Settings
+from tests.store.given import create, run
+from tests.system import eventually, new_person
+from tests.witness import Seen, Witness
+from workers.store import Store
+
+pytestmark = pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
+WAIT = {"Prefer": "wait=20"}
+FAN_OUT = {"/people"}
+"""The reads that ask every shard; a list has no other way. Whoever adds one adds it here."""
+
+
+@pytest.fixture
+def witness(system) -> Iterator[Witness]:
+    watching = Witness(system)
+    yield watching
+    watching.close()
+
+
+def shards_of(seen: list[Seen], collection: str) -> set[str]:
+    return {one.shard for one in seen if one.collection == collection}
+
+
+async def test_people_and_events_spread_over_the_shards(system):
+    database = "spread"
+    system.initialise(database)
+    client = mongo.connect(
+        Settings(mongo_uri=system.mongo.uri, amqp_url=system.rabbit.url, jwks_url="http://x"), "tests"
+    )
+    try:
+        store = Store(client, database)
+        for _ in range(20):
+            await run(store, *(create() for _ in range(500)))
+    finally:
+        await mongo.close(client)
+    witness = Witness(system, database)
+    try:
+        for collection in ("people", "events", "claims"):
+            counts = [
+                direct[database][collection].count_documents({})
+                for (_, index), direct in witness.members.items()
+                if index == 0
+            ]
+            assert sum(counts) == 10_000
+            assert all(4_000 <= count <= 6_000 for count in counts), (collection, counts)
+    finally:
+        witness.close()
+
+
+async def test_every_write_of_a_person_goes_to_one_shard(witness, commands):
+    homes = set()
+    for _ in range(6):
+        with witness.watching() as seen:
+            person = (await commands.post("/people", json=new_person(), headers=WAIT)).json()
+            path = f"/people/{person['id']}"
+            await commands.patch(path, json={"address": "Calle 1"}, headers=WAIT)
+            await commands.patch(path, json={"address": "x"}, headers={**WAIT, "If-Match": '"9"'})
+            await commands.delete(path, headers=WAIT)
+        (home,) = shards_of(seen, "people")
+        homes.add(home)
+        assert shards_of(seen, "events") == shards_of(seen, "rejections") == {home}
+        writes = Counter((one.collection, one.verb) for one in seen)
+        assert writes["events", "insert"] == 3
+        assert writes["people", "insert"] + writes["people", "update"] == 3
+        assert writes["rejections", "insert"] == 1
+        # A document and an e-mail address, each at home where its own name is.
+        assert writes["claims", "insert"] in (1, 2)
+        assert writes["claims", "delete"] == 2
+    assert len(homes) == 2
+
+
+async def test_only_lists_ask_every_shard(witness, queries, commands):
+    answer = await commands.post("/people", json=new_person(), headers=WAIT)
+    person, command_id = answer.json(), answer.headers["x-command-id"]
+
+    async def everywhere():
+        found = await queries.get(f"/people/{person['id']}/commands/{command_id}")
+        return found.status_code == 200
+
+    await eventually(everywhere)
+    targets = {
+        "/people": "/people?limit=5&count=true",
+        "/people/{person_id}": f"/people/{person['id']}?min_version=1",
+        "/people/by-document/{document_type}/{document_id}": (
+            f"/people/by-document/{person['document_type']}/{person['document_id']}"
+        ),
+        "/people/{person_id}/commands/{command_id}": f"/people/{person['id']}/commands/{command_id}",
+    }
+    document = (await queries.get("/openapi.json")).json()
+    operations = {"/healthz", "/readyz", "/metrics"}
+    assert set(document["paths"]) - operations == set(targets), "a route is missing here"
+    wide = set()
+    for route, target in targets.items():
+        for consistency in ("eventual", "strong"):
+            separator = "&" if "?" in target else "?"
+            with witness.watching() as seen:
+                response = await queries.get(f"{target}{separator}consistency={consistency}")
+            assert response.status_code == 200, response.text
+            assert seen
+            roles = {one.role for one in seen}
+            assert roles == ({"primary"} if consistency == "strong" else {"secondary"}), route
+            if any(len(shards_of(seen, one.collection)) > 1 for one in seen):
+                wide.add(route)
+    assert wide == FAN_OUT
+
+
+async def test_reads_move_the_secondaries_counters_and_not_the_primaries(witness, queries, commands):
+    people = [(await commands.post("/people", json=new_person(), headers=WAIT)).json() for _ in range(10)]
+    before = witness.reads("people")
+    for person in people * 4:
+        await queries.get(f"/people/{person['id']}")
+    for _ in range(10):
+        await queries.get("/people?limit=5")
+    moved = {member: count - before[member] for member, count in witness.reads("people").items()}
+    by_role: Counter[str] = Counter()
+    for member, count in moved.items():
+        by_role[witness.role(member)] += count
+    assert by_role["primary"] == 0, moved
+    assert by_role["secondary"] >= 40 + 2 * 10, moved
+
+
+async def test_one_document_for_many_clients_at_once_is_one_person(system, commands):
+    async with system.running("workers") as second:
+        assert second.process is not None
+        for _ in range(3):
+            body = new_person()
+            rivals = [
+                {**new_person(), "document_type": body["document_type"], "document_id": body["document_id"]}
+                for _ in range(24)
+            ]
+            answers = await asyncio.gather(
+                *(commands.post("/people", json=rival, headers=WAIT) for rival in rivals)
+            )
+            assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 23}
+
+
+async def test_a_cluster_initialised_again_is_not_changed(system):
+    assert system.initialise() == ["nothing changed"]
