@@ -145,11 +145,14 @@ class ShardedCluster:
         wait_until(self._routes, [self.router], what="MongoDB router", timeout_s=left, pause=pause)
 
     def add_shard(self, ports: Sequence[int]) -> ReplicaSet:
-        """Start one more shard and describe it; the initialiser then adds it to the cluster."""
+        """Start one more shard and describe it; do not wait.
+
+        Once it is ready, the initialiser adds it to the cluster.
+        """
         self._ports = ClusterPorts(self._ports.router, self._ports.config, [*self._ports.shards, ports])
         self.shards.append(self._shard(len(self._ports.shards), ports))
         self.description.write_text(json.dumps(self._described(), indent=1) + "\n")
-        self.shards[-1].start()
+        self.shards[-1].spawn()
         return self.shards[-1]
 
     def stop(self, deadline_s: float = 20.0) -> None:

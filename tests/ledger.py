@@ -7,13 +7,14 @@ from typing import Any
 
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from events.claims import claims_of
 from events.decider import fold
 from events.facts import GENESIS, seal
 from service_kit.topology import COMMANDS
-from tests.system import System
+from tests.system import System, eventually
 from workers.documents import event_of, person_document
 
 
@@ -35,6 +36,19 @@ def undecided(system: System, accepted: set[str]) -> int:
             for document in db[name].find({}, {"command_id": 1})
         }
     return len(accepted - known)
+
+
+async def settled(system: System, accepted: set[str], within: float) -> None:
+    """Return when every accepted command is decided and no queue holds any; fail if not in time."""
+
+    async def at_rest() -> bool:
+        try:
+            missing = await asyncio.to_thread(undecided, system, accepted)
+        except PyMongoError:
+            return False  # no primary yet
+        return not missing and not await depths(system)
+
+    await eventually(at_rest, within=within, pause=0.3)
 
 
 def check(system: System, accepted: set[str]) -> dict[str, int]:

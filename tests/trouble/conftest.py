@@ -11,7 +11,7 @@ from tests.system import Service, System, eventually
 @pytest.fixture(scope="session")
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """MongoDB and RabbitMQ that no other tests use; a module says on which topologies it runs."""
-    started = System.start(tmp_path_factory.mktemp("stage"), request.param)
+    started = System.start(tmp_path_factory.mktemp("stage"), request.param, members=3)
     try:
         started.initialise()
         yield started

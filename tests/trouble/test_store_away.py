@@ -77,21 +77,24 @@ async def test_everything_reconnects_by_itself_when_servers_restart_under_load(s
     clients = [asyncio.create_task(load.client(number)) for number in range(12)]
     try:
         await asyncio.sleep(1)
-        primary = stage.mongo.primary()
-        stage.mongo.kill(primary)
+        primaries = [(each, each.primary()) for each in stage.sets]
+        for each, primary in primaries:
+            each.kill(primary)
         await asyncio.sleep(1)
         stage.rabbit.kill()
         stage.rabbit.spawn()
-        stage.mongo.start_member(primary)
+        for each, primary in primaries:
+            each.start_member(primary)
         await asyncio.to_thread(stage.rabbit.wait_ready)
         await asyncio.sleep(1)
         await asyncio.to_thread(stage.rabbit.stop)
         stage.rabbit.spawn()
         await asyncio.to_thread(stage.rabbit.wait_ready)
-        for member in range(3):
-            stage.mongo.kill(member)
-        for member in range(3):
-            stage.mongo.start_member(member)
+        members = [(each, member) for each in stage.sets for member in range(len(each.ports))]
+        for each, member in members:
+            each.kill(member)
+        for each, member in members:
+            each.start_member(member)
         await asyncio.sleep(2)
         before = len(load.accepted)
 
@@ -103,9 +106,5 @@ async def test_everything_reconnects_by_itself_when_servers_restart_under_load(s
         load.stop.set()
         await asyncio.gather(*clients)
 
-    async def settled():
-        missing = await asyncio.to_thread(ledger.undecided, stage, load.accepted)
-        return not missing and not await ledger.depths(stage)
-
-    await eventually(settled, within=60, pause=0.3)
+    await ledger.settled(stage, load.accepted, within=60)
     await asyncio.to_thread(ledger.check, stage, load.accepted)

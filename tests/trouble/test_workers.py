@@ -40,20 +40,12 @@ async def test_a_worker_that_joins_has_its_share_and_one_that_dies_is_replaced(s
     finally:
         load.stop.set()
         await asyncio.gather(*clients)
-    await _settled(stage, load.accepted)
+    await ledger.settled(stage, load.accepted, within=60)
     await asyncio.to_thread(ledger.check, stage, load.accepted)
 
 
 async def _has(worker, count: int) -> bool:
     return await active(worker) == count
-
-
-async def _settled(stage, accepted: set[str]) -> None:
-    async def decided():
-        missing = await asyncio.to_thread(ledger.undecided, stage, accepted)
-        return not missing and not await ledger.depths(stage)
-
-    await eventually(decided, within=40, pause=0.2)
 
 
 async def test_a_worker_that_is_asked_to_stop_finishes_its_batches(stage, cast):
@@ -71,7 +63,7 @@ async def test_a_worker_that_is_asked_to_stop_finishes_its_batches(stage, cast):
     assert len(load.accepted - logged) == missing
     worker.spawn()
     await worker.wait_ready()
-    await _settled(stage, load.accepted)
+    await ledger.settled(stage, load.accepted, within=60)
 
 
 async def test_a_worker_that_wakes_up_late_changes_nothing(stage, cast):
@@ -99,7 +91,7 @@ async def test_a_worker_that_wakes_up_late_changes_nothing(stage, cast):
             second.process.send_signal(signal.SIGCONT)
         await asyncio.sleep(2)
         await second.wait_ready()
-        await _settled(stage, accepted)
+        await ledger.settled(stage, accepted, within=60)
         await asyncio.to_thread(ledger.check, stage, accepted)
 
 

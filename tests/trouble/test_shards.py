@@ -1,0 +1,136 @@
+"""Shards that lose members, and a shard more, while commands flow."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+
+import httpx
+import pytest
+from pymongo import MongoClient
+
+from local.mongo import ReplicaSet
+from local.ports import free_ports
+from tests import ledger
+from tests.system import eventually, run_script
+from tests.trouble.crowd import Crowd
+
+pytestmark = pytest.mark.parametrize("stage", ["sharded"], indirect=True, scope="session")
+CLIENTS = 8
+
+
+class Reader:
+    """A dashboard that reads people and lists, one after the other, and notes what it is told."""
+
+    def __init__(self, queries: httpx.AsyncClient, crowd: Crowd) -> None:
+        self._queries = queries
+        self._crowd = crowd
+        self.answers: Counter[int] = Counter()
+        self.slowest = 0.0
+
+    async def run(self) -> None:
+        while True:
+            person = self._crowd.random.choice(self._crowd.people)
+            for path in (f"/people/{person}", "/people?limit=20"):
+                began = time.monotonic()
+                response = await self._queries.get(path)
+                self.slowest = max(self.slowest, time.monotonic() - began)
+                self.answers[response.status_code] += 1
+                assert response.status_code in (200, 404), (path, response.text)
+            await asyncio.sleep(0.02)
+
+
+def count(member: ReplicaSet, index: int, collection: str = "events") -> int:
+    with MongoClient("127.0.0.1", member.ports[index], directConnection=True) as client:
+        return int(client["rollcall"][collection].estimated_document_count())
+
+
+async def grows(shard: ReplicaSet) -> None:
+    """Return when a shard has a primary that takes more events than it has now."""
+    primary = await eventually(lambda: _primary(shard), within=20, pause=0.1)
+    before = count(shard, primary[0])
+
+    async def more() -> bool:
+        return count(shard, primary[0]) > before + 20
+
+    await eventually(more, within=20, pause=0.1)
+
+
+async def _primary(shard: ReplicaSet) -> list[int]:
+    primary = await asyncio.to_thread(shard.primary)
+    return [] if primary is None else [primary]
+
+
+async def flowing(crowd: Crowd) -> None:
+    """Return when there are people to change."""
+
+    async def enough() -> bool:
+        return len(crowd.people) >= 300
+
+    await eventually(enough, within=20)
+
+
+async def test_members_of_shards_are_killed_and_reads_and_writes_go_on(stage, cast):
+    crowd = Crowd(stage.token(), commands=40_000, people=600, rate=400)
+    first, second = stage.cluster.shards[:2]
+    async with stage.client(cast["query_api"]) as queries:
+        reader = Reader(queries, crowd)
+        sending = asyncio.create_task(crowd.run(cast["command_api"].port, CLIENTS))
+        await flowing(crowd)
+        reading = asyncio.create_task(reader.run())
+        try:
+            for shard in (first, second):  # one of them also routes for everybody
+                victim = shard.primary()
+                shard.kill(victim)
+                await grows(shard)
+                shard.start_member(victim)
+                await asyncio.to_thread(shard.wait_ready)
+            victim = next(n for n in range(3) if n != second.primary())
+            second.kill(victim)
+            await grows(second)
+            await grows(first)
+            second.start_member(victim)
+            await grows(second)
+        finally:
+            crowd.stop.set()
+            done = await asyncio.gather(sending, return_exceptions=True)
+            ended_early = reading.done()
+            reading.cancel()
+    assert done == [None]
+    assert not ended_early, reading.exception()
+    assert reader.answers[200] > 100
+    assert reader.slowest < 5
+    await ledger.settled(stage, crowd.accepted, within=60)
+    await asyncio.to_thread(ledger.check, stage, crowd.accepted)
+
+
+async def test_a_shard_is_added_and_takes_its_share_while_commands_flow(stage, cast):
+    crowd = Crowd(stage.token(), commands=40_000, people=600, rate=300)
+    async with stage.client(cast["query_api"]) as queries:
+        reader = Reader(queries, crowd)
+        sending = asyncio.create_task(crowd.run(cast["command_api"].port, CLIENTS))
+        await flowing(crowd)
+        reading = asyncio.create_task(reader.run())
+        try:
+            added = stage.cluster.add_shard(free_ports(2))
+            await asyncio.to_thread(added.wait_ready)
+            assert await asyncio.to_thread(stage.initialise) == ["added shard shard-3"]
+            moved = await asyncio.to_thread(run_script, "spread.py", ROLLCALL_MONGO_URI=stage.mongo.uri)
+            assert moved.returncode == 0, moved.stderr
+            assert moved.stdout.count("to shard-3") == 8  # a sixth of all, twice, of each collection
+            await grows(added)
+        finally:
+            crowd.stop.set()
+            done = await asyncio.gather(sending, return_exceptions=True)
+            ended_early = reading.done()
+            reading.cancel()
+    assert done == [None]
+    assert not ended_early, reading.exception()
+    await ledger.settled(stage, crowd.accepted, within=60)
+    counted = await asyncio.to_thread(ledger.check, stage, crowd.accepted)
+    share = count(added, added.primary(), "people") / counted["people"]
+    assert 0.2 < share < 0.5
+    again = run_script("spread.py", ROLLCALL_MONGO_URI=stage.mongo.uri)
+    assert again.stdout == "nothing to move\n"
+    assert stage.initialise() == ["nothing changed"]
+    assert "shard-3" in json.loads(stage.cluster.description.read_text())["replica_sets"]
