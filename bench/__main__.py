@@ -15,23 +15,31 @@ from pathlib import Path
 from bench import queues
 from bench.accept import accept, generator_rate
 from bench.apply import apply
+from bench.growth import growth
 from bench.machine import describe, sentence
 from bench.read import read
 from bench.results import Row, at_most, note, table
+from bench.scale import scale
 from bench.sizes import FULL, QUICK, Sizes
-from bench.stack import FLOOR, OURS, Stack
+from bench.stack import FLOOR, OURS, REPLICA_SET, SHARDED, Stack
 from bench.visible import visible
 from local.errors import SetupError
 from local.places import Places
 
 MEMORY_MB = 150.0
 QUIET = 0.5
-SCENARIOS: dict[str, Callable[[Stack, Sizes], list[Row]]] = {
-    "accept": accept,
-    "apply": apply,
-    "read": read,
-    "visible": visible,
+Scenario = Callable[[Stack, Sizes], list[Row]]
+SCENARIOS: dict[str, tuple[str, Scenario]] = {
+    "accept": (REPLICA_SET, accept),
+    "apply": (REPLICA_SET, apply),
+    "read": (REPLICA_SET, read),
+    "visible": (REPLICA_SET, visible),
+    "scale": (REPLICA_SET, scale),
+    "growth": (REPLICA_SET, growth),
+    "apply-sharded": (SHARDED, apply),
+    "read-sharded": (SHARDED, read),
 }
+"""Each with the topology that it runs on."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,32 +88,44 @@ def _run(chosen: Sequence[str], sizes: Sizes, path: Path) -> int:
 def measure(chosen: Sequence[str], sizes: Sizes) -> tuple[dict[str, object], list[Row]]:
     """Start the servers, run the scenarios, stop everything; return the report and the rows."""
     rows: list[Row] = []
-    note("starting MongoDB and RabbitMQ")
-    with Stack() as stack:
+    report: dict[str, object] = {"sizes": asdict(sizes)}
+    for topology in (REPLICA_SET, SHARDED):
+        names = [name for name in chosen if SCENARIOS[name][0] == topology]
+        if names:
+            rows += _measure_on(topology, names, sizes, report)
+    report["rows"] = [asdict(row) for row in rows]
+    return report, rows
+
+
+def _measure_on(topology: str, names: Sequence[str], sizes: Sizes, report: dict[str, object]) -> list[Row]:
+    """Run scenarios on one topology; describe the machine in the report, if nobody has yet."""
+    rows: list[Row] = []
+    note(f"starting MongoDB ({topology}) and RabbitMQ")
+    with Stack(topology) as stack:
         rabbitmq = queues.set_up(stack.rabbit.url)
         for database in (OURS, FLOOR):
             stack.fresh(database)
-        with stack.client() as client:
-            machine = describe(client.server_info()["version"], rabbitmq)
-        generator = generator_rate(stack, sizes)
-        for name in chosen:
+        if "machine" not in report:
+            with stack.client() as client:
+                machine = describe(client.server_info()["version"], rabbitmq)
+            generator = generator_rate(stack, sizes)
+            report |= {
+                "machine": machine,
+                "words": f"{sentence(machine)}\nLoad generator alone: {generator:,.0f} requests/s.",
+                "generator_per_second": generator,
+            }
+        for name in names:
             note(name)
             try:
-                rows += SCENARIOS[name](stack, sizes)
+                rows += SCENARIOS[name][1](stack, sizes)
             except (SetupError, RuntimeError, TimeoutError) as exc:
                 note(f"  {name} failed: {exc}")
                 rows.append(Row(name, "failed", "", "", "", False, {"error": str(exc)}))
                 stack.end_all()
         for service, sizes_mb in stack.memory.items():
-            rows.append(at_most(f"memory: {service}", sizes_mb["now"], MEMORY_MB, "MB", **sizes_mb))
-    report: dict[str, object] = {
-        "machine": machine,
-        "words": f"{sentence(machine)}\nLoad generator alone: {generator:,.0f} requests/s.",
-        "sizes": asdict(sizes),
-        "generator_per_second": generator,
-        "rows": [asdict(row) for row in rows],
-    }
-    return report, rows
+            what = stack.named(f"memory: {service}")
+            rows.append(at_most(what, sizes_mb["now"], MEMORY_MB, "MB", **sizes_mb))
+    return rows
 
 
 def _parser() -> argparse.ArgumentParser:

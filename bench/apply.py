@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import mean
+from typing import Any
+
+from pymongo.collection import Collection
 
 from bench import queues
 from bench.payloads import Message, create_commands, update_commands
@@ -63,8 +66,8 @@ def apply(stack: Stack, sizes: Sizes) -> list[Row]:
         side(OURS, lambda: stack.service("workers", OURS), 0),
         side(FLOOR, lambda: stack.floor("floor_apply", FLOOR, listening=False), 1),
     )
-    rows = [compare(f"apply: {phase}", *samples, WANTED) for phase, samples in phases.items()]
-    return [*rows, compare("apply: both", *together, WANTED)]
+    rows = [compare(stack.named(f"apply: {phase}"), *samples, WANTED) for phase, samples in phases.items()]
+    return [*rows, compare(stack.named("apply: both"), *together, WANTED)]
 
 
 def _drain(stack: Stack, database: str, start: Callable[[], Running], commands: list[Message]) -> Sample:
@@ -73,26 +76,39 @@ def _drain(stack: Stack, database: str, start: Callable[[], Running], commands: 
     queues.fill(stack.rabbit.url, commands)
     with stack.client() as client:
         log = client[database]["events"]
-        before = log.estimated_document_count()
+        before = count_events(log)
         running = start()
-        curve: list[Point] = []
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not curve or curve[-1].count < len(commands):
-            count = log.estimated_document_count() - before
-            if not curve or count > curve[-1].count:
-                deadline = time.monotonic() + PATIENCE_SECONDS
-            elif time.monotonic() > deadline:
-                raise SetupError(
-                    f"{running.child.name} stands still at {count} of {len(commands)} events: "
-                    f"{running.child.last_words()}"
-                )
-            curve.append(Point(time.perf_counter(), count, stack.cpu(running)))
-            time.sleep(POLL_SECONDS)
+        found = counts(log, before, len(commands), running)
+        curve = [Point(time.perf_counter(), count, stack.cpu(running)) for count in found]
     _wait_idle(running)
     if database == OURS:
         stack.weigh("workers", running)
     stack.end(running)
     return _sample(curve, len(commands))
+
+
+def counts(log: Collection[dict[str, Any]], before: int, wanted: int, running: Running) -> Iterator[int]:
+    """Give the number of new events again and again, until there are as many as wanted.
+
+    Raises:
+        SetupError: None comes for long.
+    """
+    last, deadline = -1, time.monotonic() + PATIENCE_SECONDS
+    while last < wanted:
+        count = count_events(log) - before
+        if count > last:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+        elif time.monotonic() > deadline:
+            words = running.child.last_words()
+            raise SetupError(f"{running.child.name} stands still at {count} of {wanted} events: {words}")
+        last = count
+        yield count
+        time.sleep(POLL_SECONDS)
+
+
+def count_events(log: Collection[dict[str, Any]]) -> int:
+    """Return how many events there are, as each shard knows without counting."""
+    return sum(shard["count"] for shard in log.aggregate([{"$collStats": {"count": {}}}]))
 
 
 def _wait_idle(running: Running) -> None:

@@ -85,6 +85,15 @@ def purge(url: str, timeout_s: float = 30.0) -> None:
     _with_channel(url, run)
 
 
+def wait_empty(url: str, timeout_s: float = 30.0) -> None:
+    """Return when no command waits.
+
+    Raises:
+        TimeoutError: Some still do.
+    """
+    _with_channel(url, lambda channel: _until(channel, lambda queue: not queue.message_count, timeout_s))
+
+
 async def _until(channel: Channel, holds: Callable[[Queue.DeclareOk], bool], timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     for number in range(PARTITIONS):

@@ -35,7 +35,7 @@ _BATCH = 2_000
 
 def read(stack: Stack, sizes: Sizes) -> list[Row]:
     """Fill the read model once; run both sides in turns on it."""
-    ids = _fill(stack, sizes.people)
+    ids = fill(stack, PEOPLE, sizes.people)
     service = stack.service("query_api", PEOPLE)
     floor = stack.floor("floor_read", PEOPLE)
     rows = [
@@ -48,15 +48,15 @@ def read(stack: Stack, sizes: Sizes) -> list[Row]:
     return rows
 
 
-def _fill(stack: Stack, count: int) -> list[str]:
+def fill(stack: Stack, database: str, count: int) -> list[str]:
     """Put people into the read model, as the worker would, and return their ids."""
-    note(f"  read: storing {count:,} people")
-    stack.fresh(PEOPLE)
+    note(f"  storing {count:,} people")
+    stack.fresh(database)
     start = datetime(2026, 1, 1, tzinfo=UTC)
     documents = (_document(number, start + timedelta(seconds=number)) for number in range(count))
     ids: list[str] = []
     with stack.client() as client:
-        people = client[PEOPLE].get_collection("people", write_concern=WriteConcern(w=3))
+        people = client[database].get_collection("people", write_concern=WriteConcern(w=stack.copies))
         while batch := list(islice(documents, _BATCH)):
             people.insert_many(batch, ordered=False)
             ids += [document["_id"] for document in batch]
@@ -79,31 +79,33 @@ def _by_id(stack: Stack, sizes: Sizes, service: Running, floor: Running, ids: li
 
     run(floor)
     sides = in_turns("read by id", sizes.pairs, lambda _: run(service), lambda _: run(floor))
-    return compare("read by id", *sides, BY_ID_WANTED)
+    return compare(stack.named("read by id"), *sides, BY_ID_WANTED)
 
 
 def _pages(stack: Stack, sizes: Sizes, service: Running, floor: Running) -> list[Row]:
     wanted = random.Random(7).sample(range(1, sizes.deep_page + 1), min(PAGE_REQUESTS, sizes.deep_page))
     requests: dict[Running, list[bytes]] = {}
-    for running, walk in ((service, _walk_ours), (floor, _walk_floor)):
+    for running, walk in ((service, walk_ours), (floor, _walk_floor)):
         targets = list(islice(walk(running.port, stack.token), sizes.deep_page))
         requests[running] = [request("GET", targets[page - 1], token=stack.token) for page in wanted]
         if running is service:
-            deep = _deep(service, stack.token, targets[0], targets[-1], sizes.deep_page)
+            deep = _deep(service, stack, targets[0], targets[-1], sizes.deep_page)
 
     def run(running: Running) -> Sample:
         return measured(stack, Job(running.port, requests[running], DEPTH, sizes.seconds), running, 200)
 
     sides = in_turns("page of 50", sizes.pairs, lambda _: run(service), lambda _: run(floor))
-    return [compare("page of 50", *sides, PAGE_WANTED), deep]
+    return [compare(stack.named("page of 50"), *sides, PAGE_WANTED), deep]
 
 
-def _walk_ours(port: int, token: str) -> Iterator[str]:
-    """Give the target of each page in turn."""
+def walk_ours(port: int, token: str) -> Iterator[str]:
+    """Give the target of each page in turn, up to the last."""
     target = "/people?limit=50"
     while True:
         yield target
         following = _get(port, target, token)["next"]
+        if following is None:
+            return
         target = f"/people?{urlencode({'limit': 50, 'cursor': following})}"
 
 
@@ -127,18 +129,18 @@ def _get(port: int, target: str, token: str) -> Any:
     return orjson.loads(content)
 
 
-def _deep(service: Running, token: str, first: str, deep: str, number: int) -> Row:
+def _deep(service: Running, stack: Stack, first: str, deep: str, number: int) -> Row:
     """Return how long the deep page takes, beside the first one, asked in turns by one client."""
     times: dict[str, list[float]] = {first: [], deep: []}
     for _ in range(DEEP_SAMPLES):
         for target, seen in times.items():
             began = time.perf_counter()
-            _get(service.port, target, token)
+            _get(service.port, target, stack.token)
             seen.append((time.perf_counter() - began) * 1000)
     medians = {"first_ms": median(times[first]), "deep_ms": median(times[deep])}
     ratio = medians["deep_ms"] / medians["first_ms"]
     return Row(
-        f"page {number:,} beside page 1",
+        stack.named(f"page {number:,} beside page 1"),
         f"{medians['deep_ms']:.2f} ms",
         f"{medians['first_ms']:.2f} ms",
         f"{ratio:.2f}",

@@ -108,6 +108,20 @@ def compare(name: str, ours: Sequence[Sample], floor: Sequence[Sample], wanted: 
     )
 
 
+def beside(name: str, other: str, rate: float, others: float, wanted: float, unit: str = "/s") -> Row:
+    """Return the row of a rate that must not fall below a part of another of ours."""
+    ratio = rate / others
+    return Row(
+        f"{name}, beside {other}",
+        f"{rate:,.0f}{unit}",
+        f"{others:,.0f}{unit}",
+        f"{ratio:.2f}",
+        f"≥ {wanted:.2f}",
+        ratio >= wanted,
+        {"ratio": ratio, "wanted": wanted, "rate": rate, "other": others},
+    )
+
+
 def at_most(name: str, value: float, limit: float, unit: str, **details: Any) -> Row:
     """Return the row of a figure that must not be above a limit."""
     return Row(

@@ -14,6 +14,7 @@ class Sizes:
         commands: How many creates, and then updates, each run of `apply` applies.
         people: How many are in the collection that is read.
         deep_page: Which page is compared with the first one.
+        growth: Into how many people the same is read.
         visible_seconds: How long commands are sent at a constant rate.
     """
 
@@ -23,6 +24,7 @@ class Sizes:
     commands: int = 15_000
     people: int = 100_000
     deep_page: int = 1_000
+    growth: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     visible_seconds: float = 25.0
 
 
@@ -34,5 +36,6 @@ QUICK = Sizes(
     commands=6_000,
     people=10_000,
     deep_page=100,
+    growth=(1_000, 10_000, 20_000),
     visible_seconds=6.0,
 )

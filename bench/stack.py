@@ -1,4 +1,4 @@
-"""Owns the servers and processes of one run: a replica set, a broker, services and floors; ends them all."""
+"""Owns the servers and processes of one run: MongoDB, a broker, services and floors; ends them all."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from pymongo import MongoClient
 
+from local.cluster import ClusterPorts, ShardedCluster
 from local.errors import SetupError
 from local.keys import ensure_secret
 from local.mongo import ReplicaSet
@@ -27,6 +28,9 @@ from local.services import readiness
 from service_kit.tokens import SCOPES, issue_token
 
 PARTITIONS = 8
+REPLICA_SET, SHARDED = "replica set", "sharded"
+CACHE_GB = 1.5
+"""Each member's cache: what is read most fits, as on a server of its own."""
 OURS, FLOOR, PEOPLE = "bench_ours", "bench_floor", "bench_people"
 """Databases: what ours and the floor write to, and the people that both read."""
 Cpu = dict[str, float]
@@ -73,17 +77,31 @@ def cpu_seconds(child: Child) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
+def _mongo(directory: Path, topology: str, ports: list[int]) -> ReplicaSet | ShardedCluster:
+    if topology == REPLICA_SET:
+        return ReplicaSet(directory, ports[:3], cache_gb=CACHE_GB)
+    router, config, *shards = ports
+    return ShardedCluster(
+        directory, ClusterPorts(router, [config], [shards[:2], shards[2:4]]), cache_gb=CACHE_GB
+    )
+
+
 class Stack:
     """Starts the servers when entered and ends everything when left, however that comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, topology: str = REPLICA_SET) -> None:
+        """Describe the servers.
+
+        Args:
+            topology: A plain replica set of three members, or a cluster of two shards of two members.
+        """
         state = Places.find().state
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.directory = Path(tempfile.mkdtemp(prefix="bench-", dir=state))
-        ports = free_ports(6)
-        self.mongo = ReplicaSet(self.directory / "mongo", ports[:3])
+        amqp, clustering, mapper, *ports = free_ports(9)
+        self.mongo = _mongo(self.directory / "mongo", topology, ports)
         self.rabbit = RabbitNode(
-            self.directory / "rabbit", amqp_port=ports[3], dist_port=ports[4], epmd_port=ports[5]
+            self.directory / "rabbit", amqp_port=amqp, dist_port=clustering, epmd_port=mapper
         )
         self.memory: dict[str, dict[str, float]] = {}
         self._key = ensure_secret(self.directory / "jwt.key")
@@ -115,6 +133,15 @@ class Stack:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     @property
+    def copies(self) -> int:
+        """How many members hold each document."""
+        return len(self.mongo.sets[-1].members)
+
+    def named(self, name: str) -> str:
+        """Return a scenario's name, which tells a topology that is not the usual one."""
+        return name if isinstance(self.mongo, ReplicaSet) else f"{name} (sharded)"
+
+    @property
     def token(self) -> str:
         """An access token for everything, good for an hour."""
         return issue_token(
@@ -141,7 +168,7 @@ class Stack:
         }
 
     def client(self) -> MongoClient[dict[str, Any]]:
-        """Return a client of the replica set; the caller closes it."""
+        """Return a client of MongoDB; the caller closes it."""
         return MongoClient(self.mongo.uri)
 
     def fresh(self, database: str) -> None:
@@ -149,7 +176,11 @@ class Stack:
         with self.client() as client:
             client.drop_database(database)
         command = [sys.executable, str(ROOT / "mongo-cluster" / "initialise.py")]
-        subprocess.run(command, env=self.environment(database), check=True, capture_output=True)
+        environment = self.environment(database)
+        if isinstance(self.mongo, ShardedCluster):
+            del environment["ROLLCALL_MONGO_URI"]
+            environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
+        subprocess.run(command, env=environment, check=True, capture_output=True)
 
     def service(self, module: str, database: str) -> Running:
         """Start a service of ours and wait until it is ready."""
@@ -196,7 +227,7 @@ class Stack:
         """Return the processor time used so far by a process and by the servers."""
         return {
             "own": cpu_seconds(running.child),
-            "mongodb": sum(map(cpu_seconds, self.mongo.members)),
+            "mongodb": sum(map(cpu_seconds, self.mongo.children)),
             "rabbitmq": sum(map(cpu_seconds, self.rabbit.children)),
         }
 

@@ -29,7 +29,7 @@ def test(arguments: Sequence[str]) -> int:
     """
     places, environment = _prepare()
     if not arguments:
-        for title, command in _checks(Path(sys.executable).parent):
+        for title, command in _checks(Path(sys.executable).parent, places.root):
             say(f"== {title}: {Path(command[0]).name} {' '.join(command[1:])}".rstrip())
             began = time.monotonic()
             status = _run(command, places.root, environment)
@@ -41,11 +41,14 @@ def test(arguments: Sequence[str]) -> int:
     return _run(command, places.root, environment)
 
 
-def _checks(programs: Path) -> list[tuple[str, list[str]]]:
+def _checks(programs: Path, root: Path) -> list[tuple[str, list[str]]]:
+    # What is no package has to be named file by file.
+    scripts = [str(path.relative_to(root)) for path in sorted(root.glob("mongo-cluster/*.py"))]
     return [
         ("lint", [str(programs / "ruff"), "check"]),
         ("format", [str(programs / "ruff"), "format", "--check"]),
         ("types", [str(programs / "mypy")]),
+        ("types of the scripts", [str(programs / "mypy"), *scripts]),
         ("imports", [str(programs / "lint-imports"), "--no-cache"]),
     ]
 

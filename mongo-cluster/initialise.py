@@ -15,55 +15,13 @@ Usage: python mongo-cluster/initialise.py, with these environment variables:
 
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from deployment import Access, Client, Deployment, NotReady
+from order import Order
 from pymongo.errors import PyMongoError
 from replica_sets import ensure_sets
 from schema import ensure_collections, ensure_shards
-from users import Passwords, ensure_users
-
-_WAIT_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the environment asks for."""
-
-    uri: str | None
-    description: Path | None
-    key_file: Path | None
-    passwords: Passwords
-    database: str
-    seconds: float
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str]) -> "Order":
-        """Read the environment.
-
-        Raises:
-            ValueError: It asks for nothing, or for two things.
-        """
-        uri, description = (environ.get(f"ROLLCALL_MONGO_{name}") or None for name in ("URI", "CLUSTER"))
-        if (uri is None) == (description is None):
-            raise ValueError("set ROLLCALL_MONGO_URI, or ROLLCALL_MONGO_CLUSTER in its place")
-        key_file = environ.get("ROLLCALL_MONGO_KEY_FILE")
-        return cls(
-            uri,
-            Path(description) if description else None,
-            Path(key_file) if key_file else None,
-            Passwords(
-                environ.get("ROLLCALL_MONGO_ADMIN_PASSWORD") or None,
-                {
-                    "rollcall-worker": environ.get("ROLLCALL_MONGO_WORKER_PASSWORD") or None,
-                    "rollcall-query": environ.get("ROLLCALL_MONGO_QUERY_PASSWORD") or None,
-                },
-            ),
-            environ.get("ROLLCALL_MONGO_DB") or "rollcall",
-            float(environ.get("ROLLCALL_MONGO_WAIT") or _WAIT_SECONDS),
-        )
+from users import ensure_users
 
 
 def initialise(order: Order) -> list[str]:

@@ -1,7 +1,7 @@
 """Gives every shard an equal part of each collection; for a cluster that has got another shard.
 
 The balancer of MongoDB evens out too, but only what differs by 384 MB, and in its own time. Run twice, this
-moves nothing. Usage: python mongo-cluster/spread.py, with ROLLCALL_MONGO_URI naming the routers.
+moves nothing. Usage: python mongo-cluster/spread.py, with the same environment as initialise.py.
 """
 
 import os
@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from bson import MaxKey, MinKey
 from bson.int64 import Int64
-from deployment import Client
-from pymongo import MongoClient
+from deployment import Access, Client, Deployment
+from order import Order
 from pymongo.errors import PyMongoError
 
 from service_kit.schema import load_collections
@@ -102,16 +102,16 @@ def _bound(value: int) -> object:
 
 def main() -> None:
     """Spread what the environment names, and say what moved."""
-    uri = os.environ.get("ROLLCALL_MONGO_URI")
-    if not uri:
-        sys.exit("set ROLLCALL_MONGO_URI to the routers' connection string")
     moved = False
     try:
-        with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=10_000) as client:
-            for line in spread(client, os.environ.get("ROLLCALL_MONGO_DB") or "rollcall"):
+        order = Order.read(os.environ)
+        access = Access.of(order.key_file, order.seconds)
+        uri = order.uri or (Deployment.read(order.description).uri if order.description else "")
+        with access.open(uri) as client:
+            for line in spread(client, order.database):
                 print(line, flush=True)
                 moved = True
-    except (PyMongoError, ValueError) as exc:
+    except (PyMongoError, OSError, ValueError, KeyError) as exc:
         sys.exit(f"could not spread: {exc}")
     if not moved:
         print("nothing to move")
