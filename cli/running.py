@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable
 
 from local.access import new_token
 from local.errors import AlreadyRunning, SetupError
@@ -14,6 +15,7 @@ from local.places import Places
 from local.records import end_leftovers
 from local.say import say, show, shown
 from local.sending import send_demo
+from local.shape import Shape
 from local.status import look, table
 from local.supervisor import StopRequest, held_lock, holder, supervise
 from local.system import System
@@ -27,9 +29,19 @@ _NOT_RUNNING = 3
 def add_up(parser: argparse.ArgumentParser) -> None:
     """Options of `up`."""
     parser.add_argument(
-        "--workers", type=_count, default=1, metavar="N", help="how many workers (default: 1)"
+        "--workers", type=_up_to(64), default=1, metavar="N", help="how many workers (default: 1)"
     )
     parser.add_argument("--demo", action="store_true", help=f"send {_DEMO_PEOPLE} plausible people")
+    parser.add_argument("--sharded", action="store_true", help="a sharded cluster in place of a replica set")
+    parser.add_argument(
+        "--shards", type=_up_to(8), default=2, metavar="N", help="with --sharded, how many (default: 2)"
+    )
+    parser.add_argument(
+        "--members", type=_up_to(7), default=2, metavar="N", help="of each shard, with data (default: 2)"
+    )
+    parser.add_argument(
+        "--brokers", type=int, choices=(1, 3), default=1, help="how many RabbitMQ nodes (default: 1)"
+    )
 
 
 def up(options: argparse.Namespace) -> int:
@@ -37,7 +49,9 @@ def up(options: argparse.Namespace) -> int:
     places = Places.find()
     stop = StopRequest()
     stop.install()
-    system = System(places, os.environ, options.workers)
+    shards = options.shards if options.sharded else 0
+    shape = Shape(options.workers, options.brokers, shards, options.members)
+    system = System(places, os.environ, shape)
 
     def ready() -> None:
         token = new_token(places, system.environment, subject="local")
@@ -128,7 +142,12 @@ def _put_aside(places: Places, *, purge: bool) -> None:
         say("There is no data to reset.")
 
 
-def _count(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= 64):
-        raise argparse.ArgumentTypeError("choose a number from 1 to 64")
-    return int(text)
+def _up_to(most: int) -> Callable[[str], int]:
+    """A number from 1, as an argument."""
+
+    def count(text: str) -> int:
+        if not (text.isdecimal() and 1 <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"choose a number from 1 to {most}")
+        return int(text)
+
+    return count

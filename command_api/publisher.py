@@ -1,10 +1,14 @@
 """Owns handing commands to RabbitMQ: confirmed by the broker, bounded in number and time, or refused."""
 
+import asyncio
+import time
+from collections import deque
 from typing import Any, Final, cast
 
 import orjson
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.channel import Channel
+from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
 from events.commands import COMMAND_TYPES, CONTENT_TYPE, Command, encode_command
@@ -15,6 +19,10 @@ from service_kit.topology import COMMANDS
 
 PUBLISH_SECONDS: Final = 5.0
 MAX_IN_FLIGHT: Final = 2000
+RENEW_SECONDS: Final = 1.0
+"""How long a channel is used at least. On a channel that first publishes to a queue just after a node of the
+cluster died, RabbitMQ 3.10 may look for the queue's leader on that node, and refuse every publish until
+the node is back, although the queue works. Another channel asks anew."""
 
 
 class CommandPublisher:
@@ -37,14 +45,23 @@ class CommandPublisher:
 
     async def _use(self, connection: AbstractConnection) -> None:
         await declare(connection, self._partitions)
-        with broker_errors("opening a channel"):
-            # Unroutable is an error here, not a silent return (aio-pika's default).
-            channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-            self._open = _Open(connection, cast(Channel, await channel.get_underlay_channel()))
-            try:
-                await channel.closed()
-            finally:
-                self._open = None
+        retired: deque[tuple[float, AbstractChannel]] = deque()
+        try:
+            with broker_errors("opening a channel"):
+                while True:
+                    # Unroutable is an error here, not a silent return (aio-pika's default).
+                    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                    self._open = _Open(connection, cast(Channel, await channel.get_underlay_channel()))
+                    began = time.monotonic()
+                    if not await self._open.refuses(channel):
+                        return
+                    await asyncio.sleep(began + RENEW_SECONDS - time.monotonic())
+                    # The old one lives on until what it was given is surely settled.
+                    retired.append((time.monotonic() + PUBLISH_SECONDS, channel))
+                    while retired[0][0] < time.monotonic():
+                        await retired.popleft()[1].close()
+        finally:
+            self._open = None
 
     def _ready(self) -> "_Open":
         if self._open is None:
@@ -75,12 +92,17 @@ class CommandPublisher:
             BrokerUnavailable: No confirm within `PUBLISH_SECONDS`: down, blocked, full or unroutable;
                 or `MAX_IN_FLIGHT` publishes wait for theirs already.
         """
-        frames = self._ready().frames(command, orjson.dumps(encode_command(command)), reply)
+        ready = self._ready()
+        frames = ready.frames(command, orjson.dumps(encode_command(command)), reply)
         if self._in_flight >= MAX_IN_FLIGHT:
             raise BrokerUnavailable("too many commands wait for RabbitMQ's confirm")
         self._in_flight += 1
         try:
-            await publish(self._ready().channel, [frames], PUBLISH_SECONDS, command.command_id)
+            await publish(ready.channel, [frames], PUBLISH_SECONDS, command.command_id)
+        except BrokerUnavailable as exc:
+            if isinstance(exc.__cause__, DeliveryError):
+                ready.refused.set()
+            raise
         finally:
             self._in_flight -= 1
 
@@ -91,15 +113,31 @@ class _Open:
     Args:
         connection: Its connection.
         channel: In confirm mode, raising what is returned.
+
+    Attributes:
+        channel: The same.
+        refused: Set when the broker has refused a publish.
     """
 
     def __init__(self, connection: AbstractConnection, channel: Channel) -> None:
         self.channel = channel
+        self.refused = asyncio.Event()
         self._connection = connection
         self._templates = {
             type_: Template(channel, COMMANDS, None, mandatory=True, **_properties(type_))
             for type_ in COMMAND_TYPES
         }
+
+    async def refuses(self, channel: AbstractChannel) -> bool:
+        """Wait until the broker has refused a publish, then return True; or False once it is closed."""
+        refused = asyncio.create_task(self.refused.wait())
+        try:
+            await asyncio.wait(
+                [refused, asyncio.ensure_future(channel.closed())], return_when="FIRST_COMPLETED"
+            )
+            return refused.done()
+        finally:
+            refused.cancel()
 
     def blocked(self) -> bool:
         """Return whether an alarm of the broker blocks the connection.

@@ -16,7 +16,7 @@ from service_kit.tokens import SCOPES, issue_token
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 # Settings want addresses of servers; signing a token contacts none.
-_UNUSED = SecretStr("unused://unused:unused@unused")
+_UNUSED = SecretStr("amqp://unused:unused@unused")
 
 
 def new_token(
@@ -45,7 +45,7 @@ def new_token(
     """
     chosen = key_file or Path(environ.get("ROLLCALL_JWT_KEY_FILE") or places.jwt_key).absolute()
     try:
-        settings = Settings(mongo_uri=_UNUSED, amqp_url=_UNUSED, jwt_key_file=chosen, jwks_url=None)
+        settings = Settings(amqp_url=_UNUSED, jwt_key_file=chosen, jwks_url=None)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = "".join(f"ROLLCALL_{str(part).upper()}: " for part in first["loc"][:1])

@@ -63,6 +63,7 @@ class ShardedCluster:
         *,
         logs: Path | None = None,
         run: Path | None = None,
+        cache_gb: float = 0.25,
     ) -> None:
         """Describe the cluster; nothing is started yet.
 
@@ -71,13 +72,14 @@ class ShardedCluster:
             ports: One free port for each part.
             logs: Where the logs go; `directory` when None.
             run: Where the processes are recorded; nowhere when None.
+            cache_gb: Each member's WiredTiger cache, in GB.
 
         Raises:
             SetupError: There is no mongod, or the data belongs to another cluster than this.
         """
         self._directory = directory
         self._ports = ports
-        self._logs, self._run = logs, run
+        self._logs, self._run, self._cache_gb = logs, run, cache_gb
         self.description = directory / _DESCRIPTION
         self._refuse_other_data()
         self.config = self._set(CONFIG, ports.config, "--configsvr")
@@ -177,6 +179,7 @@ class ShardedCluster:
             arguments=[role],
             logs=self._logs or self._directory,
             run=self._run,
+            cache_gb=self._cache_gb,
             oplog_mb=256,
         )
 

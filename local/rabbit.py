@@ -6,29 +6,37 @@ system's own RabbitMQ, its data and its settings alone.
 
 from __future__ import annotations
 
-import os
+import json
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from local.definitions import user_definitions
 from local.errors import SetupError
 from local.keys import ensure_secret, write_private
 from local.places import ROOT
 from local.ports import LOOPBACK, listens
 from local.processes import Child, Pause, stop_all, wait_until
-from local.rabbitmq_server import find_epmd, find_rabbitmq
+from local.rabbitmq_server import find_epmd, find_rabbitmq, server_environment
+from local.say import shown
 
 _USER = "rollcall"
-_ERLANG = "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
+FIRST_NODE = "rollcall@localhost"
 # What one machine adds to rabbitmq/rabbitmq.conf; of two lines for one key the last one holds.
 _LOCAL_CONF = """
 listeners.tcp.1 = {host}:{port}
-default_user = {user}
-default_pass = {password}
+load_definitions = {users}
 disk_free_limit.absolute = 64MB
 raft.wal_max_size_bytes = 128000000
+"""
+# The first node of a new cluster has nobody to look for; the others look for it half a minute.
+_CLUSTER_CONF = """
+cluster_formation.peer_discovery_backend = classic_config
+cluster_formation.discovery_retry_limit = {tries}
+cluster_formation.discovery_retry_interval = 500
 """
 
 
@@ -38,9 +46,12 @@ class RabbitNode:
     Call `start()`; or `spawn()`, something else, then `wait_ready()`.
 
     Attributes:
+        name: What the other nodes and `rabbitmqctl` call it.
         directory: Where its data, cookie, password and configuration are.
         amqp_port: Where clients connect.
-        children: Its processes: the port mapper, then the server.
+        epmd: The port mapper.
+        server: The server.
+        children: Its own processes: the port mapper unless that is another's, then the server.
     """
 
     def __init__(
@@ -50,8 +61,10 @@ class RabbitNode:
         amqp_port: int,
         dist_port: int,
         epmd_port: int,
-        name: str = "rollcall@localhost",
+        name: str = FIRST_NODE,
         label: str = "rabbitmq",
+        peers: Sequence[str] = (),
+        epmd: Child | None = None,
         logs: Path | None = None,
         run: Path | None = None,
         programs: Path | None = None,
@@ -65,7 +78,9 @@ class RabbitNode:
             dist_port: The port for other nodes and for `rabbitmqctl`.
             epmd_port: The port for its own port mapper.
             name: The node's name; data belongs to a name, so keep it.
-            label: The processes are called `<label>` and `<label>-epmd`.
+            label: The processes are called `<label>` and `<label>-epmd`, the settings `<label>.conf`.
+            peers: The names of all nodes of its cluster, itself too; they may share the directory.
+            epmd: The port mapper of another node, used in place of one of its own.
             logs: Where the logs go; `directory` when None.
             run: Where the processes are recorded; nowhere when None.
             programs: The directory of `rabbitmq-server`; looked for when None.
@@ -74,13 +89,16 @@ class RabbitNode:
         Raises:
             SetupError: RabbitMQ is not installed.
         """
+        self.name = name
         self.amqp_port = amqp_port
         self.directory = directory
+        self._peers = list(peers)
+        self._conf = directory / f"{label}.conf"
         self._configuration = configuration
         self._programs = programs or find_rabbitmq()
-        self._env = _environment(directory, name, dist_port, epmd_port)
+        self._env = server_environment(self._conf, name, dist_port, epmd_port)
         place = logs or directory
-        self._epmd = Child(
+        self.epmd = epmd or Child(
             f"{label}-epmd",
             [str(find_epmd()), "-port", str(epmd_port), "-address", LOOPBACK],
             log=place / f"{label}-epmd.log",
@@ -88,7 +106,7 @@ class RabbitNode:
             cwd=directory,
             run=run,
         )
-        self._server = Child(
+        self.server = Child(
             label,
             [str(self._programs / "rabbitmq-server")],
             log=place / f"{label}.log",
@@ -97,7 +115,7 @@ class RabbitNode:
             run=run,
         )
         self._epmd_port = epmd_port
-        self.children = [self._epmd, self._server]
+        self.children = [self.server] if epmd else [self.epmd, self.server]
 
     @property
     def url(self) -> str:
@@ -107,7 +125,18 @@ class RabbitNode:
     @property
     def running(self) -> bool:
         """Whether the server's process runs."""
-        return self._server.running
+        return self.server.running
+
+    @property
+    def ready(self) -> bool:
+        """Whether clients can connect."""
+        return greets(self.amqp_port)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether it has been set up before, alone or as part of a cluster."""
+        data = self.directory / "mnesia" / self.name
+        return data.is_dir() and any(data.iterdir())
 
     def start(self, timeout_s: float = 60.0) -> None:
         """Start the node and wait until clients can connect."""
@@ -115,12 +144,18 @@ class RabbitNode:
         self.wait_ready(timeout_s)
 
     def spawn(self) -> None:
-        """Write the configuration and start the processes that do not run; do not wait."""
-        self._write_configuration()
-        self._epmd.start()
+        """Write the configuration and start the processes that do not run; do not wait.
+
+        Raises:
+            SetupError: The data is that of a cluster with more nodes.
+        """
+        if not self.running:
+            self._refuse_a_larger_cluster()
+            self._write_configuration()
+        self.epmd.start()
         # A server that finds no port mapper would start one of its own and leave it behind.
-        wait_until(lambda: listens(self._epmd_port), [self._epmd], what="Erlang port mapper", timeout_s=10)
-        self._server.start()
+        wait_until(lambda: listens(self._epmd_port), [self.epmd], what="Erlang port mapper", timeout_s=10)
+        self.server.start()
 
     def wait_ready(self, timeout_s: float = 60.0, pause: Pause = time.sleep) -> None:
         """Wait until clients can connect.
@@ -133,7 +168,7 @@ class RabbitNode:
             SetupError: The server ended, or time is over.
         """
         wait_until(
-            lambda: greets(self.amqp_port),
+            lambda: self.ready,
             self.children,
             what="RabbitMQ",
             timeout_s=timeout_s,
@@ -142,22 +177,24 @@ class RabbitNode:
 
     def kill(self) -> None:
         """End the server as a power cut would (SIGKILL); `start()` brings it back."""
-        self._server.kill()
+        self.server.kill()
 
     def stop(self, deadline_s: float = 20.0) -> None:
         """Stop the server in order, then the port mapper; kill what outlasts `deadline_s`.
 
         A server that is still booting hears no signal and has taken nothing in: it gets 3 s.
         """
-        self._server.stop(deadline_s if greets(self.amqp_port) else min(deadline_s, 3.0))
-        stop_all([self._epmd], 5)
+        self.server.stop(deadline_s if self.ready else min(deadline_s, 3.0))
+        if self.epmd in self.children:
+            stop_all([self.epmd], 5)
 
-    def ctl(self, *arguments: str, timeout_s: float = 60.0) -> str:
+    def ctl(self, *arguments: str, timeout_s: float = 60.0, program: str = "rabbitmqctl") -> str:
         """Run `rabbitmqctl` on this node, e.g. `ctl("list_queues", "name", "messages")`.
 
         Args:
             arguments: What follows `rabbitmqctl`.
             timeout_s: Seconds until it is given up.
+            program: Another of RabbitMQ's tools, e.g. `rabbitmq-queues`.
 
         Returns:
             What it printed on standard output.
@@ -167,7 +204,7 @@ class RabbitNode:
         """
         try:
             done = subprocess.run(
-                [str(self._programs / "rabbitmqctl"), *arguments],
+                [str(self._programs / program), *arguments],
                 env=self._env,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
@@ -177,9 +214,9 @@ class RabbitNode:
                 check=False,
             )
         except subprocess.TimeoutExpired as exc:
-            raise SetupError(f"rabbitmqctl {arguments[0]} took more than {timeout_s:.0f} s.") from exc
+            raise SetupError(f"{program} {arguments[0]} took more than {timeout_s:.0f} s.") from exc
         if done.returncode:
-            raise SetupError(f"rabbitmqctl {' '.join(arguments)}: {done.stdout}{done.stderr}")
+            raise SetupError(f"{program} {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
     def _password(self) -> str:
@@ -190,11 +227,33 @@ class RabbitNode:
             (self.directory / part).mkdir(parents=True, exist_ok=True, mode=0o700)
         ensure_secret(self.directory / "home" / ".erlang.cookie")
         (self.directory / "rabbitmq-env.conf").touch()
-        plugins = (self._configuration / "enabled_plugins").read_text()
-        (self.directory / "enabled_plugins").write_text(plugins)
-        own = _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, user=_USER, password=self._password())
+        # Whole at any moment: another node may be reading it.
+        write_private(
+            self.directory / "enabled_plugins", (self._configuration / "enabled_plugins").read_text()
+        )
+        users = self.directory / "users.json"
+        write_private(users, json.dumps(user_definitions(_USER, self._password()), indent=2))
         common = (self._configuration / "rabbitmq.conf").read_text()
-        write_private(self.directory / "rabbitmq.conf", common + own)
+        own = _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
+        write_private(self._conf, common + own + self._cluster_configuration())
+
+    def _cluster_configuration(self) -> str:
+        if len(self._peers) < 2:
+            return ""
+        names = "".join(
+            f"cluster_formation.classic_config.nodes.{n} = {peer}\n" for n, peer in enumerate(self._peers, 1)
+        )
+        return _CLUSTER_CONF.format(tries=1 if self.name == self._peers[0] else 60) + names
+
+    def _refuse_a_larger_cluster(self) -> None:
+        """A node without its peers would wait for them for minutes, then give up."""
+        known = {self.name, *self._peers}
+        others = [path for path in (self.directory / "mnesia").glob("*@localhost") if path.is_dir()]
+        if not {path.name for path in others} <= known:
+            raise SetupError(
+                f"The broker's data in {shown(self.directory)} is that of {len(others)} nodes, which "
+                f"cannot run as {len(known)}: start as many as it had, or set the data aside first."
+            )
 
 
 def greets(port: int) -> bool:
@@ -206,34 +265,3 @@ def greets(port: int) -> bool:
             return connection.recv(1) == b"\x01"
     except OSError:
         return False
-
-
-def _environment(directory: Path, name: str, dist_port: int, epmd_port: int) -> dict[str, str]:
-    """The environment of the node and its tools; settings of the system's RabbitMQ left out."""
-    inherited = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("RABBITMQ_", "ERL_", "ROLLCALL_")) and key != "NOTIFY_SOCKET"
-    }
-    return {
-        **inherited,
-        "HOME": str(directory / "home"),
-        "LC_ALL": "C.UTF-8",
-        "ERL_CRASH_DUMP_SECONDS": "0",
-        "ERL_EPMD_ADDRESS": LOOPBACK,
-        "ERL_EPMD_PORT": str(epmd_port),
-        "RABBITMQ_NODENAME": name,
-        "RABBITMQ_DIST_PORT": str(dist_port),
-        "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
-        "RABBITMQ_LOG_BASE": str(directory / "log"),
-        "RABBITMQ_LOGS": "-",
-        "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
-        "RABBITMQ_CONFIG_FILES": str(directory / "conf.d"),
-        "RABBITMQ_ADVANCED_CONFIG_FILE": str(directory / "advanced.config"),
-        "RABBITMQ_CONF_ENV_FILE": str(directory / "rabbitmq-env.conf"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
-        "RABBITMQ_CTL_ERL_ARGS": _ERLANG,
-        # The script then becomes the server itself, instead of waiting beside it.
-        "RUNNING_UNDER_SYSTEMD": "true",
-    }

@@ -1,4 +1,4 @@
-"""Where RabbitMQ's programs are on this machine; starts none of them."""
+"""Where RabbitMQ's programs are on this machine, and the environment they need; starts none of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 from local.errors import SetupError
+from local.ports import LOOPBACK
 
 _PACKAGED = Path("/usr/lib/rabbitmq/bin")
+_ERLANG = "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
 
 
 def find_rabbitmq() -> Path:
@@ -44,3 +46,42 @@ def find_epmd() -> Path:
         "Erlang's port mapper (epmd) is not on PATH: install the package erlang-base, or set "
         "ROLLCALL_AMQP_URL to a broker that you run."
     )
+
+
+def server_environment(conf: Path, name: str, dist_port: int, epmd_port: int) -> dict[str, str]:
+    """The environment of a node and its tools; settings of the system's RabbitMQ left out.
+
+    Args:
+        conf: Its configuration, in the directory that holds its data; nodes of one cluster may share that.
+        name: Its name.
+        dist_port: Its port for other nodes.
+        epmd_port: The port mapper's port.
+    """
+    directory = conf.parent
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("RABBITMQ_", "ERL_", "ROLLCALL_")) and key != "NOTIFY_SOCKET"
+    }
+    return {
+        **inherited,
+        "HOME": str(directory / "home"),
+        "LC_ALL": "C.UTF-8",
+        "ERL_CRASH_DUMP_SECONDS": "0",
+        "ERL_EPMD_ADDRESS": LOOPBACK,
+        "ERL_EPMD_PORT": str(epmd_port),
+        "RABBITMQ_NODENAME": name,
+        "RABBITMQ_DIST_PORT": str(dist_port),
+        "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(directory / "log"),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_CONFIG_FILE": str(conf),
+        "RABBITMQ_CONFIG_FILES": str(directory / "conf.d"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(directory / "advanced.config"),
+        "RABBITMQ_CONF_ENV_FILE": str(directory / "rabbitmq-env.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _ERLANG,
+        "RABBITMQ_CTL_ERL_ARGS": _ERLANG,
+        # The script then becomes the server itself, instead of waiting beside it.
+        "RUNNING_UNDER_SYSTEMD": "true",
+    }

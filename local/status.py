@@ -9,6 +9,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from local.cluster import ShardedCluster
 from local.places import Places
 from local.ports import LOOPBACK, listens
 from local.rabbit import greets
@@ -26,8 +27,8 @@ class Part:
 
     Attributes:
         name: Its name, as in its log's.
-        kind: How to ask it: `mongod`, `rabbitmq`, `service`, or `yours` for a server that the
-            user runs.
+        kind: How to ask it: `mongod`, `router`, `rabbitmq`, `service`, or `yours` for a server that
+            the user runs.
         host: Where it listens.
         port: Where it listens; 0 for a server that the user runs.
     """
@@ -54,14 +55,17 @@ class PartStatus:
 
 def save_description(places: Places, system: System) -> None:
     """Write down what runs, for `status`."""
-    if system.mongo:
-        parts = [Part(f"mongod-{i}", "mongod", port=p) for i, p in enumerate(system.mongo.ports)]
-    else:
-        parts = [Part("MongoDB", "yours")]
-    if system.rabbit:
-        parts.append(Part("rabbitmq", "rabbitmq", port=system.rabbit.amqp_port))
-    else:
-        parts.append(Part("RabbitMQ", "yours"))
+    mongo, rabbit = system.mongo, system.rabbit
+    parts = [] if mongo else [Part("MongoDB", "yours")]
+    for each in mongo.sets if mongo else []:
+        members = zip(each.members, each.ports, strict=True)
+        parts += [Part(member.name, "mongod", port=port) for member, port in members]
+    if isinstance(mongo, ShardedCluster):
+        parts.append(Part(mongo.router.name, "router", port=mongo.router_port))
+    parts += (
+        [Part(node.server.name, "rabbitmq", port=node.amqp_port) for node in rabbit.nodes] if rabbit else []
+    )
+    parts += [] if rabbit else [Part("RabbitMQ", "yours")]
     parts += [Part(service.child.name, "service", service.host, service.port) for service in system.services]
     (places.run / _FILE).write_text(json.dumps([asdict(part) for part in parts]))
 
@@ -97,7 +101,7 @@ def table(statuses: list[PartStatus]) -> str:
 
 def _state(part: Part) -> str:
     match part.kind:
-        case "mongod":
+        case "mongod" | "router":
             return _member_state(part.port)
         case "rabbitmq":
             return "ready" if greets(part.port) else "no answer"
@@ -118,6 +122,8 @@ def _member_state(port: int) -> str:
             hello = client.admin.command("hello")
     except PyMongoError:
         return "no answer"
+    if hello.get("msg") == "isdbgrid":
+        return "ready"
     if hello.get("isWritablePrimary"):
         return "primary"
     return "secondary" if hello.get("secondary") else "not ready"

@@ -5,61 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
+from local.cluster import ShardedCluster
 from local.errors import SetupError
 from local.install import install_missing
 from local.keys import ensure_secret
 from local.mongo import ReplicaSet
 from local.places import Places
-from local.ports import WantedPort, check_ports
+from local.ports import check_ports
 from local.processes import Child, Pause, stop_all, wait_until
-from local.rabbit import RabbitNode
+from local.rabbit_cluster import RabbitCluster
 from local.say import say, shown
-from local.services import (
-    Service,
-    ServicePorts,
-    make_services,
-    number,
-    service_environment,
-)
-
-_BLOCK = "ROLLCALL_LOCAL_PORTS"
-_BLOCK_START = 27_310
-_MEMBERS = 3
-
-
-@dataclass(frozen=True)
-class LocalPorts:
-    """The block of ports for the servers of our own."""
-
-    start: int
-
-    @classmethod
-    def find(cls, environ: Mapping[str, str]) -> LocalPorts:
-        """The block that begins at `ROLLCALL_LOCAL_PORTS`, or at 27310."""
-        return cls(number(environ, _BLOCK, _BLOCK_START))
-
-    @property
-    def mongo(self) -> list[int]:
-        """The replica set's members."""
-        return [self.start + index for index in range(_MEMBERS)]
-
-    @property
-    def rabbit(self) -> tuple[int, int, int]:
-        """The broker's: for clients, for clustering, for its port mapper."""
-        return self.start + 10, self.start + 11, self.start + 12
-
-    def wanted(self, *, mongo: bool, rabbit: bool) -> list[WantedPort]:
-        """Every port that our own servers will listen on."""
-        ports = [WantedPort(p, f"MongoDB member {i}", _BLOCK) for i, p in enumerate(self.mongo)]
-        broker = zip(
-            ("RabbitMQ server", "RabbitMQ clustering", "RabbitMQ port mapper"),
-            self.rabbit,
-            strict=True,
-        )
-        brokers = [WantedPort(port, owner, _BLOCK) for owner, port in broker]
-        return [*(ports if mongo else []), *(brokers if rabbit else [])]
+from local.services import Service, ServicePorts, make_services, service_environment
+from local.shape import SET_MEMBERS, LocalPorts, Shape
 
 
 class System:
@@ -68,32 +27,33 @@ class System:
     Attributes:
         ports: Where the services listen.
         environment: What the services are given; complete after `start`.
-        mongo: The replica set of our own, if there is one; made by `start`.
+        mongo: The database of our own, if there is one; made by `start`.
         rabbit: The broker of our own, if there is one; made by `start`.
         services: The APIs and workers; made by `start`.
     """
 
-    def __init__(self, places: Places, environ: Mapping[str, str], workers: int) -> None:
+    def __init__(self, places: Places, environ: Mapping[str, str], shape: Shape) -> None:
         """Read the settings; nothing is started or written yet.
 
         Args:
             places: The project and its state.
             environ: The user's environment.
-            workers: How many workers to run.
+            shape: What to start.
 
         Raises:
-            SetupError: A setting is wrong.
+            SetupError: A setting is wrong, or contradicts the shape.
         """
         self._places = places
         self._environ = environ
-        self._workers = workers
+        self._shape = shape
         self._block = LocalPorts.find(environ)
         self.own_mongo = not environ.get("ROLLCALL_MONGO_URI")
         self.own_rabbit = not environ.get("ROLLCALL_AMQP_URL")
+        _refuse_contradictions(shape, own_mongo=self.own_mongo, own_rabbit=self.own_rabbit)
         self.ports = ServicePorts.find(environ)
         self.environment: dict[str, str] = {}
-        self.mongo: ReplicaSet | None = None
-        self.rabbit: RabbitNode | None = None
+        self.mongo: ReplicaSet | ShardedCluster | None = None
+        self.rabbit: RabbitCluster | None = None
         self.services: list[Service] = []
         self._initialise: Child | None = None
 
@@ -101,7 +61,7 @@ class System:
     def children(self) -> list[Child]:
         """Every process that is meant to keep running."""
         return [
-            *(self.mongo.members if self.mongo else []),
+            *(self.mongo.children if self.mongo else []),
             *(self.rabbit.children if self.rabbit else []),
             *(service.child for service in self.services),
         ]
@@ -110,10 +70,13 @@ class System:
         """Check and install what starting needs; start nothing.
 
         Raises:
-            SetupError: A port is taken, or something is missing that cannot be installed.
+            SetupError: A port is taken, the data is another shape's, or something is missing that
+                cannot be installed.
         """
-        local = self._block.wanted(mongo=self.own_mongo, rabbit=self.own_rabbit)
-        check_ports([*self.ports.wanted(self._workers), *local])
+        if self.own_mongo:
+            _refuse_other_data(self._places, self._shape)
+        local = self._block.wanted(self._shape, mongo=self.own_mongo, rabbit=self.own_rabbit)
+        check_ports([*self.ports.wanted(self._shape.workers), *local])
         install_missing(self._places, wants_mongod=self.own_mongo, wants_rabbitmq=self.own_rabbit)
         if not (self._environ.get("ROLLCALL_JWT_KEY_FILE") or self._environ.get("ROLLCALL_JWKS_URL")):
             ensure_secret(self._places.jwt_key)
@@ -140,7 +103,7 @@ class System:
             self.rabbit.wait_ready(pause=pause)
         self._finish_initialisation(pause)
         say("Starting the command API, the query API and the workers …")
-        self.services = make_services(self._places, self.environment, self.ports, self._workers)
+        self.services = make_services(self._places, self.environment, self.ports, self._shape.workers)
         for service in self.services:
             service.child.start()
         for service in self.services:
@@ -157,32 +120,40 @@ class System:
             self.mongo.stop(20)
 
     def _spawn_servers(self) -> None:
-        places = self._places
         if self.own_mongo:
-            say("Starting MongoDB (three members) …")
-            self.mongo = ReplicaSet(
-                places.data / "mongo", self._block.mongo, logs=places.logs, run=places.run
-            )
+            self.mongo = self._make_mongo()
             self.mongo.spawn()
         if self.own_rabbit:
-            say("Starting RabbitMQ …")
-            amqp, dist, epmd = self._block.rabbit
-            self.rabbit = RabbitNode(
-                places.data / "rabbitmq",
-                amqp_port=amqp,
-                dist_port=dist,
-                epmd_port=epmd,
-                logs=places.logs,
-                run=places.run,
+            nodes = f" ({self._shape.brokers} nodes)" if self._shape.brokers > 1 else ""
+            say(f"Starting RabbitMQ{nodes} …")
+            self.rabbit = RabbitCluster(
+                self._places.data / "rabbitmq",
+                self._block.brokers(self._shape.brokers),
+                epmd_port=self._block.port_mapper,
+                logs=self._places.logs,
+                run=self._places.run,
             )
             self.rabbit.spawn()
 
+    def _make_mongo(self) -> ReplicaSet | ShardedCluster:
+        places, shape = self._places, self._shape
+        if shape.shards:
+            say(f"Starting MongoDB ({shape.shards} shards of {shape.members} members) …")
+            ports = self._block.cluster(shape)
+            return ShardedCluster(_cluster_data(places), ports, logs=places.logs, run=places.run)
+        say(f"Starting MongoDB ({SET_MEMBERS} members) …")
+        return ReplicaSet(_set_data(places), self._block.replica_set, logs=places.logs, run=places.run)
+
     def _spawn_initialisation(self) -> None:
+        environment = dict(self.environment)
+        if isinstance(self.mongo, ShardedCluster):
+            del environment["ROLLCALL_MONGO_URI"]
+            environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
         self._initialise = Child(
             "initialise",
             [sys.executable, str(self._places.root / "mongo-cluster" / "initialise.py")],
             log=self._places.logs / "initialise.log",
-            env=self.environment,
+            env=environment,
             cwd=self._places.root,
             run=self._places.run,
         )
@@ -201,6 +172,38 @@ class System:
                 f"The database could not be initialised ({child.last_words() or 'no output'}): "
                 f"see {shown(child.log)}."
             )
+
+
+def _set_data(places: Places) -> Path:
+    return places.data / "mongo"
+
+
+def _cluster_data(places: Places) -> Path:
+    return places.data / "mongo-cluster"
+
+
+def _refuse_contradictions(shape: Shape, *, own_mongo: bool, own_rabbit: bool) -> None:
+    """Refuse to start servers of our own beside those that the user names."""
+    for wanted, own, option, setting in (
+        (shape.shards > 0, own_mongo, "--sharded", "ROLLCALL_MONGO_URI"),
+        (shape.brokers > 1, own_rabbit, "--brokers", "ROLLCALL_AMQP_URL"),
+    ):
+        if wanted and not own:
+            raise SetupError(f"{option} starts servers of its own, and {setting} names others: unset one.")
+
+
+def _refuse_other_data(places: Places, shape: Shape) -> None:
+    """Refuse to begin empty beside people who are there, in a database of the other shape."""
+    if shape.shards and _set_data(places).exists():
+        stored, option = "a replica set", "without `--sharded`"
+    elif not shape.shards and _cluster_data(places).exists():
+        stored, option = "a sharded cluster", "with `--sharded`"
+    else:
+        return
+    raise SetupError(
+        f"The data in {shown(places.data)} is that of {stored}: start {option}, or begin anew with "
+        "`./run reset`."
+    )
 
 
 def _wait_for(service: Service, pause: Pause) -> None:

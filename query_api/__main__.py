@@ -15,7 +15,7 @@ async def answer(settings: Settings) -> None:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load_settings()
+    settings = load_settings("mongo_uri")
     configure_logs("query-api", settings.log_level)
     uvloop.run(answer(settings))
 

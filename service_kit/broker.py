@@ -14,6 +14,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from yarl import URL
 
 from events.errors import BrokerUnavailable
+from service_kit.addresses import broker_urls
 from service_kit.topology import EXCHANGES, partition_queue, queues
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -63,18 +64,34 @@ async def connect(url: str, name: str) -> AbstractConnection:
     """Return an open connection that does not reconnect by itself.
 
     Its owner decides what a loss means: what was in flight is known to be unsettled, and nothing of
-    the old connection lives on in the new one.
+    the old connection lives on in the new one. The nodes are tried in random order, so that clients
+    spread over them; each gets its share of the time that is left, so that one which hangs leaves
+    enough for the others.
 
     Args:
-        url: AMQP URL.
+        url: AMQP URL, of one node or several (see `broker_urls`).
         name: Shown in RabbitMQ's management.
 
     Raises:
-        BrokerUnavailable: No connection within `CONNECT_TIMEOUT`.
+        BrokerUnavailable: No connection to any node within `CONNECT_TIMEOUT`.
     """
-    target = URL(url).update_query(heartbeat=HEARTBEAT)
-    with broker_errors("connecting"):
-        async with asyncio.timeout(CONNECT_TIMEOUT):
+    nodes = broker_urls(url)
+    random.shuffle(nodes)
+    deadline = time.monotonic() + CONNECT_TIMEOUT
+    while True:
+        share = (deadline - time.monotonic()) / len(nodes)
+        try:
+            return await _connect_to(nodes.pop(), name, share)
+        except BrokerUnavailable as exc:
+            if not nodes:
+                raise
+            log.debug("broker node unavailable", connection=name, reason=exc.detail)
+
+
+async def _connect_to(node: str, name: str, seconds: float) -> AbstractConnection:
+    target = URL(node).update_query(heartbeat=HEARTBEAT)
+    with broker_errors(f"connecting to {target.host_port_subcomponent}"):
+        async with asyncio.timeout(seconds):
             return await aio_pika.connect(target, client_properties={"connection_name": name})
 
 

@@ -48,7 +48,12 @@ def connect(settings: Settings, app: str) -> Any:
     Args:
         settings: Address and driver.
         app: Shown in the server's log.
+
+    Raises:
+        ValueError: The settings have no address.
     """
+    if settings.mongo_uri is None:
+        raise ValueError("there is no address of MongoDB in the settings")
     options: dict[str, Any] = {
         "appname": app,
         "retryWrites": True,

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service_kit.addresses import broker_urls
+
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
 MIN_SECRET_BYTES = 32
@@ -18,14 +20,18 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 class Settings(BaseSettings):
     """What a service is told from outside. A service that lacks a needed one does not start."""
 
-    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="ROLLCALL_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
-    mongo_uri: SecretStr = Field(description="MongoDB connection string")
+    mongo_uri: SecretStr | None = Field(default=None, description="MongoDB connection string")
     mongo_db: str = Field(default="rollcall", description="database name")
     mongo_driver: Literal["pymongo", "motor"] = Field(
         default="pymongo", description="PyMongo's asyncio API, or Motor"
     )
-    amqp_url: SecretStr = Field(description="RabbitMQ URL")
+    amqp_url: SecretStr = Field(
+        description="RabbitMQ URL; several nodes: `amqp://user:password@h1:5672,h2:5672,h3:5672/`"
+    )
     partitions: int = Field(
         default=8, ge=1, le=256, description="command queues; fixed once the broker has them"
     )
@@ -63,25 +69,38 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_default_secret(self) -> Self:
-        url = urlsplit(self.amqp_url.get_secret_value())
-        if (url.username or "guest", url.password or "guest") == ("guest", "guest") and (
-            url.hostname not in _LOOPBACK
-        ):
-            raise ValueError("ROLLCALL_AMQP_URL has RabbitMQ's default user: give it its own")
+        try:
+            nodes = [urlsplit(url) for url in broker_urls(self.amqp_url.get_secret_value())]
+        except ValueError as exc:
+            raise ValueError(f"ROLLCALL_AMQP_URL is {exc}") from None
+        for node in nodes:
+            default = (node.username or "guest", node.password or "guest") == ("guest", "guest")
+            if default and node.hostname not in _LOOPBACK:
+                raise ValueError("ROLLCALL_AMQP_URL has RabbitMQ's default user: give it its own")
         return self
 
 
-def load_settings() -> Settings:
+def load_settings(*needed: str) -> Settings:
     """Return the settings of this process's environment.
+
+    Args:
+        needed: Settings that others can do without, and this process cannot.
 
     Raises:
         SystemExit: One is missing or wrong; the message names each, without its value.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as exc:
         problems = [
-            f"{'ROLLCALL_' + str(e['loc'][0]).upper() + ': ' if e['loc'] else ''}{e['msg']}"
+            f"{_variable(str(e['loc'][0])) + ': ' if e['loc'] else ''}{e['msg']}"
             for e in exc.errors(include_input=False, include_url=False, include_context=False)
         ]
         raise SystemExit("cannot start: " + "; ".join(problems)) from None
+    if missing := [_variable(name) for name in needed if getattr(settings, name) is None]:
+        raise SystemExit(f"cannot start: {', '.join(missing)}: Field required")
+    return settings
+
+
+def _variable(setting: str) -> str:
+    return f"ROLLCALL_{setting.upper()}"

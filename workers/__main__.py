@@ -43,7 +43,7 @@ async def work(settings: Settings) -> None:
 
 def main() -> None:
     """Work until SIGTERM."""
-    settings = load_settings()
+    settings = load_settings("mongo_uri")
     configure_logs("worker", settings.log_level)
     uvloop.run(work(settings))
 

@@ -69,6 +69,7 @@ BROKEN = [
     ("workers", {"ROLLCALL_AMQP_URL": ""}, "ROLLCALL_AMQP_URL"),
     ("workers", {"ROLLCALL_AMQP_URL": "amqp://guest:guest@broker.example/"}, "default user"),
     ("workers", {"ROLLCALL_MONGO_URI": ""}, "ROLLCALL_MONGO_URI"),
+    ("query_api", {"ROLLCALL_MONGO_URI": ""}, "ROLLCALL_MONGO_URI"),
 ]
 
 

@@ -1,0 +1,93 @@
+"""Data of one broker becomes that of three, and never the other way."""
+
+import asyncio
+from pathlib import Path
+
+import aio_pika
+import pytest
+
+from local.errors import SetupError
+from local.ports import free_ports
+from local.rabbit import RabbitNode
+from local.rabbit_cluster import RabbitCluster
+from service_kit.broker import connect, declare
+from service_kit.topology import COMMANDS, EVENT_LOG, EVENTS, queues
+
+MESSAGES = 200
+
+
+@pytest.fixture
+def ports() -> list[int]:
+    return free_ports(7)
+
+
+def cluster(directory: Path, ports: list[int], nodes: int) -> RabbitCluster:
+    epmd, *rest = ports
+    return RabbitCluster(directory, list(zip(rest[::2], rest[1::2], strict=True))[:nodes], epmd_port=epmd)
+
+
+async def _fill(url: str) -> None:
+    async with await connect(url, "tests") as connection, connection.channel() as channel:
+        await declare(connection, 8)
+        for exchange in (COMMANDS, EVENTS):
+            target = await channel.get_exchange(exchange)
+            message = aio_pika.Message(b"kept", delivery_mode=2)
+            await asyncio.gather(*(target.publish(message, str(n)) for n in range(MESSAGES)))
+
+
+async def _kept(url: str) -> int:
+    """Return how many messages the stream still gives, read from its first."""
+    async with await connect(url, "tests") as connection, connection.channel() as channel:
+        await channel.set_qos(prefetch_count=100)
+        log = await channel.get_queue(EVENT_LOG)
+        count = 0
+        async with asyncio.timeout(10), log.iterator(arguments={"x-stream-offset": "first"}) as messages:
+            async for message in messages:
+                await message.ack()
+                count += 1
+                if count == MESSAGES:
+                    break
+        return count
+
+
+async def test_a_brokers_queues_and_messages_grow_to_three_nodes(tmp_path, ports):
+    rabbit = cluster(tmp_path, ports, 1)
+    try:
+        rabbit.start()
+        await _fill(rabbit.url)
+        rabbit.stop()
+        rabbit = cluster(tmp_path, ports, 3)
+        rabbit.start()
+        assert rabbit.url.count("127.0.0.1:") == 3
+        names = {node.name for node in rabbit.nodes}
+        members = rabbit.members()
+        assert {name: set(held) for name, (_, held) in members.items()} == {
+            queue.name: names for queue in queues(8)
+        }
+        told = rabbit.ctl("list_queues", "--quiet", "--no-table-headers", "name", "messages", node=2)
+        counts = dict(line.split() for line in told.splitlines())
+        assert sum(int(counts[f"{COMMANDS}.{n}"]) for n in range(8)) == MESSAGES
+        assert await _kept(rabbit.url) == MESSAGES
+    finally:
+        rabbit.stop()
+    assert not any(child.running for child in rabbit.children)
+    with pytest.raises(SetupError, match="is that of 3 nodes, which cannot run as 1"):
+        cluster(tmp_path, ports, 1).start()
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_clusters_data_is_refused_to_fewer_nodes(tmp_path, ports, nodes):
+    for number in ("", "-1", "-2"):
+        (tmp_path / "mnesia" / f"rollcall{number}@localhost" / "quorum").mkdir(parents=True)
+    smaller = cluster(tmp_path, ports, nodes)
+    with pytest.raises(SetupError, match=rf"is that of 3 nodes, which cannot run as {nodes}: start as many"):
+        smaller.start()
+    assert not any(child.running for child in smaller.children)
+
+
+def test_a_node_alone_refuses_a_clusters_data_too(tmp_path, ports):
+    for number in ("", "-1"):
+        (tmp_path / "mnesia" / f"rollcall{number}@localhost").mkdir(parents=True)
+    node = RabbitNode(tmp_path, amqp_port=ports[0], dist_port=ports[1], epmd_port=ports[2])
+    with pytest.raises(SetupError, match="is that of 2 nodes"):
+        node.start()

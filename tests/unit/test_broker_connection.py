@@ -1,0 +1,70 @@
+"""Which nodes a connection is tried to, and for how long."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from events.errors import BrokerUnavailable
+from local.ports import free_ports
+from service_kit import broker
+
+
+class Silent:
+    """Accepts connections and says nothing, as a node that hangs."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._done = asyncio.Event()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked += 1
+        await self._done.wait()
+        writer.close()
+
+    @asynccontextmanager
+    async def listening(self):
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        yield server.sockets[0].getsockname()[1]
+        self._done.set()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_nodes_that_hang_leave_time_for_the_others(monkeypatch):
+    monkeypatch.setattr(broker, "CONNECT_TIMEOUT", 1.0)
+    first, second = Silent(), Silent()
+    async with first.listening() as one, second.listening() as two:
+        began = time.monotonic()
+        with pytest.raises(BrokerUnavailable, match="no answer in time"):
+            await broker.connect(f"amqp://u:hunter2@127.0.0.1:{one},127.0.0.1:{two}/", "tests")
+        assert 0.9 < time.monotonic() - began < 1.7
+    assert (first.asked, second.asked) == (1, 1)
+
+
+async def test_the_last_failure_is_told_and_no_password():
+    ports = free_ports(3)
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    with pytest.raises(BrokerUnavailable) as failure:
+        await broker.connect(f"amqp://u:hunter2@{hosts}/", "tests")
+    assert any(f"127.0.0.1:{port}" in failure.value.detail for port in ports)
+    assert "hunter2" not in failure.value.detail
+
+
+async def test_clients_spread_over_the_nodes(monkeypatch):
+    tried = []
+
+    async def refuse(node: str, name: str, seconds: float):
+        tried.append(node)
+        raise BrokerUnavailable("away")
+
+    monkeypatch.setattr(broker, "_connect_to", refuse)
+    first = set()
+    for _ in range(100):
+        tried.clear()
+        with pytest.raises(BrokerUnavailable):
+            await broker.connect("amqp://h1,h2,h3", "tests")
+        assert sorted(tried) == ["amqp://h1", "amqp://h2", "amqp://h3"]
+        first.add(tried[0])
+    assert len(first) == 3
