@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import checks, running, tokens
+from cli import checks, env, running, tokens
 from local.errors import SetupError
 from local.say import say
 
@@ -33,6 +33,7 @@ VERBS = {
     "status": Verb("show what runs (exit status 3: nothing does)", running.status),
     "reset": Verb("begin with empty databases", running.reset, running.add_reset),
     "token": Verb("print a token, and nothing else", tokens.token, tokens.add_token),
+    "env": Verb("write .env: fresh secrets for docker-compose.yml", env.env, env.add_env),
 }
 # What follows these belongs to the program they run, options and all.
 FORWARDING: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {

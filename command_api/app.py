@@ -58,6 +58,10 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         lifespan,
         description=_ABOUT,
         version="1",
+        # Behind a proxy that shares one address between both APIs, the pages of this one are found under
+        # this prefix; without the prefix every route answers as well.
+        root_path="/command",
+        root_path_in_servers=False,
     )
     add_people_routes(app, desk)
     document(app)

@@ -1,0 +1,32 @@
+# The image of the command API, the query API, the worker and the initialiser: one for all, because
+# they share nearly everything. Which of them runs is the container's command.
+
+FROM python:3.13-slim AS build
+WORKDIR /build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Without pip: the services have no use for it.
+RUN python -m venv --without-pip /venv
+# These two files alone: the packages are installed again only when one of them changes.
+COPY pyproject.toml constraints.txt ./
+RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt
+# Wheels only, so no compiler is needed, here or below.
+RUN python -m pip --python /venv/bin/python install --only-binary :all: --constraint constraints.txt --requirement requirements.txt
+
+FROM python:3.13-slim
+WORKDIR /app
+COPY --from=build /venv /venv
+# The collections' definitions are found beside the packages, so they run from here.
+COPY cli ./cli
+COPY command_api ./command_api
+COPY events ./events
+COPY local ./local
+COPY mongo-cluster ./mongo-cluster
+COPY query_api ./query_api
+COPY service_kit ./service_kit
+COPY workers ./workers
+ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
+RUN python -m compileall -q /app
+# A number, so that nothing has to look it up. Nothing here is writable for it, and it writes nothing.
+USER 10001:10001
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "service_kit.probe"]
+CMD ["python", "-m", "command_api"]

@@ -1,0 +1,85 @@
+import base64
+import re
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from cli.__main__ import main
+from cli.env import main as alone
+from cli.env import variables, write_env
+from local.definitions import password_hash
+from local.errors import SetupError
+from tests.compose.composefile import ROOT
+
+PASSWORDS = [name for name in variables() if name.endswith("_PASSWORD")]
+
+
+def read(path):
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_file_is_its_owners_alone_and_holds_every_variable(tmp_path):
+    path = tmp_path / ".env"
+    write_env(path, force=False)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(read(path)) == list(variables())
+
+
+def test_secrets_are_fresh_each_time():
+    first, second = variables(), variables()
+    assert [name for name in first if first[name] == second[name]] == ["ROLLCALL_PORT"]
+
+
+@pytest.mark.parametrize("name", PASSWORDS)
+def test_a_password_needs_no_escaping_and_cannot_be_guessed(name):
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43,}", variables()[name])
+
+
+def test_keys_are_of_the_form_that_the_servers_want():
+    made = variables()
+    assert re.fullmatch(r"[A-Za-z0-9+/=]{6,1024}", made["ROLLCALL_MONGO_KEY"])
+    assert re.fullmatch(r"[A-Za-z0-9]{32,255}", made["ROLLCALL_ERLANG_COOKIE"])
+    assert len(made["ROLLCALL_JWT_KEY"].encode()) >= 32
+    hashed = made["ROLLCALL_RABBITMQ_PASSWORD_HASH"]
+    salt = base64.b64decode(hashed)[:4]
+    assert password_hash(made["ROLLCALL_RABBITMQ_PASSWORD"], salt) == hashed
+
+
+def test_a_file_that_is_there_is_kept(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("old")
+    with pytest.raises(SetupError, match="is there, .* `./run env --force` makes another"):
+        write_env(path, force=False)
+    assert path.read_text() == "old"
+    write_env(path, force=True)
+    assert (tmp_path / ".env.before").read_text() == "old"
+    assert "ROLLCALL_JWT_KEY" in read(path)
+
+
+@pytest.mark.parametrize("run", [lambda *more: main(["env", *more]), lambda *more: alone(more)])
+def test_the_verb_says_what_comes_next_and_no_secret(tmp_path, monkeypatch, capsys, run):
+    monkeypatch.setattr("cli.env.Places.find", lambda: type("Here", (), {"root": tmp_path}))
+    assert run() == 0
+    said = capsys.readouterr()
+    assert "docker compose up" in said.err
+    assert not any(value in said.err + said.out for value in list(read(tmp_path / ".env").values())[1:])
+    assert run() == 1
+    assert "is there" in capsys.readouterr().err
+    assert run("--force") == 0
+
+
+def test_the_verb_needs_no_package():
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "cli.env", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run([ROOT / "run", "env", "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--force" in done.stdout

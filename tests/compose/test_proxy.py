@@ -1,0 +1,191 @@
+"""The proxy's own rules, on stand-ins for the APIs: what it repeats, holds back and refuses."""
+
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from local.ports import LOOPBACK, free_ports
+from tests.compose.composefile import ROOT
+from tests.compose.loopback import caddy, wait
+
+
+class StandIn(BaseHTTPRequestHandler):
+    """An API that is ready, and then answers, streams, or hangs up on a request that it has read."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path == "/readyz":
+            self.reply("{}")
+            return
+        self.server.seen.append(self.command)
+        if self.server.hangs_up:
+            self.close_connection = True
+        elif self.path == "/stream":
+            self.stream()
+        else:
+            self.reply(json.dumps({"name": self.server.name, "headers": dict(self.headers)}))
+
+    def reply(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"data: first\n\n")
+        # The second part comes when the client has seen the first, or never.
+        if self.server.seen_first.wait(10):
+            self.wfile.write(b"data: second\n\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    setattr(StandIn, f"do_{_method}", StandIn.answer)
+
+
+class Server(ThreadingHTTPServer):
+    """A stand-in that is listening."""
+
+    def __init__(self, name: str, port: int, *, hangs_up: bool) -> None:
+        super().__init__((LOOPBACK, port), StandIn)
+        self.name, self.hangs_up = name, hangs_up
+        self.seen: list[str] = []
+        self.seen_first = threading.Event()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: the proxy may leave before a health check is answered."""
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, Server]]:
+    """Two stand-ins for each API, the first of each hanging up."""
+    names = ["command-api-1", "command-api-2", "query-api-1", "query-api-2"]
+    started = {
+        name: Server(name, port, hangs_up=name.endswith("1"))
+        for name, port in zip(names, free_ports(4), strict=True)
+    }
+    yield started
+    for server in started.values():
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def proxy(servers, tmp_path_factory) -> Iterator[httpx.Client]:
+    directory = tmp_path_factory.mktemp("proxy")
+    (port,) = free_ports(1)
+    text = (ROOT / "proxy" / "Caddyfile").read_text().replace(":8080 {", f"http://{LOOPBACK}:{port} {{")
+    text = re.sub(r"([a-z]+-api-\d):\d+", lambda m: f"{LOOPBACK}:{servers[m[1]].server_port}", text)
+    config = directory / "Caddyfile"
+    config.write_text(text)
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            [caddy(), "run", "--config", str(config), "--adapter", "caddyfile"],
+            stdout=log,
+            stderr=log,
+            env={"HOME": str(directory)},
+        )
+    try:
+        with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
+            wait(lambda: ready(client), 20, "the proxy")
+            yield client
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def until_tried(proxy: httpx.Client, server: Server, method: str) -> list[httpx.Response]:
+    """Send requests until a server has been given one."""
+    answers, deadline = [], time.monotonic() + 20
+    server.seen.clear()
+    while not server.seen:
+        assert time.monotonic() < deadline
+        answers.append(proxy.request(method, "/people", json={} if method != "GET" else None))
+    return answers
+
+
+def test_a_query_that_an_api_hangs_up_on_goes_to_the_other(proxy, servers):
+    answers = until_tried(proxy, servers["query-api-1"], "GET")
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["name"] for answer in answers} == {"query-api-2"}
+
+
+def test_a_command_that_an_api_may_have_taken_is_not_repeated(proxy, servers):
+    servers["command-api-2"].seen.clear()
+    answers = until_tried(proxy, servers["command-api-1"], "POST")
+    assert servers["command-api-1"].seen == ["POST"]
+    assert len(servers["command-api-2"].seen) == len(answers) - 1
+    lost = answers[-1]
+    assert (lost.status_code, lost.headers["Retry-After"]) == (502, "2")
+    assert lost.json() | {"title": ""} == {
+        "type": "about:blank",
+        "title": "",
+        "status": 502,
+        "detail": "answered by the proxy",
+    }
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_commands_go_to_the_command_api(proxy, servers, method):
+    wait(lambda: proxy.request(method, "/people").status_code == 200, 10, "the one that answers")
+    assert method in servers["command-api-2"].seen
+
+
+def test_queries_go_to_the_query_api(proxy):
+    assert proxy.get("/people").json()["name"] == "query-api-2"
+    assert proxy.get("/docs").json()["name"] == "query-api-2"
+
+
+def test_the_client_is_named_by_the_proxy_alone(proxy):
+    sent = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    seen = proxy.get("/people", headers=sent).json()["headers"]
+    assert (seen["X-Forwarded-For"], seen["X-Forwarded-Proto"]) == (LOOPBACK, "http")
+
+
+def test_a_stream_is_passed_on_as_it_comes(proxy, servers):
+    with proxy.stream("GET", "/stream") as answer:
+        parts = answer.iter_text()
+        assert next(parts) == "data: first\n\n"
+        servers["query-api-2"].seen_first.set()
+        assert "".join(parts) == "data: second\n\n"
+
+
+def test_a_body_has_a_limit_but_for_imports(proxy):
+    body = b" " * (16 * 10**6 + 1)
+    wait(lambda: proxy.post("/people/import", content=body).status_code == 200, 10, "the import")
+    refused = proxy.post("/people", content=body)
+    assert (refused.status_code, refused.headers["Content-Type"]) == (413, "application/problem+json")
+
+
+def test_the_configuration_is_in_its_own_form():
+    done = subprocess.run(
+        [caddy(), "fmt", "--diff", str(ROOT / "proxy" / "Caddyfile")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    changed = [line for line in done.stdout.splitlines() if re.match(r"[-+](?![-+])", line)]
+    assert (done.returncode, changed) == (0, [])
