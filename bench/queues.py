@@ -15,7 +15,7 @@ from pamqp.commands import Basic, Queue
 from bench.payloads import Message
 from bench.stack import PARTITIONS
 from service_kit.broker import connect, declare
-from service_kit.topology import COMMANDS, partition_queue
+from service_kit.topology import COMMANDS, partition_of, partition_queue
 
 _AT_ONCE = 500
 Result = TypeVar("Result")
@@ -59,7 +59,7 @@ def fill(url: str, messages: Sequence[Message]) -> None:
                 await channel.basic_publish(
                     body,
                     exchange=COMMANDS,
-                    routing_key=person_id,
+                    routing_key=str(partition_of(person_id, PARTITIONS)),
                     properties=properties,
                     mandatory=True,
                     wait=False,

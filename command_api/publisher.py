@@ -11,11 +11,11 @@ from aiormq.channel import Channel
 from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
-from events.commands import COMMAND_TYPES, CONTENT_TYPE, Command, encode_command
+from events.commands import CONTENT_TYPE, Command, encode_command
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, declare, keep_connected
 from service_kit.publishing import PERSISTENT, Template, encode_frames, publish
-from service_kit.topology import COMMANDS
+from service_kit.topology import COMMANDS, partition_of
 
 PUBLISH_SECONDS: Final = 5.0
 MAX_IN_FLIGHT: Final = 2000
@@ -51,7 +51,8 @@ class CommandPublisher:
                 while True:
                     # Unroutable is an error here, not a silent return (aio-pika's default).
                     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                    self._open = _Open(connection, cast(Channel, await channel.get_underlay_channel()))
+                    raw = cast(Channel, await channel.get_underlay_channel())
+                    self._open = _Open(connection, raw, self._partitions)
                     began = time.monotonic()
                     if not await self._open.refuses(channel):
                         return
@@ -113,20 +114,19 @@ class _Open:
     Args:
         connection: Its connection.
         channel: In confirm mode, raising what is returned.
+        partitions: How many there are.
 
     Attributes:
         channel: The same.
         refused: Set when the broker has refused a publish.
     """
 
-    def __init__(self, connection: AbstractConnection, channel: Channel) -> None:
+    def __init__(self, connection: AbstractConnection, channel: Channel, partitions: int) -> None:
         self.channel = channel
         self.refused = asyncio.Event()
         self._connection = connection
-        self._templates = {
-            type_: Template(channel, COMMANDS, None, mandatory=True, **_properties(type_))
-            for type_ in COMMAND_TYPES
-        }
+        self._partitions = partitions
+        self._templates: dict[tuple[str, str], Template] = {}
 
     async def refuses(self, channel: AbstractChannel) -> bool:
         """Wait until the broker has refused a publish, then return True; or False once it is closed."""
@@ -158,10 +158,11 @@ class _Open:
         return True
 
     def frames(self, command: Command, body: bytes, reply: tuple[str, str] | None) -> bytes:
-        """Return the frames of a command."""
+        """Return the frames of a command, on its way to its person's partition."""
+        key = str(partition_of(command.person_id, self._partitions))
         if reply is None:
-            return self._templates[command.type].frames(command.command_id, body, command.person_id)
-        method = Basic.Publish(exchange=COMMANDS, routing_key=command.person_id, mandatory=True)
+            return self._template(command.type, key).frames(command.command_id, body)
+        method = Basic.Publish(exchange=COMMANDS, routing_key=key, mandatory=True)
         properties = Basic.Properties(
             message_id=command.command_id,
             reply_to=reply[0],
@@ -169,6 +170,13 @@ class _Open:
             **_properties(command.type),
         )
         return encode_frames(self.channel, method, properties, body)
+
+    def _template(self, type_: str, key: str) -> Template:
+        template = self._templates.get((type_, key))
+        if template is None:
+            template = Template(self.channel, COMMANDS, key, mandatory=True, **_properties(type_))
+            self._templates[type_, key] = template
+        return template
 
 
 def _properties(type_: str) -> dict[str, Any]:

@@ -104,7 +104,7 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
 
     Raises:
         BrokerUnavailable: The broker refuses or is away; also when it was set up with another number of
-            partitions, since rebinding the hash exchange would move people between queues.
+            partitions, since another number would move people between queues.
     """
     with broker_errors("declaring queues"):
         async with asyncio.timeout(CONNECT_TIMEOUT * 2):

@@ -21,7 +21,6 @@ PERSISTENT: Final = 2
 """Delivery mode of a message that survives a restart of the broker."""
 
 _ID: Final = "00000000-0000-0000-0000-000000000000"
-_KEY: Final = "11111111-1111-1111-1111-111111111111"
 # A header frame: type, channel and size; class and weight; then the body's size in 8 bytes.
 # https://www.rabbitmq.com/resources/specs/amqp0-9-1.pdf, 2.3.5 and 4.2.6.1
 _SIZE_AT: Final = 11
@@ -43,12 +42,12 @@ def encode_frames(
 
 
 class Template:
-    """Makes the frames of publishes that differ in message id, body, and routing key only.
+    """Makes the frames of publishes that differ in message id and body only.
 
     Args:
         channel: Where they will be published.
         exchange: Where to.
-        routing_key: For all; None if each has its own, a UUID.
+        routing_key: Of all of them.
         mandatory: Whether an unroutable one is an error.
         **properties: Those of all messages.
     """
@@ -57,40 +56,33 @@ class Template:
         self,
         channel: Channel,
         exchange: str,
-        routing_key: str | None,
+        routing_key: str,
         *,
         mandatory: bool = False,
         **properties: Any,
     ) -> None:
         self._channel = channel
         self._number = channel.number.to_bytes(2, "big")
-        self._publish: dict[str, Any] = {"exchange": exchange, "mandatory": mandatory}
-        self._key = routing_key
+        self._method = Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=mandatory)
         self._properties = properties
-        method = Basic.Publish(routing_key=routing_key or _KEY, **self._publish)
         header = ContentHeader(properties=Basic.Properties(message_id=_ID, **properties), body_size=0)
-        frames = [frame.marshal(part, channel.number) for part in (method, header)]
-        to_key, _, from_key = frames[0].partition(_KEY.encode())
+        frames = [frame.marshal(part, channel.number) for part in (self._method, header)]
         to_id, _, self._rest = frames[1][_SIZE_AT + 8 :].partition(_ID.encode())
-        self._to_key, self._to_size, self._to_id = to_key, from_key + frames[1][:_SIZE_AT], to_id
+        self._to_size, self._to_id = frames[0] + frames[1][:_SIZE_AT], to_id
 
-    def frames(self, message_id: str, body: bytes, routing_key: str = "") -> bytes:
+    def frames(self, message_id: str, body: bytes) -> bytes:
         """Return the frames of one publish.
 
         Args:
             message_id: A UUID.
             body: The message.
-            routing_key: A UUID, if the template has none for all.
         """
         size = len(body)
         if size > self._channel.max_content_size:
-            method = Basic.Publish(routing_key=self._key or routing_key, **self._publish)
             properties = Basic.Properties(message_id=message_id, **self._properties)
-            return encode_frames(self._channel, method, properties, body)
+            return encode_frames(self._channel, self._method, properties, body)
         return b"".join(
             (
-                self._to_key,
-                routing_key.encode(),
                 self._to_size,
                 size.to_bytes(8, "big"),
                 self._to_id,

@@ -5,6 +5,7 @@ Names are part of the contract with subscribers and operators.
 
 from dataclasses import dataclass, field
 from typing import Any, Final
+from zlib import crc32
 
 COMMANDS: Final = "commands"
 DEAD: Final = "commands.dead"
@@ -42,7 +43,7 @@ class Queue:
 
 
 EXCHANGES: Final = (
-    Exchange(COMMANDS, "x-consistent-hash"),
+    Exchange(COMMANDS, "direct"),
     Exchange(DEAD, "fanout"),
     Exchange(EVENTS, "topic"),
 )
@@ -53,11 +54,24 @@ def partition_queue(number: int) -> str:
     return f"{COMMANDS}.{number}"
 
 
+def partition_of(person_id: str, partitions: int) -> int:
+    """Return the partition of a person: the same one whoever asks, and for ever.
+
+    It must not depend on the broker: the ring of RabbitMQ's consistent-hash exchange is built anew, in
+    another order, when a node starts (docs/adr/0013).
+
+    Args:
+        person_id: A UUID in its usual form.
+        partitions: How many there are.
+    """
+    return crc32(person_id.encode()) % partitions
+
+
 def queues(partitions: int) -> list[Queue]:
     """Return every queue of a system with so many partitions.
 
-    Argument names: https://www.rabbitmq.com/docs/quorum-queues and /docs/streams. The weight of a
-    partition in the hash ring is the binding's routing key, `1` for all.
+    Argument names: https://www.rabbitmq.com/docs/quorum-queues and /docs/streams. A partition's number is
+    its routing key.
     """
     bounded = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}
     partition = {
@@ -71,7 +85,7 @@ def queues(partitions: int) -> list[Queue]:
     dead = {**bounded, "x-max-length-bytes": QUEUE_BYTES}
     log = {"x-queue-type": "stream", "x-max-length-bytes": LOG_BYTES, "x-max-age": LOG_AGE}
     return [
-        *(Queue(partition_queue(n), COMMANDS, "1", partition) for n in range(partitions)),
+        *(Queue(partition_queue(n), COMMANDS, str(n), partition) for n in range(partitions)),
         Queue(DEAD, DEAD, "", dead),
         Queue(EVENT_LOG, EVENTS, "#", log),
         Queue(WORKERS, None, "", bounded),

@@ -1,7 +1,7 @@
 """The floor of `accept`: bare FastAPI, a pydantic model of a person, one confirmed publish, 202.
 
 The same I/O as the command API's POST /people: read the body, publish one persistent and mandatory
-message of the same size to the same hash exchange over the same quorum queues, wait for the broker's
+message of the same size to the same exchange and quorum queues, wait for the broker's
 confirm, answer 202 with the ids. The same checks of form: types, lengths, patterns, a real date, an
 e-mail address. Not here: tokens, scopes, normalisation, numbering plans, deadlines, reconnecting, bounds,
 metrics, logs, problem responses.
@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Annotated, Literal
+from zlib import crc32
 
 import aiormq
 import orjson
@@ -25,6 +26,7 @@ from fastapi.responses import Response
 from pamqp.commands import Basic
 from pydantic import BaseModel, ConfigDict, EmailStr, StringConstraints, ValidationError
 
+PARTITIONS = int(os.environ["ROLLCALL_PARTITIONS"])
 Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100, pattern=r"^[\p{L}\p{M} '.\-]+$", strip_whitespace=True),
@@ -94,7 +96,7 @@ async def create_person(request: Request) -> Response:
     await request.app.state.channel.basic_publish(
         orjson.dumps(message),
         exchange="commands",
-        routing_key=person_id,
+        routing_key=str(crc32(person_id.encode()) % PARTITIONS),
         properties=properties,
         mandatory=True,
         wait=False,

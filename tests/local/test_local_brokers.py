@@ -32,7 +32,7 @@ async def _fill(url: str) -> None:
         for exchange in (COMMANDS, EVENTS):
             target = await channel.get_exchange(exchange)
             message = aio_pika.Message(b"kept", delivery_mode=2)
-            await asyncio.gather(*(target.publish(message, str(n)) for n in range(MESSAGES)))
+            await asyncio.gather(*(target.publish(message, str(n % 8)) for n in range(MESSAGES)))
 
 
 async def _kept(url: str) -> int:

@@ -69,8 +69,8 @@ def test_the_broker_has_what_the_project_configures(
     servers: tuple[ReplicaSet, RabbitNode],
 ) -> None:
     _, rabbit = servers
-    types = rabbit.ctl("eval", "[N || {N, _} <- rabbit_registry:lookup_all(exchange)].")
-    assert "'x-consistent-hash'" in types
+    assert rabbit.ctl("eval", "application:get_env(rabbit, heartbeat).").strip() == "{ok,20}"
+    assert "pause_minority" in rabbit.ctl("eval", "application:get_env(rabbit, cluster_partition_handling).")
 
 
 def test_rabbitmqctl_that_fails_says_why(servers: tuple[ReplicaSet, RabbitNode]) -> None:

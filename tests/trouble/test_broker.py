@@ -74,13 +74,13 @@ async def test_a_command_that_no_queue_takes(stage, cast):
     connection = await aio_pika.connect(stage.rabbit.url)
     async with connection, connection.channel() as channel, stage.client(cast["command_api"]) as commands:
         queues = [await channel.declare_queue(partition_queue(n), passive=True) for n in range(8)]
-        for queue in queues:
-            await queue.unbind(COMMANDS, "1")
+        for number, queue in enumerate(queues):
+            await queue.unbind(COMMANDS, str(number))
         try:
             assert await refused_in_time(commands)
         finally:
-            for queue in queues:
-                await queue.bind(COMMANDS, "1")
+            for number, queue in enumerate(queues):
+                await queue.bind(COMMANDS, str(number))
         assert await accepts(commands)
 
 
@@ -118,8 +118,8 @@ async def test_a_poison_message_is_put_aside_with_its_reason_and_the_rest_goes_o
     async with connection, connection.channel() as channel, stage.client(cast["command_api"]) as commands:
         commands_exchange = await channel.get_exchange(COMMANDS)
         poison = aio_pika.Message(body, message_id="poison-1", delivery_mode=2)
-        for key in range(20):
-            await commands_exchange.publish(poison, str(key))
+        for number in range(20):
+            await commands_exchange.publish(poison, str(number % 8))
         answers = await asyncio.gather(
             *(commands.post("/people", json=new_person(), headers=WAIT) for _ in range(20))
         )

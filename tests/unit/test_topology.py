@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from local.definitions import password_hash, user_definitions
-from service_kit.topology import EXCHANGES, queues
+from service_kit.ids import new_id
+from service_kit.topology import EXCHANGES, partition_of, queues
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = json.loads((ROOT / "rabbitmq" / "definitions.json").read_text())
@@ -42,6 +44,26 @@ def test_the_definitions_bind_as_services_do():
 def test_the_definitions_have_nothing_else_and_no_secret():
     assert set(DEFINITIONS) == {"vhosts", "exchanges", "queues", "bindings"}
     assert DEFINITIONS["vhosts"] == [{"name": "/"}]
+
+
+@pytest.mark.parametrize(
+    ("person_id", "partition"),
+    [
+        ("01890a5d-ac96-774b-bcce-b302099a8057", 5),
+        ("01890a5d-ac96-774b-bcce-b302099a8058", 4),
+        ("00000000-0000-0000-0000-000000000000", 1),
+    ],
+)
+def test_a_person_s_partition_never_changes(person_id, partition):
+    # Another function would move people whose commands wait in the queues.
+    assert partition_of(person_id, 8) == partition
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7, 8, 64])
+def test_people_spread_over_the_partitions(partitions):
+    counts = Counter(partition_of(new_id(), partitions) for _ in range(500 * partitions))
+    assert set(counts) == set(range(partitions))
+    assert all(350 < count < 650 or partitions == 1 for count in counts.values())
 
 
 def test_a_password_is_hashed_as_rabbitmq_documents():
