@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command_api.people import CommandDesk, add_people_routes
 from command_api.publisher import CommandPublisher
@@ -16,8 +17,25 @@ from service_kit.settings import Settings
 from service_kit.tokens import TokenVerifier
 from service_kit.web import create_app
 
+PREFIX: Final = "/command"
 _ABOUT: Final = """Takes requests to create, change and delete people, and answers once the broker has
 them on disk. A worker decides each in the person's order; the query API tells the outcome."""
+
+
+class UnderPrefix:
+    """Answers under `/command` as well: a proxy may share one address between both APIs.
+
+    What is asked for under the prefix refers to the rest under it, too: its documentation, say.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on (ASGI), with the prefix as the root path if it has it."""
+        if scope["type"] == "http" and scope["path"].startswith(f"{PREFIX}/"):
+            scope = {**scope, "root_path": PREFIX}
+        await self._app(scope, receive, send)
 
 
 def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
@@ -58,11 +76,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         lifespan,
         description=_ABOUT,
         version="1",
-        # Behind a proxy that shares one address between both APIs, the pages of this one are found under
-        # this prefix; without the prefix every route answers as well.
-        root_path="/command",
-        root_path_in_servers=False,
     )
+    app.add_middleware(UnderPrefix)
     add_people_routes(app, desk)
     document(app)
     return app

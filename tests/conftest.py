@@ -11,6 +11,7 @@ from service_kit.settings import Settings
 from tests.system import TOPOLOGIES, Service, System
 
 pytest.register_assert_rewrite("tests.ledger")
+DRIVERS = ("pymongo", "motor")
 
 
 @pytest.fixture(scope="session", params=TOPOLOGIES)
@@ -55,15 +56,32 @@ def worker(services: dict[str, Service]) -> Service:
     return services["workers"]
 
 
-@pytest_asyncio.fixture(scope="session", params=["pymongo", "motor"])
-async def mongo_client(request: pytest.FixtureRequest, system: System) -> AsyncIterator[object]:
+@pytest_asyncio.fixture(scope="session")
+async def mongo_clients(system: System) -> AsyncIterator[dict[str, object]]:
     """A client of each driver that is supported."""
-    settings = Settings(
-        mongo_uri=system.mongo.uri,
-        amqp_url=system.rabbit.url,
-        mongo_driver=request.param,
-        jwt_key_file=system.directory / "jwt.key",
-    )
-    client = mongo.connect(settings, "tests")
-    yield client
-    await mongo.close(client)
+    clients = {}
+    for driver in DRIVERS:
+        settings = Settings(
+            mongo_uri=system.mongo.uri,
+            amqp_url=system.rabbit.url,
+            mongo_driver=driver,
+            jwt_key_file=system.directory / "jwt.key",
+        )
+        clients[driver] = mongo.connect(settings, "tests")
+    yield clients
+    for client in clients.values():
+        await mongo.close(client)
+
+
+# Not a parameter of the session: servers would be started for each combination of it with a topology.
+@pytest.fixture(params=DRIVERS)
+def driver(request: pytest.FixtureRequest) -> str:
+    """The name of each driver in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def mongo_client(driver: str, mongo_clients: dict[str, object]) -> object:
+    """A client of each driver in turn."""
+    return mongo_clients[driver]

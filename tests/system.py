@@ -20,6 +20,7 @@ from local.demo import demo_person
 from local.mongo import ReplicaSet
 from local.ports import free_ports
 from local.rabbit import RabbitNode
+from local.rabbit_cluster import RabbitCluster
 from service_kit.tokens import SCOPES, issue_token
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,9 +57,17 @@ def new_person(**changes: Any) -> dict[str, Any]:
 
 def _mongo(directory: Path, topology: str, members: int) -> ReplicaSet | ShardedCluster:
     if topology == "replica-set":
-        return ReplicaSet(directory, free_ports(3))
+        return ReplicaSet(directory, free_ports(members or 3))
+    members = members or 2
     router, config, *shards = free_ports(2 + 2 * members)
     return ShardedCluster(directory, ClusterPorts(router, [config], [shards[:members], shards[members:]]))
+
+
+def _rabbit(directory: Path, brokers: int) -> RabbitNode | RabbitCluster:
+    epmd, *ports = free_ports(1 + 2 * brokers)
+    if brokers == 1:
+        return RabbitNode(directory, amqp_port=ports[0], dist_port=ports[1], epmd_port=epmd)
+    return RabbitCluster(directory, list(zip(ports[::2], ports[1::2], strict=True)), epmd_port=epmd)
 
 
 def run_script(name: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -145,24 +154,26 @@ class System:
 
     directory: Path
     mongo: ReplicaSet | ShardedCluster
-    rabbit: RabbitNode
+    rabbit: RabbitNode | RabbitCluster
     key: str
     services: list[Service] = field(default_factory=list)
 
     @classmethod
-    def start(cls, directory: Path, topology: str = "replica-set", members: int = 2) -> "System":
+    def start(
+        cls, directory: Path, topology: str = "replica-set", *, members: int = 0, brokers: int = 1
+    ) -> "System":
         """Start MongoDB and RabbitMQ, side by side.
 
         Args:
             directory: Where everything is kept.
-            topology: `replica-set` for one set of three members; `sharded` for a cluster of two shards.
-            members: Of each shard.
+            topology: `replica-set` for one set; `sharded` for a cluster of two shards.
+            members: Of the set (three, if 0) or of each shard (two, if 0).
+            brokers: RabbitMQ nodes.
         """
         for name in ("mongo", "rabbit"):
             (directory / name).mkdir()
         mongo = _mongo(directory / "mongo", topology, members)
-        amqp, dist, epmd = free_ports(3)
-        rabbit = RabbitNode(directory / "rabbit", amqp_port=amqp, dist_port=dist, epmd_port=epmd)
+        rabbit = _rabbit(directory / "rabbit", brokers)
         system = cls(directory, mongo, rabbit, secrets.token_hex(32))
         (directory / "jwt.key").write_text(system.key)
         try:
@@ -174,6 +185,12 @@ class System:
             system.stop()
             raise
         return system
+
+    @property
+    def brokers(self) -> RabbitCluster:
+        """The RabbitMQ cluster, for the tests of one."""
+        assert isinstance(self.rabbit, RabbitCluster)
+        return self.rabbit
 
     @property
     def routed(self) -> bool:

@@ -16,6 +16,7 @@ from local.records import start_time
 
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "run"
+OFFSETS = (*range(3), *range(10, 17), *range(20, 23), 30, 31, 40, 41, 50, 51)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     state.parent.mkdir()
     for _ in range(100):
         [start] = free_ports(1)
-        ports = [start + offset for offset in (0, 1, 2, 10, 11, 12, 20, 21, 22)]
+        ports = [start + offset for offset in OFFSETS]
         if all(is_free(port) for port in ports):
             break
     env = {k: v for k, v in os.environ.items() if not k.startswith("ROLLCALL_")}
@@ -169,6 +170,49 @@ def test_what_a_killed_up_leaves_is_ended_and_a_dead_worker_is_replaced(machine:
     assert all(is_free(port) for port in machine.ports)
 
 
+def test_up_sharded_with_three_brokers_serves_and_its_data_stays_what_it_is(machine: Machine) -> None:
+    process = machine.up("--sharded", "--brokers", "3", "--demo")
+    wait_ready(machine, process)
+    assert "500 of 500 people accepted" in machine.said
+    _, page, search = curl_lines(machine)
+    eventually(lambda: len(paste(page)["items"]) == 5, 20, "the demo people are not there")  # type: ignore[arg-type]
+    assert paste(search)["count"] > 0  # type: ignore[operator]
+    status = machine.run("status")
+    assert status.returncode == 0, status.stdout
+    for part in ("mongod-config-0", "mongod-shard-1-1", "mongod-shard-2-0", "router", "rabbitmq-2"):
+        assert part in status.stdout
+    # What dies is started again, the router too.
+    record = json.loads((machine.state / "run" / "router.process").read_text())
+    os.kill(record["pid"], signal.SIGKILL)
+    eventually(lambda: machine.run("status").returncode == 0, 30, "the router did not come back")
+    assert machine.run("down").returncode == 0
+    assert process.wait(10) == 0
+    assert machine.processes() == []
+    assert all(is_free(port) for port in machine.ports)
+
+    for options, words in (
+        ((), "is that of a sharded cluster: start with `--sharded`"),
+        (("--sharded", "--shards", "1"), "shard-2 would be missing: start it with `--shards 2`"),
+        (("--sharded",), "is that of 3 nodes, which cannot run as 1"),
+    ):
+        refused = machine.run("up", *options)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert words in refused.stderr
+        assert machine.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "option"), [("ROLLCALL_MONGO_URI", "--sharded"), ("ROLLCALL_AMQP_URL", "--brokers")]
+)
+def test_servers_of_the_user_and_a_cluster_of_our_own_contradict(
+    machine: Machine, variable: str, option: str
+) -> None:
+    machine.env[variable] = "mongodb://127.0.0.1:1" if "MONGO" in variable else "amqp://a:b@127.0.0.1:1"
+    refused = machine.run("up", option, *(["3"] if option == "--brokers" else []))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{option} starts servers of its own, and {variable} names others" in refused.stderr
+
+
 def test_an_interrupt_while_starting_leaves_nothing_behind(machine: Machine) -> None:
     process = machine.up()
     eventually(lambda: "Starting RabbitMQ" in machine.said, 30, "it did not start")
@@ -224,6 +268,8 @@ def test_token_prints_one_line_and_nothing_else(machine: Machine) -> None:
     [
         "frobnicate",
         "up --workers 0",
+        "up --sharded --shards 0",
+        "up --brokers 2",
         "token",
         "token --sub ada --scopes people:everything",
         "token --sub ada --ttl tomorrow",

@@ -7,7 +7,7 @@ import sys
 import httpx
 import pytest
 
-from tests.system import ROOT, new_person
+from tests.system import ROOT, eventually, new_person
 
 WAIT = {"Prefer": "wait=10"}
 
@@ -25,9 +25,9 @@ async def test_health_readiness_and_metrics_need_no_token(services, module):
 async def test_metrics_count_what_happened(system, services, commands):
     person = (await commands.post("/people", json=new_person(), headers=WAIT)).json()
     await commands.patch(f"/people/{person['id']}", json={"gender": "M"}, headers={**WAIT, "If-Match": '"9"'})
-    async with httpx.AsyncClient() as client:
-        texts = {name: (await client.get(f"{s.url}/metrics")).text for name, s in services.items()}
+    texts = await _metrics(services)
     assert 'rollcall_commands_accepted_total{type="person.create"}' in texts["command_api"]
+    worker = await eventually(lambda: _with_depths(services))  # once a second
     for metric in (
         'rollcall_commands_applied_total{type="person.create"}',
         'rollcall_commands_rejected_total{code="version-mismatch"}',
@@ -37,19 +37,34 @@ async def test_metrics_count_what_happened(system, services, commands):
         'rollcall_queue_messages{queue="commands.0"}',
         'rollcall_queue_messages{queue="commands.dead"}',
     ):
-        assert metric in texts["workers"]
+        assert metric in worker
     # A router hides its members: their lag is to be asked of them.
     assert ("rollcall_replication_lag_seconds{member=" in texts["query_api"]) != system.routed
     assert 'route="/people/{person_id}"' in texts["command_api"]
+
+
+async def _metrics(services) -> dict[str, str]:
+    async with httpx.AsyncClient() as client:
+        return {name: (await client.get(f"{s.url}/metrics")).text for name, s in services.items()}
+
+
+async def _with_depths(services) -> str | None:
+    text = (await _metrics(services))["workers"]
+    return text if 'queue="commands.dead"' in text else None
 
 
 async def test_logs_are_json_lines_that_bear_the_command_id(services, commands):
     response = await commands.post("/people", json=new_person(), headers=WAIT)
     command_id = response.headers["x-command-id"]
     for name, word in (("command_api", "accepted"), ("workers", "applied")):
-        lines = [json.loads(line) for line in services[name].words().splitlines()]
-        (line,) = [line for line in lines if line.get("command_id") == command_id]
+        line = await eventually(lambda name=name: _line_of(services[name], command_id))
         assert (line["event"], line["person_id"]) == (word, response.json()["id"])
+
+
+async def _line_of(service, command_id):
+    """Return what a service logged of a command; a worker logs it after it has replied."""
+    lines = [json.loads(line) for line in service.words().splitlines()]
+    return next((line for line in lines if line.get("command_id") == command_id), None)
 
 
 async def test_no_secret_and_nothing_personal_is_logged(system, services, commands):
@@ -91,3 +106,12 @@ def test_no_service_starts_with_a_missing_or_default_secret(system, tmp_path, mo
     assert ended.stderr.startswith("cannot start: ")
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("prefix", ["", "/command"])
+async def test_the_command_api_answers_under_the_prefix_of_a_shared_address(commands, prefix):
+    page = (await commands.get(f"{prefix}/docs")).text
+    assert f"'{prefix}/openapi.json'" in page
+    assert (await commands.get(f"{prefix}/openapi.json")).json()["paths"]["/people"]
+    response = await commands.post(f"{prefix}/people", json=new_person(), headers=WAIT)
+    assert response.status_code == 201

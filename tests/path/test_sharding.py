@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from service_kit import mongo
-from service_kit.settings import Settings
 from tests.store.given import create, run
 from tests.system import eventually, new_person
 from tests.witness import Seen, Witness
@@ -30,18 +28,12 @@ def shards_of(seen: list[Seen], collection: str) -> set[str]:
     return {one.shard for one in seen if one.collection == collection}
 
 
-async def test_people_and_events_spread_over_the_shards(system):
+async def test_people_and_events_spread_over_the_shards(system, mongo_clients):
     database = "spread"
     system.initialise(database)
-    client = mongo.connect(
-        Settings(mongo_uri=system.mongo.uri, amqp_url=system.rabbit.url, jwks_url="http://x"), "tests"
-    )
-    try:
-        store = Store(client, database)
-        for _ in range(20):
-            await run(store, *(create() for _ in range(500)))
-    finally:
-        await mongo.close(client)
+    store = Store(mongo_clients["pymongo"], database)
+    for _ in range(20):
+        await run(store, *(create() for _ in range(500)))
     witness = Witness(system, database)
     try:
         for collection in ("people", "events", "claims"):

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-import pytest_asyncio
+import pytest
 
 from query_api.reads import Reads
 from workers.store import Store
@@ -10,16 +10,25 @@ from workers.store import Store
 _databases = count()
 
 
-@pytest_asyncio.fixture(scope="session")
-async def store(mongo_client, system) -> Store:
+@pytest.fixture(scope="session")
+def stores(mongo_clients, system) -> dict[str, Store]:
+    """The worker's collections in a database for each driver."""
+    stores = {}
+    for driver, client in mongo_clients.items():
+        name = f"store{next(_databases)}"
+        system.initialise(name)
+        stores[driver] = Store(client, name)
+    return stores
+
+
+@pytest.fixture
+def store(driver, stores) -> Store:
     """The worker's collections; tests share them and keep to documents of their own."""
-    name = f"store{next(_databases)}"
-    system.initialise(name)
-    return Store(mongo_client, name)
+    return stores[driver]
 
 
-@pytest_asyncio.fixture
-async def empty(mongo_client, system) -> tuple[Store, Reads]:
+@pytest.fixture
+def empty(mongo_client, system) -> tuple[Store, Reads]:
     """Both sides of an initialised database that no other test uses."""
     name = f"store{next(_databases)}"
     system.initialise(name)

@@ -28,11 +28,18 @@ async def cast(stage: System) -> dict[str, Service]:
     for service in running.values():
         await service.wait_ready()
 
-    async def stream_is_on_disk() -> bool:
-        # RabbitMQ keeps the first stream's coordinator in a file that it writes seconds later; killed
-        # before that, it knows the stream for ever but cannot open it.
-        names = stage.rabbit.directory.glob("mnesia/*/coordination/*/names.dets")
-        return any(b"rabbit_stream_coordinator" in path.read_bytes() for path in names)
-
-    await eventually(stream_is_on_disk, within=30, pause=0.1)
+    await stream_is_on_disk(stage, brokers=1)
     return running
+
+
+async def stream_is_on_disk(system: System, brokers: int) -> None:
+    """Return when every broker has the first stream's coordinator in a file, as it has some seconds later.
+
+    Killed before that, RabbitMQ 3.10 knows the stream for ever but cannot open it.
+    """
+
+    async def written() -> bool:
+        files = system.rabbit.directory.glob("mnesia/*/coordination/*/names.dets")
+        return sum(b"rabbit_stream_coordinator" in path.read_bytes() for path in files) == brokers
+
+    await eventually(written, within=30, pause=0.1)

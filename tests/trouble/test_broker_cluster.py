@@ -7,20 +7,23 @@ import pytest
 import pytest_asyncio
 
 from service_kit.topology import EVENT_LOG, queues
+from tests import ledger
 from tests.system import Service, System, eventually, new_person
-from tests.trouble import cluster_stage
-from tests.trouble.cluster_stage import BROKERS, Crowd, coordinator_is_on_disk, settled
+from tests.trouble.conftest import stream_is_on_disk
+from tests.trouble.load import Load
 from tests.trouble.test_broker import readiness, refused_in_time
 
 WAIT = {"Prefer": "wait=20"}
+BROKERS = 3
 ACCEPTED_AGAIN = 15.0
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Three brokers that no other tests use."""
-    started = cluster_stage.start(tmp_path_factory.mktemp("cluster"))
+    started = System.start(tmp_path_factory.mktemp("cluster"), members=1, brokers=BROKERS)
     try:
+        started.initialise()
         yield started
     finally:
         started.stop()
@@ -35,13 +38,13 @@ async def troupe(cluster: System) -> dict[str, Service]:
         service.spawn()
     for service in troupe.values():
         await service.wait_ready()
-    await coordinator_is_on_disk(cluster)
+    await stream_is_on_disk(cluster, BROKERS)
     return troupe
 
 
 async def test_every_queue_and_the_stream_have_a_member_on_each_broker(cluster, troupe):
-    names = {node.name for node in cluster.rabbit.nodes}
-    members = cluster.rabbit.members()
+    names = {node.name for node in cluster.brokers.nodes}
+    members = cluster.brokers.members()
     assert {name for name in members if members[name][0] == "quorum"} == {
         queue.name for queue in queues(8) if queue.name != EVENT_LOG
     }
@@ -57,28 +60,29 @@ async def unready(service: Service) -> bool:
 
 @pytest.mark.parametrize("index", range(BROKERS))
 async def test_one_broker_killed_under_load_loses_nothing(cluster, troupe, index):
-    node = cluster.rabbit.nodes[index]
-    async with Crowd(cluster, troupe["command_api"].port) as crowd:
-        await crowd.goes_on(within=10)
-        cluster.rabbit.kill(index)
+    node = cluster.brokers.nodes[index]
+    async with Load(cluster, troupe["command_api"].port) as load:
+        await load.goes_on(within=10)
+        cluster.brokers.kill(index)
         try:
-            await crowd.goes_on(within=ACCEPTED_AGAIN)
+            await load.goes_on(within=ACCEPTED_AGAIN)
         finally:
-            cluster.rabbit.start_node(index)
+            cluster.brokers.start_node(index)
             await asyncio.to_thread(node.wait_ready)
-        await crowd.goes_on(within=ACCEPTED_AGAIN)
-    await settled(cluster, crowd.accepted)
-    assert cluster.rabbit.clustered()
-    assert crowd.gap < ACCEPTED_AGAIN
+        await load.goes_on(within=ACCEPTED_AGAIN)
+    await ledger.settled(cluster, load.accepted, within=60)
+    await asyncio.to_thread(ledger.check, cluster, load.accepted)
+    assert cluster.brokers.clustered()
+    assert load.gap < ACCEPTED_AGAIN
 
 
 async def test_two_of_three_lost_is_503_until_they_return(cluster, troupe):
     one, two, _ = range(BROKERS)
     async with cluster.client(troupe["command_api"]) as commands:
-        async with Crowd(cluster, troupe["command_api"].port) as crowd:
-            await crowd.goes_on(within=10)
-            cluster.rabbit.kill(one)
-            cluster.rabbit.kill(two)
+        async with Load(cluster, troupe["command_api"].port) as load:
+            await load.goes_on(within=10)
+            cluster.brokers.kill(one)
+            cluster.brokers.kill(two)
             try:
                 await eventually(lambda: refused_in_time(commands))
                 answers = await asyncio.gather(*(refused_in_time(commands) for _ in range(20)))
@@ -86,12 +90,13 @@ async def test_two_of_three_lost_is_503_until_they_return(cluster, troupe):
                 for service in troupe.values():
                     await eventually(lambda service=service: unready(service))
             finally:
-                cluster.rabbit.start_node(one)
-                cluster.rabbit.start_node(two)
-            await crowd.goes_on(within=60)
+                cluster.brokers.start_node(one)
+                cluster.brokers.start_node(two)
+            await load.goes_on(within=60)
             response = await commands.post("/people", json=new_person(), headers=WAIT)
             assert response.status_code == 201
-            await asyncio.to_thread(cluster.rabbit.wait_ready)
-        await settled(cluster, crowd.accepted)
+            await asyncio.to_thread(cluster.brokers.wait_ready)
+        await ledger.settled(cluster, load.accepted, within=60)
+    await asyncio.to_thread(ledger.check, cluster, load.accepted)
     for service in troupe.values():
         await service.wait_ready()

@@ -10,7 +10,7 @@ import pytest
 
 from tests import ledger
 from tests.system import TOPOLOGIES, eventually, new_person
-from tests.trouble.test_store_away import Load
+from tests.trouble.load import Load
 
 pytestmark = pytest.mark.parametrize("stage", TOPOLOGIES, indirect=True, scope="session")
 WAIT = {"Prefer": "wait=30"}
@@ -25,9 +25,7 @@ async def active(service) -> int:
 
 async def test_a_worker_that_joins_has_its_share_and_one_that_dies_is_replaced(stage, cast):
     first = cast["workers"]
-    load = Load(stage, cast["command_api"].port)
-    clients = [asyncio.create_task(load.client(number)) for number in range(12)]
-    try:
+    async with Load(stage, cast["command_api"].port) as load:
         await eventually(lambda: _has(first, 8), within=10)
         async with stage.running("workers") as second:
             began = time.monotonic()
@@ -37,9 +35,6 @@ async def test_a_worker_that_joins_has_its_share_and_one_that_dies_is_replaced(s
             await eventually(lambda: _has(first, 8), within=5)
             second.spawn()
             await second.wait_ready()
-    finally:
-        load.stop.set()
-        await asyncio.gather(*clients)
     await ledger.settled(stage, load.accepted, within=60)
     await asyncio.to_thread(ledger.check, stage, load.accepted)
 
@@ -50,12 +45,9 @@ async def _has(worker, count: int) -> bool:
 
 async def test_a_worker_that_is_asked_to_stop_finishes_its_batches(stage, cast):
     worker = cast["workers"]
-    load = Load(stage, cast["command_api"].port)
-    clients = [asyncio.create_task(load.client(number)) for number in range(12)]
-    await asyncio.sleep(1)
-    assert worker.stop(within=15) == 0
-    load.stop.set()
-    await asyncio.gather(*clients)
+    async with Load(stage, cast["command_api"].port) as load:
+        await load.goes_on(within=10)
+        assert await asyncio.to_thread(worker.stop, 15) == 0
     lines = [json.loads(line) for line in worker.words().splitlines()]
     logged = {line["command_id"] for line in lines if line["event"] in ("applied", "rejected")}
     # What it applied it also acknowledged, and said so: nothing was left half done.
