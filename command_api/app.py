@@ -76,6 +76,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         lifespan,
         description=_ABOUT,
         version="1",
+        # What its page tries out goes to the address without the prefix, which is this one's too.
+        root_path_in_servers=False,
     )
     app.add_middleware(UnderPrefix)
     add_people_routes(app, desk)
