@@ -15,13 +15,16 @@ from pathlib import Path
 from bench import queues
 from bench.accept import accept, generator_rate
 from bench.apply import apply
+from bench.audit import export, history
 from bench.growth import growth
+from bench.live import live
 from bench.machine import describe, sentence
 from bench.read import read
 from bench.results import Row, at_most, note, table
 from bench.scale import scale
 from bench.sizes import FULL, QUICK, Sizes
 from bench.stack import FLOOR, OURS, REPLICA_SET, SHARDED, Stack
+from bench.verify import verify
 from bench.visible import visible
 from local.errors import SetupError
 from local.places import Places
@@ -34,8 +37,12 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
     "apply": (REPLICA_SET, apply),
     "read": (REPLICA_SET, read),
     "visible": (REPLICA_SET, visible),
+    "live": (REPLICA_SET, live),
     "scale": (REPLICA_SET, scale),
     "growth": (REPLICA_SET, growth),
+    "export": (REPLICA_SET, export),
+    "history": (REPLICA_SET, history),
+    "verify": (REPLICA_SET, verify),
     "apply-sharded": (SHARDED, apply),
     "read-sharded": (SHARDED, read),
 }

@@ -135,6 +135,19 @@ def at_most(name: str, value: float, limit: float, unit: str, **details: Any) ->
     )
 
 
+def at_least(name: str, value: float, wanted: float, unit: str, **details: Any) -> Row:
+    """Return the row of a figure that must not be below a limit."""
+    return Row(
+        name,
+        f"{value:,.0f}{unit}",
+        "",
+        "",
+        f"≥ {wanted:,.0f}{unit}",
+        value >= wanted,
+        {"value": value, "wanted": wanted, "unit": unit, **details},
+    )
+
+
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as an aligned table, which is Markdown too."""
     head = ["scenario", "ours", "floor", "ratio (min–max)", "wanted", ""]

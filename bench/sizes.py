@@ -15,6 +15,8 @@ class Sizes:
         people: How many are in the collection that is read.
         deep_page: Which page is compared with the first one.
         growth: Into how many people the same is read.
+        audited: How many people are in the log that is exported, each with two events.
+        log: How many events are in the log that is verified.
         visible_seconds: How long commands are sent at a constant rate.
     """
 
@@ -25,6 +27,8 @@ class Sizes:
     people: int = 100_000
     deep_page: int = 1_000
     growth: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    audited: int = 200_000
+    log: int = 200_000
     visible_seconds: float = 25.0
 
 
@@ -37,5 +41,7 @@ QUICK = Sizes(
     people=10_000,
     deep_page=100,
     growth=(1_000, 10_000, 20_000),
+    audited=20_000,
+    log=40_000,
     visible_seconds=6.0,
 )

@@ -29,17 +29,17 @@ def visible(stack: Stack, sizes: Sizes) -> list[Row]:
     worker = stack.service("workers", OURS)
     people = create_commands(range(UPDATED_PEOPLE))
     queues.fill(stack.rabbit.url, people)
-    _wait_for_events(stack, len(people))
+    wait_for_events(stack, len(people))
     ids = [person_id for person_id, _ in people]
     job = PaceJob(command_api.port, query_api.port, stack.token, ids, FIRST_NEW, RATE, sizes.visible_seconds)
     services = {"command_api": command_api, "query_api": query_api, "workers": worker}
-    before = _cpu(stack, services)
+    before = cpu_of(stack, services)
     watched = in_process(job, "bench.pace")
-    used = {who: seconds - before[who] for who, seconds in _cpu(stack, services).items()}
+    used = {who: seconds - before[who] for who, seconds in cpu_of(stack, services).items()}
     assert isinstance(watched, Watched)
     # A refused one (503) may have been applied all the same: only without any is the count known.
     if set(watched.statuses) == {202}:
-        _wait_for_events(stack, len(people) + watched.statuses[202])
+        wait_for_events(stack, len(people) + watched.statuses[202])
     for name, running in services.items():
         stack.weigh(name, running)
         stack.end(running)
@@ -47,14 +47,14 @@ def visible(stack: Stack, sizes: Sizes) -> list[Row]:
     return [_row(watched, {who: seconds * 1e6 / sent for who, seconds in used.items()})]
 
 
-def _cpu(stack: Stack, services: dict[str, Running]) -> Cpu:
+def cpu_of(stack: Stack, services: dict[str, Running]) -> Cpu:
     """Return the processor time used so far by each service and by the servers."""
     used = stack.cpu(services["workers"])
     del used["own"]
     return {**{name: cpu_seconds(running.child) for name, running in services.items()}, **used}
 
 
-def _wait_for_events(stack: Stack, count: int) -> None:
+def wait_for_events(stack: Stack, count: int) -> None:
     """Return when the log holds exactly so many events: everything that was accepted, once."""
     deadline = time.monotonic() + 20
     with stack.client() as client:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import checks, env, running, tokens
+from cli import checkpoint, checks, env, running, tokens, verify
 from local.errors import SetupError
 from local.say import say
 
@@ -33,6 +33,13 @@ VERBS = {
     "status": Verb("show what runs (exit status 3: nothing does)", running.status),
     "reset": Verb("begin with empty databases", running.reset, running.add_reset),
     "token": Verb("print a token, and nothing else", tokens.token, tokens.add_token),
+    "verify": Verb("prove that nothing in the log was altered", verify.verify, verify.add_verify),
+    "checkpoint": Verb(
+        "sign the state of the log, for `verify`", checkpoint.checkpoint, checkpoint.add_checkpoint
+    ),
+    "checkpoint-key": Verb(
+        "make the key pair that signs checkpoints", checkpoint.checkpoint_key, checkpoint.add_checkpoint_key
+    ),
     "env": Verb("write .env: fresh secrets for docker-compose.yml", env.env, env.add_env),
 }
 # What follows these belongs to the program they run, options and all.
@@ -75,5 +82,10 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run the verb on the command line and end."""
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

@@ -21,7 +21,7 @@ def add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sub", required=True, type=_named, help="who acts, as the log will say")
     parser.add_argument(
         "--scopes",
-        type=_checked(known_scopes),
+        type=checked(known_scopes),
         default=SCOPES,
         metavar="LIST",
         help=f"some of: {' '.join(SCOPES)} (default: all)",
@@ -29,7 +29,7 @@ def add_token(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="the name of who acts, for people to read")
     parser.add_argument(
         "--ttl",
-        type=_checked(seconds),
+        type=checked(seconds),
         default="12h",
         metavar="TIME",
         help="how long it is valid: 90s, 15m, 12h, 7d (default: 12h)",
@@ -55,8 +55,12 @@ def token(options: argparse.Namespace) -> int:
     return 0
 
 
-def _checked(read: Callable[[str], T]) -> Callable[[str], T]:
-    """`read`, with its own words in the usage error."""
+def checked(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return `read`, with its own words in the usage error.
+
+    Args:
+        read: Converts an argument; raises ValueError with what is wrong.
+    """
 
     def convert(text: str) -> T:
         try:

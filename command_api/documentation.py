@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from command_api.person_input import PersonInput, PersonPatch
+from command_api.person_input import PersonInput, PersonPatch, ReversionInput
 from service_kit.openapi import PERSON, TEXT, UUID, header, in_path, json_answer, problems
 
 _IDEMPOTENCY: Final = header(
@@ -27,6 +27,12 @@ _TRACE: Final = header(
 _CORRELATION: Final = header(
     "X-Correlation-Id", "Kept with the event; by default the command's id.", "import-2026-11"
 )
+_CAUSATION: Final = header(
+    "X-Causation-Id",
+    "Kept with the event: the id of the event or message that this reacts to.",
+    "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
+)
+_ALWAYS: Final = [_PREFER, _IDEMPOTENCY, _CORRELATION, _CAUSATION, _TRACE]
 
 _ACCEPTED: Final = json_answer(
     "Durable in the broker; the outcome comes soon",
@@ -71,7 +77,7 @@ CREATE: Final[dict[str, Any]] = {
     },
     "openapi_extra": {
         "requestBody": _body(PersonInput, "application/json"),
-        "parameters": [_PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE],
+        "parameters": _ALWAYS,
     },
 }
 UPDATE: Final[dict[str, Any]] = {
@@ -84,7 +90,24 @@ UPDATE: Final[dict[str, Any]] = {
     },
     "openapi_extra": {
         "requestBody": _body(PersonPatch, "application/merge-patch+json", "application/json"),
-        "parameters": [_PERSON_ID, _IF_MATCH, _PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE],
+        "parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS],
+    },
+}
+REVERT: Final[dict[str, Any]] = {
+    "summary": "Make a person again what it was",
+    "description": (
+        "Scope `people:write`. The fields become those of the version, by an event like any update, whose "
+        "`causation_id` is that version's event if `X-Causation-Id` names no other. A deleted person stays "
+        "deleted."
+    ),
+    "responses": {
+        200: json_answer(_WAITED, PERSON, "updated", **_HEADERS),
+        202: _ACCEPTED,
+        **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+    },
+    "openapi_extra": {
+        "requestBody": _body(ReversionInput, "application/json"),
+        "parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS],
     },
 }
 DELETE: Final[dict[str, Any]] = {
@@ -95,5 +118,5 @@ DELETE: Final[dict[str, Any]] = {
         202: _ACCEPTED,
         **problems(401, 403, 404, 412, 422, 503),
     },
-    "openapi_extra": {"parameters": [_PERSON_ID, _IF_MATCH, _PREFER, _IDEMPOTENCY, _CORRELATION, _TRACE]},
+    "openapi_extra": {"parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS]},
 }

@@ -14,11 +14,18 @@ from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
 from command_api import documentation as doc
-from command_api.person_input import PersonInput, PersonPatch
+from command_api.person_input import PersonInput, PersonPatch, ReversionInput
 from command_api.preferences import Preferences, read_preferences
 from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
-from events.commands import Command, CreatePerson, DeletePerson, UpdatePerson
+from events.commands import (
+    Command,
+    CreatePerson,
+    DeletePerson,
+    Reversion,
+    RevertPerson,
+    UpdatePerson,
+)
 from events.errors import (
     REJECTIONS,
     BodyTooLarge,
@@ -119,6 +126,7 @@ class CommandDesk:
             "actor_name": caller.name,
             "expected_version": preferences.expected_version,
             "correlation_id": preferences.correlation_id or command_id,
+            "causation_id": preferences.causation_id,
             "traceparent": preferences.traceparent,
             "source_address": client.host if client else None,
             "user_agent": preferences.user_agent,
@@ -210,6 +218,18 @@ def add_people_routes(app: FastAPI, desk: CommandDesk) -> None:
         command = UpdatePerson.model_construct(
             person_id=path_id(request, "person_id"),
             data=PersonChanges.model_construct(**changes),
+            **desk.stamp(request, caller, preferences),
+        )
+        return await desk.submit(command, preferences)
+
+    @app.post("/people/{person_id}/revert", tags=["people"], status_code=202, **doc.REVERT)
+    async def revert_person(request: Request) -> Response:
+        caller = await desk.authorize(request, "people:write")
+        preferences = read_preferences(request.headers)
+        wanted = await desk.read(request, ReversionInput, "application/json")
+        command = RevertPerson.model_construct(
+            person_id=path_id(request, "person_id"),
+            data=Reversion(to_version=wanted.to_version),
             **desk.stamp(request, caller, preferences),
         )
         return await desk.submit(command, preferences)

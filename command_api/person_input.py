@@ -207,3 +207,13 @@ class PersonPatch(BaseModel):
     phone: Annotated[_Phone, _REQUIRED] = ""
     address: Annotated[_Address | None, _OPTIONAL] = None
     occupation: Annotated[_Occupation | None, _OPTIONAL] = None
+
+
+class ReversionInput(BaseModel):
+    """Which version a person shall go back to."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"to_version": 1}]}
+    )
+
+    to_version: Annotated[int, Field(ge=1, le=2**31 - 1, description="As the history numbers it")]

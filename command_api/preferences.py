@@ -26,6 +26,7 @@ class Preferences:
         expected_version: From `If-Match`.
         idempotency_key: Makes a repeated request the same command.
         correlation_id: From `X-Correlation-Id`; kept in the log.
+        causation_id: From `X-Causation-Id`: the event or message that the client reacts to; kept in the log.
         traceparent: W3C Trace Context, carried on; a malformed one is dropped, as that standard says.
         user_agent: Cut to 255 characters.
     """
@@ -34,6 +35,7 @@ class Preferences:
     expected_version: int | None
     idempotency_key: str | None
     correlation_id: str | None
+    causation_id: str | None
     traceparent: str | None
     user_agent: str | None
 
@@ -42,8 +44,8 @@ def read_preferences(headers: Headers) -> Preferences:
     """Return what the headers ask for.
 
     Raises:
-        InvalidFields: `If-Match`, `Idempotency-Key` or `X-Correlation-Id` is malformed. Ignoring one of
-            these would do something else than was asked.
+        InvalidFields: `If-Match`, `Idempotency-Key`, `X-Correlation-Id` or `X-Causation-Id` is malformed.
+            Ignoring one of these would do something else than was asked.
     """
     given = dict(headers.raw)
     traceparent = _text(given, b"traceparent")
@@ -53,6 +55,7 @@ def read_preferences(headers: Headers) -> Preferences:
         expected_version=_expected_version(_text(given, b"if-match")),
         idempotency_key=_matching("Idempotency-Key", _text(given, b"idempotency-key"), _KEY),
         correlation_id=_matching("X-Correlation-Id", _text(given, b"x-correlation-id"), _CORRELATION),
+        causation_id=_matching("X-Causation-Id", _text(given, b"x-causation-id"), _CORRELATION),
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         user_agent=agent[:255] if agent else None,
     )

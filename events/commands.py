@@ -70,8 +70,23 @@ class DeletePerson(_Command):
     type: Literal["person.delete"] = "person.delete"
 
 
-Command = CreatePerson | UpdatePerson | DeletePerson
-COMMAND_TYPES: Final = ("person.create", "person.update", "person.delete")
+class Reversion(BaseModel):
+    """Which of a person's versions is wanted back: the data of `person.revert`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to_version: int = Field(ge=1)
+
+
+class RevertPerson(_Command):
+    """Ask for a person's fields to be again as they were."""
+
+    type: Literal["person.revert"] = "person.revert"
+    data: Reversion
+
+
+Command = CreatePerson | UpdatePerson | DeletePerson | RevertPerson
+COMMAND_TYPES: Final = ("person.create", "person.update", "person.delete", "person.revert")
 
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 

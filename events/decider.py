@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, assert_never
+from typing import Literal, assert_never
 
-from events.commands import Command, CreatePerson, DeletePerson, UpdatePerson
-from events.errors import PersonExists, PersonNotFound, VersionMismatch
-from events.facts import GENESIS, Event, RecordedEvent
+from events.commands import Command, CreatePerson, DeletePerson, RevertPerson, UpdatePerson
+from events.errors import PersonExists, PersonNotFound, UnknownVersion, VersionMismatch
+from events.facts import GENESIS, Event, EventType, RecordedEvent
+from events.person import FIELD_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,20 @@ class PersonState:
     updated_at: datetime | None = None
 
 
-def decide(command: Command, state: PersonState) -> list[Event]:
+def decide(command: Command, state: PersonState, past: PersonState | None = None) -> list[Event]:
     """Return what the command makes happen.
 
     Exactly one event: the log's unique index on (person_id, command_id) allows no more. An update
     that changes nothing is still a fact, with empty data, so that each command has its trace.
 
+    Args:
+        command: What is asked.
+        state: The person as it is.
+        past: The person as it was at the version that a `RevertPerson` names, if it has been there.
+
     Raises:
         Rejection: The rules refuse it.
+        ValueError: The person has been at that version, and `past` is not it.
     """
     match command:
         case CreatePerson():
@@ -54,8 +61,21 @@ def decide(command: Command, state: PersonState) -> list[Event]:
         case DeletePerson():
             _require(command, state)
             return [Event("person.deleted", {})]
+        case RevertPerson():
+            _require(command, state)
+            return [Event("person.updated", _way_back(command.data.to_version, state, past))]
         case _:
             assert_never(command)
+
+
+def _way_back(version: int, state: PersonState, past: PersonState | None) -> dict[str, str | None]:
+    if version > state.version:
+        raise UnknownVersion(f"the person is at version {state.version}, and was never at {version}")
+    if past is None or past.version != version:
+        raise ValueError(f"{state.person_id} cannot be reverted without its version {version}")
+    return {
+        name: past.fields.get(name) for name in FIELD_NAMES if past.fields.get(name) != state.fields.get(name)
+    }
 
 
 def _require(command: Command, state: PersonState) -> None:
@@ -67,32 +87,36 @@ def _require(command: Command, state: PersonState) -> None:
 
 def evolve(state: PersonState, event: RecordedEvent) -> PersonState:
     """Return the person after one more event."""
-    common: dict[str, Any] = {
-        "person_id": event.person_id,
-        "version": event.version,
-        "hash": event.hash,
-        "updated_at": event.applied_at,
-    }
-    match event.type:
+    return PersonState(
+        person_id=event.person_id,
+        status="deleted" if event.type == "person.deleted" else "active",
+        version=event.version,
+        hash=event.hash,
+        fields=fields_after(state.fields, event.type, event.data),
+        created_at=event.applied_at if event.type == "person.created" else state.created_at,
+        updated_at=event.applied_at,
+    )
+
+
+def fields_after(
+    fields: Mapping[str, str], event_type: EventType, data: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Return a person's fields after one more event.
+
+    Args:
+        fields: Before it.
+        event_type: Its type.
+        data: Its data.
+    """
+    match event_type:
         case "person.created":
-            return PersonState(
-                status="active",
-                fields={k: v for k, v in event.data.items() if v is not None},
-                created_at=event.applied_at,
-                **common,
-            )
+            return {name: value for name, value in data.items() if value is not None}
         case "person.updated":
-            merged = {**state.fields, **event.data}
-            return PersonState(
-                status="active",
-                fields={k: v for k, v in merged.items() if v is not None},
-                created_at=state.created_at,
-                **common,
-            )
+            return {name: value for name, value in {**fields, **data}.items() if value is not None}
         case "person.deleted":
-            return PersonState(status="deleted", created_at=state.created_at, **common)
+            return {}
         case _:
-            assert_never(event.type)
+            assert_never(event_type)
 
 
 def fold(person_id: str, events: Iterable[RecordedEvent]) -> PersonState:

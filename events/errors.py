@@ -5,6 +5,7 @@ RollcallError
 │   ├── PersonNotFound          no such person, or deleted
 │   ├── PersonExists            the id is taken, also by a deleted person
 │   ├── VersionMismatch         If-Match named another version
+│   ├── UnknownVersion          the person has not been at the version that is wanted back
 │   └── ValueTaken              a unique value belongs to another person
 │       ├── DuplicateDocument
 │       └── DuplicateEmail
@@ -12,12 +13,14 @@ RollcallError
 ├── InvalidRequest          the client's request cannot be understood or is not allowed to be so
 │   ├── MalformedBody           not JSON
 │   ├── BodyTooLarge
+│   ├── NotAcceptable           none of the forms that the client takes
 │   ├── UnsupportedMediaType
 │   └── InvalidFields           JSON, but not what the route takes
 ├── AccessError
 │   ├── Unauthenticated         no token, or one that proves nothing
 │   └── Forbidden               a good token without the scope
 ├── NotFound                nothing here, perhaps not yet
+├── PositionGone            the stream of events does not have what comes after a position
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
     └── StoreUnavailable
@@ -63,6 +66,12 @@ class VersionMismatch(Rejection):
     """The person is not at the version that the client expected."""
 
     code = "version-mismatch"
+
+
+class UnknownVersion(Rejection):
+    """The person has not yet been at the version to which it shall go back."""
+
+    code = "unknown-version"
 
 
 class ValueTaken(Rejection):
@@ -114,6 +123,12 @@ class BodyTooLarge(InvalidRequest):
     """The body is over the route's limit."""
 
     code = "body-too-large"
+
+
+class NotAcceptable(InvalidRequest):
+    """The route answers in none of the media types that `Accept` names."""
+
+    code = "not-acceptable"
 
 
 class UnsupportedMediaType(InvalidRequest):
@@ -170,6 +185,12 @@ class NotFound(RollcallError):
         self.retry_after = retry_after
 
 
+class PositionGone(RollcallError):
+    """The stream of events does not have all that comes after a position."""
+
+    code = "position-gone"
+
+
 class Unavailable(RollcallError):
     """A part of the system is away.
 
@@ -199,5 +220,12 @@ class StoreUnavailable(Unavailable):
 
 REJECTIONS: dict[str, type[Rejection]] = {
     kind.code: kind
-    for kind in (PersonNotFound, PersonExists, VersionMismatch, DuplicateDocument, DuplicateEmail)
+    for kind in (
+        PersonNotFound,
+        PersonExists,
+        VersionMismatch,
+        UnknownVersion,
+        DuplicateDocument,
+        DuplicateEmail,
+    )
 }

@@ -65,7 +65,8 @@ class RecordedEvent:
     hash: str
 
 
-_HASHED: Final = tuple(field.name for field in fields(RecordedEvent) if field.name != "hash")
+_FIELDS: Final = tuple(field.name for field in fields(RecordedEvent))
+_HASHED: Final = tuple(name for name in _FIELDS if name != "hash")
 _CANONICAL: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -89,6 +90,28 @@ def canonical(event: RecordedEvent) -> bytes:
 def seal(event: RecordedEvent) -> str:
     """Return the hash that an event must bear: SHA-256 over `prev` and all the rest, hexadecimal."""
     return hashlib.sha256(canonical(event)).hexdigest()
+
+
+def export_line(event: RecordedEvent) -> bytes:
+    """Return the event as a line of an exported log, without its end: `canonical`, with the hash.
+
+    Whoever has the lines can recompute every hash; `python -m verifier` does.
+    """
+    return _encode({name: getattr(event, name) for name in _FIELDS})
+
+
+def event_of_line(line: bytes) -> RecordedEvent:
+    """Return the event in a line of an exported log. Its hash is not checked.
+
+    Raises:
+        ValueError: It is no such line.
+    """
+    try:
+        content = json.loads(line)
+        times = {name: datetime.fromisoformat(content[name]) for name in ("accepted_at", "applied_at")}
+        return RecordedEvent(**{**content, **times})
+    except (TypeError, KeyError, ValueError, RecursionError) as exc:
+        raise ValueError(f"no event of an exported log: {type(exc).__name__}") from None
 
 
 def encode_event(event: RecordedEvent) -> dict[str, Any]:

@@ -81,12 +81,25 @@ def look(places: Places) -> list[PartStatus]:
     Returns:
         A line for each; empty when `up` is not that far.
     """
-    try:
-        parts = [Part(**part) for part in json.loads((places.run / _FILE).read_text())]
-    except (OSError, ValueError, TypeError):
-        return []
+    parts = _parts(places)
     pids = {record.name: record.pid for record in load(places.run) if record.alive}
     return [PartStatus(part, pids.get(part.name), _state(part)) for part in parts]
+
+
+def running_mongo_uri(places: Places) -> str | None:
+    """Return the connection string of the database that `up` runs; None when there is none of ours."""
+    parts = _parts(places)
+    if routers := [part for part in parts if part.kind == "router"]:
+        return f"mongodb://{routers[0].host}:{routers[0].port}/"
+    hosts = ",".join(f"{part.host}:{part.port}" for part in parts if part.kind == "mongod")
+    return f"mongodb://{hosts}/?replicaSet=rollcall" if hosts else None
+
+
+def _parts(places: Places) -> list[Part]:
+    try:
+        return [Part(**part) for part in json.loads((places.run / _FILE).read_text())]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def table(statuses: list[PartStatus]) -> str:

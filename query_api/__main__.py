@@ -10,7 +10,8 @@ from service_kit.web import serve
 
 async def answer(settings: Settings) -> None:
     """Serve until SIGTERM. The client of MongoDB belongs to the loop that is running here."""
-    await serve(build_app(settings), settings.host, settings.query_port)
+    app = build_app(settings)
+    await serve(app, settings.host, settings.query_port, ending=app.state.live.feed.close)
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
-"""Owns the query API as one object: routes, and the client that is open while it runs."""
+"""Owns the query API as one object: routes, and the clients that are open while it runs."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -7,38 +9,58 @@ from typing import Final
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
+from query_api.asyncapi import add_asyncapi_route
+from query_api.audit import add_audit_routes
+from query_api.exports import Exports
+from query_api.feed import Feed
+from query_api.follower import HEARTBEAT_SECONDS
+from query_api.live import LiveDesk, add_live_route
+from query_api.log_reads import LogReads
 from query_api.metrics import ReplicationLag
 from query_api.people import ReadDesk, add_read_routes
+from query_api.positions import Positions
 from query_api.reads import Reads
+from query_api.replays import Replays
+from query_api.tail import Tail
 from service_kit import mongo
 from service_kit.openapi import document
 from service_kit.settings import Settings
 from service_kit.tokens import TokenVerifier
 from service_kit.web import create_app
 
-_ABOUT: Final = """Reads people and the outcome of commands, from MongoDB's secondaries."""
+_ABOUT: Final = """Reads people, what they were, and who changed them, from MongoDB's secondaries."""
 
 
-def build_app(settings: Settings) -> FastAPI:
+def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastAPI:
     """Return the query API.
 
     Args:
         settings: The process's settings.
+        heartbeat: Seconds of silence after which a live client is told its position.
 
     Raises:
         SystemExit: The token key is missing or weak.
     """
     client = mongo.connect(settings, "rollcall-query-api")
     reads = Reads(client, settings.mongo_db)
-    desk = ReadDesk(reads, TokenVerifier(settings), settings.read_from_header)
+    exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
+    url = settings.amqp_url.get_secret_value()
+    verifier, feed, positions = TokenVerifier(settings), Feed(), Positions(time.monotonic)
+    live = LiveDesk(feed, Tail(url, feed, positions), Replays(url), verifier, heartbeat)
+    desk = ReadDesk(reads, LogReads(reads), verifier, settings.read_from_header, positions)
     REGISTRY.register(ReplicationLag(client))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        reading = [asyncio.create_task(live.tail.run()), asyncio.create_task(live.replays.run())]
         try:
             yield
         finally:
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
             await mongo.close(client)
+            await mongo.close(exporting)
 
     app = create_app(
         "Rollcall query API",
@@ -48,5 +70,9 @@ def build_app(settings: Settings) -> FastAPI:
         version="1",
     )
     add_read_routes(app, desk)
+    add_audit_routes(app, desk, Exports(exporting, settings.mongo_db))
+    add_live_route(app, live)
+    add_asyncapi_route(app)
+    app.state.live = live
     document(app)
     return app

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
@@ -50,14 +50,15 @@ class Cursor:
         except (binascii.Error, ValueError):
             parts = None
         if not (isinstance(parts, list) and len(parts) == 4 and all(isinstance(p, str) for p in parts)):
-            raise _invalid("is no cursor of this API")
+            raise invalid_cursor("is no cursor of this API")
         cursor = cls(*parts)
         if (cursor.sort, cursor.query) != (sort, query):
-            raise _invalid("belongs to another order or other filters")
+            raise invalid_cursor("belongs to another order or other filters")
         return cursor
 
 
-def _invalid(reason: str) -> InvalidFields:
+def invalid_cursor(reason: str) -> InvalidFields:
+    """Return the error that a cursor is answered with."""
     return InvalidFields("a parameter is not valid", [{"field": "cursor", "reason": reason}])
 
 
@@ -65,3 +66,19 @@ def fingerprint(filters: Mapping[str, object]) -> str:
     """Return a short text that differs for other filters."""
     content = orjson.dumps(filters, option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2s(content, digest_size=6).hexdigest()
+
+
+def after(field: str, key: object, last_id: str, *, descending: bool) -> list[dict[str, Any]]:
+    """Return the conditions of what follows a place: a range of the index, less the equals before it.
+
+    Args:
+        field: What is sorted by, before the id.
+        key: Its value where the page ended.
+        last_id: The id there.
+        descending: Whether the order is turned round.
+    """
+    beyond, reach = ("$lt", "$lte") if descending else ("$gt", "$gte")
+    return [
+        {field: {reach: key}},
+        {"$or": [{field: {beyond: key}}, {"_id": {beyond: last_id}}]},
+    ]

@@ -9,7 +9,13 @@ from service_kit.openapi import PERSON as PERSON_SCHEMA
 from service_kit.openapi import TEXT, UUID, header, in_path, json_answer, problems
 
 _ETAG: Final = {"ETag": {"description": "The version in quotes", "schema": TEXT}}
-_PERSON_ID: Final = in_path("person_id", "The person's id")
+_POSITION: Final = {
+    "X-Stream-Position": {
+        "description": "Follow `/events/stream` from here to miss no change; absent until one is known",
+        "schema": {"type": "integer"},
+    }
+}
+PERSON_ID: Final = in_path("person_id", "The person's id")
 _COMMAND_ID: Final = in_path("command_id", "The command's id")
 _DOCUMENT: Final = [
     in_path("document_type", "Code or known name", type="string", example="CC"),
@@ -18,7 +24,7 @@ _DOCUMENT: Final = [
 _IF_NONE_MATCH: Final = header("If-None-Match", "304 if the person is still at this version.", '"3"')
 
 
-def _parameters(form: type[BaseModel]) -> list[dict[str, Any]]:
+def parameters(form: type[BaseModel]) -> list[dict[str, Any]]:
     """Return the OpenAPI query parameters that a form describes."""
     found = []
     for name, schema in form.model_json_schema()["properties"].items():
@@ -52,25 +58,26 @@ LIST: Final[dict[str, Any]] = {
             },
             "page",
             Link={"description": '`rel="next"`', "schema": TEXT},
+            **_POSITION,
         ),
         **problems(401, 403, 422, 503),
     },
-    "openapi_extra": {"parameters": _parameters(PeopleQuery)},
+    "openapi_extra": {"parameters": parameters(PeopleQuery)},
 }
 PERSON: Final[dict[str, Any]] = {
     "summary": "Read a person",
     "description": "Scope `people:read`.",
     "responses": {
-        200: json_answer("The person", PERSON_SCHEMA, "person", **_ETAG),
+        200: json_answer("The person", PERSON_SCHEMA, "person", **_ETAG, **_POSITION),
         **_NOT_MODIFIED,
         **problems(401, 403, 404, 422, 503),
     },
-    "openapi_extra": {"parameters": [_PERSON_ID, *_parameters(PersonQuery), _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [PERSON_ID, *parameters(PersonQuery), _IF_NONE_MATCH]},
 }
 BY_DOCUMENT: Final[dict[str, Any]] = {
     **PERSON,
     "summary": "Read the person with a document",
-    "openapi_extra": {"parameters": [*_DOCUMENT, *_parameters(ReadQuery), _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [*_DOCUMENT, *parameters(ReadQuery), _IF_NONE_MATCH]},
 }
 COMMAND: Final[dict[str, Any]] = {
     "summary": "What became of a command",
@@ -95,5 +102,5 @@ COMMAND: Final[dict[str, Any]] = {
         ),
         **problems(401, 403, 404, 422, 503),
     },
-    "openapi_extra": {"parameters": [_PERSON_ID, _COMMAND_ID, *_parameters(ReadQuery)]},
+    "openapi_extra": {"parameters": [PERSON_ID, _COMMAND_ID, *parameters(ReadQuery)]},
 }

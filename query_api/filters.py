@@ -5,7 +5,7 @@ A value from a client only ever stands where a value stands: it never names a fi
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeVar, cast
 
@@ -15,7 +15,7 @@ from starlette.datastructures import QueryParams
 from events import vocabulary
 from events.errors import InvalidFields
 from events.text import TOP, fold, words
-from events.times import rfc3339, to_milliseconds
+from events.times import parse_rfc3339, rfc3339
 from service_kit.problems import field_errors
 
 SORTS: Final = {
@@ -30,11 +30,8 @@ MAX_WORDS: Final = 8
 
 
 def _time(text: str) -> str:
-    """Return an RFC 3339 time in the read model's form; a blank before the offset is a lost plus."""
-    time = datetime.fromisoformat(text.replace(" ", "+"))
-    if time.tzinfo is None:
-        raise ValueError("must have an offset, Z say")
-    return rfc3339(to_milliseconds(time))
+    """Return an RFC 3339 time in the read model's form."""
+    return rfc3339(parse_rfc3339(text))
 
 
 def _phone(text: str) -> str:
@@ -100,6 +97,12 @@ class PersonQuery(ReadQuery):
         ge=1,
         le=2**31 - 1,
         description="At least this version: from a secondary, else from the primary",
+    )
+    version: int | None = Field(
+        default=None, ge=1, le=2**31 - 1, description="As it was then. Wants `audit:read` too"
+    )
+    as_of: Annotated[str, Field(max_length=40), AfterValidator(_time)] | None = Field(
+        default=None, description="As it was at this time (RFC 3339). Wants `audit:read` too"
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -12,7 +13,9 @@ from events import vocabulary
 from events.errors import InvalidFields, NotFound, PersonNotFound
 from query_api import documentation as doc
 from query_api.filters import PeopleQuery, PersonQuery, ReadQuery, read_query
-from query_api.reads import Answer, Reads
+from query_api.log_reads import LogReads
+from query_api.positions import Positions
+from query_api.reads import Answer, Page, Reads
 from service_kit.tokens import TokenVerifier
 from service_kit.web import PlainRoute, path_id
 
@@ -22,14 +25,18 @@ class ReadDesk:
     """What the routes need, given by the composition root.
 
     Attributes:
-        reads: The queries.
+        reads: The queries on the read model.
+        log: The queries on the log.
         verifier: Checks tokens.
         read_from_header: Whether answers name the member that gave them.
+        positions: Tells from where in the stream of events a snapshot is to be followed.
     """
 
     reads: Reads
+    log: LogReads
     verifier: TokenVerifier
     read_from_header: bool
+    positions: Positions
 
     async def authorize(self, request: Request, scope: str) -> None:
         """Return if the token is good and has the scope."""
@@ -45,16 +52,34 @@ class ReadDesk:
         named = {"X-Read-From": self.reads.member_of(source)} if self.read_from_header else {}
         return {"Cache-Control": "private, no-cache", **named, **(headers or {})}
 
-    def person(self, request: Request, answer: Answer, missing: str) -> Response:
+    def place(self, *, strong: bool) -> dict[str, str]:
+        """Return the header with the stream's position for a read that is still to begin, if one is known."""
+        position = self.positions.before_read(strong=strong)
+        return {} if position is None else {"X-Stream-Position": str(position)}
+
+    def page(
+        self, request: Request, page: Page, content: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> Response:
+        """Return the response with a page, and where the next one is."""
+        headers = dict(headers or {})
+        if page.next is not None:
+            url = request.url.include_query_params(cursor=page.next)
+            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        return self.answer({**content, "next": page.next}, page.answer, headers)
+
+    def person(
+        self, request: Request, answer: Answer, missing: str, headers: dict[str, str] | None = None
+    ) -> Response:
         """Return the response with a person, or 304 if the client has this version."""
         if not answer.documents:
             raise PersonNotFound(missing)
         document = answer.documents[0]
         etag = f'"{document["version"]}"'
+        headers = {"ETag": etag, **(headers or {})}
         known = request.headers.get("if-none-match")
         if known is not None and matches(known, etag):
-            return Response(status_code=304, headers=self.headers(answer, {"ETag": etag}))
-        return self.answer(person_view(document), answer, {"ETag": etag})
+            return Response(status_code=304, headers=self.headers(answer, headers))
+        return self.answer(person_view(document), answer, headers)
 
 
 def person_view(document: dict[str, Any]) -> dict[str, Any]:
@@ -76,15 +101,12 @@ def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
     async def list_people(request: Request) -> Response:
         await desk.authorize(request, "people:read")
         query = read_query(PeopleQuery, request.query_params)
+        place = desk.place(strong=query.strong)
         page = await desk.reads.people(query)
-        content: dict[str, Any] = {"items": list(map(person_view, page.answer.documents)), "next": page.next}
+        content: dict[str, Any] = {"items": list(map(person_view, page.answer.documents))}
         if page.count is not None:
             content["count"] = page.count
-        headers = {}
-        if page.next is not None:
-            url = request.url.include_query_params(cursor=page.next)
-            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-        return desk.answer(content, page.answer, headers)
+        return desk.page(request, page, content, place)
 
     @app.get("/people/by-document/{document_type}/{document_id}", tags=["people"], **doc.BY_DOCUMENT)
     async def person_by_document(request: Request) -> Response:
@@ -95,16 +117,21 @@ def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
             "document_id": vocabulary.document_id,
         }
         values = {name: _normal(name, check, request.path_params[name]) for name, check in wanted.items()}
+        place = desk.place(strong=query.strong)
         answer = await desk.reads.person_by_document(**values, strong=query.strong)
-        return desk.person(request, answer, "there is no person with this document")
+        return desk.person(request, answer, "there is no person with this document", place)
 
     @app.get("/people/{person_id}", tags=["people"], **doc.PERSON)
     async def person_by_id(request: Request) -> Response:
         await desk.authorize(request, "people:read")
         person_id = path_id(request, "person_id")
         query = read_query(PersonQuery, request.query_params)
+        if query.version is not None or query.as_of is not None:
+            await desk.authorize(request, "audit:read")
+            return desk.person(request, await _past(desk.log, person_id, query), "")
+        place = desk.place(strong=query.strong)
         answer = await desk.reads.person(person_id, min_version=query.min_version, strong=query.strong)
-        return desk.person(request, answer, f"there is no person {person_id}")
+        return desk.person(request, answer, f"there is no person {person_id}", place)
 
     @app.get("/people/{person_id}/commands/{command_id}", tags=["people"], **doc.COMMAND)
     async def command_status(request: Request) -> Response:
@@ -123,6 +150,16 @@ def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
         found = rejection.documents[0]
         rejected = {"status": "rejected", "reason": found["code"], "detail": found["detail"]}
         return desk.answer({**content, **rejected}, rejection)
+
+
+async def _past(log: LogReads, person_id: str, query: PersonQuery) -> Answer:
+    """Return a person as it was."""
+    given = [name for name in ("version", "as_of", "min_version") if getattr(query, name) is not None]
+    if len(given) > 1:
+        error = {"field": given[1], "reason": f"cannot be given beside {given[0]}"}
+        raise InvalidFields("a parameter is not valid", [error])
+    as_of = datetime.fromisoformat(query.as_of) if query.as_of is not None else None
+    return await log.past(person_id, version=query.version, as_of=as_of, strong=query.strong)
 
 
 def _normal(name: str, check: Callable[[str], str], text: str) -> str:

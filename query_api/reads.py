@@ -7,7 +7,7 @@ from typing import Any, Final
 from events.claims import document_claim
 from events.errors import NotFound
 from events.views import name_keys
-from query_api.cursors import Cursor, fingerprint
+from query_api.cursors import Cursor, after, fingerprint
 from query_api.filters import SORTS, PeopleQuery, conditions
 from service_kit.mongo import reading, store_errors
 
@@ -78,11 +78,11 @@ class Reads:
         Raises:
             NotFound: Not even the primary has that version yet.
         """
-        answer = await self._find("people", {"_id": person_id}, _SHOWN, strong=strong)
+        answer = await self.find("people", {"_id": person_id}, _SHOWN, strong=strong)
         if min_version is None or _version(answer) >= min_version:
             return _without_tombstones(answer)
         if not strong:
-            answer = await self._find("people", {"_id": person_id}, _SHOWN, strong=True)
+            answer = await self.find("people", {"_id": person_id}, _SHOWN, strong=True)
         if _version(answer) < min_version:
             raise NotFound(f"the person is not at version {min_version} yet", retry_after=1)
         return _without_tombstones(answer)
@@ -93,7 +93,7 @@ class Reads:
         The document's claim names its person, so that each of the two reads asks one shard.
         """
         claim = {"_id": document_claim(document_type, document_id)}
-        holder = await self._find("claims", claim, {"person_id": 1}, strong=strong)
+        holder = await self.find("claims", claim, {"person_id": 1}, strong=strong)
         if not holder.documents:
             return holder
         # A claim is older than the event that needs it, and is freed after the one that gives it up.
@@ -102,17 +102,17 @@ class Reads:
             "document_type": document_type,
             "document_id": document_id,
         }
-        return await self._find("people", person, _SHOWN, strong=strong)
+        return await self.find("people", person, _SHOWN, strong=strong)
 
     async def event_of_command(self, person_id: str, command_id: str, *, strong: bool) -> Answer:
         """Return the event that a command made, if it did."""
         command = {"person_id": person_id, "command_id": command_id}
-        return await self._find("events", command, _STATUS, strong=strong)
+        return await self.find("events", command, _STATUS, strong=strong)
 
     async def rejection_of_command(self, person_id: str, command_id: str, *, strong: bool) -> Answer:
         """Return why a command was refused, if it was."""
         command = {"person_id": person_id, "command_id": command_id}
-        return await self._find("rejections", command, {"code": 1, "detail": 1}, strong=strong)
+        return await self.find("rejections", command, {"code": 1, "detail": 1}, strong=strong)
 
     async def people(self, query: PeopleQuery) -> Page:
         """Return a page of people.
@@ -131,9 +131,9 @@ class Reads:
         wanted = [*matching, {field: {"$gte": ""}}]
         if query.cursor is not None:
             cursor = Cursor.decode(query.cursor, query.sort, mark)
-            wanted += _after(field, cursor, descending=descending)
+            wanted += after(field, cursor.key, cursor.last_id, descending=descending)
         direction = -1 if descending else 1
-        answer = await self._find(
+        answer = await self.find(
             "people",
             {"$and": wanted},
             _SHOWN,
@@ -153,7 +153,7 @@ class Reads:
                 count = await people.count_documents({"$and": [*matching, {field: {"$gte": ""}}]})
         return Page(answer, following, count)
 
-    async def _find(
+    async def find(
         self,
         collection: str,
         wanted: Mapping[str, Any],
@@ -163,10 +163,20 @@ class Reads:
         sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 1,
     ) -> Answer:
+        """Return the first documents of a collection that are as wanted.
+
+        Args:
+            collection: Its name.
+            wanted: The condition.
+            shown: Which fields to return, or which not.
+            strong: Ask the primary.
+            sort: Fields and directions.
+            limit: How many at most; 0 for all.
+        """
         with store_errors():
             # A negative limit asks for one batch and no open cursor.
             found = self._database(strong)[collection].find(wanted, shown, sort=sort, limit=-limit)
-            documents = await found.to_list(limit)
+            documents = await found.to_list(limit or None)
             return Answer(documents, found.address)
 
     def member_of(self, answer: Answer) -> str:
@@ -192,12 +202,3 @@ def _sort_key(document: Mapping[str, Any], sort: str) -> str:
     """Return what a person is sorted by; reading it would cost more than making it for one of a page."""
     name = sort.lstrip("-")
     return name_keys(document)[name] if SORTS[name].startswith("keys.") else str(document[name])
-
-
-def _after(field: str, cursor: Cursor, *, descending: bool) -> list[dict[str, Any]]:
-    """Return the conditions of what follows the cursor: a range of the index, less the equals before it."""
-    beyond, reach = ("$lt", "$lte") if descending else ("$gt", "$gte")
-    return [
-        {field: {reach: cursor.key}},
-        {"$or": [{field: {beyond: cursor.key}}, {"_id": {beyond: cursor.last_id}}]},
-    ]

@@ -26,23 +26,24 @@ from service_kit.settings import Settings
 SELECTION_MS: Final = 3000
 """How long an operation looks for a member; with the deadline below, an answer comes within 5 s."""
 OPERATION_MS: Final = 4000
+SILENCE_MS: Final = 30_000
 MAX_STALENESS_SECONDS: Final = 90
 
 _MAJORITY: Final = ReadConcern("majority")
 _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 DUPLICATE_KEY: Final = 11000
 # Interrupted, not primary, stepping down, shutting down, time limits, write concern not met; from a router
-# also: no such host or primary (6, 7, 133), its connection lost or slow (145, 202), a chunk on the move (46, 63,
-# 112, 13388), no progress since (82).
+# also: no such host or primary (6, 7, 133), its connection lost or slow (145, 202), a chunk on the move (46,
+# 63, 112, 13388), no progress since (82); a cursor that was too long idle, or killed (43, 175, 237).
 _TRANSIENT_CODES: Final = frozenset(
-    {6, 7, 46, 50, 63, 64, 82, 89, 91, 112, 133, 145, 189, 202, 262}
+    {6, 7, 43, 46, 50, 63, 64, 82, 89, 91, 112, 133, 145, 175, 189, 202, 237, 262}
     | {9001, 10107, 11600, 11602, 13388, 13435, 13436}
 )
 """https://github.com/mongodb/specifications/blob/master/source/retryable-writes/retryable-writes.md and
 https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml"""
 
 
-def connect(settings: Settings, app: str) -> Any:
+def connect(settings: Settings, app: str, *, lasting: bool = False) -> Any:
     """Return a client of the driver that the settings name; it connects when first used.
 
     PyMongo's asynchronous client and Motor's have the same methods here, so the result is untyped.
@@ -50,6 +51,9 @@ def connect(settings: Settings, app: str) -> Any:
     Args:
         settings: Address and driver.
         app: Shown in the server's log.
+        lasting: For cursors that are read for as long as it takes. The deadline of an operation would
+            end them: the server counts it over all of a cursor's batches. A member that says nothing
+            for `SILENCE_MS` is given up all the same.
 
     Raises:
         ValueError: The settings have no address.
@@ -65,6 +69,9 @@ def connect(settings: Settings, app: str) -> Any:
         "timeoutMS": OPERATION_MS,
         "maxPoolSize": 64,
     }
+    if lasting:
+        del options["timeoutMS"]
+        options |= {"socketTimeoutMS": SILENCE_MS, "waitQueueTimeoutMS": SELECTION_MS, "maxPoolSize": 16}
     uri = settings.mongo_uri.get_secret_value()
     if settings.mongo_driver == "motor":
         from motor.motor_asyncio import AsyncIOMotorClient

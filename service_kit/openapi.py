@@ -32,7 +32,9 @@ _TITLES: Final = {
     401: "No token, or not a good one; `WWW-Authenticate` tells",
     403: "The token lacks the scope",
     404: "No such thing, or not yet (`Retry-After`)",
-    409: "A unique value is taken (with `Prefer: wait`)",
+    406: "None of the media types of `Accept` can be had",
+    409: "A unique value is taken, or there is no such version yet (with `Prefer: wait`)",
+    410: "The stream of events does not have all that comes after the position",
     412: "The person is at another version (with `Prefer: wait`)",
     413: "The body is over 64 KB",
     415: "The content type is not supported",
@@ -42,6 +44,35 @@ _TITLES: Final = {
 _OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 _COMMAND: Final = {"person_id": EXAMPLE_ID, "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77"}
+_STAMPS: Final = {
+    "actor": {"subject": "ada", "name": "Ada Lovelace"},
+    "accepted_at": "2026-02-28T09:29:59.981Z",
+    "source_address": "203.0.113.7",
+    "user_agent": "people-ui/3.2",
+    "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
+    "correlation_id": "import-2026-11",
+    "causation_id": None,
+    "traceparent": None,
+}
+_EVENT: Final = {
+    "event_id": "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
+    "version": 2,
+    "type": "person.updated",
+    **_STAMPS,
+    "applied_at": "2026-02-28T09:30:00.000Z",
+    "schema": 1,
+    "prev": "5b1d6a0d0d4e1f8b9a7c3e2f4d5c6b7a8e9f0a1b2c3d4e5f60718293a4b5c6d7",
+    "hash": "c0ffee0d0d4e1f8b9a7c3e2f4d5c6b7a8e9f0a1b2c3d4e5f60718293a4b5c6d7",
+}
+_REFUSED: Final = {
+    "status": "rejected",
+    "type": "person.update",
+    "reason": "version-mismatch",
+    "detail": "the person is at version 2, not 1",
+    **_STAMPS,
+    "rejected_at": "2026-02-28T09:31:00.000Z",
+}
+_CHANGES: Final = {"occupation": {"from": None, "to": "Engineer"}}
 EXAMPLES: Final[dict[str, Any]] = {
     "person": EXAMPLE_PERSON,
     "updated": {**EXAMPLE_PERSON, "version": 2, "updated_at": "2026-02-28T09:30:00.000Z"},
@@ -53,6 +84,15 @@ EXAMPLES: Final[dict[str, Any]] = {
         "status": "applied",
         "version": 1,
         "event_id": "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
+    },
+    "history": {
+        "person_id": EXAMPLE_ID,
+        "items": [_REFUSED, {"status": "applied", **_EVENT, "changes": _CHANGES}],
+        "next": None,
+    },
+    "events": {
+        "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {"occupation": "Engineer"}}],
+        "next": None,
     },
 }
 PERSON: Final = {"$ref": "#/components/schemas/Person"}

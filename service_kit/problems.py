@@ -15,13 +15,16 @@ from events.errors import (
     InvalidFields,
     InvalidRequest,
     MalformedBody,
+    NotAcceptable,
     NotFound,
     PersonExists,
     PersonNotFound,
+    PositionGone,
     Rejection,
     RollcallError,
     Unauthenticated,
     Unavailable,
+    UnknownVersion,
     UnsupportedMediaType,
     ValueTaken,
     VersionMismatch,
@@ -35,8 +38,11 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     Forbidden: (403, "Not allowed"),
     NotFound: (404, "Not found"),
     PersonNotFound: (404, "No such person"),
+    NotAcceptable: (406, "Not in this form"),
     PersonExists: (409, "The person exists"),
+    UnknownVersion: (409, "No such version"),
     ValueTaken: (409, "The value is taken"),
+    PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),
     BodyTooLarge: (413, "The body is too large"),
     UnsupportedMediaType: (415, "The content type is not supported"),
@@ -92,6 +98,8 @@ def problem_of(error: RollcallError) -> Response:
             headers["WWW-Authenticate"] = (
                 f'Bearer realm="rollcall", error="insufficient_scope", scope="{scope}"'
             )
+        case PositionGone():
+            headers["Link"] = '</events>; rel="alternate"; type="application/x-ndjson"'
         case Unavailable(retry_after=seconds) | NotFound(retry_after=int() as seconds):
             headers["Retry-After"] = str(seconds)
     return problem(status, error.code, title, error.detail, headers=headers, **more)

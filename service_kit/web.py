@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
+from types import FrameType
 from typing import Any, Final
 from uuid import UUID
 
@@ -169,6 +170,14 @@ def create_app(
 class _Server(uvicorn.Server):
     """Ends on SIGTERM and SIGINT by returning; uvicorn's own way is to raise the signal again."""
 
+    ending: Callable[[], None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Say that the end comes, before waiting for the requests under way."""
+        if self.ending is not None:
+            self.ending()
+        super().handle_exit(sig, frame)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Ask the server to end, and leave what comes after that to the one who awaits it."""
@@ -178,13 +187,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: FastAPI, host: str, port: int) -> None:
+async def serve(app: FastAPI, host: str, port: int, ending: Callable[[], None] | None = None) -> None:
     """Serve an application until SIGTERM or SIGINT; requests under way are finished.
 
     Args:
         app: What to serve.
         host: Address.
         port: Port.
+        ending: Called at once at the signal; lets responses end that would go on for ever.
     """
     config = uvicorn.Config(
         app,
@@ -197,4 +207,6 @@ async def serve(app: FastAPI, host: str, port: int) -> None:
         h11_max_incomplete_event_size=32 * 1024,
         ws="none",
     )
-    await _Server(config).serve()
+    server = _Server(config)
+    server.ending = ending
+    await server.serve()

@@ -13,9 +13,10 @@ from pymongo.read_concern import ReadConcern
 from events.claims import claims_of
 from events.decider import fold
 from events.facts import GENESIS, seal
+from events.stored import event_of
 from service_kit.topology import COMMANDS
 from tests.system import System, eventually
-from workers.documents import event_of, person_document
+from workers.documents import person_document
 
 
 def _all(client: MongoClient[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -111,8 +111,16 @@ async def _reload(lines: Sequence[Line], store: Store, stamps: Stamps) -> None:
         line.reload(streams[line.state.person_id], stamps)
 
 
+async def _recall(lines: Sequence[Line], store: Store) -> None:
+    """Read what people were, for those of them that are to be so again."""
+    streams = await store.streams([line.state.person_id for line in lines])
+    for line in lines:
+        line.recall(streams[line.state.person_id])
+
+
 async def _append_firsts(busy: Sequence[Line], store: Store, stamps: Stamps, settled: Settled) -> None:
     """Append the next event of each person, all at once."""
+    await _recall([line for line in busy if line.missing()], store)
     planned = await _plan(busy, store, stamps, settled, chained=False)
     planned = await _win_claims(planned, store, stamps, settled)
     if not planned:

@@ -1,4 +1,4 @@
-"""Owns the documents: how events, people and rejections look in MongoDB, both ways. Pure."""
+"""Owns the documents: how people and rejections look in MongoDB; events are in `events.stored`. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,62 +7,13 @@ from typing import Any, Final
 from events.commands import Command
 from events.decider import PersonState
 from events.errors import Rejection
-from events.facts import RecordedEvent
 from events.person import FIELD_NAMES
+from events.stored import NULLABLE
 from events.text import fold, words
 from events.times import rfc3339
 from events.views import name_keys, person_view
 
 _KEYED: Final = frozenset({"first_name", "middle_name", "last_name", "occupation"})
-_NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
-
-
-def event_document(event: RecordedEvent) -> dict[str, Any]:
-    """Return an event as the collection `events` keeps it; absent values are left out."""
-    document: dict[str, Any] = {
-        "_id": event.event_id,
-        "person_id": event.person_id,
-        "version": event.version,
-        "type": event.type,
-        "schema": event.schema,
-        "data": event.data,
-        "command_id": event.command_id,
-        "actor": event.actor,
-        "accepted_at": event.accepted_at,
-        "applied_at": event.applied_at,
-        "correlation_id": event.correlation_id,
-        "prev": event.prev,
-        "hash": event.hash,
-    }
-    for name in _NULLABLE:
-        value = getattr(event, name)
-        if value is not None:
-            document[name] = value
-    return document
-
-
-def event_of(document: Mapping[str, Any]) -> RecordedEvent:
-    """Return the event in a document of `events`."""
-    return RecordedEvent(
-        event_id=document["_id"],
-        person_id=document["person_id"],
-        version=document["version"],
-        type=document["type"],
-        schema=document["schema"],
-        data=document["data"],
-        command_id=document["command_id"],
-        actor=document["actor"],
-        actor_name=document.get("actor_name"),
-        accepted_at=document["accepted_at"],
-        applied_at=document["applied_at"],
-        correlation_id=document["correlation_id"],
-        causation_id=document.get("causation_id"),
-        traceparent=document.get("traceparent"),
-        source_address=document.get("source_address"),
-        user_agent=document.get("user_agent"),
-        prev=document["prev"],
-        hash=document["hash"],
-    )
 
 
 def person_document(state: PersonState) -> dict[str, Any]:
@@ -139,7 +90,7 @@ def rejection_document(command: Command, rejection: Rejection, time: datetime) -
         rejection: Why it was refused.
         time: When, UTC.
     """
-    return {
+    document = {
         "_id": command.command_id,
         "command_id": command.command_id,
         "person_id": command.person_id,
@@ -151,3 +102,5 @@ def rejection_document(command: Command, rejection: Rejection, time: datetime) -
         "rejected_at": time,
         "correlation_id": command.correlation_id,
     }
+    more = {name: value for name in NULLABLE if (value := getattr(command, name)) is not None}
+    return document | more

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from events.claims import Claim, claims_of
-from events.commands import Command
+from events.commands import Command, RevertPerson
 from events.decider import PersonState, decide, evolve
 from events.errors import Rejection
 from events.facts import RecordedEvent, record
@@ -65,6 +65,7 @@ class Line:
         done: What this batch put into the log, or found there.
         claimed: Claims that were won and are not yet backed by an event.
         freed: Claims that an event gave up, by the version of that event.
+        past: Earlier versions that waiting commands want back, each with the id of its event.
     """
 
     state: PersonState
@@ -73,6 +74,7 @@ class Line:
     done: list[Done] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
     freed: dict[str, int] = field(default_factory=dict)
+    past: dict[int, tuple[PersonState, str]] = field(default_factory=dict)
 
     def plan(self, stamps: Stamps, *, chained: bool) -> tuple[list[Step], list[tuple[Command, Rejection]]]:
         """Decide the next commands, without settling them.
@@ -90,8 +92,11 @@ class Line:
         refused: list[tuple[Command, Rejection]] = []
         state = self.state
         for command in self.waiting:
+            if chained and isinstance(command, RevertPerson):
+                break  # it may want back what this chain only now appends
+            command, past = self._with_past(command)
             try:
-                (event,) = decide(command, state)
+                (event,) = decide(command, state, past)
             except Rejection as rejection:
                 if steps:
                     break
@@ -117,6 +122,28 @@ class Line:
             if not chained:
                 break
         return steps, refused
+
+    def _with_past(self, command: Command) -> tuple[Command, PersonState | None]:
+        """Return a command with the version that it wants back; the event there is what causes it."""
+        if not isinstance(command, RevertPerson) or command.data.to_version not in self.past:
+            return command, None
+        past, event_id = self.past[command.data.to_version]
+        cause = command.causation_id or event_id
+        return command.model_copy(update={"causation_id": cause}), past
+
+    def missing(self) -> set[int]:
+        """Return the versions, all in the log, that must be recalled before the next command is decided."""
+        wanted = {command.data.to_version for command in self.waiting if isinstance(command, RevertPerson)}
+        return {version for version in wanted if version <= self.state.version} - self.past.keys()
+
+    def recall(self, stream: Sequence[RecordedEvent]) -> None:
+        """Take the missing versions from the log."""
+        missing = self.missing()
+        state = PersonState(self.state.person_id)
+        for event in stream:
+            state = evolve(state, event)
+            if event.version in missing:
+                self.past[event.version] = state, event.event_id
 
     def settle(self, step: Step) -> None:
         """Take note that a step's event is in the log."""

@@ -128,13 +128,7 @@ class Pipeline:
 
     async def _effects(self, batch: Batch) -> None:
         settled = batch.settled
-        await asyncio.gather(
-            self._steadily(
-                "projecting", lambda: self._store.project(settled.states, settled.fresh, settled.bases)
-            ),
-            self._announcer.announce([done.event for done in settled.done.values()]),
-            self._announcer.bury(batch.dead),
-        )
+        await asyncio.gather(self._project_and_announce(settled), self._announcer.bury(batch.dead))
         await self._announcer.reply(
             [
                 Reply(delivery.reply_to, delivery.correlation_id, outcome_of(command, settled))
@@ -145,6 +139,13 @@ class Pipeline:
         await acknowledge(batch.deliveries)
         self._intake.settle(batch.deliveries)
         self._account(batch)
+
+    async def _project_and_announce(self, settled: Settled) -> None:
+        """Announce only what a majority has projected: a snapshot's position rests on it (docs/adr/0017)."""
+        await self._steadily(
+            "projecting", lambda: self._store.project(settled.states, settled.fresh, settled.bases)
+        )
+        await self._announcer.announce([done.event for done in settled.done.values()])
 
     async def _steadily(self, doing: str, operation: Callable[[], Awaitable[Result]]) -> Result:
         """Run an operation until MongoDB lets it through; nothing is acknowledged meanwhile."""

@@ -11,9 +11,10 @@ from events.claims import Claim
 from events.decider import PersonState
 from events.errors import REJECTIONS, Rejection, StoreUnavailable
 from events.facts import RecordedEvent
+from events.stored import event_document, event_of
 from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
 from service_kit.schema import load_collections
-from workers.documents import event_document, event_of, person_changes, person_document, state_of
+from workers.documents import person_changes, person_document, state_of
 
 _CLAIM_TRIES: Final = 5
 _HEAD: Final = {"keys": 0}

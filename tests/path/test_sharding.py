@@ -13,7 +13,7 @@ from workers.store import Store
 
 pytestmark = pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
-FAN_OUT = {"/people"}
+FAN_OUT = {"/people", "/events"}
 """The reads that ask every shard; a list has no other way. Whoever adds one adds it here."""
 
 
@@ -86,9 +86,11 @@ async def test_only_lists_ask_every_shard(witness, queries, commands):
             f"/people/by-document/{person['document_type']}/{person['document_id']}"
         ),
         "/people/{person_id}/commands/{command_id}": f"/people/{person['id']}/commands/{command_id}",
+        "/people/{person_id}/history": f"/people/{person['id']}/history?include=rejected&limit=1",
+        "/events": "/events?limit=5",
     }
     document = (await queries.get("/openapi.json")).json()
-    operations = {"/healthz", "/readyz", "/metrics"}
+    operations = {"/healthz", "/readyz", "/metrics", "/events/stream"}  # they ask no member
     assert set(document["paths"]) - operations == set(targets), "a route is missing here"
     wide = set()
     for route, target in targets.items():

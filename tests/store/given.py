@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from itertools import count
 
-from events.commands import CreatePerson, DeletePerson, UpdatePerson
+from events.commands import CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
 from events.decider import PersonState, fold
 from events.facts import GENESIS, seal
 from events.person import PersonChanges, PersonFields
@@ -64,6 +64,11 @@ def update(person_id: str, expected=None, **changes) -> UpdatePerson:
 
 def delete(person_id: str) -> DeletePerson:
     return DeletePerson(**envelope(person_id))
+
+
+def revert(person_id: str, to_version: int, expected=None) -> RevertPerson:
+    data = Reversion(to_version=to_version)
+    return RevertPerson(data=data, **envelope(person_id, expected_version=expected))
 
 
 async def run(store: Store, *commands, project: bool = True, pending=None, clock=None) -> Settled:

@@ -15,6 +15,7 @@ from tests.store.given import (
     create,
     delete,
     new_value,
+    revert,
     run,
     stamps,
     stream,
@@ -207,7 +208,7 @@ async def test_unique_indexes_are_checked_before_work_begins(mongo_client, store
         await Store(mongo_client, "empty").check()
 
 
-STEP = st.tuples(st.integers(0, 2), st.sampled_from(["create", "update", "delete", "move"]))
+STEP = st.tuples(st.integers(0, 2), st.sampled_from(["create", "update", "delete", "move", "revert"]))
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -220,6 +221,7 @@ async def test_any_cut_and_repeat_gives_each_command_one_outcome(store, steps, s
         "update": lambda person: update(person, address=random.choice("abc")),
         "delete": delete,
         "move": lambda person: update(person, document_id=random.choice(values)),
+        "revert": lambda person: revert(person, random.randint(1, 5)),
     }
     commands = [make[kind](people[n]) for n, kind in steps]
     outcomes: dict[str, object] = {}

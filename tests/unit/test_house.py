@@ -17,18 +17,35 @@ from service_kit.problems import problem_of, status_of
 from service_kit.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("cli", "command_api", "events", "local", "query_api", "service_kit", "workers", "bench")
+PACKAGES = (
+    "cli",
+    "command_api",
+    "events",
+    "local",
+    "query_api",
+    "service_kit",
+    "subscriber",
+    "verifier",
+    "workers",
+    "bench",
+)
 ADAPTERS = {
     "aio_pika": {
         "service_kit/broker.py",
         "command_api/publisher.py",
         "service_kit/publishing.py",
         "command_api/replies.py",
+        "query_api/replays.py",
+        "query_api/tail.py",
+        "service_kit/stream.py",
+        "subscriber/dead.py",
+        "subscriber/queue.py",
+        "subscriber/stream.py",
         "workers/announcer.py",
         "workers/consumer.py",
         "workers/intake.py",
     },
-    "pymongo": {"service_kit/mongo.py", "workers/store.py", "local/mongo.py"},
+    "pymongo": {"cli/log_reader.py", "service_kit/mongo.py", "workers/store.py", "local/mongo.py"},
 }
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, RollcallError)]

@@ -1,0 +1,187 @@
+"""Reads the log in MongoDB for verification: events in order, each with the hash that its content has."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.int64 import Int64
+from bson.max_key import MaxKey
+from bson.min_key import MinKey
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from local.errors import SetupError
+from service_kit.mongo import reading, store_errors
+from verifier import Finding, Link
+
+_SELECTION_MS: Final = 10_000
+_SOCKET_MS: Final = 60_000
+_BATCH: Final = 2_000
+_ORDER: Final = [("person_id", 1), ("version", 1)]
+_SAMPLED: Final = 20
+"""People looked at for each range: so many that ranges differ little in size."""
+# Times without a zone are cheaper, and all are UTC. What no event of ours holds is to become a finding and no
+# error: times beyond the year 9999 stay numbers, and bytes that are no UTF-8 are replaced.
+_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
+    tz_aware=False,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+_NULLABLE: Final = dict.fromkeys(
+    ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
+)
+# The two parts of the index in which no person's id is text: before all texts, and after them.
+_NOT_TEXT: Final[tuple[tuple[Any, Any], ...]] = ((MinKey(), ""), ({}, MaxKey()))
+
+
+@dataclass(frozen=True)
+class LogAddress:
+    """Where the log is.
+
+    Attributes:
+        uri: MongoDB connection string.
+        database: Database name.
+    """
+
+    uri: str = field(repr=False)
+    database: str
+
+
+class LogReader:
+    """A connection to the log.
+
+    Every method raises `StoreUnavailable` when MongoDB is away, and `SetupError` when it refuses.
+
+    Args:
+        address: Where the log is.
+    """
+
+    def __init__(self, address: LogAddress) -> None:
+        with _reading():
+            self._client: MongoClient[dict[str, Any]] = MongoClient(
+                address.uri,
+                appname="rollcall verify",
+                serverSelectionTimeoutMS=_SELECTION_MS,
+                connectTimeoutMS=_SELECTION_MS,
+                socketTimeoutMS=_SOCKET_MS,
+            )
+        self._near, self._strong = (
+            reading(self._client, address.database, strong=strong)["events"].with_options(
+                codec_options=_CODEC
+            )
+            for strong in (False, True)
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def borders(self, ranges: int) -> list[str]:
+        """Return ids that split the people into about so many ranges of about the same number of events."""
+        pipeline = [{"$sample": {"size": ranges * _SAMPLED}}, {"$project": {"_id": 0, "person_id": 1}}]
+        with _reading():
+            sample = sorted(
+                document["person_id"]
+                for document in self._near.aggregate(pipeline)
+                if isinstance(document.get("person_id"), str)
+            )
+        return sorted(set(sample[_SAMPLED::_SAMPLED]))
+
+    def links(self, after: str | None, to: str | None) -> Iterator[Link]:
+        """Yield the events of the people after one id, up to another, from a secondary if there is one."""
+        bounds: dict[str, Any] = {"$gte": ""} if after is None else {"$gt": after}
+        if to is not None:
+            bounds["$lte"] = to
+        return self._read(self._near, {"person_id": bounds})
+
+    def links_of(self, person_id: str) -> Iterator[Link]:
+        """Yield one person's events, from the primary."""
+        return self._read(self._strong, {"person_id": person_id})
+
+    def strays(self) -> Iterator[Finding]:
+        """Yield a finding for each event that is no person's; the ranges pass over it."""
+        with _reading():
+            for first, end in _NOT_TEXT:
+                strays = self._near.find({}, {"_id": 1}, hint=_ORDER)
+                strays = strays.min([("person_id", first), ("version", MinKey())])
+                for document in strays.max([("person_id", end), ("version", MinKey())]):
+                    yield Finding("altered", "it belongs to no person", event_id=str(document["_id"]))
+
+    @staticmethod
+    def _read(events: Any, query: Mapping[str, Any]) -> Iterator[Link]:
+        with _reading():
+            cursor = events.find(query, sort=_ORDER, batch_size=_BATCH)
+            while batch := cursor.to_list(_BATCH):
+                yield from map(link_of_document, batch)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn the driver's failures into ours.
+
+    Raises:
+        StoreUnavailable: MongoDB is away.
+        SetupError: It refuses.
+    """
+    try:
+        with store_errors():
+            yield
+    except PyMongoError as exc:
+        raise SetupError(f"MongoDB does not let the log be read: {exc}") from exc
+
+
+def link_of_document(document: Mapping[str, Any]) -> Link:
+    """Return the event in a document of the log, whatever else is in there, with the hash of its content.
+
+    Every field that is there counts, so one that was added is found, too. What is hashed are the bytes of
+    `events.facts.canonical`, by a faster way; a test holds that.
+    """
+    content = {**_NULLABLE, **document}
+    try:
+        event_id = content.pop("_id")
+        stated = content.pop("hash")
+        content["accepted_at"] = _rfc3339(content["accepted_at"])
+        content["applied_at"] = _rfc3339(content["applied_at"])
+        if "event_id" not in content and type(event_id) is str and type(content["version"]) in _WHOLE:
+            content["event_id"] = event_id
+            sealed = hashlib.sha256(orjson.dumps(content, _plain, _OPTIONS)).hexdigest()
+            return Link(content["person_id"], content["version"], content["prev"], stated, sealed, event_id)
+    except (KeyError, AttributeError, TypeError):
+        pass
+    return _link_without_seal(document)
+
+
+def _link_without_seal(document: Mapping[str, Any]) -> Link:
+    """Return the event in a document that none of our events can be: without the hash that it should have."""
+    version = document.get("version")
+    # A number that is not stored as a whole one sorts among the others.
+    place = int(version) if isinstance(version, int | float) and abs(version) < 2**53 else 0
+    prev, stated = str(document.get("prev")), str(document.get("hash"))
+    return Link(document["person_id"], place, prev, stated, "", str(document["_id"]))
+
+
+_QUOTED: Final = 28
+_WHOLE: Final = (int, Int64)
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _rfc3339(time: object) -> str:
+    """Return a time without a zone in the form of `events.times.rfc3339`, in a third of the time."""
+    if type(time) is not datetime:
+        raise TypeError("no time")
+    quoted = orjson.dumps(time)
+    # 2026-01-31T08:00:00.123000 in quotes; of whole seconds, the fraction is left out.
+    text = quoted[1:24] if len(quoted) == _QUOTED else quoted[1:20] + b".000"
+    return text.decode() + "Z"
+
+
+def _plain(value: object) -> int:
+    """Return a long whole number as a plain one; no other type is in an event of ours."""
+    if isinstance(value, Int64):
+        return int(value)
+    raise TypeError(f"no {type(value).__name__} is in an event")

@@ -1,0 +1,179 @@
+"""Owns one walk over the log for verification: its scratch files, its progress, what it tells."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from cli.log_reader import LogAddress
+from cli.log_walk import Job, heads_file, walk_log
+from cli.meter import Meter
+from local.errors import SetupError
+from local.places import Places
+from local.say import shown
+from local.status import running_mongo_uri
+from verifier import Chain, Finding, Head, KnownHeads, Unreadable, public_keys, read_chain
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a walk came to, and how many seconds it took."""
+
+    people: int
+    events: int
+    ranges: int
+    seconds: float
+
+    @property
+    def described(self) -> str:
+        """The walk, as the beginning of a sentence."""
+        rate = self.events / max(self.seconds, 0.001)
+        return f"{self.events:,} events of {self.people:,} people in {self.seconds:.1f} s ({rate:,.0f}/s)"
+
+
+class Proof:
+    """One walk, against the checkpoints that were read before it; a context manager.
+
+    Args:
+        address: The log.
+        processes: How many walk it.
+        tell: Takes each finding as it is made.
+
+    Attributes:
+        known: The heads of the checkpoints read so far.
+        findings: How many findings there were.
+    """
+
+    def __init__(self, address: LogAddress, processes: int, tell: Callable[[Finding], None]) -> None:
+        self._address, self._processes, self._tell = address, processes, tell
+        self._stack = ExitStack()
+        self.findings = 0
+
+    def __enter__(self) -> Self:
+        self._scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="rollcall-")))
+        self.known = self._stack.enter_context(KnownHeads(self._scratch / "known"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def read_checkpoints(self, folder: Path, keys: Mapping[str, Ed25519PublicKey]) -> Chain:
+        """Read a folder of checkpoints; the walk then holds the log against them.
+
+        Raises:
+            SetupError: The folder cannot be read.
+        """
+        try:
+            chain = read_chain(folder, keys, self.known)
+        except OSError as exc:
+            raise SetupError(f"The checkpoints in {shown(folder)} cannot be read ({exc.strerror}).") from exc
+        for finding in chain.findings:
+            self._found(finding)
+        return chain
+
+    def walk(self, *, keep_heads: bool = False) -> Totals:
+        """Walk the whole log.
+
+        Args:
+            keep_heads: Whether `heads` will be asked.
+
+        Raises:
+            StoreUnavailable: MongoDB stays away.
+            SetupError: A process was killed.
+        """
+        try:
+            return self._walk(keep_heads=keep_heads)
+        except BrokenProcessPool:
+            raise SetupError("A process that read the log was killed: is there memory enough?") from None
+
+    def _walk(self, *, keep_heads: bool) -> Totals:
+        began = time.monotonic()
+        people = events = ranges = 0
+        heads = self._scratch if keep_heads else None
+        with Meter("events") as meter:
+            for part, walked in walk_log(Job(self._address, self._scratch / "known", heads), self._processes):
+                ranges += 1
+                people += walked.people
+                events += walked.events
+                if walked.findings:
+                    meter.clear()
+                for finding in walked.findings:
+                    self._found(finding)
+                meter.show(part, events)
+        return Totals(people, events, ranges, time.monotonic() - began)
+
+    def heads(self, totals: Totals) -> Iterator[Head]:
+        """Yield the heads that the walk kept, in order of person."""
+        for number in range(totals.ranges):
+            with heads_file(self._scratch, number).open("rb") as file:
+                for line in file:
+                    yield Head(**orjson.loads(line))
+
+    def _found(self, finding: Finding) -> None:
+        self.findings += 1
+        self._tell(finding)
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how many processes walk."""
+
+    def count(text: str) -> int:
+        if not (text.isdecimal() and 1 <= int(text) <= 256):
+            raise argparse.ArgumentTypeError("choose a number from 1 to 256")
+        return int(text)
+
+    parser.add_argument(
+        "--jobs",
+        type=count,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="how many processes read (default: one for each core)",
+    )
+
+
+def log_address() -> LogAddress:
+    """Return where the log is: what `ROLLCALL_MONGO_URI` says, or the one that `./run up` runs.
+
+    Raises:
+        SetupError: There is none.
+    """
+    uri = os.environ.get("ROLLCALL_MONGO_URI") or running_mongo_uri(Places.find())
+    if not uri:
+        raise SetupError("No log is known here: start it with `./run up`, or set ROLLCALL_MONGO_URI.")
+    return LogAddress(uri, os.environ.get("ROLLCALL_MONGO_DB") or "rollcall")
+
+
+def read_public_keys(path: Path) -> dict[str, Ed25519PublicKey]:
+    """Return the public keys in a file, by their ids.
+
+    Raises:
+        SetupError: There is none that can be read.
+    """
+    try:
+        return public_keys(path.read_bytes())
+    except OSError as exc:
+        raise SetupError(f"The public key {shown(path)} cannot be read ({exc.strerror}).") from exc
+    except Unreadable as exc:
+        raise SetupError(f"{shown(path)} is of no use: {exc}.") from exc
+
+
+def end_politely() -> None:
+    """Let SIGTERM end everything as Ctrl-C does: processes and scratch files go, too."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

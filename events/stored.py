@@ -1,0 +1,67 @@
+"""Owns how an event looks in the collection `events`, both ways; pure.
+
+`payload_of` is the one place where an older schema's payload would be lifted to the newest: all that reads
+the log to know what happened goes through it. Only what proves or copies the log takes documents as they are.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from events.facts import EventType, RecordedEvent
+
+NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
+"""Fields of an event that its document leaves out when there is nothing to say."""
+
+
+def event_document(event: RecordedEvent) -> dict[str, Any]:
+    """Return an event as the collection `events` keeps it; absent values are left out."""
+    document: dict[str, Any] = {
+        "_id": event.event_id,
+        "person_id": event.person_id,
+        "version": event.version,
+        "type": event.type,
+        "schema": event.schema,
+        "data": event.data,
+        "command_id": event.command_id,
+        "actor": event.actor,
+        "accepted_at": event.accepted_at,
+        "applied_at": event.applied_at,
+        "correlation_id": event.correlation_id,
+        "prev": event.prev,
+        "hash": event.hash,
+    }
+    for name in NULLABLE:
+        value = getattr(event, name)
+        if value is not None:
+            document[name] = value
+    return document
+
+
+def payload_of(document: Mapping[str, Any]) -> tuple[EventType, dict[str, str | None]]:
+    """Return the type and data of the event in a document of `events`, in the newest schema's form."""
+    return document["type"], document["data"]
+
+
+def event_of(document: Mapping[str, Any]) -> RecordedEvent:
+    """Return the event in a document of `events`."""
+    type_, data = payload_of(document)
+    return RecordedEvent(
+        event_id=document["_id"],
+        person_id=document["person_id"],
+        version=document["version"],
+        type=type_,
+        schema=document["schema"],
+        data=data,
+        command_id=document["command_id"],
+        actor=document["actor"],
+        actor_name=document.get("actor_name"),
+        accepted_at=document["accepted_at"],
+        applied_at=document["applied_at"],
+        correlation_id=document["correlation_id"],
+        causation_id=document.get("causation_id"),
+        traceparent=document.get("traceparent"),
+        source_address=document.get("source_address"),
+        user_agent=document.get("user_agent"),
+        prev=document["prev"],
+        hash=document["hash"],
+    )

@@ -1,0 +1,42 @@
+"""Keeps a CSV file of everybody: `python -m examples.mirror_to_csv people.csv`; goes on where it was."""
+
+import asyncio
+import csv
+import os
+import sys
+from pathlib import Path
+
+from subscriber import Event, FileCheckpoint, follow
+
+COLUMNS = ["id", "version", "document_type", "document_id", "first_name", "last_name", "email"]
+file = Path(sys.argv[1] if len(sys.argv) > 1 else "people.csv")
+people: dict[str, dict[str, str]] = {}
+
+
+async def mirror(event: Event) -> None:
+    """Bring one person up to date; an event that came before changes nothing."""
+    known = people.get(event["subject"], {"id": event["subject"], "version": "0"})
+    if event["type"] == "person.deleted":
+        people.pop(event["subject"], None)
+    elif event["version"] > int(known["version"]):
+        people[event["subject"]] = {**known, **event["data"], "version": str(event["version"])}
+
+
+class Mirror(FileCheckpoint):
+    """Writes the file before the place that it stands for."""
+
+    def save(self, position: int) -> None:
+        """Keep both."""
+        with file.with_suffix(".new").open("w", newline="", encoding="utf-8") as out:
+            writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(people.values())
+        file.with_suffix(".new").replace(file)
+        super().save(position)
+
+
+if __name__ == "__main__":
+    if file.exists():
+        people = {row["id"]: row for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())}
+    place = Mirror(file.with_suffix(".position"))
+    asyncio.run(follow(os.environ["ROLLCALL_AMQP_URL"], "mirror", mirror, place))

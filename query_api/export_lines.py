@@ -1,0 +1,73 @@
+"""Owns the lines of an export: NDJSON that the verifier reads, CSV that a spreadsheet opens safely. Pure."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+import orjson
+
+from events.stored import NULLABLE
+
+NDJSON: Final = "application/x-ndjson"
+CSV: Final = "text/csv"
+COLUMNS: Final = (
+    *("event_id", "person_id", "version", "type", "schema", "actor", "actor_name", "accepted_at"),
+    *("applied_at", "command_id", "correlation_id", "causation_id", "traceparent", "source_address"),
+    *("user_agent", "data", "prev", "hash"),
+)
+
+_ABSENT: Final = dict.fromkeys(NULLABLE)
+_LINE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+_row: Final = itemgetter(*COLUMNS)
+_FOREIGN: Final = ("actor", "actor_name", "correlation_id", "causation_id", "source_address", "user_agent")
+"""What others name as they like; the rest are ids, times and hashes of ours, and JSON."""
+_FORMULA: Final = frozenset("=+-@\t\r\n")
+"""What a cell begins with that a spreadsheet would compute:
+https://owasp.org/www-community/attacks/CSV_Injection."""
+
+
+def _content(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event's fields; its times, read without a zone because that is cheaper, as RFC 3339."""
+    content = {**_ABSENT, **document}
+    content["event_id"] = content.pop("_id")
+    content["accepted_at"] = content["accepted_at"].isoformat(timespec="milliseconds") + "Z"
+    content["applied_at"] = content["applied_at"].isoformat(timespec="milliseconds") + "Z"
+    return content
+
+
+def ndjson(documents: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return the lines of events: byte for byte those of `events.facts.export_line`, by a faster way.
+
+    Args:
+        documents: Of the collection `events`, their times without a zone.
+    """
+    return b"".join([orjson.dumps(_content(document), option=_LINE) for document in documents])
+
+
+def csv_header() -> bytes:
+    """Return the first line of CSV."""
+    return (",".join(COLUMNS) + "\r\n").encode()
+
+
+def csv_rows(documents: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return the rows of events (RFC 4180, UTF-8); `data` is JSON in one cell.
+
+    A value of others that begins like a formula gets an apostrophe before it.
+
+    Args:
+        documents: As for `ndjson`.
+    """
+    rows = []
+    for document in documents:
+        content = _content(document)
+        content["data"] = orjson.dumps(content["data"]).decode()
+        for name in _FOREIGN:
+            value = content[name]
+            if value and value[0] in _FORMULA:
+                content[name] = f"'{value}"
+        rows.append(_row(content))
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

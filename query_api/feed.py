@@ -1,0 +1,152 @@
+"""Owns the newest part of the stream, in memory once for all clients; knows no broker and no HTTP.
+
+A client is a place in it and a flag: it costs next to nothing while nothing happens, and one that is
+slow holds nothing back. What falls out at the old end is gone for whoever had not read it.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from service_kit.stream import Entry
+
+MAX_EVENTS: Final = 20_000
+MAX_BYTES: Final = 16_000_000
+MAX_CHUNK: Final = 500
+"""Events that a client is given at once."""
+
+
+class Behind(Exception):
+    """What comes next for a client is not in memory any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An event as a client gets it.
+
+    Attributes:
+        offset: Its place in the stream.
+        type: Its type; empty if it is none of ours.
+        person_id: Whom it is about.
+        frame: Its lines of the event stream.
+    """
+
+    offset: int
+    type: str
+    person_id: str
+    frame: bytes
+
+
+def item(entry: Entry) -> Item:
+    """Return an entry as clients get it: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+    if not entry.type:
+        return Item(entry.offset, "", "", b"")
+    # Our own JSON has no line ends; another publisher's may.
+    body = entry.body.replace(b"\r", b"").replace(b"\n", b"\ndata: ")
+    kind = entry.type.replace("\r", "").replace("\n", "").encode()
+    frame = b"id: %d\nevent: %b\ndata: %b\n\n" % (entry.offset, kind, body)
+    return Item(entry.offset, entry.type, entry.person_id, frame)
+
+
+class Feed:
+    """The newest events, contiguous up to the stream's end as far as this process has read it.
+
+    Args:
+        max_events: How many are kept at most.
+        max_bytes: How large they may be together.
+
+    Attributes:
+        floor: The first offset that it has everything from; None while it has read nothing.
+        next: The offset after the newest one; None likewise.
+        closed: Whether clients must go, and come again.
+    """
+
+    def __init__(self, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
+        self._max = max_events, max_bytes
+        self._items: list[Item] = []
+        self._bytes = 0
+        self._waiting: set[asyncio.Event] = set()
+        self._joined: tuple[int, int, bytes] = (-1, -1, b"")
+        self.floor: int | None = None
+        self.next: int | None = None
+        self.closed = False
+
+    def start(self, offset: int) -> None:
+        """Begin at an offset: what comes before it is not here."""
+        if self.next is None:
+            self.floor = self.next = offset
+
+    def reset(self) -> None:
+        """Forget everything: what was read before has no connection to what comes now."""
+        self._items, self._bytes = [], 0
+        self.floor = self.next = None
+        self._wake()
+
+    def close(self) -> None:
+        """Send every client away; new ones are not taken."""
+        self.closed = True
+        self._wake()
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Append entries, drop what is too much, and wake the clients."""
+        if not entries:
+            return
+        self.start(entries[0].offset)
+        items = [item(entry) for entry in entries]
+        self._items += items
+        self._bytes += sum(len(one.frame) for one in items)
+        self.next = items[-1].offset + 1
+        max_events, max_bytes = self._max
+        drop = max(0, len(self._items) - max_events)
+        self._bytes -= sum(len(one.frame) for one in self._items[:drop])
+        while drop < len(self._items) and self._bytes > max_bytes:
+            self._bytes -= len(self._items[drop].frame)
+            drop += 1
+        if drop:
+            self.floor = self._items[drop - 1].offset + 1
+            del self._items[:drop]
+        self._wake()
+
+    def covers(self, offset: int) -> bool:
+        """Return whether everything from an offset on is here."""
+        return self.floor is not None and offset >= self.floor
+
+    def since(self, offset: int) -> list[Item]:
+        """Return the next events from an offset on, `MAX_CHUNK` at most.
+
+        Raises:
+            Behind: Some of them are not here any more.
+        """
+        if not self.covers(offset):
+            raise Behind
+        begin = offset - self._items[0].offset if self._items else 0
+        if not 0 <= begin < len(self._items) or self._items[begin].offset != offset:
+            # Numbers were left out, or it is the end.
+            begin = bisect_left(self._items, offset, key=lambda one: one.offset)
+        return self._items[begin : begin + MAX_CHUNK]
+
+    def joined(self, items: Sequence[Item]) -> bytes:
+        """Return the lines of all items; made once for all clients that are at the same place."""
+        span = items[0].offset, items[-1].offset
+        if self._joined[:2] != span:
+            self._joined = (*span, b"".join(one.frame for one in items))
+        return self._joined[2]
+
+    def register(self, waiting: asyncio.Event) -> None:
+        """Set the flag whenever something happened, until it is removed."""
+        self._waiting.add(waiting)
+
+    def remove(self, waiting: asyncio.Event) -> None:
+        """Leave the flag alone from now on."""
+        self._waiting.discard(waiting)
+
+    @property
+    def clients(self) -> int:
+        """How many clients there are."""
+        return len(self._waiting)
+
+    def _wake(self) -> None:
+        for waiting in self._waiting:
+            waiting.set()

@@ -1,0 +1,85 @@
+"""Owns the query parameters of history and audit search, and the MongoDB filter that they mean.
+
+A value from a client only ever stands where a value stands: it never names a field or an operator.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field
+
+from events.facts import EventType
+from events.times import parse_rfc3339
+from query_api.filters import MAX_PAGE, ReadQuery
+
+_Cursor = Annotated[str, Field(max_length=1000)]
+_Id = Annotated[str, Field(max_length=40), AfterValidator(lambda text: str(UUID(text)))]
+
+
+def _checked(text: str) -> str:
+    return parse_rfc3339(text).isoformat()
+
+
+_Time = Annotated[str, Field(max_length=40), AfterValidator(_checked)]
+_STEERING: Final = frozenset({"consistency", "sort", "limit", "cursor"})
+
+
+class HistoryQuery(ReadQuery):
+    """Parameters of a person's history."""
+
+    include: Literal["rejected"] | None = Field(
+        default=None, description="`rejected`: also the commands that were refused"
+    )
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Entries a page")
+    cursor: _Cursor | None = Field(default=None, description="`next` of the page before")
+
+
+class EventsQuery(ReadQuery):
+    """Parameters of the search over everybody's events."""
+
+    type: EventType | None = Field(default=None, description="An event's type")
+    actor: str | None = Field(default=None, max_length=255, description="Subject of who did it")
+    person_id: _Id | None = Field(default=None, description="A person's id")
+    correlation_id: str | None = Field(default=None, max_length=255, description="As the command gave it")
+    from_: _Time | None = Field(default=None, alias="from", description="Applied then or later (RFC 3339)")
+    to: _Time | None = Field(default=None, description="Applied before then (RFC 3339)")
+    sort: Literal["applied_at", "-applied_at"] = Field(
+        default="-applied_at", description="Oldest first, or newest first"
+    )
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Events a page")
+    cursor: _Cursor | None = Field(default=None, description="`next` of the page before")
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """Return the parameters that choose events, not order or page."""
+        return {name: value for name, value in self if value is not None and name not in _STEERING}
+
+    @property
+    def descending(self) -> bool:
+        """Return whether the newest come first."""
+        return self.sort.startswith("-")
+
+    @property
+    def order(self) -> list[tuple[str, int]]:
+        """Return the order as MongoDB takes it."""
+        direction = -1 if self.descending else 1
+        return [("applied_at", direction), ("_id", direction)]
+
+    @property
+    def conditions(self) -> list[dict[str, Any]]:
+        """Return the MongoDB conditions, all of which must hold."""
+        found: list[dict[str, Any]] = []
+        for name in ("type", "actor", "person_id", "correlation_id"):
+            value = getattr(self, name)
+            if value is not None:
+                found.append({name: {"$eq": value}})
+        for operator, bound in (("$gte", self.from_), ("$lt", self.to)):
+            if bound is not None:
+                found.append({"applied_at": {operator: datetime.fromisoformat(bound)}})
+        return found
+
+
+def all_of(conditions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the filter of documents for which all the conditions hold."""
+    return {"$and": conditions} if conditions else {}

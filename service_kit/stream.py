@@ -1,0 +1,170 @@
+"""Owns reading a RabbitMQ stream over AMQP: from an offset, a time or an end, with credit; keeps no place.
+
+https://www.rabbitmq.com/docs/streams#consuming: prefetch and acknowledgements are credit, nothing more.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, cast
+
+import orjson
+import structlog
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+
+from events.errors import BrokerUnavailable
+from service_kit.broker import broker_errors
+from service_kit.topology import EVENT_LOG
+
+Start = int | datetime | Literal["first", "last", "next"]
+"""An offset, a time (to the second), or an end. `last` is the last chunk: some of the newest entries."""
+OPEN_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 2.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event in the stream.
+
+    Attributes:
+        offset: Its place; grows, but may leave numbers out.
+        type: The event's type.
+        person_id: The event's subject.
+        body: The announcement, as it was published.
+    """
+
+    offset: int
+    type: str
+    person_id: str
+    body: bytes
+
+
+class Reading:
+    """One consumer of the stream. It holds no more than twice its credit.
+
+    Args:
+        channel: Of its own.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._arrived: list[Entry] = []
+        self._tag = 0
+        self._wake = asyncio.Event()
+        self._lost = False
+
+    async def receive(self, message: DeliveredMessage) -> None:
+        """Take a delivery."""
+        self._arrived.append(_entry(message))
+        self._tag = message.delivery_tag or 0
+        self._wake.set()
+
+    def lose(self, _closing: object = None) -> None:
+        """Note that nothing will come any more."""
+        self._lost = True
+        self._wake.set()
+
+    async def cancelled(self, _frame: object) -> None:
+        """Note that the broker has cancelled the consumer, as when the stream's node is lost."""
+        self.lose()
+
+    async def take(self) -> list[Entry]:
+        """Wait for entries, and return all that are here; gives the broker credit for as many more.
+
+        Raises:
+            BrokerUnavailable: The channel was lost, or the broker cancelled the consumer.
+        """
+        await self._wake.wait()
+        if not self._arrived:
+            raise BrokerUnavailable("RabbitMQ: the stream is not delivered any more")
+        taken, self._arrived = self._arrived, []
+        if not self._lost:
+            self._wake.clear()
+        with broker_errors("reading the stream"):
+            await self._channel.basic_ack(self._tag, multiple=True, wait=False)
+        return taken
+
+
+@asynccontextmanager
+async def reading(
+    connection: AbstractConnection, start: Start, *, credit: int, queue: str = EVENT_LOG
+) -> AsyncIterator[Reading]:
+    """Consume the stream for as long as the block runs.
+
+    Args:
+        connection: Open; others may use it too.
+        start: Where to begin. An offset that is gone means the first one that is there.
+        credit: How many deliveries may be under way.
+        queue: The stream's name.
+
+    Raises:
+        BrokerUnavailable: It cannot be consumed, or the connection was lost.
+    """
+    with broker_errors("consuming the stream"):
+        async with asyncio.timeout(OPEN_SECONDS):
+            owner = await connection.channel(publisher_confirms=False)
+            await owner.set_qos(prefetch_count=credit)
+            channel = cast(Channel, await owner.get_underlay_channel())
+    reader = Reading(channel)
+    channel.closing.add_done_callback(reader.lose)
+    channel.on_consumer_cancel_callbacks.add(reader.cancelled)
+    try:
+        with broker_errors("consuming the stream"):
+            async with asyncio.timeout(OPEN_SECONDS):
+                await channel.basic_consume(queue, reader.receive, arguments={"x-stream-offset": start})
+        yield reader
+    finally:
+        await _close(owner)
+
+
+async def _close(owner: Any) -> None:
+    try:
+        with broker_errors("closing a channel"):
+            async with asyncio.timeout(OPEN_SECONDS):
+                await owner.close()
+    except BrokerUnavailable as exc:
+        log.debug("channel not closed", reason=exc.detail)
+
+
+async def probe(connection: AbstractConnection, start: Start, *, queue: str = EVENT_LOG) -> list[Entry]:
+    """Return some entries from a place on; none if none come within `PROBE_SECONDS`.
+
+    Raises:
+        BrokerUnavailable: The stream cannot be consumed.
+    """
+    async with reading(connection, start, credit=1, queue=queue) as reader:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                return await reader.take()
+        except TimeoutError:
+            return []
+
+
+async def truncated_before(connection: AbstractConnection, delivered: int, *, queue: str = EVENT_LOG) -> bool:
+    """Return whether the entry with this offset is the first that the stream still has.
+
+    Told apart from a number that was merely left out: the broker begins at the first entry when what
+    was asked for is gone, and says nothing.
+
+    Raises:
+        BrokerUnavailable: The stream cannot be consumed.
+    """
+    first = await probe(connection, "first", queue=queue)
+    return not first or first[0].offset >= delivered
+
+
+def _entry(message: DeliveredMessage) -> Entry:
+    properties = message.header.properties
+    offset = cast(int, (properties.headers or {})["x-stream-offset"])
+    try:
+        content = orjson.loads(message.body)
+        return Entry(offset, str(content["type"]), str(content["subject"]), message.body)
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        # Not ours: it has its place in the stream, and nobody is told.
+        return Entry(offset, "", "", b"")

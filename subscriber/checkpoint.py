@@ -1,0 +1,31 @@
+"""Owns remembering how far a subscriber has come, in a file that is never half written."""
+
+import os
+from pathlib import Path
+
+
+class FileCheckpoint:
+    """The position of the last event that was handled.
+
+    Args:
+        path: Where it is kept; its directory exists.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+
+    def load(self) -> int | None:
+        """Return the position; None before the first."""
+        try:
+            return int(self._path.read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return None
+
+    def save(self, position: int) -> None:
+        """Keep a position: after this, also across a loss of power."""
+        beside = self._path.with_name(f"{self._path.name}.new")
+        with beside.open("w", encoding="ascii") as file:
+            file.write(str(position))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)

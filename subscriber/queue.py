@@ -1,0 +1,91 @@
+"""Owns a subscriber's own durable queue on the topic exchange: the broker remembers what it has not had."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.abc import DeliveredMessage
+from aiormq.channel import Channel
+
+from events.errors import BrokerUnavailable
+from service_kit.broker import broker_errors, keep_connected
+from service_kit.topology import EVENTS
+from subscriber.dead import DeadLetters, queue_name
+from subscriber.handling import ATTEMPTS, Handler, Handling
+
+PREFETCH: Final = 50
+OPEN_SECONDS: Final = 10.0
+QUEUE_BYTES: Final = 1024 * 1024 * 1024
+_ARGUMENTS: Final[dict[str, Any]] = {
+    "x-queue-type": "quorum",
+    # Order: of several processes of one subscriber, one at a time is served.
+    "x-single-active-consumer": True,
+    "x-max-length-bytes": QUEUE_BYTES,
+    # Never `reject-publish`: one subscriber that stands still would stop every announcement.
+    "x-overflow": "drop-head",
+    "x-delivery-limit": 50,
+}
+
+
+async def subscribe(
+    url: str, name: str, handle: Handler, *, topics: Sequence[str] = ("#",), attempts: int = ATTEMPTS
+) -> None:
+    """Handle each event that comes into the subscriber's queue, in order, until cancelled.
+
+    The queue `events.<name>` is made at the first call, and collects events from then on also while
+    nobody runs, 1 GB at most: beyond that the oldest are dropped, and the stream has them.
+
+    Args:
+        url: AMQP URL.
+        name: The subscriber's; what it gives up on goes to `events.<name>.dead`.
+        handle: Gets each event; see `Handler`.
+        topics: Which events: `person.created`, `person.*`, `#`.
+        attempts: How often an event is tried before it is given up.
+    """
+    handling = Handling(handle, attempts)
+
+    async def use(connection: AbstractConnection) -> None:
+        letters = await DeadLetters.open(connection, name)
+        inbox: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()  # the prefetch bounds it
+        _owner, channel = await _open(connection, name, topics, inbox)
+        while (message := await inbox.get()) is not None:
+            reason = await handling.take(message.body)
+            if reason is not None:
+                await letters.put(message.body, reason)
+            with broker_errors("acknowledging"):
+                await channel.basic_ack(message.delivery_tag or 0, wait=False)
+        raise BrokerUnavailable("RabbitMQ: the queue is not delivered any more")
+
+    await keep_connected(url, f"subscriber {name}", use)
+
+
+async def _open(
+    connection: AbstractConnection,
+    name: str,
+    topics: Sequence[str],
+    inbox: asyncio.Queue[DeliveredMessage | None],
+) -> tuple[AbstractChannel, Channel]:
+    """Return the open channel; both forms of it, since the connection holds the first weakly."""
+
+    async def receive(message: DeliveredMessage) -> None:
+        inbox.put_nowait(message)
+
+    def lose(_closing: object) -> None:
+        inbox.put_nowait(None)
+
+    async def cancelled(_frame: object) -> None:
+        inbox.put_nowait(None)
+
+    with broker_errors("consuming"):
+        async with asyncio.timeout(OPEN_SECONDS):
+            owner = await connection.channel(publisher_confirms=False)
+            await owner.set_qos(prefetch_count=PREFETCH)
+            queue = await owner.declare_queue(queue_name(name), durable=True, arguments=_ARGUMENTS)
+            for topic in topics:
+                await queue.bind(EVENTS, topic)
+            channel = cast(Channel, await owner.get_underlay_channel())
+            channel.closing.add_done_callback(lose)
+            channel.on_consumer_cancel_callbacks.add(cancelled)
+            await channel.basic_consume(queue.name, receive)
+    return owner, channel

@@ -1,0 +1,96 @@
+"""A client of the live feed: events with their positions, as a browser's EventSource reads them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+
+@dataclass(frozen=True)
+class Event:
+    """One block of an event stream.
+
+    Attributes:
+        id: The position, if the block names one.
+        type: Its type; empty for a block without one.
+        data: Its JSON, if it has data.
+    """
+
+    id: int | None
+    type: str
+    data: Any
+
+
+class Following:
+    """An open response.
+
+    Attributes:
+        last: The last position that it named.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.last: int | None = None
+        self._lines = response.aiter_lines()
+
+    async def block(self, within: float = 10.0) -> Event:
+        """Return the next block; raises EOFError at the response's end."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(within):
+            async for line in self._lines:
+                if line:
+                    name, _, value = line.partition(": ")
+                    fields[name] = value
+                elif fields:
+                    if "id" in fields:
+                        self.last = int(fields["id"])
+                    data = json.loads(fields["data"]) if "data" in fields else None
+                    place = int(fields["id"]) if "id" in fields else None
+                    return Event(place, fields.get("event", ""), data)
+        raise EOFError
+
+    async def next(self, within: float = 10.0) -> Event:
+        """Return the next event."""
+        async with asyncio.timeout(within):
+            while not (event := await self.block(within)).type:
+                pass
+        return event
+
+    async def take(self, count: int, within: float = 15.0) -> list[Event]:
+        """Return the next events."""
+        async with asyncio.timeout(within):
+            return [await self.next(within) for _ in range(count)]
+
+    async def until(self, event_id: str, within: float = 15.0) -> list[Event]:
+        """Return the events up to one."""
+        events: list[Event] = []
+        async with asyncio.timeout(within):
+            while not events or events[-1].data["id"] != event_id:
+                events.append(await self.next(within))
+        return events
+
+
+@asynccontextmanager
+async def following(
+    client: httpx.AsyncClient, last: int | None = None, **params: Any
+) -> AsyncIterator[Following]:
+    """Follow the feed for as long as the block runs.
+
+    Args:
+        client: Of a query API.
+        last: `Last-Event-ID`.
+        **params: Of the request; `from_` for `from`.
+    """
+    if "from_" in params:
+        params["from"] = params.pop("from_")
+    headers = {} if last is None else {"Last-Event-ID": str(last)}
+    async with client.stream("GET", "/events/stream", params=params, headers=headers) as response:
+        if response.status_code == 200:
+            yield Following(response)
+        else:
+            await response.aread()
+            raise AssertionError(response.text)

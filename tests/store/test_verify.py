@@ -1,0 +1,239 @@
+"""Verifying the log in MongoDB, as an operator does; the log is altered behind everybody's back."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from itertools import count
+
+import pytest
+import pytest_asyncio
+from pymongo import MongoClient
+from pymongo.write_concern import WriteConcern
+
+from cli.log_reader import LogAddress
+from cli.log_walk import Job, Range, Walker, walk_log
+from events.errors import StoreUnavailable
+from events.facts import export_line
+from service_kit import mongo
+from service_kit.settings import Settings
+from tests.chained import KEYS, checkpoint
+from tests.store.given import create, delete, run, update
+from tests.system import ROOT, eventually
+from verifier import KnownHeads, read_chain
+from workers.store import Store
+
+_databases = count()
+
+
+class Log:
+    """A log of its own, and the verbs on it."""
+
+    def __init__(self, system, store: Store, name: str) -> None:
+        self._environment = system.environment(name)
+        self.store, self.address = store, LogAddress(system.mongo.uri, name)
+
+    async def fill(self, people: int = 12) -> list[str]:
+        """Add people with one to three events each; return their ids."""
+        commands = [create() for _ in range(people)]
+        ids = [command.person_id for command in commands]
+        commands += [update(ids[n], address=f"Calle {n}") for n in range(0, people, 2)]
+        commands += [delete(ids[n]) for n in range(0, people, 4)]
+        await run(self.store, *commands)
+        return sorted(ids)
+
+    async def command(self, *words):
+        """Run a verb; return its status, and what it found."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "cli", *map(str, words)),
+            cwd=ROOT,
+            env={**os.environ, **self._environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert b"Traceback" not in err, err.decode()
+        return process.returncode, out.decode().splitlines(), err.decode()
+
+    async def verify(self, *words):
+        status, out, err = await self.command("verify", "--json", *words)
+        findings = [json.loads(line) for line in out]
+        assert status == (1 if findings else 0), err
+        return {(one.get("person_id"), one.get("version"), one["kind"]) for one in findings}
+
+    async def found(self, *words):
+        """What is found once the secondaries have what was done to the log."""
+        return await eventually(lambda: self.verify(*words), within=30)
+
+
+@pytest_asyncio.fixture
+async def log(system) -> AsyncIterator[Log]:
+    name = f"verified{next(_databases)}"
+    system.initialise(name)
+    settings = Settings(
+        mongo_uri=system.mongo.uri, amqp_url=system.rabbit.url, jwt_key_file=system.directory / "jwt.key"
+    )
+    client = mongo.connect(settings, "tests")
+    yield Log(system, Store(client, name), name)
+    await mongo.close(client)
+
+
+def harm(log: Log, do) -> None:
+    """Do something to the log, as one who has MongoDB."""
+    with MongoClient(log.address.uri) as client:
+        database = client.get_database(log.address.database, write_concern=WriteConcern(w="majority"))
+        do(database["events"])
+
+
+async def test_a_good_log_is_fine_and_what_is_altered_is_named(log):
+    ids = await log.fill()
+    status, out, err = await log.command("verify", "--jobs", 2)
+    assert (status, out) == (0, [])
+    assert "21 events of 12 people" in err
+    assert "nothing was altered" in err
+
+    stored = await log.store.streams(ids)
+    long = [person_id for person_id in ids if len(stored[person_id]) == 3]
+    short = [person_id for person_id in ids if len(stored[person_id]) == 1]
+
+    def do(events):
+        events.update_one({"person_id": long[0], "version": 2}, {"$set": {"actor": "eve"}})
+        events.delete_one({"person_id": long[1], "version": 1})
+        events.update_one({"person_id": long[2], "version": 3}, {"$set": {"note": "added"}})
+        events.update_one({"person_id": short[0], "version": 1}, {"$set": {"version": "1"}})
+        events.insert_one({"_id": "stray", "person_id": 5, "version": 1, "command_id": "x"})
+        events.insert_one({"_id": "nobody's", "version": 1, "command_id": "x"})
+
+    harm(log, do)
+    expected = {
+        (long[0], 2, "altered"),
+        (long[1], 1, "missing"),
+        (long[2], 3, "altered"),
+        (short[0], 0, "unlinked"),
+        (None, None, "altered"),
+    }
+    assert await log.found() == expected
+    assert await log.verify("--jobs", 1) == expected
+    _, out, _ = await log.command("verify")
+    assert len([line for line in out if "belongs to no person" in line]) == 2
+
+
+async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
+    folder, keys = tmp_path / "checkpoints", tmp_path / "keys"
+    key, public = keys / "checkpoint.key", keys / "checkpoint.pub"
+    against = ("--checkpoints", folder, "--public-key", public)
+    assert (await log.command("checkpoint-key", keys))[0] == 0
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert (await log.command("checkpoint-key", keys))[0] == 1
+
+    ids = await log.fill()
+    assert (await log.command("checkpoint", "--to", folder, "--key", key))[0] == 0
+    ids = sorted([*ids, *await log.fill(3)])
+    status, out, err = await log.command("checkpoint", "--to", folder, "--key", key)
+    assert status == 0
+    assert "Checkpoint 2" in err and "3 changed" in err
+    assert await log.verify(*against) == set()
+    _, _, err = await log.command("verify", *against)
+    assert "2 checkpoints, the newest of " in err and out[0] in err
+
+    stored = await log.store.streams(ids)
+    export = tmp_path / "log.ndjson"
+    export.write_bytes(b"\n".join(export_line(event) for one in stored.values() for event in one))
+    long = [person_id for person_id in ids if len(stored[person_id]) == 3]
+
+    def do(events):
+        events.delete_one({"person_id": long[0], "version": 3})
+        events.delete_many({"person_id": long[1]})
+
+    harm(log, do)
+    expected = {(long[0], 3, "truncated"), (long[1], 1, "removed")}
+    assert await log.found(*against) == expected
+    assert await log.verify() == set()
+    status, out, _ = await log.command("checkpoint", "--to", folder, "--key", key)
+    assert (status, len(out), len(list(folder.glob("*.json")))) == (1, 2, 2)
+
+    # Without the database, by the export of before.
+    command = [sys.executable, "-m", "verifier", str(export), *map(str, against)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+    assert await process.wait() == 0
+
+
+async def test_a_log_that_grows_while_it_is_verified_is_fine(log, tmp_path):
+    await log.command("checkpoint-key", tmp_path)
+    key = tmp_path / "checkpoint.key"
+    growing = asyncio.Event()
+
+    async def grow():
+        while not growing.is_set():
+            await log.fill(40)
+
+    task = asyncio.create_task(grow())
+    try:
+        for _ in range(2):
+            status, out, err = await log.command("checkpoint", "--to", tmp_path / "to", "--key", key)
+            assert (status, len(out)) == (0, 1), err
+    finally:
+        growing.set()
+        await task
+    first, second = (json.loads(one.read_text()) for one in sorted((tmp_path / "to").glob("*.json")))
+    assert second["changed"] >= second["streams"] - first["streams"] > 0
+    assert (
+        await log.verify("--checkpoints", tmp_path / "to", "--public-key", tmp_path / "checkpoint.pub")
+        == set()
+    )
+
+
+async def test_a_secondary_that_is_behind_is_no_finding(log, tmp_path, monkeypatch):
+    """What a walk finds on a secondary, it asks the primary for."""
+    ids = await log.fill(4)
+    stored = [event for one in (await log.store.streams(ids)).values() for event in one]
+    checkpoint(tmp_path, stored)
+    with KnownHeads(tmp_path / "known") as known:
+        assert not read_chain(tmp_path, KEYS, known).findings
+    with closing(Walker(Job(log.address, tmp_path / "known"))) as walker:
+        behind = [link for link in walker._reader.links(None, None) if link.version == 1]
+        monkeypatch.setattr(walker._reader, "links", lambda after, to: iter(behind[1:]))
+        walked = walker.walk(Range(0, None, None))
+        assert (walked.findings, walked.people, walked.events) == ((), 4, len(stored))
+
+
+async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_path):
+    await log.fill(2)
+    await log.command("checkpoint-key", tmp_path)
+    folder, key = tmp_path / "to", tmp_path / "checkpoint.key"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", "checkpoint", "--to", str(folder), "--key", str(key), "--every", "1s"),
+        cwd=ROOT,
+        env={**os.environ, **log._environment},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+
+        async def three():
+            return (folder / "checkpoint-000003.json").exists()
+
+        await eventually(three, within=60)
+        other = await log.command("checkpoint", "--to", folder, "--key", key)
+        assert other[0] == 2 and "Another one is writing" in other[2]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+    assert process.returncode == 130
+    assert not list(folder.glob("*.new"))
+
+
+async def test_an_empty_log_is_fine(log, system):
+    assert await log.verify() == set()
+    nothing = LogAddress(system.mongo.uri, "nothing-there")
+    assert [(walked.events, walked.findings) for _, walked in walk_log(Job(nothing), 1)] == [(0, ())]
+
+
+async def test_a_database_that_is_away_is_said_so(log, monkeypatch):
+    monkeypatch.setattr("cli.log_walk._PATIENCE_S", 0)
+    monkeypatch.setattr("cli.log_reader._SELECTION_MS", 200)
+    with pytest.raises(StoreUnavailable):
+        list(walk_log(Job(LogAddress("mongodb://127.0.0.1:9/", "x")), 1))

@@ -1,0 +1,78 @@
+"""What a subscriber's helper does with one event, and how it remembers its place."""
+
+import orjson
+import pytest
+
+import subscriber
+from subscriber import FileCheckpoint
+from subscriber.handling import REMEMBERED, Handling
+
+
+def body(number: int) -> bytes:
+    return orjson.dumps({"id": f"e{number}", "type": "person.updated"})
+
+
+class Taken:
+    """A handler that fails as often as it is told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.events: list[str] = []
+
+    async def __call__(self, event: subscriber.Event) -> None:
+        self.events.append(event["id"])
+        if self.failures:
+            self.failures -= 1
+            raise ValueError("not now")
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr("subscriber.handling.backoff", lambda _attempt: 0)
+
+
+async def test_an_event_that_comes_again_is_dropped():
+    taken = Taken()
+    handling = Handling(taken)
+    for number in (1, 2, 1, 2, 3):
+        assert await handling.take(body(number)) is None
+    assert taken.events == ["e1", "e2", "e3"]
+
+
+async def test_an_event_is_tried_until_it_succeeds():
+    taken = Taken(failures=2)
+    assert await Handling(taken, attempts=3).take(body(1)) is None
+    assert taken.events == ["e1"] * 3
+
+
+async def test_an_event_that_never_succeeds_is_given_up_with_the_reason():
+    taken = Taken(failures=9)
+    assert await Handling(taken, attempts=3).take(body(1)) == "ValueError: not now"
+    assert taken.events == ["e1"] * 3
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"[]", b"{}", b"\x00"])
+async def test_rubbish_is_given_up_at_once(rubbish):
+    taken = Taken()
+    assert (await Handling(taken).take(rubbish)).startswith("no event")
+    assert not taken.events
+
+
+async def test_what_is_remembered_is_bounded():
+    handling = Handling(Taken())
+    for number in range(REMEMBERED + 5):
+        await handling.take(body(number))
+    assert len(handling._seen) == REMEMBERED
+
+
+def test_a_checkpoint_survives_the_process(tmp_path):
+    place = FileCheckpoint(tmp_path / "place")
+    assert place.load() is None
+    for position in (7, 8):
+        place.save(position)
+    assert FileCheckpoint(tmp_path / "place").load() == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+def test_the_public_names():
+    assert set(subscriber.__all__) == {"Event", "FileCheckpoint", "Handler", "follow", "subscribe"}
