@@ -33,6 +33,7 @@ VERBS = {
     "status": Verb("show what runs (exit status 3: nothing does)", running.status),
     "reset": Verb("begin with empty databases", running.reset, running.add_reset),
     "token": Verb("print a token, and nothing else", tokens.token, tokens.add_token),
+    "broker": Verb("print the address of the broker that runs, for subscribers", running.broker),
     "verify": Verb("prove that nothing in the log was altered", verify.verify, verify.add_verify),
     "checkpoint": Verb(
         "sign the state of the log, for `verify`", checkpoint.checkpoint, checkpoint.add_checkpoint

@@ -16,7 +16,7 @@ from local.records import end_leftovers
 from local.say import say, show, shown
 from local.sending import send_demo
 from local.shape import Shape
-from local.status import look, table
+from local.status import look, running_amqp_url, table
 from local.supervisor import StopRequest, held_lock, holder, supervise
 from local.system import System
 from local.welcome import welcome
@@ -104,6 +104,15 @@ def status(_: argparse.Namespace) -> int:
         return 1
     show(table(statuses))
     return 0 if all(status.good for status in statuses) else 1
+
+
+def broker(_: argparse.Namespace) -> int:
+    """Print the address of the broker that runs, with its password."""
+    url = running_amqp_url(Places.find())
+    if url is None:
+        raise SetupError("No RabbitMQ of Rollcall's own runs here: start one with `./run up`.")
+    show(url)
+    return 0
 
 
 def add_reset(parser: argparse.ArgumentParser) -> None:

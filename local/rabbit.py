@@ -120,7 +120,7 @@ class RabbitNode:
     @property
     def url(self) -> str:
         """Where clients connect, with user and password; generated on first use."""
-        return f"amqp://{_USER}:{self._password()}@{LOOPBACK}:{self.amqp_port}/"
+        return amqp_url(self.directory, [f"{LOOPBACK}:{self.amqp_port}"])
 
     @property
     def running(self) -> bool:
@@ -219,9 +219,6 @@ class RabbitNode:
             raise SetupError(f"{program} {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def _password(self) -> str:
-        return ensure_secret(self.directory / "password")
-
     def _write_configuration(self) -> None:
         for part in ("home", "mnesia", "log"):
             (self.directory / part).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -232,7 +229,9 @@ class RabbitNode:
             self.directory / "enabled_plugins", (self._configuration / "enabled_plugins").read_text()
         )
         users = self.directory / "users.json"
-        write_private(users, json.dumps(user_definitions(_USER, self._password()), indent=2))
+        write_private(
+            users, json.dumps(user_definitions(_USER, ensure_secret(self.directory / "password")), indent=2)
+        )
         common = (self._configuration / "rabbitmq.conf").read_text()
         own = _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
         write_private(self._conf, common + own + self._cluster_configuration())
@@ -254,6 +253,16 @@ class RabbitNode:
                 f"The broker's data in {shown(self.directory)} is that of {len(others)} nodes, which "
                 f"cannot run as {len(known)}: start as many as it had, or set the data aside first."
             )
+
+
+def amqp_url(directory: Path, hosts: Sequence[str]) -> str:
+    """Return the address of some nodes, with user and password; the password is made on first use.
+
+    Args:
+        directory: Where they keep their password.
+        hosts: Each node's `host:port`.
+    """
+    return f"amqp://{_USER}:{ensure_secret(directory / 'password')}@{','.join(hosts)}/"
 
 
 def greets(port: int) -> bool:

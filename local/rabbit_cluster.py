@@ -16,7 +16,7 @@ from local.errors import SetupError
 from local.places import ROOT
 from local.ports import LOOPBACK
 from local.processes import Child, Pause, stop_all, wait_until
-from local.rabbit import FIRST_NODE, RabbitNode
+from local.rabbit import FIRST_NODE, RabbitNode, amqp_url
 
 _GROW_SECONDS = 90.0
 # RabbitMQ adds new nodes to the coordinator of streams one every 30 s, or when asked to. Who uses a
@@ -91,9 +91,7 @@ class RabbitCluster:
     @property
     def url(self) -> str:
         """Where clients connect: all nodes in one URL, with user and password."""
-        hosts = ",".join(f"{LOOPBACK}:{node.amqp_port}" for node in self.nodes)
-        first = self.nodes[0]
-        return first.url.replace(f"{LOOPBACK}:{first.amqp_port}", hosts)
+        return amqp_url(self.directory, [f"{LOOPBACK}:{node.amqp_port}" for node in self.nodes])
 
     @property
     def children(self) -> list[Child]:

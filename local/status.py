@@ -12,10 +12,10 @@ from pymongo.errors import PyMongoError
 from local.cluster import ShardedCluster
 from local.places import Places
 from local.ports import LOOPBACK, listens
-from local.rabbit import greets
+from local.rabbit import amqp_url, greets
 from local.records import load
 from local.services import readiness
-from local.system import System
+from local.system import System, rabbitmq_data
 
 _FILE = "up.json"
 _GOOD = {"ready", "primary", "secondary", "yours"}
@@ -93,6 +93,12 @@ def running_mongo_uri(places: Places) -> str | None:
         return f"mongodb://{routers[0].host}:{routers[0].port}/"
     hosts = ",".join(f"{part.host}:{part.port}" for part in parts if part.kind == "mongod")
     return f"mongodb://{hosts}/?replicaSet=rollcall" if hosts else None
+
+
+def running_amqp_url(places: Places) -> str | None:
+    """Return the address of the broker that `up` runs, with its password; None when there is none of ours."""
+    hosts = [f"{part.host}:{part.port}" for part in _parts(places) if part.kind == "rabbitmq"]
+    return amqp_url(rabbitmq_data(places), hosts) if hosts else None
 
 
 def _parts(places: Places) -> list[Part]:

@@ -127,7 +127,7 @@ class System:
             nodes = f" ({self._shape.brokers} nodes)" if self._shape.brokers > 1 else ""
             say(f"Starting RabbitMQ{nodes} …")
             self.rabbit = RabbitCluster(
-                self._places.data / "rabbitmq",
+                rabbitmq_data(self._places),
                 self._block.brokers(self._shape.brokers),
                 epmd_port=self._block.port_mapper,
                 logs=self._places.logs,
@@ -172,6 +172,11 @@ class System:
                 f"The database could not be initialised ({child.last_words() or 'no output'}): "
                 f"see {shown(child.log)}."
             )
+
+
+def rabbitmq_data(places: Places) -> Path:
+    """Return where the broker keeps its data and its password."""
+    return places.data / "rabbitmq"
 
 
 def _set_data(places: Places) -> Path:

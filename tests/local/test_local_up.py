@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -130,6 +131,8 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
     status = machine.run("status")
     assert status.returncode == 0, status.stdout
     assert "worker-1" in status.stdout
+    broker = machine.run("broker")
+    assert re.fullmatch(rf"amqp://rollcall:[0-9a-f]+@127\.0\.0\.1:{machine.ports[3]}/\n", broker.stdout)
     second = machine.run("up")
     assert (second.returncode, second.stdout) == (1, "")
     assert f"running already (process {first.pid}" in second.stderr
@@ -283,6 +286,7 @@ def test_a_wrong_command_line_is_a_usage_error(machine: Machine, line: str) -> N
 
 def test_what_runs_not_can_be_asked_stopped_and_reset(machine: Machine) -> None:
     assert machine.run("status").returncode == 3
+    assert machine.run("broker").returncode == 1
     assert "is not running" in machine.run("down").stderr
     (machine.state / "data" / "mongo").mkdir()
     assert machine.run("reset").returncode == 0
