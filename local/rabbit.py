@@ -225,13 +225,11 @@ class RabbitNode:
         ensure_secret(self.directory / "home" / ".erlang.cookie")
         (self.directory / "rabbitmq-env.conf").touch()
         # Whole at any moment: another node may be reading it.
-        write_private(
-            self.directory / "enabled_plugins", (self._configuration / "enabled_plugins").read_text()
-        )
+        plugins = (self._configuration / "enabled_plugins").read_text()
+        write_private(self.directory / "enabled_plugins", plugins)
         users = self.directory / "users.json"
-        write_private(
-            users, json.dumps(user_definitions(_USER, ensure_secret(self.directory / "password")), indent=2)
-        )
+        definitions = user_definitions(_USER, ensure_secret(self.directory / "password"))
+        write_private(users, json.dumps(definitions, indent=2))
         common = (self._configuration / "rabbitmq.conf").read_text()
         own = _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
         write_private(self._conf, common + own + self._cluster_configuration())
