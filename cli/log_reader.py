@@ -15,6 +15,7 @@ from bson.min_key import MinKey
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from events.stored import NULLABLE
 from local.errors import SetupError
 from service_kit.mongo import reading, store_errors
 from verifier import Finding, Link
@@ -32,9 +33,7 @@ _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="replace",
 )
-_NULLABLE: Final = dict.fromkeys(
-    ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
-)
+_ABSENT: Final = dict.fromkeys(NULLABLE)
 # The two parts of the index in which no person's id is text: before all texts, and after them.
 _NOT_TEXT: Final[tuple[tuple[Any, Any], ...]] = ((MinKey(), ""), ({}, MaxKey()))
 
@@ -141,7 +140,7 @@ def link_of_document(document: Mapping[str, Any]) -> Link:
     Every field that is there counts, so one that was added is found, too. What is hashed are the bytes of
     `events.facts.canonical`, by a faster way; a test holds that.
     """
-    content = {**_NULLABLE, **document}
+    content = {**_ABSENT, **document}
     try:
         event_id = content.pop("_id")
         stated = content.pop("hash")
