@@ -19,7 +19,7 @@ from service_kit.topology import EXCHANGES, partition_queue, queues
 
 CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
-"""Seconds; a silent peer is given up after about two of them."""
+"""Seconds, unless the URL has its own; a silent peer is given up after about two of them."""
 BACKOFF_CAP: Final = 5.0
 
 log = structlog.get_logger()
@@ -89,7 +89,9 @@ async def connect(url: str, name: str) -> AbstractConnection:
 
 
 async def _connect_to(node: str, name: str, seconds: float) -> AbstractConnection:
-    target = URL(node).update_query(heartbeat=HEARTBEAT)
+    target = URL(node)
+    if "heartbeat" not in target.query:
+        target = target.update_query(heartbeat=HEARTBEAT)
     with broker_errors(f"connecting to {target.host_port_subcomponent}"):
         async with asyncio.timeout(seconds):
             return await aio_pika.connect(target, client_properties={"connection_name": name})

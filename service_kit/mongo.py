@@ -32,8 +32,8 @@ _MAJORITY: Final = ReadConcern("majority")
 _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 DUPLICATE_KEY: Final = 11000
 # Interrupted, not primary, stepping down, shutting down, time limits, write concern not met; from a router
-# also: no such host or primary (6, 7, 133), its connection lost or slow (145, 202), a chunk on the move (46, 63,
-# 112, 13388), no progress since (82).
+# also: no such host or primary (6, 7, 133), its connection lost or slow (145, 202), a chunk on the move (46,
+# 63, 112, 13388), no progress since (82).
 _TRANSIENT_CODES: Final = frozenset(
     {6, 7, 46, 50, 63, 64, 82, 89, 91, 112, 133, 145, 189, 202, 262}
     | {9001, 10107, 11600, 11602, 13388, 13435, 13436}

@@ -60,7 +60,11 @@ async def test_a_worker_that_is_asked_to_stop_finishes_its_batches(stage, cast):
 
 async def test_a_worker_that_wakes_up_late_changes_nothing(stage, cast):
     """Stopped with a batch in its hands, replaced, then continued: the zombie loses every race."""
-    async with stage.running("workers") as second, stage.client(cast["command_api"]) as commands:
+    impatient = f"{stage.rabbit.url}?heartbeat=2"
+    async with (
+        stage.running("workers", ROLLCALL_AMQP_URL=impatient) as second,
+        stage.client(cast["command_api"]) as commands,
+    ):
         made = await asyncio.gather(
             *(commands.post("/people", json=new_person(), headers=WAIT) for _ in range(8))
         )
