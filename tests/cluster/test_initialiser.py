@@ -126,8 +126,6 @@ def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None
             client.rollcall[collection].insert_one({"person_id": "x"})
 
 
-# PyMongo's asynchronous client leaves to the garbage collector what it was still opening when it is closed.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: list[str]) -> None:
     clients = [
         mongo.connect(

@@ -1,8 +1,6 @@
 """Shards that lose members, and a shard more, while commands flow."""
 
 import asyncio
-import os
-import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -11,7 +9,6 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from pymongo import MongoClient
-from pymongo.read_concern import ReadConcern
 
 from local.mongo import ReplicaSet
 from local.ports import free_ports
@@ -65,38 +62,6 @@ async def _primary(shard: ReplicaSet) -> list[int]:
     return [] if primary is None else [primary]
 
 
-def ahead(member: ReplicaSet, index: int) -> bool:
-    """Return whether a primary holds something of a batch that no majority has."""
-    with MongoClient("127.0.0.1", member.ports[index], directConnection=True) as client:
-        for name in ("events", "people", "claims", "rejections"):
-            collection = client["rollcall"][name]
-            safe = collection.with_options(read_concern=ReadConcern("majority"))
-            if collection.count_documents({}) != safe.count_documents({}):
-                return True
-    return False
-
-
-async def kill_with_what_only_it_has(shard: ReplicaSet) -> int:
-    """Kill the primary when it has taken what no other member has yet; return its index."""
-    victim = shard.primary()
-    others = [member.pid for index, member in enumerate(shard.members) if index != victim]
-    for pid in others:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-
-        async def is_ahead() -> bool:
-            return await asyncio.to_thread(ahead, shard, victim)
-
-        await eventually(is_ahead, within=10)
-        # Time for a worker that did not wait for a majority to acknowledge what will be gone.
-        await asyncio.sleep(0.5)
-        shard.kill(victim)
-    finally:
-        for pid in others:
-            os.kill(pid, signal.SIGCONT)
-    return victim
-
-
 @asynccontextmanager
 async def traffic(stage, cast, rate: float) -> AsyncIterator[None]:
     """Let commands and reads flow for as long as the block runs; then hold all of it against the ledger."""
@@ -129,7 +94,8 @@ async def test_members_of_shards_are_killed_and_reads_and_writes_go_on(stage, ca
     first, second = stage.cluster.shards[:2]
     async with traffic(stage, cast, rate=400):
         for shard in (first, second):  # one of them also routes for everybody
-            victim = await kill_with_what_only_it_has(shard)
+            victim = shard.primary()
+            shard.kill(victim)
             await grows(shard)
             shard.start_member(victim)
             await asyncio.to_thread(shard.wait_ready)
