@@ -18,6 +18,7 @@ from service_kit.broker import connect, declare
 from service_kit.topology import COMMANDS, partition_of, partition_queue
 
 _AT_ONCE = 500
+_BEAT_SECONDS = 0.1
 Result = TypeVar("Result")
 
 
@@ -50,22 +51,41 @@ def set_up(url: str) -> str:
 def fill(url: str, messages: Sequence[Message]) -> None:
     """Publish commands as the command API does, and return when all are confirmed."""
 
+    _with_channel(url, lambda channel: _send(channel, messages))
+
+
+async def _send(channel: Channel, messages: Sequence[Message]) -> None:
+    pending = iter(messages)
+
+    async def sender() -> None:
+        for person_id, body in pending:
+            properties = Basic.Properties(content_type="application/cloudevents+json", delivery_mode=2)
+            await channel.basic_publish(
+                body,
+                exchange=COMMANDS,
+                routing_key=str(partition_of(person_id, PARTITIONS)),
+                properties=properties,
+                mandatory=True,
+                wait=False,
+            )
+
+    await asyncio.gather(*(sender() for _ in range(min(_AT_ONCE, len(messages)))))
+
+
+def trickle(url: str, messages: Sequence[Message], rate: int) -> None:
+    """Publish commands at a constant rate, a tenth of a second's worth at a time, each when it is due.
+
+    Args:
+        url: AMQP URL.
+        messages: The commands.
+        rate: So many a second.
+    """
+
     async def publish(channel: Channel) -> None:
-        pending = iter(messages)
-
-        async def sender() -> None:
-            for person_id, body in pending:
-                properties = Basic.Properties(content_type="application/cloudevents+json", delivery_mode=2)
-                await channel.basic_publish(
-                    body,
-                    exchange=COMMANDS,
-                    routing_key=str(partition_of(person_id, PARTITIONS)),
-                    properties=properties,
-                    mandatory=True,
-                    wait=False,
-                )
-
-        await asyncio.gather(*(sender() for _ in range(_AT_ONCE)))
+        began, step = time.monotonic(), max(1, round(rate * _BEAT_SECONDS))
+        for first in range(0, len(messages), step):
+            await asyncio.sleep(began + first / rate - time.monotonic())
+            await _send(channel, messages[first : first + step])
 
     _with_channel(url, publish)
 
