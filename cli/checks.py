@@ -16,6 +16,8 @@ from local.say import say
 # Tests and benchmarks start servers of their own, whatever this shell is set up for.
 _SERVERS = ("ROLLCALL_MONGO_URI", "ROLLCALL_AMQP_URL")
 _INTERRUPTED = 130
+# Several processes: much of a test is waiting for servers. `tests/conftest.py` says what belongs together.
+_ALL_TESTS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder")
 
 
 def test(arguments: Sequence[str]) -> int:
@@ -37,7 +39,7 @@ def test(arguments: Sequence[str]) -> int:
             if status:
                 return status
     say("== tests: pytest")
-    command = [sys.executable, "-m", "pytest", *_found_from_here(arguments)]
+    command = [sys.executable, "-m", "pytest", *(_found_from_here(arguments) or _ALL_TESTS)]
     return _run(command, places.root, environment)
 
 

@@ -8,10 +8,34 @@ import pytest_asyncio
 
 from service_kit import mongo
 from service_kit.settings import Settings
-from tests.system import TOPOLOGIES, Service, System
+from tests.system import ROOT, TOPOLOGIES, Service, System
 
 pytest.register_assert_rewrite("tests.ledger")
 DRIVERS = ("pymongo", "motor")
+
+
+# Before the hook of the plugin that gives each process its groups.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares servers: two processes run the tests, and each group is one's alone."""
+    groups = {item: _servers(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    order = [*_LONGEST, *dict.fromkeys(groups.values())]
+    items.sort(key=lambda item: order.index(groups[item]))
+
+
+_LONGEST = ("stage-sharded", "system-sharded", "system-replica-set", "compose")
+"""The groups that begin first, so that the processes end together."""
+
+
+def _servers(item: pytest.Item) -> str:
+    """Return which servers a test uses: the shared system or the stage of one topology, or its folder's own."""
+    spec = getattr(item, "callspec", None)
+    for fixture in ("system", "stage"):
+        if spec is not None and fixture in spec.params:
+            return f"{fixture}-{spec.params[fixture]}"
+    return item.path.relative_to(ROOT / "tests").parts[0]
 
 
 @pytest.fixture(scope="session", params=TOPOLOGIES)

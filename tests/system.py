@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from initialise import initialise
+from order import Order
 from pymongo import MongoClient
 
 from local.cluster import ClusterPorts, ShardedCluster
@@ -238,13 +240,11 @@ class System:
         }
 
     def initialise(self, database: str = "rollcall") -> list[str]:
-        """Run the initialiser; return what it changed."""
+        """Do what the initialiser does; return what it changed."""
         where = {"ROLLCALL_MONGO_URI": self.mongo.uri}
         if isinstance(self.mongo, ShardedCluster):
             where = {"ROLLCALL_MONGO_CLUSTER": str(self.mongo.description)}
-        done = run_script("initialise.py", ROLLCALL_MONGO_DB=database, **where)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        return initialise(Order.read({**where, "ROLLCALL_MONGO_DB": database}))
 
     def service(self, module: str, **more: str) -> Service:
         """Return a service that is not started yet."""

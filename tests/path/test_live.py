@@ -12,8 +12,10 @@ from service_kit.publishing import Template, publish
 from service_kit.stream import probe
 from service_kit.topology import LOG_AGE, LOG_BYTES
 from tests.sse import following
-from tests.system import eventually, new_person
+from tests.system import TOPOLOGIES, eventually, new_person
 
+# What it has comes from the broker, whatever the store is.
+pytestmark = pytest.mark.parametrize("system", TOPOLOGIES[:1], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
 
 

@@ -21,8 +21,9 @@ from service_kit.settings import Settings
 from service_kit.tokens import TokenVerifier
 from service_kit.web import PlainRoute, create_app
 from tests.sse import following
-from tests.system import eventually
+from tests.system import TOPOLOGIES, eventually
 
+pytestmark = pytest.mark.parametrize("system", TOPOLOGIES[:1], indirect=True, scope="session")
 STREAM = "events.slow"
 EVENTS = 15_000
 MAX_BYTES = 2_000_000

@@ -1,6 +1,7 @@
 """What an operator sees: health, readiness, metrics, logs, and how processes start and stop."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -89,11 +90,18 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("module", "changes", "words"), BROKEN)
-def test_no_service_starts_with_a_missing_or_default_secret(system, tmp_path, module, changes, words):
+def test_no_service_starts_with_a_missing_or_default_secret(tmp_path, module, changes, words):
+    whole = {
+        "PATH": os.environ["PATH"],
+        "ROLLCALL_MONGO_URI": "mongodb://127.0.0.1:1",
+        "ROLLCALL_AMQP_URL": "amqp://somebody:something@127.0.0.1:1",
+        "ROLLCALL_JWT_KEY_FILE": str(tmp_path / "key"),
+    }
+    (tmp_path / "key").write_text("x" * 32)
     if changes.get("ROLLCALL_JWT_KEY_FILE") == "SHORT":
         (tmp_path / "key").write_text("secret")
         changes = {"ROLLCALL_JWT_KEY_FILE": str(tmp_path / "key")}
-    environment = {**system.environment(), **changes}
+    environment = {**whole, **changes}
     ended = subprocess.run(
         [sys.executable, "-m", module],
         cwd=ROOT,

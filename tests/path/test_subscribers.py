@@ -11,8 +11,10 @@ import pytest
 
 from service_kit.broker import connect
 from subscriber import FileCheckpoint, follow, subscribe
-from tests.system import ROOT, eventually, new_person
+from tests.system import ROOT, TOPOLOGIES, eventually, new_person
 
+# Subscribers know the broker only.
+pytestmark = pytest.mark.parametrize("system", TOPOLOGIES[:1], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
 
 
