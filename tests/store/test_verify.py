@@ -14,8 +14,9 @@ import pytest_asyncio
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
+from cli.chain_walk import ChainWalker, Job
 from cli.log_reader import LogAddress
-from cli.log_walk import Job, Range, Walker, walk_log
+from cli.log_walk import Range, walk_ranges
 from events.errors import StoreUnavailable
 from events.facts import export_line
 from service_kit import mongo
@@ -194,7 +195,7 @@ async def test_a_secondary_that_is_behind_is_no_finding(log, tmp_path, monkeypat
     checkpoint(tmp_path, stored)
     with KnownHeads(tmp_path / "known") as known:
         assert not read_chain(tmp_path, KEYS, known).findings
-    with closing(Walker(Job(log.address, tmp_path / "known"))) as walker:
+    with closing(ChainWalker(Job(log.address, tmp_path / "known"))) as walker:
         behind = [link for link in walker._reader.links(None, None) if link.version == 1]
         monkeypatch.setattr(walker._reader, "links", lambda after, to: iter(behind[1:]))
         walked = walker.walk(Range(0, None, None))
@@ -229,11 +230,12 @@ async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_pat
 async def test_an_empty_log_is_fine(log, system):
     assert await log.verify() == set()
     nothing = LogAddress(system.mongo.uri, "nothing-there")
-    assert [(walked.events, walked.findings) for _, walked in walk_log(Job(nothing), 1)] == [(0, ())]
+    walk = walk_ranges(lambda: ChainWalker(Job(nothing)), 1)
+    assert [(walked.events, walked.findings) for _, _, walked in walk] == [(0, ())]
 
 
 async def test_a_database_that_is_away_is_said_so(log, monkeypatch):
     monkeypatch.setattr("cli.log_walk._PATIENCE_S", 0)
     monkeypatch.setattr("cli.log_reader._SELECTION_MS", 200)
     with pytest.raises(StoreUnavailable):
-        list(walk_log(Job(LogAddress("mongodb://127.0.0.1:9/", "x")), 1))
+        list(walk_ranges(lambda: ChainWalker(Job(LogAddress("mongodb://127.0.0.1:9/", "x"))), 1))
