@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -23,6 +23,7 @@ from verifier import Finding, Link
 _SELECTION_MS: Final = 10_000
 _SOCKET_MS: Final = 60_000
 _BATCH: Final = 2_000
+_COUNT_MS: Final = 3_000
 _ORDER: Final = [("person_id", 1), ("version", 1)]
 _SAMPLED: Final = 20
 """People looked at for each range: so many that ranges differ little in size."""
@@ -121,6 +122,23 @@ class LogReader:
     def documents_of(self, person_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield the events of some people as they are stored, in order, from the primary."""
         return read_all(self._strong, {"person_id": {"$in": list(person_ids)}}, _ORDER)
+
+    def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield events as they are stored, in order of applied time and id, from a secondary if possible."""
+        return read_all(self._near, conditions, [("applied_at", 1), ("_id", 1)])
+
+    def applied_at(self, event_id: str) -> datetime | None:
+        """Return when an event was applied, UTC; None if there is no such event."""
+        with refusals():
+            found = self._strong.find_one({"_id": event_id}, {"applied_at": 1})
+        return None if found is None else found["applied_at"].replace(tzinfo=UTC)
+
+    def count(self, conditions: Mapping[str, Any]) -> int | None:
+        """Return how many events there are; None if that is not known soon."""
+        try:
+            return int(self._near.count_documents(conditions, maxTimeMS=_COUNT_MS))
+        except PyMongoError:
+            return None
 
     def strays(self) -> Iterator[Finding]:
         """Yield a finding for each event that is no person's; the ranges pass over it."""
