@@ -1,14 +1,19 @@
 """A log of its own for each test, filled as a worker fills it, and the operator's verbs on it."""
 
 import asyncio
+import io
 import json
 import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from unittest.mock import patch
 
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
+from cli.__main__ import parser
 from cli.log_reader import LogAddress
+from cli.rebuild import _rebuild
 from tests.store.given import create, delete, run, update
 from tests.system import ROOT, eventually
 from workers.store import Store
@@ -18,7 +23,9 @@ class Log:
     """A log of its own, and the verbs on it."""
 
     def __init__(self, system, store: Store, name: str) -> None:
-        self._environment = system.environment(name)
+        state = system.directory / "state"
+        self.environment = system.environment(name, ROLLCALL_STATE_DIR=str(state), ROLLCALL_UNIQUE="")
+        self.resume_file = state / f"rebuild-{name}.json"
         self.store, self.address = store, LogAddress(system.mongo.uri, name)
 
     async def fill(self, people: int = 12) -> list[str]:
@@ -36,13 +43,34 @@ class Log:
             sys.executable,
             *("-m", "cli", *map(str, words)),
             cwd=ROOT,
-            env={**os.environ, **self._environment},
+            env={**os.environ, **self.environment},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await process.communicate()
         assert b"Traceback" not in err, err.decode()
         return process.returncode, out.decode().splitlines(), err.decode()
+
+    async def rebuild(self, *words):
+        """Run `rebuild` in this process; return its status, what differs, and what it said."""
+        options = parser().parse_args(["rebuild", "--json", "--jobs", "1", *words])
+
+        def run_it():
+            with (
+                patch.dict(os.environ, self.environment),
+                redirect_stdout(io.StringIO()) as out,
+                redirect_stderr(io.StringIO()) as err,
+            ):
+                return _rebuild(options), out.getvalue(), err.getvalue()
+
+        status, out, err = await asyncio.to_thread(run_it)
+        found = [json.loads(line) for line in out.splitlines()]
+        assert status == (1 if found else 0), err
+        return {(one["person_id"], one["kind"], *one.get("fields", ())) for one in found}, err
+
+    async def differences(self) -> set[tuple[str, ...]]:
+        """Compare, writing nothing; return what differs."""
+        return (await self.rebuild("--check"))[0]
 
     async def verify(self, *words):
         status, out, err = await self.command("verify", "--json", *words)
