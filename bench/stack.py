@@ -178,7 +178,7 @@ class Stack:
         self._initialise(database)
 
     def emptied(self, database: str, collection: str) -> None:
-        """Make a collection empty; what is in it is deleted only where it cannot be dropped, as that costs."""
+        """Make a collection empty; deleted only where it cannot be dropped, as the servers are long at it."""
         with self.client() as client:
             if isinstance(self.mongo, ReplicaSet):
                 client[database].drop_collection(collection)

@@ -77,10 +77,11 @@ class Place:
     def passed(self, events: Sequence[Event]) -> None:
         """Note that these were delivered, and all of the same times with them."""
         self.events += len(events)
-        last = events[-1]["applied_at"].replace(tzinfo=UTC)
-        settled = last if last <= self._settled else None
-        if settled is not None:
-            self.next = settled + _TICK
+        for event in reversed(events):
+            applied_at = event["applied_at"].replace(tzinfo=UTC)
+            if applied_at <= self._settled:
+                self.next = applied_at + _TICK
+                break
 
 
 def replayed(log: LogReader, wanted: Wanted) -> Iterator[list[Event]]:
