@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import httpx
 
+from cli.read_model import ReadModel
 from events.errors import Outdated
 from query_api.gate import Gate
 from service_kit.ids import new_id
@@ -92,6 +93,34 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
     harm(log, lambda people: people.delete_one({"_id": short[0]}), "people")
     harm(log, lambda people: people.update_one({"_id": short[1]}, {"$set": {"projection": 0}}), "people")
     assert (await log.rebuild())[0] == {(long[1], "unreadable")}
+
+
+async def test_a_worker_that_comes_in_between_is_not_undone(log, monkeypatch):
+    ids = await log.fill(4)
+    stored = await log.store.streams(ids)
+    other, missing = [one for one in ids if stored[one][-1].type != "person.deleted"][:2]
+    harm(log, lambda people: people.update_one({"_id": other}, {"$set": {"address": "elsewhere"}}), "people")
+    harm(log, lambda people: people.delete_one({"_id": missing}), "people")
+    loop, came = asyncio.get_running_loop(), []
+
+    def after_a_worker(write, person_id):
+        def do(model, *args):
+            if person_id not in came:
+                came.append(person_id)
+                working = run(log.store, update(person_id, address="Calle 9"))
+                asyncio.run_coroutine_threadsafe(working, loop).result(30)
+            return write(model, *args)
+
+        return do
+
+    monkeypatch.setattr(ReadModel, "replace", after_a_worker(ReadModel.replace, other))
+    monkeypatch.setattr(ReadModel, "insert", after_a_worker(ReadModel.insert, missing))
+    assert (await log.rebuild())[0] == set()
+    assert sorted(came) == sorted([other, missing])
+    for person_id in came:
+        person = await document(log, person_id)
+        assert (person["version"], person["address"]) == (len(stored[person_id]) + 1, "Calle 9")
+    assert await log.differences() == set()
 
 
 async def test_ended_in_the_middle_it_goes_on_and_nobody_sees_a_person_go_back(log, tmp_path):
@@ -198,7 +227,11 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
         ready = await what_is_not_ready(query_api)
         assert ready["read_model"] == "documents are older than projection 1: run `rollcall rebuild`"
         gate = Gate(mongo_clients["pymongo"], database)
-        # A new worker reads people by their log and writes them whole.
+        # A new worker writes a document anew that has its version, as when it is told again,
+        states = await log.store.heads(ids)
+        await log.store.project({ids[0]: states[ids[0]]}, set(), {})
+        assert (await document(log, ids[0]))["projection"] == 1
+        # and whole, where it would change a part of its own form.
         await run(log.store, update(ids[1], address="Calle 9"))
         person = await document(log, ids[1])
         assert (person["projection"], person["image_url"], person["address"]) == (1, None, "Calle 9")
