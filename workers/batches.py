@@ -107,13 +107,12 @@ async def _open_lines(
 
 
 def _is_to_be_known(line: Line) -> bool:
-    """Return whether a command is for a person whom the read model lacks: the log decides whether there is one.
+    """Return whether a command is for a person whom the read model lacks: the log says if there is one.
 
     A create of such a one finds that out at its append.
     """
-    return (
-        line.state.status == "absent" and bool(line.waiting) and not isinstance(line.waiting[0], CreatePerson)
-    )
+    first = line.waiting[0] if line.waiting else None
+    return line.state.status == "absent" and not isinstance(first, CreatePerson | None)
 
 
 async def _reload(lines: Sequence[Line], store: Store, stamps: Stamps) -> None:
