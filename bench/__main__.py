@@ -20,6 +20,7 @@ from bench.growth import growth
 from bench.live import live
 from bench.machine import describe, sentence
 from bench.read import read
+from bench.rebuild import rebuild
 from bench.results import Row, at_most, note, table
 from bench.scale import scale
 from bench.sizes import FULL, QUICK, Sizes
@@ -43,8 +44,10 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
     "export": (REPLICA_SET, export),
     "history": (REPLICA_SET, history),
     "verify": (REPLICA_SET, verify),
+    "rebuild": (REPLICA_SET, rebuild),
     "apply-sharded": (SHARDED, apply),
     "read-sharded": (SHARDED, read),
+    "rebuild-sharded": (SHARDED, rebuild),
 }
 """Each with the topology that it runs on."""
 
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     sizes = QUICK if options.quick else FULL
     if options.pairs:
-        sizes = replace(sizes, pairs=options.pairs, apply_pairs=options.pairs)
+        sizes = replace(sizes, pairs=options.pairs, apply_pairs=options.pairs, rebuild_pairs=options.pairs)
     state = Places.find().state
     state.mkdir(parents=True, exist_ok=True)
     with (state / "bench.lock").open("w") as lock:

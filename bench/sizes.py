@@ -17,6 +17,8 @@ class Sizes:
         growth: Into how many people the same is read.
         audited: How many people are in the log that is exported, each with two events.
         log: How many events are in the log that is verified.
+        rebuilt: How many events are in the log that the read model is rebuilt from.
+        rebuild_pairs: How often that is done.
         visible_seconds: How long commands are sent at a constant rate.
     """
 
@@ -29,6 +31,8 @@ class Sizes:
     growth: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     audited: int = 200_000
     log: int = 200_000
+    rebuilt: int = 1_000_000
+    rebuild_pairs: int = 3
     visible_seconds: float = 25.0
 
 
@@ -43,5 +47,7 @@ QUICK = Sizes(
     growth=(1_000, 10_000, 20_000),
     audited=20_000,
     log=40_000,
+    rebuilt=60_000,
+    rebuild_pairs=2,
     visible_seconds=6.0,
 )

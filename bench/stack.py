@@ -175,6 +175,18 @@ class Stack:
         """Make a database empty, with its collections and indexes."""
         with self.client() as client:
             client.drop_database(database)
+        self._initialise(database)
+
+    def emptied(self, database: str, collection: str) -> None:
+        """Make a collection empty; deleted only where it cannot be dropped, as the servers are long at it."""
+        with self.client() as client:
+            if isinstance(self.mongo, ReplicaSet):
+                client[database].drop_collection(collection)
+            else:
+                client[database][collection].delete_many({})
+        self._initialise(database)
+
+    def _initialise(self, database: str) -> None:
         command = [sys.executable, str(ROOT / "mongo-cluster" / "initialise.py")]
         environment = self.environment(database)
         if isinstance(self.mongo, ShardedCluster):

@@ -15,6 +15,7 @@ from bench.payloads import changes, stored_fields
 from bench.results import Row, at_least, note
 from bench.sizes import Sizes
 from bench.stack import OURS, Stack
+from events.claims import document_claim
 from events.commands import CreatePerson, UpdatePerson
 from events.facts import GENESIS, Event, RecordedEvent, record
 from events.person import PersonChanges, PersonFields
@@ -33,8 +34,7 @@ _RATE = re.compile(r"([\d,]+) events of .* \(([\d,]+)/s\): nothing was altered")
 
 def verify(stack: Stack, sizes: Sizes) -> list[Row]:
     """Fill a log with sealed events, and verify it as an operator does."""
-    stack.fresh(OURS)
-    _fill(stack, sizes.log)
+    fill_log(stack, OURS, sizes.log)
     rates = []
     for _ in range(sizes.pairs):
         rates.append(_walk(stack, sizes.log))
@@ -53,12 +53,21 @@ def _walk(stack: Stack, events: int) -> float:
     return float(said[2].replace(",", ""))
 
 
-def _fill(stack: Stack, events: int) -> None:
+def fill_log(stack: Stack, database: str, events: int) -> None:
+    """Make a database with so many sealed events, and the claims of the people who have them."""
+    note(f"  storing {events:,} events")
+    stack.fresh(database)
     documents = (event_document(event) for n in range(events // LENGTH) for event in _stream(n))
     with stack.client() as client:
-        log = client[OURS]["events"]
         while batch := list(islice(documents, _BATCH)):
-            log.insert_many(batch, ordered=False)
+            client[database]["events"].insert_many(batch, ordered=False)
+            claims = [_claim(document) for document in batch if document["version"] == 1]
+            client[database]["claims"].insert_many(claims, ordered=False)
+
+
+def _claim(document: dict[str, Any]) -> dict[str, Any]:
+    name = document_claim(document["data"]["document_type"], document["data"]["document_id"])
+    return {"_id": name, "person_id": document["person_id"], "version": 1}
 
 
 def _stream(number: int) -> Iterator[RecordedEvent]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import checkpoint, checks, env, running, tokens, verify
+from cli import checkpoint, checks, env, rebuild, replay, running, tokens, verify
 from local.errors import SetupError
 from local.say import say
 
@@ -41,6 +41,10 @@ VERBS = {
     "checkpoint-key": Verb(
         "make the key pair that signs checkpoints", checkpoint.checkpoint_key, checkpoint.add_checkpoint_key
     ),
+    "rebuild": Verb(
+        "bring the read model to what the log says, in place", rebuild.rebuild, rebuild.add_rebuild
+    ),
+    "replay": Verb("deliver events again, as lines or to a queue", replay.replay, replay.add_replay),
     "env": Verb("write .env: fresh secrets for docker-compose.yml", env.env, env.add_env),
 }
 # What follows these belongs to the program they run, options and all.

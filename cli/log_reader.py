@@ -1,10 +1,10 @@
-"""Reads the log in MongoDB for verification: events in order, each with the hash that its content has."""
+"""Reads the log in MongoDB for operators: events in order, each with the hash that its content has."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -23,6 +23,7 @@ from verifier import Finding, Link
 _SELECTION_MS: Final = 10_000
 _SOCKET_MS: Final = 60_000
 _BATCH: Final = 2_000
+_COUNT_MS: Final = 3_000
 _ORDER: Final = [("person_id", 1), ("version", 1)]
 _SAMPLED: Final = 20
 """People looked at for each range: so many that ranges differ little in size."""
@@ -51,6 +52,22 @@ class LogAddress:
     database: str
 
 
+def connect(address: LogAddress) -> MongoClient[dict[str, Any]]:
+    """Return a client for a walk: no deadline on a whole cursor, but one on silence.
+
+    Raises:
+        SetupError: The address is none.
+    """
+    with refusals():
+        return MongoClient(
+            address.uri,
+            appname="rollcall cli",
+            serverSelectionTimeoutMS=_SELECTION_MS,
+            connectTimeoutMS=_SELECTION_MS,
+            socketTimeoutMS=_SOCKET_MS,
+        )
+
+
 class LogReader:
     """A connection to the log.
 
@@ -61,14 +78,7 @@ class LogReader:
     """
 
     def __init__(self, address: LogAddress) -> None:
-        with _reading():
-            self._client: MongoClient[dict[str, Any]] = MongoClient(
-                address.uri,
-                appname="rollcall verify",
-                serverSelectionTimeoutMS=_SELECTION_MS,
-                connectTimeoutMS=_SELECTION_MS,
-                socketTimeoutMS=_SOCKET_MS,
-            )
+        self._client = connect(address)
         self._near, self._strong = (
             reading(self._client, address.database, strong=strong)["events"].with_options(
                 codec_options=_CODEC
@@ -83,7 +93,7 @@ class LogReader:
     def borders(self, ranges: int) -> list[str]:
         """Return ids that split the people into about so many ranges of about the same number of events."""
         pipeline = [{"$sample": {"size": ranges * _SAMPLED}}, {"$project": {"_id": 0, "person_id": 1}}]
-        with _reading():
+        with refusals():
             sample = sorted(
                 document["person_id"]
                 for document in self._near.aggregate(pipeline)
@@ -93,34 +103,76 @@ class LogReader:
 
     def links(self, after: str | None, to: str | None) -> Iterator[Link]:
         """Yield the events of the people after one id, up to another, from a secondary if there is one."""
-        bounds: dict[str, Any] = {"$gte": ""} if after is None else {"$gt": after}
-        if to is not None:
-            bounds["$lte"] = to
-        return self._read(self._near, {"person_id": bounds})
+        return map(link_of_document, self.documents(after, to, strong=False))
 
     def links_of(self, person_id: str) -> Iterator[Link]:
         """Yield one person's events, from the primary."""
-        return self._read(self._strong, {"person_id": person_id})
+        return map(link_of_document, self.documents_of([person_id]))
+
+    def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[dict[str, Any]]:
+        """Yield the events of the people after one id, up to another, as they are stored.
+
+        Args:
+            after: The id before the first.
+            to: The last id.
+            strong: Ask the primary; else a secondary, if there is one.
+        """
+        return read_all(self._strong if strong else self._near, {"person_id": between(after, to)}, _ORDER)
+
+    def documents_of(self, person_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the events of some people as they are stored, in order, from the primary."""
+        return read_all(self._strong, {"person_id": {"$in": list(person_ids)}}, _ORDER)
+
+    def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield events as they are stored, in order of applied time and id, from a secondary if possible."""
+        return read_all(self._near, conditions, [("applied_at", 1), ("_id", 1)])
+
+    def applied_at(self, event_id: str) -> datetime | None:
+        """Return when an event was applied, UTC; None if there is no such event."""
+        with refusals():
+            found = self._strong.find_one({"_id": event_id}, {"applied_at": 1})
+        return None if found is None else found["applied_at"].replace(tzinfo=UTC)
+
+    def count(self, conditions: Mapping[str, Any]) -> int | None:
+        """Return how many events there are; None if that is not known soon."""
+        try:
+            return int(self._near.count_documents(conditions, maxTimeMS=_COUNT_MS))
+        except PyMongoError:
+            return None
 
     def strays(self) -> Iterator[Finding]:
         """Yield a finding for each event that is no person's; the ranges pass over it."""
-        with _reading():
+        with refusals():
             for first, end in _NOT_TEXT:
                 strays = self._near.find({}, {"_id": 1}, hint=_ORDER)
                 strays = strays.min([("person_id", first), ("version", MinKey())])
                 for document in strays.max([("person_id", end), ("version", MinKey())]):
                     yield Finding("altered", "it belongs to no person", event_id=str(document["_id"]))
 
-    @staticmethod
-    def _read(events: Any, query: Mapping[str, Any]) -> Iterator[Link]:
-        with _reading():
-            cursor = events.find(query, sort=_ORDER, batch_size=_BATCH)
-            while batch := cursor.to_list(_BATCH):
-                yield from map(link_of_document, batch)
+
+def between(after: str | None, to: str | None) -> dict[str, str]:
+    """Return the condition of an id after one, up to another; None for no bound."""
+    bounds = {"$gte": ""} if after is None else {"$gt": after}
+    return bounds if to is None else {**bounds, "$lte": to}
+
+
+def read_all(
+    collection: Any, query: Mapping[str, Any], order: Sequence[tuple[str, int]]
+) -> Iterator[dict[str, Any]]:
+    """Yield every document that a query finds, in order, however long that takes.
+
+    Raises:
+        StoreUnavailable: MongoDB is away.
+        SetupError: It refuses.
+    """
+    with refusals():
+        cursor = collection.find(query, sort=order, batch_size=_BATCH)
+        while batch := cursor.to_list(_BATCH):
+            yield from batch
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Turn the driver's failures into ours.
 
     Raises:
@@ -131,7 +183,7 @@ def _reading() -> Iterator[None]:
         with store_errors():
             yield
     except PyMongoError as exc:
-        raise SetupError(f"MongoDB does not let the log be read: {exc}") from exc
+        raise SetupError(f"MongoDB refuses: {exc}") from exc
 
 
 def link_of_document(document: Mapping[str, Any]) -> Link:

@@ -30,19 +30,18 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         self.clear()
 
-    def show(self, part: float, count: int) -> None:
-        """Show the part of all that is done, from 0 to 1, and how much that was."""
+    def show(self, part: float | None, count: int) -> None:
+        """Show the part of all that is done, from 0 to 1 or unknown, and how much that was."""
         now = time.monotonic()
         if now - self._last < (_REDRAW_S if self._terminal else _EVERY_S):
             return
         self._last = now
         passed = now - self._began
-        text = (
-            f"{part:4.0%}  {count:,} {self._what}  {count / passed:,.0f}/s  "
-            f"{_clock(passed / part - passed)} left"
-        )
+        text = f"{count:,} {self._what}  {count / passed:,.0f}/s"
+        if part:
+            text = f"{part:4.0%}  {text}  {_clock(passed / part - passed)} left"
         if self._terminal:
-            done = round(part * _WIDTH)
+            done = round((part or 0) * _WIDTH)
             self._write(f"\r\x1b[K  {'█' * done}{'░' * (_WIDTH - done)} {text}")
         else:
             say(f"  {text}")

@@ -8,7 +8,6 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,9 @@ from typing import Self
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from cli.chain_walk import ChainWalker, Job, heads_file
 from cli.log_reader import LogAddress
-from cli.log_walk import Job, heads_file, walk_log
+from cli.log_walk import walk_ranges
 from cli.meter import Meter
 from local.errors import SetupError
 from local.places import Places
@@ -94,17 +94,12 @@ class Proof:
             StoreUnavailable: MongoDB stays away.
             SetupError: A process was killed.
         """
-        try:
-            return self._walk(keep_heads=keep_heads)
-        except BrokenProcessPool:
-            raise SetupError("A process that read the log was killed: is there memory enough?") from None
-
-    def _walk(self, *, keep_heads: bool) -> Totals:
         began = time.monotonic()
         people = events = ranges = 0
         heads = self._scratch if keep_heads else None
+        job = Job(self._address, self._scratch / "known", heads)
         with Meter("events") as meter:
-            for part, walked in walk_log(Job(self._address, self._scratch / "known", heads), self._processes):
+            for part, _, walked in walk_ranges(lambda: ChainWalker(job), self._processes):
                 ranges += 1
                 people += walked.people
                 events += walked.events

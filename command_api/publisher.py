@@ -99,7 +99,7 @@ class CommandPublisher:
             raise BrokerUnavailable("too many commands wait for RabbitMQ's confirm")
         self._in_flight += 1
         try:
-            await publish(ready.channel, [frames], PUBLISH_SECONDS, command.command_id)
+            await publish(ready.channel, [frames], PUBLISH_SECONDS, (command.command_id,))
         except BrokerUnavailable as exc:
             if isinstance(exc.__cause__, DeliveryError):
                 ready.refused.set()

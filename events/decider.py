@@ -9,6 +9,7 @@ from events.commands import Command, CreatePerson, DeletePerson, RevertPerson, U
 from events.errors import PersonExists, PersonNotFound, UnknownVersion, VersionMismatch
 from events.facts import GENESIS, Event, EventType, RecordedEvent
 from events.person import FIELD_NAMES
+from events.upcasting import lift
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,18 @@ def _require(command: Command, state: PersonState) -> None:
 
 
 def evolve(state: PersonState, event: RecordedEvent) -> PersonState:
-    """Return the person after one more event."""
+    """Return the person after one more event, in whatever schema it was written.
+
+    Raises:
+        NewerSchema: This code is too old to know what it means.
+        UnknownSchema: It has a schema that there has never been.
+    """
     return PersonState(
         person_id=event.person_id,
         status="deleted" if event.type == "person.deleted" else "active",
         version=event.version,
         hash=event.hash,
-        fields=fields_after(state.fields, event.type, event.data),
+        fields=fields_after(state.fields, event.type, lift(event.type, event.schema, event.data)),
         created_at=event.applied_at if event.type == "person.created" else state.created_at,
         updated_at=event.applied_at,
     )

@@ -21,9 +21,12 @@ RollcallError
 │   └── Forbidden               a good token without the scope
 ├── NotFound                nothing here, perhaps not yet
 ├── PositionGone            the stream of events does not have what comes after a position
+├── UnknownSchema           an event of a schema that there has never been
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
     └── StoreUnavailable
+        ├── Outdated            the read model has documents of an older projection
+        └── NewerSchema         an event that this version of the code is too old to read
 """
 
 from collections.abc import Sequence
@@ -191,6 +194,12 @@ class PositionGone(RollcallError):
     code = "position-gone"
 
 
+class UnknownSchema(RollcallError):
+    """An event says that it has a schema which no version of Rollcall wrote."""
+
+    code = "unknown-schema"
+
+
 class Unavailable(RollcallError):
     """A part of the system is away.
 
@@ -216,6 +225,18 @@ class StoreUnavailable(Unavailable):
     """MongoDB is away or did not answer in time."""
 
     code = "store-unavailable"
+
+
+class Outdated(StoreUnavailable):
+    """The read model has documents in an older form than this code needs."""
+
+    code = "read-model-outdated"
+
+
+class NewerSchema(StoreUnavailable):
+    """An event was written by a newer version of Rollcall: one that is upgraded can read it."""
+
+    code = "newer-schema"
 
 
 REJECTIONS: dict[str, type[Rejection]] = {

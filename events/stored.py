@@ -1,13 +1,14 @@
 """Owns how an event looks in the collection `events`, both ways; pure.
 
-`payload_of` is the one place where an older schema's payload would be lifted to the newest: all that reads
-the log to know what happened goes through it. Only what proves or copies the log takes documents as they are.
+`payload_of` and `events.decider.evolve` say what an event means, in the newest schema's form
+(`events.upcasting`). `event_of` gives it as it was recorded, for those who prove it or tell it on.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from events.facts import EventType, RecordedEvent
+from events.upcasting import lift
 
 NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
 """Fields of an event that its document leaves out when there is nothing to say."""
@@ -38,20 +39,25 @@ def event_document(event: RecordedEvent) -> dict[str, Any]:
 
 
 def payload_of(document: Mapping[str, Any]) -> tuple[EventType, dict[str, str | None]]:
-    """Return the type and data of the event in a document of `events`, in the newest schema's form."""
-    return document["type"], document["data"]
+    """Return the type and data of the event in a document of `events`, in the newest schema's form.
+
+    Raises:
+        NewerSchema: This code is too old to know what it means.
+        UnknownSchema: It has a schema that there has never been.
+    """
+    type_ = document["type"]
+    return type_, lift(type_, document["schema"], document["data"])
 
 
 def event_of(document: Mapping[str, Any]) -> RecordedEvent:
-    """Return the event in a document of `events`."""
-    type_, data = payload_of(document)
+    """Return the event in a document of `events`, as it was recorded."""
     return RecordedEvent(
         event_id=document["_id"],
         person_id=document["person_id"],
         version=document["version"],
-        type=type_,
+        type=document["type"],
         schema=document["schema"],
-        data=data,
+        data=document["data"],
         command_id=document["command_id"],
         actor=document["actor"],
         actor_name=document.get("actor_name"),

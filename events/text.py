@@ -1,13 +1,15 @@
 """Owns how text is folded for comparing and searching; stores and sorts nothing itself."""
 
 import unicodedata
+from functools import lru_cache
 
 TOP = "\U0010ffff"
 """Sorts after every text that begins with the same letters: the open end of a prefix range."""
 
 
+@lru_cache(maxsize=8192)
 def fold(text: str) -> str:
-    """Return the text as it is compared: without accents, case or surplus space.
+    """Return the text as it is compared: without accents, case or surplus space; remembered, as names recur.
 
     Args:
         text: Any text, in any script.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from local.errors import SetupError
 from local.install import install_missing
 from local.keys import ensure_secret
 from local.mongo import ReplicaSet
+from local.outdated import is_outdated
 from local.places import Places
 from local.ports import check_ports
 from local.processes import Child, Pause, stop_all, wait_until
@@ -55,7 +57,7 @@ class System:
         self.mongo: ReplicaSet | ShardedCluster | None = None
         self.rabbit: RabbitCluster | None = None
         self.services: list[Service] = []
-        self._initialise: Child | None = None
+        self._once: Child | None = None
 
     @property
     def children(self) -> list[Child]:
@@ -101,18 +103,20 @@ class System:
         self._spawn_initialisation()
         if self.rabbit:
             self.rabbit.wait_ready(pause=pause)
-        self._finish_initialisation(pause)
+        self._finish("The database could not be initialised", 60, pause)
         say("Starting the command API, the query API and the workers …")
         self.services = make_services(self._places, self.environment, self.ports, self._shape.workers)
         for service in self.services:
             service.child.start()
+        if is_outdated(mongo_uri, self.environment.get("ROLLCALL_MONGO_DB") or "rollcall"):
+            self._rebuild(pause)
         for service in self.services:
             _wait_for(service, pause)
 
     def stop(self) -> None:
         """Stop what was started: services first, then the broker, then the databases."""
-        if self._initialise:
-            self._initialise.stop(5)
+        if self._once:
+            self._once.stop(5)
         stop_all([service.child for service in self.services], 15)
         if self.rabbit:
             self.rabbit.stop(20)
@@ -149,29 +153,42 @@ class System:
         if isinstance(self.mongo, ShardedCluster):
             del environment["ROLLCALL_MONGO_URI"]
             environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
-        self._initialise = Child(
-            "initialise",
-            [sys.executable, str(self._places.root / "mongo-cluster" / "initialise.py")],
-            log=self._places.logs / "initialise.log",
+        script = str(self._places.root / "mongo-cluster" / "initialise.py")
+        self._spawn_once("initialise", [script], environment)
+
+    def _rebuild(self, pause: Pause) -> None:
+        """Bring a read model that an earlier version has left to the form of this one."""
+        say("Bringing the read model to its new form …")
+        self._spawn_once("rebuild", ["-m", "cli", "rebuild"], self.environment)
+        self._finish("The read model could not be rebuilt", math.inf, pause)
+
+    def _spawn_once(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
+        self._once = Child(
+            name,
+            [sys.executable, *arguments],
+            log=self._places.logs / f"{name}.log",
             env=environment,
             cwd=self._places.root,
             run=self._places.run,
         )
-        self._initialise.start()
+        self._once.start()
 
-    def _finish_initialisation(self, pause: Pause) -> None:
-        child = self._initialise
+    def _finish(self, failed: str, seconds: float, pause: Pause) -> None:
+        """Wait for what runs once.
+
+        Raises:
+            SetupError: It failed, or took too long.
+        """
+        child = self._once
         if child is None:
             return
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + seconds
         while child.running and time.monotonic() < deadline:
             pause(0.05)
         child.stop(0)
         if child.status:
-            raise SetupError(
-                f"The database could not be initialised ({child.last_words() or 'no output'}): "
-                f"see {shown(child.log)}."
-            )
+            words = child.last_words() or "no output"
+            raise SetupError(f"{failed} ({words}): see {shown(child.log)}.")
 
 
 def rabbitmq_data(places: Places) -> Path:

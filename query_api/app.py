@@ -14,6 +14,7 @@ from query_api.audit import add_audit_routes
 from query_api.exports import Exports
 from query_api.feed import Feed
 from query_api.follower import HEARTBEAT_SECONDS
+from query_api.gate import Gate
 from query_api.live import LiveDesk, add_live_route
 from query_api.log_reads import LogReads
 from query_api.metrics import ReplicationLag
@@ -64,7 +65,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
 
     app = create_app(
         "Rollcall query API",
-        {"mongodb": reads.check},
+        {"mongodb": reads.check, "read_model": Gate(client, settings.mongo_db).check},
         lifespan,
         description=_ABOUT,
         version="1",

@@ -111,8 +111,8 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
     with broker_errors("declaring queues"):
         async with asyncio.timeout(CONNECT_TIMEOUT * 2):
             last, beyond = partition_queue(partitions - 1), partition_queue(partitions)
-            started = await _exists(connection, partition_queue(0))
-            if await _exists(connection, beyond) or (started and not await _exists(connection, last)):
+            started = await exists(connection, partition_queue(0))
+            if await exists(connection, beyond) or (started and not await exists(connection, last)):
                 raise BrokerUnavailable(
                     f"RabbitMQ was set up with another number of partitions than {partitions}: "
                     "set ROLLCALL_PARTITIONS as it was"
@@ -121,7 +121,8 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
                 await _declare_all(channel, partitions)
 
 
-async def _exists(connection: AbstractConnection, queue: str) -> bool:
+async def exists(connection: AbstractConnection, queue: str) -> bool:
+    """Return whether a queue is there; asks under the caller's deadline and names no failure."""
     try:
         async with connection.channel() as channel:
             await channel.declare_queue(queue, passive=True)

@@ -6,6 +6,7 @@ third of a worker's time (docs/adr/0011). Connection, channel and confirms stay 
 
 import asyncio
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, Final, cast
 
 from aiormq.abc import ChannelFrame
@@ -97,7 +98,9 @@ class Template:
         )
 
 
-async def publish(channel: Channel, messages: Sequence[bytes], seconds: float, returnable: str = "") -> None:
+async def publish(
+    channel: Channel, messages: Sequence[bytes], seconds: float, returnable: tuple[str, ...] = ()
+) -> None:
     """Write the frames of several messages in one go, and wait for the broker's confirm of each.
 
     The channel numbers publishes from 1 and looks a confirm up by that number
@@ -107,7 +110,7 @@ async def publish(channel: Channel, messages: Sequence[bytes], seconds: float, r
         channel: In confirm mode.
         messages: The frames of each.
         seconds: Deadline for all.
-        returnable: Id of the one message, if it is mandatory: the broker names it when it returns it.
+        returnable: Ids of the messages, if they are mandatory: the broker names the one that it returns.
 
     Raises:
         BrokerUnavailable: Not all are confirmed in time, or one was refused or returned.
@@ -118,16 +121,17 @@ async def publish(channel: Channel, messages: Sequence[bytes], seconds: float, r
     with broker_errors("publishing"):
         async with asyncio.timeout(seconds):
             async with channel.lock:
+                first = channel.delivery_tag + 1
                 for _ in messages:
                     channel.delivery_tag += 1
                     channel.confirmations[channel.delivery_tag] = cast(Any, tally)
-                if returnable:
-                    channel.message_id_delivery_tag[returnable] = channel.delivery_tag
+                channel.message_id_delivery_tag.update(zip(returnable, count(first), strict=False))
                 await channel.write_queue.put(ChannelFrame(b"".join(messages), should_close=False))
             try:
                 await tally.complete
             finally:
-                channel.message_id_delivery_tag.pop(returnable, None)
+                for message_id in returnable:
+                    channel.message_id_delivery_tag.pop(message_id, None)
 
 
 class _Tally:
@@ -145,8 +149,9 @@ class _Tally:
 
     def set_result(self, _frame: object) -> None:
         self._missing -= 1
-        if self._missing == 0:
+        if self._missing == 0 and not self.complete.done():
             self.complete.set_result(None)
 
     def set_exception(self, exc: Exception) -> None:
-        self.complete.set_exception(exc)
+        if not self.complete.done():
+            self.complete.set_exception(exc)

@@ -8,6 +8,9 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from events.errors import NewerSchema, UnknownSchema
+from events.facts import EVENT_SCHEMA
+from events.upcasting import lift
 from service_kit.broker import backoff
 
 Event = dict[str, Any]
@@ -19,6 +22,19 @@ REMEMBERED: Final = 10_000
 """Repeats come soon after each other: a worker that crashed announces its last batch again."""
 
 log = structlog.get_logger()
+
+
+def in_newest_form(event: Event) -> Event:
+    """Return an event with its data in the newest schema's form, whichever it was written in.
+
+    Its `hash` is that of the event as it was written.
+
+    Raises:
+        NewerSchema: This code is too old to know what it means.
+        UnknownSchema: It has a schema that there has never been.
+    """
+    data = lift(event["type"], event["schemaversion"], event["data"])
+    return {**event, "schemaversion": EVENT_SCHEMA, "data": data}
 
 
 class Handling:
@@ -44,10 +60,12 @@ class Handling:
             Why it was given up; None if it was not.
         """
         try:
-            event: Event = orjson.loads(body)
+            event = in_newest_form(orjson.loads(body))
             event_id = str(event["id"])
         except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
             return f"no event: {type(exc).__name__}"
+        except (NewerSchema, UnknownSchema) as exc:
+            return exc.detail
         if event_id in self._seen:
             return None
         reason = await self._insist(event)

@@ -8,11 +8,11 @@ import orjson
 from aiormq.channel import Channel
 from pamqp.commands import Basic
 
-from events.commands import CONTENT_TYPE
-from events.facts import EVENT_TYPES, RecordedEvent, encode_event
+from events.facts import EVENT_TYPES, RecordedEvent
 from events.outcomes import Outcome
-from service_kit.publishing import PERSISTENT, Template, encode_frames, publish
-from service_kit.topology import DEAD, EVENTS
+from service_kit.announcements import announcement, announcements
+from service_kit.publishing import PERSISTENT, encode_frames, publish
+from service_kit.topology import DEAD
 
 CONFIRM_SECONDS: Final = 15.0
 _REASON_CHARACTERS: Final = 500
@@ -46,17 +46,7 @@ class Announcer:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._announcements = {
-            type_: Template(
-                channel,
-                EVENTS,
-                type_,
-                content_type=CONTENT_TYPE,
-                delivery_mode=PERSISTENT,
-                message_type=type_,
-            )
-            for type_ in EVENT_TYPES
-        }
+        self._announcements = {type_: announcements(channel, type_) for type_ in EVENT_TYPES}
 
     async def announce(self, events: Sequence[RecordedEvent]) -> None:
         """Publish events to the topic exchange, and return when the broker has them all.
@@ -65,8 +55,7 @@ class Announcer:
             BrokerUnavailable: Not all are confirmed; announcing them all again is harmless.
         """
         frames = [
-            self._announcements[event.type].frames(event.event_id, orjson.dumps(encode_event(event)))
-            for event in events
+            self._announcements[event.type].frames(event.event_id, announcement(event)) for event in events
         ]
         await publish(self._channel, frames, CONFIRM_SECONDS)
 

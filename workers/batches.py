@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from events.claims import Claim, taken
-from events.commands import Command
+from events.commands import Command, CreatePerson
 from events.decider import PersonState
 from events.errors import Rejection
 from workers.documents import rejection_document
@@ -101,8 +101,18 @@ async def _open_lines(
         if command.command_id not in refused:
             lines[command.person_id].waiting.append(command)
     behind = {unique[command_id].person_id for command_id in applied}
+    behind |= {person_id for person_id, line in lines.items() if _is_to_be_known(line)}
     await _reload([lines[person_id] for person_id in behind], store, stamps)
     return lines
+
+
+def _is_to_be_known(line: Line) -> bool:
+    """Return whether a command is for a person whom the read model lacks: the log says if there is one.
+
+    A create of such a one finds that out at its append.
+    """
+    first = line.waiting[0] if line.waiting else None
+    return line.state.status == "absent" and not isinstance(first, CreatePerson | None)
 
 
 async def _reload(lines: Sequence[Line], store: Store, stamps: Stamps) -> None:

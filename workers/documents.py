@@ -13,11 +13,14 @@ from events.text import fold, words
 from events.times import rfc3339
 from events.views import name_keys, person_view
 
+PROJECTION: Final = 1
+"""Number of the form that documents of `people` have here. Whoever changes that form raises it, and rolls it
+out by `rollcall rebuild` (docs/adr/0022)."""
 _KEYED: Final = frozenset({"first_name", "middle_name", "last_name", "occupation"})
 
 
 def person_document(state: PersonState) -> dict[str, Any]:
-    """Return a person as the collection `people` keeps it.
+    """Return a person as the collection `people` keeps it, with the number of that form.
 
     An active one is the view that the APIs show, so that reading it costs no conversion, with the head
     of its stream and what it is sorted and searched by. A deleted one is a tombstone: nothing personal.
@@ -27,10 +30,11 @@ def person_document(state: PersonState) -> dict[str, Any]:
             "_id": state.person_id,
             "version": state.version,
             "hash": state.hash,
+            "projection": PROJECTION,
             "deleted": True,
         }
     view = person_view(state)
-    document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash}
+    document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash, "projection": PROJECTION}
     document["keys"] = _keys(view)
     return document
 
@@ -64,8 +68,13 @@ def person_changes(before: PersonState, after: PersonState) -> dict[str, Any]:
     return changed
 
 
+def is_current(document: Mapping[str, Any]) -> bool:
+    """Return whether a document of `people` has the form that is written and read here."""
+    return document.get("projection") == PROJECTION
+
+
 def state_of(document: Mapping[str, Any]) -> PersonState:
-    """Return the person in a document of `people`: the head of the stream."""
+    """Return the person in a document of `people` in the form of here: the head of the stream."""
     common: dict[str, Any] = {
         "person_id": document["_id"],
         "version": document["version"],

@@ -8,13 +8,13 @@ from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from events.claims import Claim
-from events.decider import PersonState
+from events.decider import PersonState, fold
 from events.errors import REJECTIONS, Rejection, StoreUnavailable
 from events.facts import RecordedEvent
 from events.stored import event_document, event_of
 from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
 from service_kit.schema import load_collections
-from workers.documents import person_changes, person_document, state_of
+from workers.documents import PROJECTION, is_current, person_changes, person_document, state_of
 
 _CLAIM_TRIES: Final = 5
 _HEAD: Final = {"keys": 0}
@@ -49,12 +49,20 @@ class Store:
                     )
 
     async def heads(self, person_ids: Collection[str]) -> dict[str, PersonState]:
-        """Return the last projected state of each person that has one."""
+        """Return the last projected state of each person that has one.
+
+        A document in another form than ours, while a projection is rolled out, says only that there is a
+        person: its log is folded.
+        """
         if not person_ids:
             return {}
         with store_errors():
             found = self._people.find({"_id": {"$in": list(person_ids)}}, _HEAD)
-            return {document["_id"]: state_of(document) for document in await found.to_list(None)}
+            documents = await found.to_list(None)
+        states = {document["_id"]: state_of(document) for document in documents if is_current(document)}
+        others = [document["_id"] for document in documents if not is_current(document)]
+        streams = await self.streams(others)
+        return states | {person_id: fold(person_id, stream) for person_id, stream in streams.items()}
 
     async def streams(self, person_ids: Collection[str]) -> dict[str, list[RecordedEvent]]:
         """Return every event of each person, in order of version."""
@@ -189,12 +197,12 @@ class Store:
         await self._replace_older(unexpected + [state for _, state in updates] if behind else unexpected)
 
     async def _update(self, updates: Sequence[tuple[PersonState, PersonState]]) -> bool:
-        """Write what changed where the document is as expected; return whether one was not."""
+        """Write what changed where the document is as expected, in our form; return whether one was not."""
         if not updates:
             return False
         operations = [
             UpdateOne(
-                {"_id": after.person_id, "version": before.version},
+                {"_id": after.person_id, "version": before.version, "projection": PROJECTION},
                 {"$set": person_changes(before, after)},
             )
             for before, after in updates
@@ -210,12 +218,7 @@ class Store:
         if not states:
             return
         documents = [person_document(state) for state in states]
-        operations = [
-            ReplaceOne(
-                {"_id": document["_id"], "version": {"$lt": document["version"]}}, document, upsert=True
-            )
-            for document in documents
-        ]
+        operations = [ReplaceOne(older_than(document), document, upsert=True) for document in documents]
         try:
             with store_errors():
                 await self._people.bulk_write(operations, ordered=False)
@@ -235,6 +238,15 @@ class Store:
         except BulkWriteError as exc:
             return _duplicates(exc)
         return set()
+
+
+def older_than(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the filter of a person's document that this one may replace: of an older version, or of the same
+    version in an older form. So no reader sees a person go back, nor does an older worker undo a rebuild.
+    """
+    older = {"version": {"$lt": document["version"]}}
+    same = {"version": document["version"], "projection": {"$not": {"$gte": document["projection"]}}}
+    return {"_id": document["_id"], "$or": [older, same]}
 
 
 def _duplicates(exc: BulkWriteError) -> set[int]:

@@ -1,10 +1,15 @@
 """The worker's store in a database of its own, on each driver."""
 
+from collections.abc import AsyncIterator
 from itertools import count
 
 import pytest
+import pytest_asyncio
 
 from query_api.reads import Reads
+from service_kit import mongo
+from service_kit.settings import Settings
+from tests.store.log import Log
 from workers.store import Store
 
 _databases = count()
@@ -33,3 +38,15 @@ def empty(mongo_client, system) -> tuple[Store, Reads]:
     name = f"store{next(_databases)}"
     system.initialise(name)
     return Store(mongo_client, name), Reads(mongo_client, name)
+
+
+@pytest_asyncio.fixture
+async def log(system) -> AsyncIterator[Log]:
+    name = f"log{next(_databases)}"
+    system.initialise(name)
+    settings = Settings(
+        mongo_uri=system.mongo.uri, amqp_url=system.rabbit.url, jwt_key_file=system.directory / "jwt.key"
+    )
+    client = mongo.connect(settings, "tests")
+    yield Log(system, Store(client, name), name)
+    await mongo.close(client)

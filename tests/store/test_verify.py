@@ -5,88 +5,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from contextlib import closing
-from itertools import count
 
 import pytest
-import pytest_asyncio
-from pymongo import MongoClient
-from pymongo.write_concern import WriteConcern
 
+from cli.chain_walk import ChainWalker, Job
 from cli.log_reader import LogAddress
-from cli.log_walk import Job, Range, Walker, walk_log
+from cli.log_walk import Range, walk_ranges
 from events.errors import StoreUnavailable
 from events.facts import export_line
-from service_kit import mongo
-from service_kit.settings import Settings
 from tests.chained import KEYS, checkpoint
-from tests.store.given import create, delete, run, update
+from tests.store.log import harm
 from tests.system import ROOT, eventually
 from verifier import KnownHeads, read_chain
-from workers.store import Store
-
-_databases = count()
-
-
-class Log:
-    """A log of its own, and the verbs on it."""
-
-    def __init__(self, system, store: Store, name: str) -> None:
-        self._environment = system.environment(name)
-        self.store, self.address = store, LogAddress(system.mongo.uri, name)
-
-    async def fill(self, people: int = 12) -> list[str]:
-        """Add people with one to three events each; return their ids."""
-        commands = [create() for _ in range(people)]
-        ids = [command.person_id for command in commands]
-        commands += [update(ids[n], address=f"Calle {n}") for n in range(0, people, 2)]
-        commands += [delete(ids[n]) for n in range(0, people, 4)]
-        await run(self.store, *commands)
-        return sorted(ids)
-
-    async def command(self, *words):
-        """Run a verb; return its status, and what it found."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "cli", *map(str, words)),
-            cwd=ROOT,
-            env={**os.environ, **self._environment},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert b"Traceback" not in err, err.decode()
-        return process.returncode, out.decode().splitlines(), err.decode()
-
-    async def verify(self, *words):
-        status, out, err = await self.command("verify", "--json", *words)
-        findings = [json.loads(line) for line in out]
-        assert status == (1 if findings else 0), err
-        return {(one.get("person_id"), one.get("version"), one["kind"]) for one in findings}
-
-    async def found(self, *words):
-        """What is found once the secondaries have what was done to the log."""
-        return await eventually(lambda: self.verify(*words), within=30)
-
-
-@pytest_asyncio.fixture
-async def log(system) -> AsyncIterator[Log]:
-    name = f"verified{next(_databases)}"
-    system.initialise(name)
-    settings = Settings(
-        mongo_uri=system.mongo.uri, amqp_url=system.rabbit.url, jwt_key_file=system.directory / "jwt.key"
-    )
-    client = mongo.connect(settings, "tests")
-    yield Log(system, Store(client, name), name)
-    await mongo.close(client)
-
-
-def harm(log: Log, do) -> None:
-    """Do something to the log, as one who has MongoDB."""
-    with MongoClient(log.address.uri) as client:
-        database = client.get_database(log.address.database, write_concern=WriteConcern(w="majority"))
-        do(database["events"])
 
 
 async def test_a_good_log_is_fine_and_what_is_altered_is_named(log):
@@ -194,7 +125,7 @@ async def test_a_secondary_that_is_behind_is_no_finding(log, tmp_path, monkeypat
     checkpoint(tmp_path, stored)
     with KnownHeads(tmp_path / "known") as known:
         assert not read_chain(tmp_path, KEYS, known).findings
-    with closing(Walker(Job(log.address, tmp_path / "known"))) as walker:
+    with closing(ChainWalker(Job(log.address, tmp_path / "known"))) as walker:
         behind = [link for link in walker._reader.links(None, None) if link.version == 1]
         monkeypatch.setattr(walker._reader, "links", lambda after, to: iter(behind[1:]))
         walked = walker.walk(Range(0, None, None))
@@ -208,7 +139,7 @@ async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_pat
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cli", "checkpoint", "--to", str(folder), "--key", str(key), "--every", "1s"),
         cwd=ROOT,
-        env={**os.environ, **log._environment},
+        env={**os.environ, **log.environment},
         stdout=asyncio.subprocess.PIPE,
     )
     try:
@@ -229,11 +160,12 @@ async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_pat
 async def test_an_empty_log_is_fine(log, system):
     assert await log.verify() == set()
     nothing = LogAddress(system.mongo.uri, "nothing-there")
-    assert [(walked.events, walked.findings) for _, walked in walk_log(Job(nothing), 1)] == [(0, ())]
+    walk = walk_ranges(lambda: ChainWalker(Job(nothing)), 1)
+    assert [(walked.events, walked.findings) for _, _, walked in walk] == [(0, ())]
 
 
 async def test_a_database_that_is_away_is_said_so(log, monkeypatch):
     monkeypatch.setattr("cli.log_walk._PATIENCE_S", 0)
     monkeypatch.setattr("cli.log_reader._SELECTION_MS", 200)
     with pytest.raises(StoreUnavailable):
-        list(walk_log(Job(LogAddress("mongodb://127.0.0.1:9/", "x")), 1))
+        list(walk_ranges(lambda: ChainWalker(Job(LogAddress("mongodb://127.0.0.1:9/", "x"))), 1))

@@ -32,7 +32,9 @@ PACKAGES = (
 ADAPTERS = {
     "aio_pika": {
         "service_kit/broker.py",
+        "cli/replay_queue.py",
         "command_api/publisher.py",
+        "service_kit/announcements.py",
         "service_kit/publishing.py",
         "command_api/replies.py",
         "query_api/replays.py",
@@ -45,7 +47,13 @@ ADAPTERS = {
         "workers/consumer.py",
         "workers/intake.py",
     },
-    "pymongo": {"cli/log_reader.py", "service_kit/mongo.py", "workers/store.py", "local/mongo.py"},
+    "pymongo": {
+        "cli/log_reader.py",
+        "cli/read_model.py",
+        "service_kit/mongo.py",
+        "workers/store.py",
+        "local/mongo.py",
+    },
 }
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, RollcallError)]

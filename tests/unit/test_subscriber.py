@@ -9,7 +9,7 @@ from subscriber.handling import REMEMBERED, Handling
 
 
 def body(number: int) -> bytes:
-    return orjson.dumps({"id": f"e{number}", "type": "person.updated"})
+    return orjson.dumps({"id": f"e{number}", "type": "person.updated", "schemaversion": 1, "data": {}})
 
 
 class Taken:

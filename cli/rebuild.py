@@ -1,0 +1,154 @@
+"""The verb that rebuilds the read model from the log in place, or compares the two.
+
+Exit status 0: both are equal now; 1: something differs and is left alone; 2: they could not be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections import Counter
+from contextlib import closing
+from typing import Final
+
+from cli.claiming import ClaimWalker
+from cli.differences import TEXTS, Difference
+from cli.log_walk import walk_ranges
+from cli.meter import Meter
+from cli.proof import add_jobs, end_politely, log_address
+from cli.read_model import ReadModel
+from cli.rebuilding import PeopleWalker
+from cli.resume import ResumeFile, what
+from cli.sides import Rebuilding, Rebuilt
+from events.errors import StoreUnavailable
+from local.errors import SetupError
+from local.places import Places
+from local.say import say, show
+from workers.documents import PROJECTION
+
+FINE, FOUND, CANNOT = 0, 1, 2
+_SHOWN: Final = 20
+
+
+def add_rebuild(parser: argparse.ArgumentParser) -> None:
+    """Options of `rebuild`."""
+    parser.add_argument("--check", action="store_true", help="write nothing; print each difference")
+    parser.add_argument("--json", action="store_true", help="differences as JSON, one a line")
+    parser.add_argument(
+        "--afresh", action="store_true", help="do not go on where a rebuild that was ended had come to"
+    )
+    add_jobs(parser)
+
+
+def rebuild(options: argparse.Namespace) -> int:
+    """Bring every person's document and reserved values to what the log says."""
+    end_politely()
+    try:
+        return _rebuild(options)
+    except (SetupError, StoreUnavailable) as exc:
+        say(str(exc))
+        return CANNOT
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    unique = os.environ.get("ROLLCALL_UNIQUE", "").replace(",", " ").split()
+    job = Rebuilding(log_address(), "email" in unique, options.check)
+    run = _Run(job, options)
+    began = time.monotonic()
+    run.people()
+    run.claims()
+    run.outdated()
+    seconds = max(time.monotonic() - began, 0.001)
+    total = run.total
+    say(
+        f"{total.events:,} events of {total.people:,} people and {total.claims:,} claims in {seconds:.1f} s "
+        f"({total.events / seconds:,.0f} events/s): {described(total.repaired, run.found, check=job.check)}."
+    )
+    return FOUND if run.found else FINE
+
+
+class _Run:
+    """One run of the verb: its walks, one after the other.
+
+    Attributes:
+        total: What they came to.
+        found: How many differences of each kind there still are.
+    """
+
+    def __init__(self, job: Rebuilding, options: argparse.Namespace) -> None:
+        self._job, self._options = job, options
+        self._left: set[str] = set()
+        self.total = Rebuilt()
+        self.found: Counter[str] = Counter()
+
+    def people(self) -> None:
+        """Walk all people; a rebuild notes what is done."""
+        job = self._job
+        file = ResumeFile(Places.find(), what(job.address, unique_email=job.unique_email))
+        progress = file.load(afresh=self._options.afresh or job.check)
+        if progress.done:
+            ranges = len(progress.borders) + 1
+            left = ranges - len(progress.done)
+            say(f"Going on with a rebuild that was ended: {left} of {ranges} ranges are left.")
+        walk = walk_ranges(lambda: PeopleWalker(job), self._options.jobs, progress.plan)
+        with Meter("events") as meter:
+            for part, piece, done in walk:
+                self._take(done, meter)
+                if not job.check and not done.found:
+                    progress.done.append(piece.number)
+                    file.save(progress)
+                meter.show(part, self.total.events)
+        if not job.check:
+            file.forget()
+
+    def claims(self) -> None:
+        """Walk all claims."""
+        job = self._job
+        with Meter("claims") as meter:
+            for part, _, done in walk_ranges(lambda: ClaimWalker(job), self._options.jobs):
+                self._take(done, meter)
+                meter.show(part, self.total.claims)
+
+    def outdated(self) -> None:
+        """See, after a rebuild, that a query API which needs this projection finds its gate open."""
+        if self._job.check:
+            return
+        with closing(ReadModel(self._job.address)) as model:
+            older = model.older_than(PROJECTION, len(self._left) + _SHOWN)
+        for person_id in set(older) - self._left:
+            self._tell(Difference("outdated", person_id))
+
+    def _take(self, done: Rebuilt, meter: Meter) -> None:
+        self.total.add(done)
+        if done.found:
+            meter.clear()
+        for one in done.found:
+            self._tell(one)
+
+    def _tell(self, found: Difference) -> None:
+        self.found[found.kind] += 1
+        if not self._job.check:
+            self._left.add(found.person_id)
+        show(json.dumps(found.as_json()) if self._options.json else found.sentence)
+
+
+def described(repaired: Counter[str], found: Counter[str], *, check: bool) -> str:
+    """Return what a run came to, as the end of a sentence.
+
+    Args:
+        repaired: How many differences of each kind are gone.
+        found: How many are still there.
+        check: Whether nothing was to be written.
+    """
+    words = []
+    if repaired.total():
+        words.append(f"put right {_counts(repaired)}")
+    if found:
+        words.append(f"found {_counts(found)}" if check else f"left alone {_counts(found)}")
+    return "; ".join(words) or "the read model is what the log says"
+
+
+def _counts(kinds: Counter[str]) -> str:
+    return ", ".join(f"{kinds[kind]:,} {kind.replace('_', ' ')}" for kind in TEXTS if kinds[kind])

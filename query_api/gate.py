@@ -1,0 +1,40 @@
+"""Owns the gate before a new form of the read model: closed while documents are there in an older one."""
+
+from typing import Any, Final
+
+from events.errors import Outdated
+from service_kit.mongo import reading, store_errors
+
+NEEDED: Final = 1
+"""The oldest form of the documents in `people` that this code reads: at most the workers' `PROJECTION`."""
+
+
+class Gate:
+    """A check for readiness. Once it was found open it stays so: workers write no older form any more.
+
+    Args:
+        client: A client of either driver.
+        database: Database name.
+        needed: The oldest form that will do.
+    """
+
+    def __init__(self, client: Any, database: str, needed: int = NEEDED) -> None:
+        self._people = reading(client, database, strong=False)["people"]
+        self._needed = needed
+        self._open = False
+
+    async def check(self) -> None:
+        """Return if every document has at least the form that is needed; one look into an index.
+
+        Raises:
+            Outdated: One has not.
+            StoreUnavailable: MongoDB does not answer.
+        """
+        if self._open:
+            return
+        with store_errors():
+            # What is not at least so much: lesser numbers, and no number at all.
+            older = self._people.find({"projection": {"$not": {"$gte": self._needed}}}, {"_id": 1}, limit=-1)
+            if await older.to_list(1):
+                raise Outdated(f"documents are older than projection {self._needed}: run `rollcall rebuild`")
+        self._open = True

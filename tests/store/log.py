@@ -1,0 +1,95 @@
+"""A log of its own for each test, filled as a worker fills it, and the operator's verbs on it."""
+
+import asyncio
+import io
+import json
+import os
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from unittest.mock import patch
+
+from pymongo import MongoClient
+from pymongo.write_concern import WriteConcern
+
+from cli.__main__ import main
+from cli.log_reader import LogAddress
+from tests.store.given import create, delete, run, update
+from tests.system import ROOT, eventually
+from workers.store import Store
+
+
+class Log:
+    """A log of its own, and the verbs on it."""
+
+    def __init__(self, system, store: Store, name: str) -> None:
+        state = system.directory / "state"
+        self.environment = system.environment(name, ROLLCALL_STATE_DIR=str(state), ROLLCALL_UNIQUE="")
+        self.resume_file = state / f"rebuild-{name}.json"
+        self.store, self.address = store, LogAddress(system.mongo.uri, name)
+
+    async def fill(self, people: int = 12) -> list[str]:
+        """Add people with one to three events each; return their ids."""
+        commands = [create() for _ in range(people)]
+        ids = [command.person_id for command in commands]
+        commands += [update(ids[n], address=f"Calle {n}") for n in range(0, people, 2)]
+        commands += [delete(ids[n]) for n in range(0, people, 4)]
+        await run(self.store, *commands)
+        return sorted(ids)
+
+    async def command(self, *words):
+        """Run a verb; return its status, and what it found."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "cli", *map(str, words)),
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert b"Traceback" not in err, err.decode()
+        return process.returncode, out.decode().splitlines(), err.decode()
+
+    async def inside(self, *words) -> tuple[int, bytes, str]:
+        """Run a verb in this process, which is quicker; return its status, its output, and what it said."""
+
+        def run_it():
+            with (
+                patch.dict(os.environ, self.environment),
+                patch("signal.signal"),  # this is not the main thread
+                redirect_stdout(io.TextIOWrapper(io.BytesIO())) as out,
+                redirect_stderr(io.StringIO()) as err,
+            ):
+                status = main(list(map(str, words)))
+                out.flush()
+                return status, out.buffer.getvalue(), err.getvalue()
+
+        return await asyncio.to_thread(run_it)
+
+    async def rebuild(self, *words) -> tuple[set[tuple[str, ...]], str]:
+        """Rebuild; return what still differs, and what it said."""
+        status, out, err = await self.inside("rebuild", "--json", "--jobs", "1", *words)
+        found = [json.loads(line) for line in out.splitlines()]
+        assert status == (1 if found else 0), err
+        return {(one["person_id"], one["kind"], *one.get("fields", ())) for one in found}, err
+
+    async def differences(self) -> set[tuple[str, ...]]:
+        """Compare, writing nothing; return what differs."""
+        return (await self.rebuild("--check"))[0]
+
+    async def verify(self, *words):
+        status, out, err = await self.command("verify", "--json", *words)
+        findings = [json.loads(line) for line in out]
+        assert status == (1 if findings else 0), err
+        return {(one.get("person_id"), one.get("version"), one["kind"]) for one in findings}
+
+    async def found(self, *words):
+        """What is found once the secondaries have what was done to the log."""
+        return await eventually(lambda: self.verify(*words), within=30)
+
+
+def harm(log: Log, do, collection: str = "events") -> None:
+    """Do something to the log or another collection, as one who has MongoDB."""
+    with MongoClient(log.address.uri) as client:
+        database = client.get_database(log.address.database, write_concern=WriteConcern(w="majority"))
+        do(database[collection])

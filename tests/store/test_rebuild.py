@@ -1,0 +1,258 @@
+"""Rebuilding the read model, as an operator does; it is altered behind everybody's back."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+
+import httpx
+
+from cli.read_model import ReadModel
+from events.errors import Outdated
+from query_api.gate import Gate
+from service_kit.ids import new_id
+from tests.store.given import create, run, update
+from tests.store.log import Log, harm
+from tests.system import ROOT, eventually
+
+
+async def document(log: Log, person_id: str):
+    return await log.store._people.find_one({"_id": person_id})
+
+
+async def test_what_differs_is_named_and_put_right_or_left_alone(log):
+    ids = await log.fill()
+    assert await log.differences() == set()
+    # Those workers do not reserve e-mail addresses. Once they are unique, a rebuild makes up for it.
+    log.environment["ROLLCALL_UNIQUE"] = "email"
+    assert len(await log.differences()) == 9
+    found, said = await log.rebuild()
+    assert (found, "put right 9 claim missing" in said) == (set(), True)
+    assert await log.differences() == set()
+
+    stored = await log.store.streams(ids)
+    long = [one for one in ids if len(stored[one]) == 3]
+    double = [one for one in ids if len(stored[one]) == 2]
+    short = [one for one in ids if len(stored[one]) == 1]
+    stranger, numbers = new_id(), {one: stored[one][0].data["document_id"] for one in ids}
+
+    def people(people):
+        people.delete_one({"_id": double[0]})
+        people.insert_one({"_id": stranger, "version": 1, "hash": "x", "projection": 1, "deleted": True})
+        people.update_one({"_id": double[1]}, {"$set": {"address": "elsewhere", "more": 1}})
+        people.update_one({"_id": double[2]}, {"$set": {"version": 1, "hash": stored[double[2]][0].hash}})
+        people.update_one({"_id": long[0]}, {"$unset": {"projection": 1}})
+        people.update_one({"_id": short[0]}, {"$set": {"version": 9}})
+        people.update_one({"_id": short[1]}, {"$set": {"projection": 2}})
+
+    def claims(claims):
+        claims.delete_one({"_id": f"document:passport:{numbers[short[2]]}"})
+        claims.insert_one(
+            {"_id": f"document:passport:{numbers[long[0]]}", "person_id": long[0], "version": 1}
+        )
+        claims.insert_one({"_id": "document:passport:SOON", "person_id": short[3], "version": 2})
+        claims.update_one(
+            {"_id": f"document:passport:{numbers[short[4]]}"}, {"$set": {"person_id": short[5]}}
+        )
+        claims.insert_one({"_id": "phone:+57300", "person_id": short[5], "version": 1})
+
+    def events(events):
+        events.update_one({"person_id": long[1], "version": 2}, {"$set": {"data.address": "elsewhere"}})
+
+    harm(log, people, "people")
+    harm(log, claims, "claims")
+    harm(log, events)
+    kept = {(short[0], "ahead"), (short[1], "newer", "projection"), (long[1], "unreadable")}
+    taken = {(short[4], "claim_taken", "document"), (short[5], "claim_stray", "document")}
+    expected = {
+        *kept,
+        *taken,
+        (double[0], "missing"),
+        (stranger, "orphan"),
+        (double[1], "changed", "address", "more"),
+        (double[2], "stale", "hash", "version"),
+        (long[0], "outdated", "projection"),
+        (short[2], "claim_missing", "document"),
+        (long[0], "claim_stray", "document"),
+        (short[5], "claim_stray", "phone"),
+    }
+
+    async def all_are_found():
+        return await log.differences() == expected
+
+    await eventually(all_are_found, within=30)
+    before = await document(log, long[1])
+    # The stray one goes, and with it the next rebuild finds the value free.
+    assert (await log.rebuild())[0] == kept | {(short[4], "claim_taken", "document")}
+    assert (await log.rebuild())[0] == kept
+    assert await log.differences() == kept
+    assert await document(log, long[1]) == before
+    assert await log.store._claims.find_one({"_id": "document:passport:SOON"})
+    harm(log, lambda people: people.delete_one({"_id": short[0]}), "people")
+    harm(log, lambda people: people.update_one({"_id": short[1]}, {"$set": {"projection": 0}}), "people")
+    assert (await log.rebuild())[0] == {(long[1], "unreadable")}
+
+
+async def test_a_worker_that_comes_in_between_is_not_undone(log, monkeypatch):
+    ids = await log.fill(4)
+    stored = await log.store.streams(ids)
+    other, missing = [one for one in ids if stored[one][-1].type != "person.deleted"][:2]
+    harm(log, lambda people: people.update_one({"_id": other}, {"$set": {"address": "elsewhere"}}), "people")
+    harm(log, lambda people: people.delete_one({"_id": missing}), "people")
+    loop, came = asyncio.get_running_loop(), []
+
+    def after_a_worker(write, person_id):
+        def do(model, *args):
+            if person_id not in came:
+                came.append(person_id)
+                working = run(log.store, update(person_id, address="Calle 9"))
+                asyncio.run_coroutine_threadsafe(working, loop).result(30)
+            return write(model, *args)
+
+        return do
+
+    monkeypatch.setattr(ReadModel, "replace", after_a_worker(ReadModel.replace, other))
+    monkeypatch.setattr(ReadModel, "insert", after_a_worker(ReadModel.insert, missing))
+    assert (await log.rebuild())[0] == set()
+    assert sorted(came) == sorted([other, missing])
+    for person_id in came:
+        person = await document(log, person_id)
+        assert (person["version"], person["address"]) == (len(stored[person_id]) + 1, "Calle 9")
+    assert await log.differences() == set()
+
+
+async def test_ended_in_the_middle_it_goes_on_and_nobody_sees_a_person_go_back(log, tmp_path):
+    """Commands are applied meanwhile, a reader looks, and the read model was in an older form."""
+    people = [create() for _ in range(1_500)]
+    ids = [one.person_id for one in people]
+    for begin in range(0, len(people), 500):
+        await run(log.store, *people[begin : begin + 500])
+    old = {"$unset": {"projection": 1}, "$set": {"address": "elsewhere"}}
+    harm(log, lambda people: people.update_many({"_id": {"$in": ids}}, old), "people")
+    harm(log, lambda people: people.delete_many({"_id": {"$in": ids[::50]}}), "people")
+    lost, known, ending = set(ids[::50]), dict.fromkeys(ids, 1), asyncio.Event()
+
+    async def commands():
+        number = 0
+        while not ending.is_set():
+            number += 1
+            some = ids[number % 90 :: 90]
+            await run(
+                log.store, *(update(one, address=f"Calle {number}") for one in some), create(), project=True
+            )
+
+    async def reader():
+        while not ending.is_set():
+            found = await log.store._people.find({}, {"version": 1}).to_list(None)
+            seen = {one["_id"]: one["version"] for one in found}
+            for one in ids:
+                assert one in seen or one in lost, "a person was missing"
+                assert seen.get(one, 1) >= known[one], "a person went back"
+                if one in seen:
+                    lost.discard(one)
+                    known[one] = seen[one]
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(commands()), group.create_task(reader())]
+        try:
+            await killed_in_the_middle(log)
+            status, _, err = await log.command("rebuild", "--jobs", 2)
+            assert status == 0, err
+            assert "Going on with a rebuild that was ended" in err
+        finally:
+            ending.set()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    assert not lost
+    assert await log.differences() == set()
+    assert not log.resume_file.exists()
+
+
+async def killed_in_the_middle(log: Log) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", "rebuild", "--jobs", "2"),
+        cwd=ROOT,
+        env={**os.environ, **log.environment},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+    async def some_are_done() -> bool:
+        with suppress(OSError):
+            return len(json.loads(log.resume_file.read_text())["done"]) >= 5
+        return False
+
+    await eventually(some_are_done, within=60, pause=0.001)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    assert log.resume_file.exists(), "it was too quick to be ended"
+
+
+async def test_two_at_once_do_no_harm(log):
+    ids = await log.fill(300)
+    harm(log, lambda people: people.delete_many({"_id": {"$in": ids[::2]}}), "people")
+    await asyncio.gather(*(log.command("rebuild", "--jobs", 2) for _ in range(2)))
+    assert await log.differences() == set()
+
+
+async def gate_says(gate: Gate) -> str:
+    try:
+        await gate.check()
+    except Outdated:
+        return "closed"
+    return "open"
+
+
+async def what_is_not_ready(service) -> dict[str, str]:
+    """Return the words of readiness once it answers, and is not ready."""
+
+    async def parts():
+        async with httpx.AsyncClient(base_url=service.url) as client:
+            with suppress(httpx.TransportError):
+                response = await client.get("/readyz")
+                return response.status_code == 503 and response.json()["parts"]
+
+    return await eventually(parts, within=30)
+
+
+async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkeypatch):
+    """New workers, then a rebuild, then the query API: its gate is closed until all documents are new."""
+    ids = await log.fill(8)
+    old = {"$unset": {"projection": 1, "image_url": 1}}
+    harm(log, lambda people: people.update_many({}, old), "people")
+    database = log.address.database
+    query_api = system.service("query_api", ROLLCALL_MONGO_DB=database)
+    query_api.spawn()
+    try:
+        ready = await what_is_not_ready(query_api)
+        assert ready["read_model"] == "documents are older than projection 1: run `rollcall rebuild`"
+        gate = Gate(mongo_clients["pymongo"], database)
+        # A new worker writes a document anew that has its version, as when it is told again,
+        states = await log.store.heads(ids)
+        await log.store.project({ids[0]: states[ids[0]]}, set(), {})
+        assert (await document(log, ids[0]))["projection"] == 1
+        # and whole, where it would change a part of its own form.
+        await run(log.store, update(ids[1], address="Calle 9"))
+        person = await document(log, ids[1])
+        assert (person["projection"], person["image_url"], person["address"]) == (1, None, "Calle 9")
+        assert (await log.rebuild())[0] == set()
+        await query_api.wait_ready()
+        assert await log.differences() == set()
+
+        # An old worker leaves a document alone that has its version, and not a newer one's.
+        states = await log.store.heads(ids)
+        active = [one for one in ids if states[one].status == "active"]
+        with monkeypatch.context() as patch:
+            for module in ("workers.documents", "workers.store"):
+                patch.setattr(f"{module}.PROJECTION", 0)
+            await log.store.project({active[0]: states[active[0]]}, set(), {})
+            assert (await document(log, active[0]))["projection"] == 1
+            await run(log.store, update(active[0], address="Calle 10"))
+        assert (await document(log, active[0]))["projection"] == 0
+        assert await gate_says(Gate(mongo_clients["pymongo"], database)) == "closed"
+        assert await log.differences() == {(active[0], "outdated", "projection")}
+        assert (await log.rebuild())[0] == set()
+        assert await gate_says(gate) == "open"
+    finally:
+        query_api.kill()
+        system.services.remove(query_api)
