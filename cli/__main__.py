@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import checkpoint, checks, env, running, tokens, verify
+from cli import checkpoint, checks, dead_letters, env, running, tokens, verify
 from local.errors import SetupError
 from local.say import say
 
@@ -40,6 +40,11 @@ VERBS = {
     ),
     "checkpoint-key": Verb(
         "make the key pair that signs checkpoints", checkpoint.checkpoint_key, checkpoint.add_checkpoint_key
+    ),
+    "dead-letters": Verb(
+        "list, show, retry or drop parked people's commands and unreadable messages",
+        dead_letters.dead_letters,
+        dead_letters.add_dead_letters,
     ),
     "env": Verb("write .env: fresh secrets for docker-compose.yml", env.env, env.add_env),
 }

@@ -13,7 +13,7 @@ from workers.store import Store
 
 pytestmark = pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
-FAN_OUT = {"/people", "/events"}
+FAN_OUT = {"/people", "/events", "/dead-letters"}
 """The reads that ask every shard; a list has no other way. Whoever adds one adds it here."""
 
 

@@ -32,6 +32,7 @@ PACKAGES = (
 ADAPTERS = {
     "aio_pika": {
         "service_kit/broker.py",
+        "service_kit/dead_letters.py",
         "command_api/publisher.py",
         "service_kit/publishing.py",
         "command_api/replies.py",
