@@ -15,6 +15,7 @@ from service_kit.topology import COMMANDS
 from tests.system import eventually, new_person
 
 WAIT = {"Prefer": "wait=20"}
+SOMEBODY = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
 
 
 @pytest.fixture
@@ -198,14 +199,14 @@ async def test_an_unreadable_message_is_listed_shown_handed_in_again_and_deleted
     ("side", "method", "path"),
     [
         ("queries", "GET", "/dead-letters"),
-        ("queries", "GET", f"/dead-letters/{new_id()}"),
+        ("queries", "GET", f"/dead-letters/{SOMEBODY}"),
         ("commands", "GET", "/dead-letters/messages"),
         ("commands", "GET", "/dead-letters/messages/0123456789abcdef"),
         ("commands", "POST", "/dead-letters/messages/0123456789abcdef/retry"),
         ("commands", "DELETE", "/dead-letters/messages/0123456789abcdef"),
-        ("commands", "POST", f"/dead-letters/{new_id()}/retry"),
-        ("commands", "DELETE", f"/dead-letters/{new_id()}"),
-        ("commands", "DELETE", f"/dead-letters/{new_id()}/{new_id()}"),
+        ("commands", "POST", f"/dead-letters/{SOMEBODY}/retry"),
+        ("commands", "DELETE", f"/dead-letters/{SOMEBODY}"),
+        ("commands", "DELETE", f"/dead-letters/{SOMEBODY}/{SOMEBODY}"),
     ],
 )
 async def test_dead_letters_are_for_operators(system, services, side, method, path):

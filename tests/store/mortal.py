@@ -27,7 +27,7 @@ class Fate:
 
     Args:
         cut: Which one, counted from 0; None to let it live.
-        half: Whether the first document of it is still written.
+        half: Whether one document of it is still written.
     """
 
     def __init__(self, cut: int | None = None, *, half: bool = False) -> None:
@@ -57,7 +57,9 @@ class Mortal:
 
     async def insert_many(self, documents: list[Any], *, ordered: bool) -> None:
         if self._fate.step(f"insert {len(documents)} {self._collection.name}"):
-            await self._collection.insert_many(documents[:1], ordered=ordered)
+            # In order, the first comes first; else it may be any.
+            some = documents[:1] if ordered else documents[-1:]
+            await self._collection.insert_many(some, ordered=ordered)
             raise Killed
         await self._collection.insert_many(documents, ordered=ordered)
 

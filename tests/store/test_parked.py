@@ -10,7 +10,7 @@ from events.outcomes import Applied, Parked, Rejected
 from tests.store import mortal
 from tests.store.given import check_stream, create, delete, new_value, run, stream, update
 from tests.store.mortal import Fate, Town, damage, drop, repair, retry
-from workers import pipeline
+from workers import lines, pipeline
 from workers.faults import BEHIND
 
 
@@ -75,7 +75,11 @@ async def test_one_is_parked_and_the_other_goes_on(store, town):
     assert "no time" not in town.replies[0].detail
 
 
-async def test_later_commands_wait_though_the_cause_is_gone_and_a_retry_applies_all_in_order(store, town):
+@pytest.mark.parametrize("at_once", [1, 500])
+async def test_later_commands_wait_though_the_cause_is_gone_and_a_retry_applies_all_in_order(
+    store, town, monkeypatch, at_once
+):
+    monkeypatch.setattr(pipeline, "BATCH", at_once)
     ill, _ = await people(store)
     before = [update(ill, address="a"), update(ill, occupation="b")]
     town.send(*before)
@@ -88,6 +92,34 @@ async def test_later_commands_wait_though_the_cause_is_gone_and_a_retry_applies_
     assert await applied(store, ill) == town.announced == wanted
     assert await line(store, ill) == []
     await check_stream(store, ill, 5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 500])
+async def test_one_command_that_fails_holds_up_those_behind_it(one, town, monkeypatch, at_once):
+    ill, well = await people(one, damaged=False)
+    mine = [update(ill, address=f"{n}") for n in range(4)]
+    theirs = [update(well, address=f"{n}") for n in range(4)]
+    decide = lines.decide
+
+    def faulty(command, state, past):
+        if command.command_id == mine[1].command_id:
+            raise ZeroDivisionError("a bug of ours")
+        return decide(command, state, past)
+
+    monkeypatch.setattr(pipeline, "BATCH", at_once)
+    with monkeypatch.context() as patch:
+        patch.setattr(lines, "decide", faulty)
+        town.send(*(command for pair in zip(mine, theirs, strict=True) for command in pair))
+        assert await town.work(one)
+    assert await applied(one, ill) == [mine[0].command_id]
+    assert await applied(one, well) == names(theirs)
+    assert await line(one, ill) == names(mine[1:])
+    assert await why(one, ill) == [("ZeroDivisionError", 1), (BEHIND.kind, 0), (BEHIND.kind, 0)]
+    town.send(mine[0], last := update(ill, address="z"), retry(ill))
+    assert await town.work(one)
+    assert await applied(one, ill) == names([*mine, last])
+    assert first_times(c for c in town.announced if c not in names(theirs)) == names([*mine, last])
+    await check_stream(one, ill, 6)
 
 
 async def test_a_retry_in_vain_says_so_and_changes_nothing(store, town):
@@ -232,7 +264,8 @@ async def story(store, town: Town, fate: Fate) -> tuple[list[str], list[str]]:
     return fate.seen, names(kept)
 
 
-async def test_a_worker_killed_at_any_write_loses_doubles_and_reorders_nothing(one, town):
+async def test_a_worker_killed_at_any_write_loses_doubles_and_reorders_nothing(one, town, monkeypatch):
+    monkeypatch.setattr(pipeline, "BATCH", 3)
     whole = Fate()
     await story(one, Town(), whole)
     steps = whole.seen
