@@ -10,8 +10,10 @@ from events.outcomes import Applied, Parked, Rejected
 from tests.store import mortal
 from tests.store.given import check_stream, create, delete, new_value, run, stream, update
 from tests.store.mortal import Fate, Town, damage, drop, repair, retry
+from tests.system import eventually
 from workers import lines, pipeline
 from workers.faults import BEHIND
+from workers.parked import ParkedLines
 
 
 @pytest.fixture
@@ -214,6 +216,54 @@ async def test_an_event_that_cannot_be_projected_parks_its_person_with_what_foll
     await check_stream(one, well, 5)
 
 
+async def test_what_was_settled_while_its_person_was_being_parked_waits_too(one, town, monkeypatch):
+    ill, _ = await people(one, damaged=False)
+    mine = [update(ill, address=f"{n}") for n in range(3)]
+    project, refused = type(one).project, []
+
+    async def refuse_once(self, states, fresh, bases):
+        if refused:
+            await project(self, states, fresh, bases)
+            return
+        await eventually(lambda: _has(one, ill, 2))  # the next batch is settled by now
+        refused.append(states)
+        raise ValueError("a document that cannot be")
+
+    monkeypatch.setattr(pipeline, "BATCH", 1)
+    monkeypatch.setattr(type(one), "project", refuse_once)
+    town.send(*mine)
+    assert await town.work(one)
+    assert town.announced == []
+    assert await line(one, ill) == names(mine)
+    town.send(retry(ill))
+    assert await town.work(one)
+    assert town.announced == await applied(one, ill) == names(mine)
+    await check_stream(one, ill, 4)
+
+
+async def _has(store, person_id: str, events: int) -> bool:
+    return len(await applied(store, person_id)) >= events
+
+
+async def test_a_retry_waits_for_what_came_before_it(one, town, monkeypatch):
+    ill, _ = await people(one)
+    mine = [update(ill, address=f"{n}") for n in range(3)]
+    town.send(mine[0])
+    assert await town.work(one)
+    await heal(one, ill)
+    append = ParkedLines.append
+
+    async def slowly(self, waiting, now):
+        await asyncio.sleep(0.1)
+        await append(self, waiting, now)
+
+    monkeypatch.setattr(ParkedLines, "append", slowly)
+    town.send(mine[1], retry(ill), mine[2])
+    assert await town.work(one)
+    assert await line(one, ill) == []
+    assert await applied(one, ill) == town.announced == names(mine)
+
+
 async def test_a_fault_that_is_nobody_s_ends_the_worker_and_parks_nobody(one, town, monkeypatch):
     ill, _ = await people(one, damaged=False)
 
@@ -241,7 +291,7 @@ async def story(store, town: Town, fate: Fate) -> tuple[list[str], list[str]]:
     chapters = [
         [theirs[0], mine[0], mine[1], theirs[1]],
         [mine[2], retry(ill), mine[3]],
-        [drop(ill, mine[1].command_id)],
+        [drop(ill, mine[2].command_id)],
         [retry(ill), mine[4], theirs[2]],
     ]
     for number, chapter in enumerate(chapters):
@@ -250,10 +300,10 @@ async def story(store, town: Town, fate: Fate) -> tuple[list[str], list[str]]:
         town.send(*chapter)
         while not await town.work(store, fate):
             fate = Fate()
-    kept = [mine[0], mine[2], mine[3], mine[4]]
+    kept = [mine[0], mine[1], mine[3], mine[4]]
     assert await applied(store, ill) == names(kept)
     assert await applied(store, well) == names(theirs)
-    assert (await store.rejected([ill], names(mine))).keys() == {mine[1].command_id}
+    assert (await store.rejected([ill], names(mine))).keys() == {mine[2].command_id}
     assert await line(store, ill) == []
     announced = {"ill": [], "well": []}
     for command_id in first_times(town.announced):
