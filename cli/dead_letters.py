@@ -46,7 +46,7 @@ def add_dead_letters(parser: argparse.ArgumentParser) -> None:
     for one in (listing, showing):
         one.add_argument("--json", action="store_true", help="as JSON, one a line")
     for one in (retrying, dropping):
-        one.add_argument("--actor", default=getpass.getuser(), help="who acts, as the record will say")
+        one.add_argument("--actor", default=_user(), help="who acts, as the record will say")
 
 
 def dead_letters(options: argparse.Namespace) -> int:
@@ -136,6 +136,13 @@ def _table(columns: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> st
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number alone
+        return "operator"
 
 
 def _is_id(text: str) -> bool:
