@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import checkpoint, checks, env, rebuild, replay, running, tokens, verify
+from cli import checkpoint, checks, dead_letters, env, rebuild, replay, running, tokens, verify
 from local.errors import SetupError
 from local.say import say
 
@@ -45,6 +45,11 @@ VERBS = {
         "bring the read model to what the log says, in place", rebuild.rebuild, rebuild.add_rebuild
     ),
     "replay": Verb("deliver events again, as lines or to a queue", replay.replay, replay.add_replay),
+    "dead-letters": Verb(
+        "list, show, retry or drop parked people's commands and unreadable messages",
+        dead_letters.dead_letters,
+        dead_letters.add_dead_letters,
+    ),
     "env": Verb("write .env: fresh secrets for docker-compose.yml", env.env, env.add_env),
 }
 # What follows these belongs to the program they run, options and all.

@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from command_api.dead_letters import add_dead_letter_routes
 from command_api.people import CommandDesk, add_people_routes
 from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
@@ -81,5 +82,6 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     )
     app.add_middleware(UnderPrefix)
     add_people_routes(app, desk)
+    add_dead_letter_routes(app, desk, url)
     document(app)
     return app

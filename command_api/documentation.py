@@ -39,7 +39,14 @@ _ACCEPTED: Final = json_answer(
     {
         "type": "object",
         "required": ["person_id", "command_id", "status"],
-        "properties": {"person_id": UUID, "command_id": UUID, "status": {"const": "accepted"}},
+        "properties": {
+            "person_id": UUID,
+            "command_id": UUID,
+            "status": {
+                "enum": ["accepted", "parked"],
+                "description": "`parked` (with `Prefer: wait`): until an operator has seen to its person",
+            },
+        },
     },
     "accepted",
     Location={"description": "The command's status on the query API", "schema": TEXT},

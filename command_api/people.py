@@ -26,6 +26,7 @@ from events.commands import (
     RevertPerson,
     UpdatePerson,
 )
+from events.controls import Message
 from events.errors import (
     REJECTIONS,
     BodyTooLarge,
@@ -33,7 +34,7 @@ from events.errors import (
     MalformedBody,
     UnsupportedMediaType,
 )
-from events.outcomes import Applied, Outcome, Rejected
+from events.outcomes import Applied, Parked, Rejected
 from events.person import PersonChanges, PersonFields
 from events.times import to_milliseconds
 from service_kit.ids import derived_id, new_id
@@ -79,19 +80,23 @@ class CommandDesk:
     async def submit(self, command: Command, preferences: Preferences) -> Response:
         """Publish a command and answer: at once with 202, or with its outcome if that was asked for."""
         if preferences.wait is None:
-            await self._publish(command, None)
+            await self.publish(command, None)
             return self._accepted(command)
         token = new_id()
         async with self.inbox.expect(token) as waiting:
-            await self._publish(command, waiting.reply if waiting else None)
+            await self.publish(command, waiting.reply if waiting else None)
             if waiting is None:
                 return self._accepted(command)
             await asyncio.wait({waiting.outcome}, timeout=preferences.wait)
             if waiting.outcome.cancelled() or not waiting.outcome.done():
                 return self._accepted(command)
-            return _settled(command, waiting.outcome.result(), preferences.wait)
+            outcome = waiting.outcome.result()
+            if isinstance(outcome, Parked):
+                return self._accepted(command, status="parked")
+            return _settled(command, outcome, preferences.wait)
 
-    async def _publish(self, command: Command, reply: tuple[str, str] | None) -> None:
+    async def publish(self, command: Message, reply: tuple[str, str] | None) -> None:
+        """Publish a command or control, and return when the broker has it."""
         await self.publisher.publish(command, reply)
         ACCEPTED.labels(command.type).inc()
         log.info(
@@ -103,14 +108,14 @@ class CommandDesk:
             traceparent=command.traceparent,
         )
 
-    def _accepted(self, command: Command) -> Response:
+    def _accepted(self, command: Command, *, status: str = "accepted") -> Response:
         body = {
             "person_id": command.person_id,
             "command_id": command.command_id,
-            "status": "accepted",
+            "status": status,
         }
-        status = f"{self.query_url}/people/{command.person_id}/commands/{command.command_id}"
-        return _json(body, 202, {"Location": status})
+        location = f"{self.query_url}/people/{command.person_id}/commands/{command.command_id}"
+        return _json(body, 202, {"Location": location})
 
     def stamp(self, request: Request, caller: Caller, preferences: Preferences) -> dict[str, Any]:
         """Return what every command carries beside its person and data."""
@@ -172,7 +177,7 @@ def _json(content: object, status: int, headers: dict[str, str]) -> Response:
     return Response(orjson.dumps(content), status, headers, "application/json")
 
 
-def _settled(command: Command, outcome: Outcome, waited: int) -> Response:
+def _settled(command: Command, outcome: Applied | Rejected, waited: int) -> Response:
     honoured = {"Preference-Applied": f"wait={waited}"}
     match outcome:
         case Rejected(code=code, detail=detail):

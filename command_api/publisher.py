@@ -11,7 +11,8 @@ from aiormq.channel import Channel
 from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
-from events.commands import CONTENT_TYPE, Command, encode_command
+from events.commands import CONTENT_TYPE, encode_command
+from events.controls import Message
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, declare, keep_connected
 from service_kit.publishing import PERSISTENT, Template, encode_frames, publish
@@ -79,7 +80,7 @@ class CommandPublisher:
         """
         self._ready()
 
-    async def publish(self, command: Command, reply: tuple[str, str] | None = None) -> None:
+    async def publish(self, command: Message, reply: tuple[str, str] | None = None) -> None:
         """Publish one command, persistent and mandatory, and wait for the broker's confirm.
 
         After a failure it is not known whether the broker has the command: whoever repeats it must
@@ -157,7 +158,7 @@ class _Open:
             waiting.close()
         return True
 
-    def frames(self, command: Command, body: bytes, reply: tuple[str, str] | None) -> bytes:
+    def frames(self, command: Message, body: bytes, reply: tuple[str, str] | None) -> bytes:
         """Return the frames of a command, on its way to its person's partition."""
         key = str(partition_of(command.person_id, self._partitions))
         if reply is None:

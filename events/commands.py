@@ -28,11 +28,12 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 SOURCE: Final = "/rollcall/command-api"
 
 
-class _Command(BaseModel):
-    """What every command carries; `accepted_at` is UTC with milliseconds."""
+class Envelope(BaseModel):
+    """What every message in a command queue carries; `accepted_at` is UTC with milliseconds."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
+    type: str
     specversion: Literal["1.0"] = "1.0"
     command_id: Id = Field(alias="id")
     person_id: Id = Field(alias="subject")
@@ -50,21 +51,21 @@ class _Command(BaseModel):
     user_agent: str | None = Field(default=None, alias="useragent")
 
 
-class CreatePerson(_Command):
+class CreatePerson(Envelope):
     """Ask for a new person with these fields."""
 
     type: Literal["person.create"] = "person.create"
     data: PersonFields
 
 
-class UpdatePerson(_Command):
+class UpdatePerson(Envelope):
     """Ask for some fields of a person to change."""
 
     type: Literal["person.update"] = "person.update"
     data: PersonChanges
 
 
-class DeletePerson(_Command):
+class DeletePerson(Envelope):
     """Ask for a person to be forgotten."""
 
     type: Literal["person.delete"] = "person.delete"
@@ -78,7 +79,7 @@ class Reversion(BaseModel):
     to_version: int = Field(ge=1)
 
 
-class RevertPerson(_Command):
+class RevertPerson(Envelope):
     """Ask for a person's fields to be again as they were."""
 
     type: Literal["person.revert"] = "person.revert"
@@ -91,7 +92,7 @@ COMMAND_TYPES: Final = ("person.create", "person.update", "person.delete", "pers
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 
 
-def encode_command(command: Command) -> dict[str, Any]:
+def encode_command(command: Envelope) -> dict[str, Any]:
     """Return the CloudEvents attributes and data of a command, JSON-ready; absent values left out."""
     attributes: dict[str, Any] = {
         "specversion": "1.0",
@@ -113,8 +114,9 @@ def encode_command(command: Command) -> dict[str, Any]:
         "useragent": command.user_agent,
     }
     message = {name: value for name, value in attributes.items() if value is not None}
-    if not isinstance(command, DeletePerson):
-        message["data"] = command.data.model_dump(exclude_unset=True)
+    data = getattr(command, "data", None)
+    if data is not None:
+        message["data"] = data.model_dump(exclude_unset=True)
     return message
 
 
@@ -127,6 +129,11 @@ def decode_command(body: bytes) -> Command:
     try:
         return _COMMAND.validate_json(body)
     except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "body"
-        raise MalformedMessage(f"{where}: {first['msg']}") from exc
+        raise malformed(exc) from exc
+
+
+def malformed(exc: ValidationError) -> MalformedMessage:
+    """Return why a message cannot be read, without what is in it."""
+    first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "body"
+    return MalformedMessage(f"{where}: {first['msg']}")

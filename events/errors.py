@@ -6,9 +6,10 @@ RollcallError
 │   ├── PersonExists            the id is taken, also by a deleted person
 │   ├── VersionMismatch         If-Match named another version
 │   ├── UnknownVersion          the person has not been at the version that is wanted back
-│   └── ValueTaken              a unique value belongs to another person
-│       ├── DuplicateDocument
-│       └── DuplicateEmail
+│   ├── ValueTaken              a unique value belongs to another person
+│   │   ├── DuplicateDocument
+│   │   └── DuplicateEmail
+│   └── Dropped                 an operator gave it up while its person was parked
 ├── MalformedMessage        bytes that are no command of ours: poison
 ├── InvalidRequest          the client's request cannot be understood or is not allowed to be so
 │   ├── MalformedBody           not JSON
@@ -93,6 +94,12 @@ class DuplicateEmail(ValueTaken):
     """Another person has this e-mail address."""
 
     code = "duplicate-email"
+
+
+class Dropped(Rejection):
+    """An operator gave the command up while its person was parked."""
+
+    code = "dropped"
 
 
 class MalformedMessage(RollcallError):
@@ -248,5 +255,6 @@ REJECTIONS: dict[str, type[Rejection]] = {
         UnknownVersion,
         DuplicateDocument,
         DuplicateEmail,
+        Dropped,
     )
 }

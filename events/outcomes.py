@@ -33,7 +33,17 @@ class Rejected(BaseModel):
     detail: str
 
 
-Outcome = Applied | Rejected
+class Parked(BaseModel):
+    """The command waits until an operator has its person's line retried; `reason` is a `Reason`'s kind."""
+
+    model_config = _FROZEN
+
+    status: Literal["parked"] = "parked"
+    reason: str
+    detail: str
+
+
+Outcome = Applied | Rejected | Parked
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Annotated[Outcome, Field(discriminator="status")])
 

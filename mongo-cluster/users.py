@@ -14,8 +14,14 @@ _KEEP: Final = ("find", "insert", "update", "remove")
 _LOOK: Final = ("listIndexes",)
 
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
-    "rollcall-worker": {"events": _APPEND, "people": _KEEP, "claims": _KEEP, "rejections": _APPEND},
-    "rollcall-query": {"events": _READ, "people": _READ, "claims": _READ, "rejections": _READ},
+    "rollcall-worker": {
+        "events": _APPEND,
+        "people": _KEEP,
+        "claims": _KEEP,
+        "rejections": _APPEND,
+        "parked": _KEEP,
+    },
+    "rollcall-query": dict.fromkeys(("events", "people", "claims", "rejections", "parked"), _READ),
 }
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can
 one that is stolen make a user, an index or a collection."""

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from query_api.asyncapi import add_asyncapi_route
 from query_api.audit import add_audit_routes
+from query_api.dead_letters import add_dead_letter_routes
 from query_api.exports import Exports
 from query_api.feed import Feed
 from query_api.follower import HEARTBEAT_SECONDS
@@ -18,6 +19,7 @@ from query_api.gate import Gate
 from query_api.live import LiveDesk, add_live_route
 from query_api.log_reads import LogReads
 from query_api.metrics import ReplicationLag
+from query_api.parked_reads import ParkedReads
 from query_api.people import ReadDesk, add_read_routes
 from query_api.positions import Positions
 from query_api.reads import Reads
@@ -48,7 +50,8 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     url = settings.amqp_url.get_secret_value()
     verifier, feed, positions = TokenVerifier(settings), Feed(), Positions(time.monotonic)
     live = LiveDesk(feed, Tail(url, feed, positions), Replays(url), verifier, heartbeat)
-    desk = ReadDesk(reads, LogReads(reads), verifier, settings.read_from_header, positions)
+    parked = ParkedReads(reads)
+    desk = ReadDesk(reads, LogReads(reads), parked, verifier, settings.read_from_header, positions)
     REGISTRY.register(ReplicationLag(client))
 
     @asynccontextmanager
@@ -67,11 +70,13 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         "Rollcall query API",
         {"mongodb": reads.check, "read_model": Gate(client, settings.mongo_db).check},
         lifespan,
+        parked.count,
         description=_ABOUT,
         version="1",
     )
     add_read_routes(app, desk)
     add_audit_routes(app, desk, Exports(exporting, settings.mongo_db))
+    add_dead_letter_routes(app, desk)
     add_live_route(app, live)
     add_asyncapi_route(app)
     app.state.live = live

@@ -81,7 +81,10 @@ BY_DOCUMENT: Final[dict[str, Any]] = {
 }
 COMMAND: Final[dict[str, Any]] = {
     "summary": "What became of a command",
-    "description": "Scope `people:read`. 404 with `Retry-After` until it is decided.",
+    "description": (
+        "Scope `people:read`. 404 with `Retry-After` until it is decided. `parked`: it failed, or waits "
+        "behind one that did, until an operator has seen to it."
+    ),
     "responses": {
         200: json_answer(
             "Decided",
@@ -91,7 +94,7 @@ COMMAND: Final[dict[str, Any]] = {
                 "properties": {
                     "person_id": UUID,
                     "command_id": UUID,
-                    "status": {"enum": ["applied", "rejected"]},
+                    "status": {"enum": ["applied", "rejected", "parked"]},
                     "version": {"type": "integer"},
                     "event_id": UUID,
                     "reason": TEXT,

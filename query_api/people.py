@@ -14,6 +14,7 @@ from events.errors import InvalidFields, NotFound, PersonNotFound
 from query_api import documentation as doc
 from query_api.filters import PeopleQuery, PersonQuery, ReadQuery, read_query
 from query_api.log_reads import LogReads
+from query_api.parked_reads import ParkedReads
 from query_api.positions import Positions
 from query_api.reads import Answer, Page, Reads
 from service_kit.tokens import TokenVerifier
@@ -27,6 +28,7 @@ class ReadDesk:
     Attributes:
         reads: The queries on the read model.
         log: The queries on the log.
+        parked: The queries on parked people.
         verifier: Checks tokens.
         read_from_header: Whether answers name the member that gave them.
         positions: Tells from where in the stream of events a snapshot is to be followed.
@@ -34,6 +36,7 @@ class ReadDesk:
 
     reads: Reads
     log: LogReads
+    parked: ParkedReads
     verifier: TokenVerifier
     read_from_header: bool
     positions: Positions
@@ -145,11 +148,16 @@ def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
             applied = {"status": "applied", "version": found["version"], "event_id": found["_id"]}
             return desk.answer({**content, **applied}, event)
         rejection = await desk.reads.rejection_of_command(*ids, strong=strong)
-        if not rejection.documents:
+        if rejection.documents:
+            found = rejection.documents[0]
+            rejected = {"status": "rejected", "reason": found["code"], "detail": found["detail"]}
+            return desk.answer({**content, **rejected}, rejection)
+        waiting = await desk.parked.command(*ids, strong=strong)
+        if not waiting.documents:
             raise NotFound("the command is not decided yet, or was never accepted", retry_after=1)
-        found = rejection.documents[0]
-        rejected = {"status": "rejected", "reason": found["code"], "detail": found["detail"]}
-        return desk.answer({**content, **rejected}, rejection)
+        found = waiting.documents[0]
+        parked = {"status": "parked", "reason": found["reason"], "detail": found["detail"]}
+        return desk.answer({**content, **parked}, waiting)
 
 
 async def _past(log: LogReads, person_id: str, query: PersonQuery) -> Answer:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any, Final
 
 from events.claims import document_claim
@@ -178,6 +179,17 @@ class Reads:
             found = self._database(strong)[collection].find(wanted, shown, sort=sort, limit=-limit)
             documents = await found.to_list(limit or None)
             return Answer(documents, found.address)
+
+    async def aggregate(
+        self, collection: str, pipeline: Sequence[Mapping[str, Any]], *, strong: bool
+    ) -> Answer:
+        """Return what a pipeline makes of a collection."""
+        with store_errors():
+            found = self._database(strong)[collection].aggregate(pipeline)
+            if isawaitable(found):  # PyMongo's is, Motor's is a cursor already
+                found = await found
+            documents = await found.to_list(None)
+            return Answer(documents, getattr(found, "address", None))
 
     def member_of(self, answer: Answer) -> str:
         """Return the member that gave an answer and its role, `127.0.0.1:27017 (secondary)` say."""

@@ -14,6 +14,7 @@ from pymongo.errors import (
     ExecutionTimeout,
     NetworkTimeout,
     PyMongoError,
+    WriteError,
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
@@ -32,6 +33,8 @@ MAX_STALENESS_SECONDS: Final = 90
 _MAJORITY: Final = ReadConcern("majority")
 _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=True, tzinfo=UTC)
 DUPLICATE_KEY: Final = 11000
+_UNAUTHORISED: Final = 13
+_TOO_LARGE: Final = 10334
 # Interrupted, not primary, stepping down, shutting down, time limits, write concern not met; from a router
 # also: no such host or primary (6, 7, 133), its connection lost or slow (145, 202), a chunk on the move (46,
 # 63, 112, 13388), no progress since (82); a cursor that was too long idle, or killed (43, 175, 237).
@@ -125,6 +128,21 @@ def is_transient(exc: PyMongoError) -> bool:
     if isinstance(exc, WTimeoutError) or exc.timeout:
         return True
     return getattr(exc, "code", None) in _TRANSIENT_CODES or exc.has_error_label("RetryableWriteError")
+
+
+def refuses_all(exc: Exception) -> bool:
+    """Return whether MongoDB refuses the service, whatever the document: a right or a setting is missing.
+
+    What it says of single documents comes as write errors; that a document cannot be encoded or is too
+    large comes from `bson`, whose errors are no `PyMongoError`.
+    """
+    if isinstance(exc, BulkWriteError):
+        details = exc.details or {}
+        codes = {error.get("code") for error in details.get("writeErrors", [])}
+        return bool(details.get("writeConcernErrors")) or _UNAUTHORISED in codes
+    if getattr(exc, "code", None) == _TOO_LARGE:
+        return False
+    return isinstance(exc, PyMongoError) and not isinstance(exc, WriteError)
 
 
 @contextmanager

@@ -72,6 +72,36 @@ _REFUSED: Final = {
     **_STAMPS,
     "rejected_at": "2026-02-28T09:31:00.000Z",
 }
+_PARKED_PERSON: Final = {
+    "person_id": EXAMPLE_ID,
+    "waiting": 2,
+    "since": "2026-02-28T09:30:00.000Z",
+    "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
+    "reason": "ValueError",
+    "detail": "ValueError at workers/documents.py:79, in state_of",
+    "attempts": 1,
+    "tried_at": "2026-02-28T09:30:00.000Z",
+}
+_WAITING: Final = {
+    "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
+    "type": "person.update",
+    "actor": "ada",
+    "accepted_at": "2026-02-28T09:29:59.981Z",
+    "parked_at": "2026-02-28T09:30:00.000Z",
+    "reason": "ValueError",
+    "detail": "ValueError at workers/documents.py:79, in state_of",
+    "attempts": 1,
+    "tried_at": "2026-02-28T09:30:00.000Z",
+    "message": '{"specversion":"1.0", …}',
+}
+_DEAD: Final = {
+    "id": "9f86d081884c7d65",
+    "message_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
+    "queue": "commands.3",
+    "reason": "subject: Field required",
+    "time": "2026-02-28T09:30:00.000Z",
+    "bytes": 512,
+}
 _CHANGES: Final = {"occupation": {"from": None, "to": "Engineer"}}
 EXAMPLES: Final[dict[str, Any]] = {
     "person": EXAMPLE_PERSON,
@@ -94,10 +124,35 @@ EXAMPLES: Final[dict[str, Any]] = {
         "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {"occupation": "Engineer"}}],
         "next": None,
     },
+    "parked": {
+        **_COMMAND,
+        "status": "parked",
+        "reason": "ValueError",
+        "detail": "ValueError at workers/documents.py:79, in state_of",
+    },
+    "parked_people": {"items": [_PARKED_PERSON], "next": None},
+    "parked_line": {"person_id": EXAMPLE_ID, "items": [_WAITING], "next": None},
+    "dead_message": _DEAD,
+    "dead_messages": {"items": [_DEAD], "more": False},
 }
 PERSON: Final = {"$ref": "#/components/schemas/Person"}
 UUID: Final = {"type": "string", "format": "uuid"}
 TEXT: Final = {"type": "string"}
+
+DEAD_MESSAGE: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["id", "message_id", "queue", "reason", "time", "bytes"],
+    "properties": {
+        "id": {**TEXT, "description": "Made of its content; repeats of a message share it"},
+        "message_id": {"type": ["string", "null"]},
+        "queue": TEXT,
+        "reason": TEXT,
+        "time": {"type": ["string", "null"], "format": "date-time"},
+        "bytes": {"type": "integer"},
+        "body": {**TEXT, "description": "Of a single one, if it is text"},
+        "body_base64": {**TEXT, "description": "Of a single one, if it is none"},
+    },
+}
 
 PROBLEM_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",

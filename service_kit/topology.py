@@ -18,6 +18,9 @@ of a command queue would not: of a single active consumer's rivals, a declare te
 DELIVERY_LIMIT: Final = 50
 """Deliveries of one command before the broker takes it for one that kills workers. A handed-over
 or crashed worker returns what it had prefetched, so this must leave room for many restarts."""
+LOOKS: Final = 1_000_000
+"""Deliveries of a dead letter before the broker drops it. Each look at it is one, and what it is returned
+without a limit goes to the end of the queue; from RabbitMQ 4.0 on, no limit would mean 20."""
 QUEUE_BYTES: Final = 128 * 1024 * 1024
 """A full queue refuses publishes: workers that stand still cannot fill the broker's disk."""
 LOG_BYTES: Final = 20_000_000_000
@@ -82,7 +85,7 @@ def queues(partitions: int) -> list[Queue]:
         "x-dead-letter-strategy": "at-least-once",
         "x-max-length-bytes": QUEUE_BYTES,
     }
-    dead = {**bounded, "x-max-length-bytes": QUEUE_BYTES}
+    dead = {**bounded, "x-delivery-limit": LOOKS, "x-max-length-bytes": QUEUE_BYTES}
     log = {"x-queue-type": "stream", "x-max-length-bytes": LOG_BYTES, "x-max-age": LOG_AGE}
     return [
         *(Queue(partition_queue(n), COMMANDS, str(n), partition) for n in range(partitions)),

@@ -125,6 +125,7 @@ def create_app(
     title: str,
     checks: Mapping[str, Check],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    measure: Callable[[], Awaitable[None]] | None = None,
     **options: Any,
 ) -> FastAPI:
     """Return an application with health, readiness, metrics and problem responses.
@@ -133,6 +134,7 @@ def create_app(
         title: Name in the OpenAPI document.
         checks: What must be well for the service to be ready.
         lifespan: Opens and closes what the routes use.
+        measure: Brings gauges up to date before each scrape; has a deadline of its own, and does not fail.
         **options: Passed on to FastAPI.
     """
     app = FastAPI(
@@ -162,6 +164,8 @@ def create_app(
 
     @app.get("/metrics", tags=["operations"], summary="Prometheus metrics")
     async def metrics() -> Response:
+        if measure is not None:
+            await measure()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return app

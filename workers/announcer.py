@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import orjson
@@ -10,6 +11,7 @@ from pamqp.commands import Basic
 
 from events.facts import EVENT_TYPES, RecordedEvent
 from events.outcomes import Outcome
+from events.times import rfc3339
 from service_kit.announcements import announcement, announcements
 from service_kit.publishing import PERSISTENT, encode_frames, publish
 from service_kit.topology import DEAD
@@ -35,6 +37,7 @@ class DeadLetter:
     message_id: str | None
     queue: str
     reason: str
+    time: datetime
 
 
 class Announcer:
@@ -48,15 +51,19 @@ class Announcer:
         self._channel = channel
         self._announcements = {type_: announcements(channel, type_) for type_ in EVENT_TYPES}
 
-    async def announce(self, events: Sequence[RecordedEvent]) -> None:
-        """Publish events to the topic exchange, and return when the broker has them all.
+    def encode(self, event: RecordedEvent) -> bytes:
+        """Return the frames of an event's announcement."""
+        return self._announcements[event.type].frames(event.event_id, announcement(event))
+
+    async def announce(self, frames: Sequence[bytes]) -> None:
+        """Publish announcements to the topic exchange, and return when the broker has them all.
+
+        Args:
+            frames: Of each, as `encode` returns them.
 
         Raises:
             BrokerUnavailable: Not all are confirmed; announcing them all again is harmless.
         """
-        frames = [
-            self._announcements[event.type].frames(event.event_id, announcement(event)) for event in events
-        ]
         await publish(self._channel, frames, CONFIRM_SECONDS)
 
     async def reply(self, replies: Sequence[Reply]) -> None:
@@ -92,6 +99,7 @@ class Announcer:
                     headers={
                         "x-rollcall-reason": letter.reason[:_REASON_CHARACTERS],
                         "x-rollcall-queue": letter.queue,
+                        "x-rollcall-time": rfc3339(letter.time),
                     },
                 ),
                 letter.body,

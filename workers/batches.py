@@ -1,21 +1,22 @@
 """Owns deciding and appending one batch: what is known already, then round by round until all is settled."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from events.claims import Claim, taken
 from events.commands import Command, CreatePerson
 from events.decider import PersonState
 from events.errors import Rejection
-from workers.documents import rejection_document
+from workers.documents import is_current, rejection_document, state_of
+from workers.faults import BEHIND, Reason
 from workers.lines import Done, Line, Stamps, Step
 from workers.store import Store
 
 
 @dataclass(slots=True)
 class Settled:
-    """What became of a batch, all of it in the log or on record as refused.
+    """What became of a batch, all of it in the log or on record as refused, but for what is to wait.
 
     Attributes:
         done: The event of each applied command, by command id; per person in order of version.
@@ -23,6 +24,7 @@ class Settled:
         fresh: Ids of people whose stream began in this batch.
         bases: People that were only updated, as they were before this batch.
         rejections: The refusal of each refused command, by command id; all on record.
+        parked: Why a command is to wait, by command id: it failed, or its person is parked.
     """
 
     done: dict[str, Done] = field(default_factory=dict)
@@ -30,6 +32,24 @@ class Settled:
     fresh: set[str] = field(default_factory=set)
     bases: dict[str, PersonState] = field(default_factory=dict)
     rejections: dict[str, Rejection] = field(default_factory=dict)
+    parked: dict[str, Reason] = field(default_factory=dict)
+
+    def add(self, later: "Settled") -> None:
+        """Take what became of some more commands. Without bases: they are of the part alone."""
+        self.done |= later.done
+        self.states |= later.states
+        self.rejections |= later.rejections
+        self.parked |= later.parked
+        self.fresh, self.bases = set(), {}
+
+    def set_aside(self, person_id: str, reason: Reason) -> None:
+        """Let a person's applied commands wait for their effects; the first of them is why."""
+        del self.states[person_id]
+        for command_id, done in list(self.done.items()):
+            if done.event.person_id == person_id:
+                self.parked[command_id] = reason
+                del self.done[command_id]
+                reason = BEHIND
 
 
 async def settle(
@@ -37,8 +57,9 @@ async def settle(
     store: Store,
     stamps: Stamps,
     pending: Mapping[str, PersonState],
+    retried: Collection[str] = (),
 ) -> Settled:
-    """Decide a batch and append its events.
+    """Decide a batch and append its events; commands of parked people are left to wait.
 
     Repeating it after any failure gives the same outcome: what got into the log before is found there.
 
@@ -47,12 +68,13 @@ async def settle(
         store: The collections.
         stamps: Clock, ids and rules of uniqueness.
         pending: People whose last events are in the log but perhaps not yet in the read model.
+        retried: Parked people whose own line this is.
 
     Raises:
         StoreUnavailable: MongoDB is away; some events may be in.
     """
     settled = Settled()
-    lines = await _open_lines(commands, store, stamps, pending, settled)
+    lines = await _open_lines(commands, store, stamps, pending, retried, settled)
     busy = [line for line in lines.values() if line.waiting]
     while busy:
         await _append_firsts(busy, store, stamps, settled)
@@ -77,30 +99,41 @@ async def _open_lines(
     store: Store,
     stamps: Stamps,
     pending: Mapping[str, PersonState],
+    retried: Collection[str],
     settled: Settled,
 ) -> dict[str, Line]:
-    """Queue each command that is not settled yet behind its person's state."""
+    """Queue each command that is not settled yet behind its person's state, or leave it to wait."""
     people = list({command.person_id: None for command in commands})
     ids = [command.command_id for command in commands]
-    applied, rejected, heads = await asyncio.gather(
+    applied, rejected, heads, parked = await asyncio.gather(
         store.applied(people, ids),
         store.rejected(people, ids),
         store.heads([person_id for person_id in people if person_id not in pending]),
+        store.parked.lines(people),
     )
     # Should both be on record, the log is the truth.
     refused = {key: rejection for key, rejection in rejected.items() if key not in applied}
     settled.rejections.update(refused)
     lines = {}
     for person_id in people:
-        state = pending.get(person_id) or heads.get(person_id) or PersonState(person_id)
+        if person_id in parked and person_id not in retried:
+            continue  # its head may be what cannot be read
+        head = heads.get(person_id)
+        # One in another form, while a projection is rolled out, says nothing: the log is folded.
+        known = state_of(head) if head and is_current(head) else PersonState(person_id)
+        state = pending.get(person_id) or known
         lines[person_id] = Line(state, base=state)
     unique: dict[str, Command] = {}
     for command in commands:
         unique.setdefault(command.command_id, command)
     for command in unique.values():
-        if command.command_id not in refused:
+        if command.command_id in refused:
+            continue
+        if command.person_id in lines:
             lines[command.person_id].waiting.append(command)
-    behind = {unique[command_id].person_id for command_id in applied}
+        else:
+            settled.parked[command.command_id] = BEHIND
+    behind = {unique[command_id].person_id for command_id in applied} & lines.keys()
     behind |= {person_id for person_id, line in lines.items() if _is_to_be_known(line)}
     await _reload([lines[person_id] for person_id in behind], store, stamps)
     return lines

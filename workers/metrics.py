@@ -11,6 +11,13 @@ _APPLIED = Counter("rollcall_commands_applied_total", "Commands that made an eve
 APPLIED: Final = MappingProxyType({type_: _APPLIED.labels(type_) for type_ in COMMAND_TYPES})
 REJECTED: Final = Counter("rollcall_commands_rejected_total", "Commands that the rules refused", ["code"])
 DEAD_LETTERED: Final = Counter("rollcall_messages_dead_lettered_total", "Messages that are no command")
+PARKED: Final = Counter(
+    "rollcall_parked_total", "Commands that failed and let their person's wait", ["reason"]
+)
+RETRIED: Final = Counter(
+    "rollcall_parked_retried_total", "Waiting commands that a retry has applied or refused"
+)
+DROPPED: Final = Counter("rollcall_parked_dropped_total", "Waiting commands that an operator gave up")
 BATCH_SIZE: Final = Histogram(
     "rollcall_batch_messages", "Messages in a batch", buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500)
 )

@@ -1,74 +1,31 @@
 """Owns the way of a batch through the worker: settle it, make its effects, acknowledge it.
 
 The effects of one batch overlap with settling the next; effects of two batches never do, so that each
-person's events are announced in order.
+person's events are announced in order. What an operator asks is done alone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
-from events.commands import Command, decode_command
+from events.controls import Control
 from events.decider import PersonState
-from events.errors import BrokerUnavailable, MalformedMessage, StoreUnavailable
-from events.outcomes import Applied, Outcome, Rejected
-from events.views import person_view
-from service_kit.broker import backoff, broker_errors
-from service_kit.topology import partition_queue
+from events.errors import BrokerUnavailable
 from workers import metrics
-from workers.announcer import Announcer, DeadLetter, Reply
-from workers.batches import Settled, settle
-from workers.intake import Delivery, Intake
+from workers.announcer import Announcer
+from workers.deliveries import Batch, acknowledge, read
+from workers.effects import Effects, steadily
+from workers.faults import BEHIND, concerns_one, reason_of
+from workers.intake import Intake
+from workers.isolation import settle_apart
 from workers.lines import Stamps
+from workers.retrying import Retrying
 from workers.store import Store
 
 BATCH: Final = 500
 
-Result = TypeVar("Result")
-
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Batch:
-    """Deliveries on their way.
-
-    Attributes:
-        deliveries: All of them, in order of arrival.
-        commands: The readable ones, by their delivery.
-        dead: The others.
-        settled: What became of the commands.
-    """
-
-    deliveries: list[Delivery]
-    commands: list[tuple[Delivery, Command]] = field(default_factory=list)
-    dead: list[DeadLetter] = field(default_factory=list)
-    settled: Settled = field(default_factory=Settled)
-
-
-def read(deliveries: list[Delivery]) -> Batch:
-    """Return the deliveries with their commands; what is no command is set apart as dead."""
-    batch = Batch(deliveries)
-    for delivery in deliveries:
-        try:
-            batch.commands.append((delivery, decode_command(delivery.body)))
-        except MalformedMessage as exc:
-            queue = partition_queue(delivery.partition.number)
-            batch.dead.append(DeadLetter(delivery.body, delivery.message_id, queue, exc.detail))
-    return batch
-
-
-def outcome_of(command: Command, settled: Settled) -> Outcome:
-    """Return what the one who waits for a command is told."""
-    rejection = settled.rejections.get(command.command_id)
-    if rejection is not None:
-        return Rejected(code=rejection.code, detail=rejection.detail)
-    done = settled.done[command.command_id]
-    person = person_view(done.after) if done.after.status == "active" else None
-    return Applied(version=done.event.version, event_id=done.event.event_id, person=person)
 
 
 class Pipeline:
@@ -84,9 +41,12 @@ class Pipeline:
     def __init__(self, intake: Intake, store: Store, announcer: Announcer, stamps: Stamps) -> None:
         self._intake = intake
         self._store = store
-        self._announcer = announcer
         self._stamps = stamps
+        self._effects = Effects(store, announcer, stamps)
+        self._retrying = Retrying(store, stamps, self._effects)
         self._unprojected: dict[str, PersonState] = {}
+        self._begun = 0
+        self._doubtful = 0
 
     async def run(self) -> None:
         """Process batches until the intake is closed and what was under way is acknowledged.
@@ -107,84 +67,63 @@ class Pipeline:
 
     async def _settle_all(self, settled: asyncio.Queue[Batch | None]) -> None:
         while deliveries := await self._intake.take(BATCH):
-            batch = read(deliveries)
-            commands = [command for _, command in batch.commands]
-            batch.settled = await self._steadily(
-                "settling",
-                lambda commands=commands: settle(  # type: ignore[misc]
-                    commands, self._store, self._stamps, dict(self._unprojected)
-                ),
-            )
-            self._unprojected.update(batch.settled.states)
-            await settled.put(batch)
+            for batch in read(deliveries, self._stamps.clock()):
+                if batch.control is None:
+                    await self._settle(batch)
+                    await settled.put(batch)
+                    if any(reason is not BEHIND for reason in batch.settled.parked.values()):
+                        await settled.join()  # the next batch is to find its people parked
+                else:
+                    await settled.join()
+                    await self._carry_out(batch.control)
+                    await self._finish(batch)
         await settled.put(None)
+
+    async def _settle(self, batch: Batch) -> None:
+        self._begun += 1
+        batch.number = self._begun
+        commands = [command for _, command in batch.commands]
+        batch.settled = await steadily(
+            "settling",
+            lambda: settle_apart(commands, self._store, self._stamps, dict(self._unprojected)),
+        )
+        self._unprojected.update(batch.settled.states)
+
+    async def _carry_out(self, control: Control) -> None:
+        try:
+            await self._retrying.carry_out(control)
+        except Exception as exc:
+            if isinstance(exc, BrokerUnavailable) or not concerns_one(exc):
+                raise
+            # The line is as it was, or shorter; whoever asked finds it in the list still.
+            reason = reason_of(exc)
+            log.error(
+                "line not changed", person_id=control.person_id, type=control.type, reason=reason.detail
+            )
 
     async def _effect_all(self, settled: asyncio.Queue[Batch | None]) -> None:
         while (batch := await settled.get()) is not None:
-            await self._effects(batch)
-            for person_id, state in batch.settled.states.items():
+            states = dict(batch.settled.states)
+            if batch.number <= self._doubtful:
+                await self._effects.recheck(batch.settled)
+            if await self._effects.make(batch):
+                # What was begun before this may have passed by the people who are parked since.
+                self._doubtful = self._begun
+            await self._finish(batch)
+            for person_id, state in states.items():
                 if self._unprojected.get(person_id) is state:
                     del self._unprojected[person_id]
+            settled.task_done()
 
-    async def _effects(self, batch: Batch) -> None:
-        settled = batch.settled
-        await asyncio.gather(self._project_and_announce(settled), self._announcer.bury(batch.dead))
-        await self._announcer.reply(
-            [
-                Reply(delivery.reply_to, delivery.correlation_id, outcome_of(command, settled))
-                for delivery, command in batch.commands
-                if delivery.reply_to is not None
-            ]
-        )
+    async def _finish(self, batch: Batch) -> None:
+        """Acknowledge, count and log a batch whose effects are made."""
         await acknowledge(batch.deliveries)
         self._intake.settle(batch.deliveries)
-        self._account(batch)
-
-    async def _project_and_announce(self, settled: Settled) -> None:
-        """Announce only what a majority has projected: a snapshot's position rests on it (docs/adr/0017)."""
-        await self._steadily(
-            "projecting", lambda: self._store.project(settled.states, settled.fresh, settled.bases)
-        )
-        await self._announcer.announce([done.event for done in settled.done.values()])
-
-    async def _steadily(self, doing: str, operation: Callable[[], Awaitable[Result]]) -> Result:
-        """Run an operation until MongoDB lets it through; nothing is acknowledged meanwhile."""
-        attempt = 0
-        while True:
-            try:
-                return await operation()
-            except StoreUnavailable as exc:
-                attempt += 1
-                pause = backoff(attempt)
-                log.warning("holding the batch", doing=doing, reason=exc.detail, retry_in=round(pause, 2))
-                await asyncio.sleep(pause)
-
-    def _account(self, batch: Batch) -> None:
-        """Count and log a batch that is done."""
-        now = self._stamps.clock()
         metrics.BATCH_SIZE.observe(len(batch.deliveries))
         metrics.DEAD_LETTERED.inc(len(batch.dead))
         for letter in batch.dead:
             log.error("dead-lettered", message_id=letter.message_id, queue=letter.queue, reason=letter.reason)
+        now = self._stamps.clock()
         for _, command in batch.commands:
             metrics.APPLY_SECONDS.observe((now - command.accepted_at).total_seconds())
-            rejection = batch.settled.rejections.get(command.command_id)
-            words = {"command_id": command.command_id, "person_id": command.person_id, "type": command.type}
-            if rejection is None:
-                metrics.APPLIED[command.type].inc()
-                log.info("applied", version=batch.settled.done[command.command_id].event.version, **words)
-            else:
-                metrics.REJECTED.labels(rejection.code).inc()
-                log.info("rejected", reason=rejection.code, **words)
-
-
-async def acknowledge(deliveries: Sequence[Delivery]) -> None:
-    """Acknowledge a batch: for each partition everything up to its last delivery.
-
-    Raises:
-        BrokerUnavailable: The broker is lost; it will deliver all of it again.
-    """
-    last = {delivery.partition: delivery.tag for delivery in deliveries}
-    with broker_errors("acknowledging"):
-        for partition, tag in last.items():
-            await partition.channel.basic_ack(tag, multiple=True, wait=False)
+        self._effects.account([command for _, command in batch.commands], batch.settled)

@@ -8,26 +8,30 @@ from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from events.claims import Claim
-from events.decider import PersonState, fold
+from events.decider import PersonState
 from events.errors import REJECTIONS, Rejection, StoreUnavailable
 from events.facts import RecordedEvent
 from events.stored import event_document, event_of
 from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
 from service_kit.schema import load_collections
-from workers.documents import PROJECTION, is_current, person_changes, person_document, state_of
+from workers.documents import PROJECTION, person_changes, person_document
+from workers.parked import ParkedLines
 
 _CLAIM_TRIES: Final = 5
 _HEAD: Final = {"keys": 0}
 
 
 class Store:
-    """The four collections, as the worker uses them.
+    """The collections, as the worker uses them.
 
     Every method raises `StoreUnavailable` when MongoDB is away; the same call may then be repeated.
 
     Args:
         client: A client of either driver.
         database: Database name.
+
+    Attributes:
+        parked: The commands that wait.
     """
 
     def __init__(self, client: Any, database: str) -> None:
@@ -36,6 +40,7 @@ class Store:
         self._people = self._db["people"]
         self._claims = self._db["claims"]
         self._rejections = self._db["rejections"]
+        self.parked = ParkedLines(self._db["parked"], self._insert)
 
     async def check(self) -> None:
         """Return if the unique indexes that all correctness rests on are there."""
@@ -48,21 +53,13 @@ class Store:
                         "run mongo-cluster/initialise.py"
                     )
 
-    async def heads(self, person_ids: Collection[str]) -> dict[str, PersonState]:
-        """Return the last projected state of each person that has one.
-
-        A document in another form than ours, while a projection is rolled out, says only that there is a
-        person: its log is folded.
-        """
+    async def heads(self, person_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the document in the read model of each person that has one, for `state_of`."""
         if not person_ids:
             return {}
         with store_errors():
             found = self._people.find({"_id": {"$in": list(person_ids)}}, _HEAD)
-            documents = await found.to_list(None)
-        states = {document["_id"]: state_of(document) for document in documents if is_current(document)}
-        others = [document["_id"] for document in documents if not is_current(document)]
-        streams = await self.streams(others)
-        return states | {person_id: fold(person_id, stream) for person_id, stream in streams.items()}
+            return {document["_id"]: document for document in await found.to_list(None)}
 
     async def streams(self, person_ids: Collection[str]) -> dict[str, list[RecordedEvent]]:
         """Return every event of each person, in order of version."""

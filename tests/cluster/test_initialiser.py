@@ -17,8 +17,10 @@ from local.ports import free_ports
 from query_api.reads import Reads
 from service_kit import mongo
 from service_kit.settings import Settings
-from tests.store.given import check_stream, create, delete, run, update
+from tests.store.given import NOW, check_stream, create, delete, run, update
 from tests.system import run_script
+from workers.faults import BEHIND
+from workers.parked import Waiting
 from workers.store import Store
 
 NOT_AUTHORISED = 13
@@ -118,7 +120,7 @@ def test_no_service_can_change_the_past_or_more_than_its_own(guarded, first_run,
     assert refusal.value.code == NOT_AUTHORISED
 
 
-@pytest.mark.parametrize("collection", ["events", "people", "claims", "rejections"])
+@pytest.mark.parametrize("collection", ["events", "people", "claims", "rejections", "parked"])
 def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None:
     with guarded.client("rollcall-query") as client:
         client.rollcall[collection].find_one()
@@ -140,6 +142,10 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         first, gone = create(), create()
         await run(store, first, gone, update(first.person_id, 9, address="x"))
         await run(store, update(first.person_id, 1, address="y"), delete(gone.person_id))
+        behind = update(first.person_id, address="z")
+        await store.parked.append([Waiting(behind, b"{}", BEHIND, failed=False)], NOW)
+        await store.parked.failed_again(first.person_id, behind.command_id, BEHIND, NOW)
+        await store.parked.remove(first.person_id, [behind.command_id])
         await check_stream(store, first.person_id, 2)
         found = await reads.person_by_document("passport", first.data.document_id, strong=True)
         assert found.documents[0]["version"] == 2

@@ -5,15 +5,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from pymongo import MongoClient
 
-from tests.store.given import create, run
+from service_kit.ids import new_id
+from tests.store.given import NOW, create, run
 from tests.system import eventually, new_person
 from tests.witness import Seen, Witness
 from workers.store import Store
 
 pytestmark = pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
-FAN_OUT = {"/people", "/events"}
+FAN_OUT = {"/people", "/events", "/dead-letters"}
 """The reads that ask every shard; a list has no other way. Whoever adds one adds it here."""
 
 
@@ -59,7 +61,8 @@ async def test_every_write_of_a_person_goes_to_one_shard(witness, commands):
             await commands.delete(path, headers=WAIT)
         (home,) = shards_of(seen, "people")
         homes.add(home)
-        assert shards_of(seen, "events") == shards_of(seen, "rejections") == {home}
+        for collection in ("events", "rejections", "parked"):
+            assert shards_of(seen, collection) == {home}
         writes = Counter((one.collection, one.verb) for one in seen)
         assert writes["events", "insert"] == 3
         assert writes["people", "insert"] + writes["people", "update"] == 3
@@ -70,13 +73,34 @@ async def test_every_write_of_a_person_goes_to_one_shard(witness, commands):
     assert len(homes) == 2
 
 
-async def test_only_lists_ask_every_shard(witness, queries, commands):
+@pytest.fixture
+def parked(system) -> Iterator[str]:
+    """The id of somebody of whom a command waits."""
+    waiting = {
+        "person_id": new_id(),
+        "command_id": new_id(),
+        "position": 1,
+        "type": "person.delete",
+        "actor": "ada",
+        "body": b"{}",
+        "reason": "ValueError",
+        "detail": "ValueError",
+        "attempts": 1,
+        **dict.fromkeys(("accepted_at", "parked_at", "tried_at"), NOW),
+    }
+    with MongoClient(system.mongo.uri) as client:
+        client["rollcall"]["parked"].insert_one(dict(waiting))
+        yield waiting["person_id"]
+        client["rollcall"]["parked"].delete_one({"person_id": waiting["person_id"]})
+
+
+async def test_only_lists_ask_every_shard(witness, queries, commands, parked):
     answer = await commands.post("/people", json=new_person(), headers=WAIT)
     person, command_id = answer.json(), answer.headers["x-command-id"]
 
     async def everywhere():
-        found = await queries.get(f"/people/{person['id']}/commands/{command_id}")
-        return found.status_code == 200
+        paths = f"/people/{person['id']}/commands/{command_id}", f"/dead-letters/{parked}"
+        return all([(await queries.get(path)).status_code == 200 for path in paths])
 
     await eventually(everywhere)
     targets = {
@@ -88,9 +112,11 @@ async def test_only_lists_ask_every_shard(witness, queries, commands):
         "/people/{person_id}/commands/{command_id}": f"/people/{person['id']}/commands/{command_id}",
         "/people/{person_id}/history": f"/people/{person['id']}/history?include=rejected&limit=1",
         "/events": "/events?limit=5",
+        "/dead-letters": "/dead-letters?limit=5",
+        "/dead-letters/{person_id}": f"/dead-letters/{parked}?limit=5",
     }
     document = (await queries.get("/openapi.json")).json()
-    operations = {"/healthz", "/readyz", "/metrics", "/events/stream"}  # they ask no member
+    operations = {"/healthz", "/readyz", "/metrics", "/events/stream"}  # of no person
     assert set(document["paths"]) - operations == set(targets), "a route is missing here"
     wide = set()
     for route, target in targets.items():

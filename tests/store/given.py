@@ -9,7 +9,7 @@ from events.facts import GENESIS, seal
 from events.person import PersonChanges, PersonFields
 from service_kit.ids import new_id
 from workers.batches import Settled, settle
-from workers.documents import person_document
+from workers.documents import person_document, state_of
 from workers.lines import Stamps
 from workers.store import Store
 
@@ -96,7 +96,8 @@ async def check_stream(store: Store, person_id: str, length: int) -> None:
     state = fold(person_id, log)
     document = await store._people.find_one({"_id": person_id})
     assert document == (person_document(state) if log else None)
-    head = (await store.heads([person_id])).get(person_id, PersonState(person_id))
+    found = (await store.heads([person_id])).get(person_id)
+    head = state_of(found) if found else PersonState(person_id)
     assert (head.version, head.hash, head.status, dict(head.fields)) == (
         state.version,
         state.hash,

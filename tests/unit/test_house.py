@@ -33,6 +33,7 @@ ADAPTERS = {
     "aio_pika": {
         "service_kit/broker.py",
         "cli/replay_queue.py",
+        "service_kit/dead_letters.py",
         "command_api/publisher.py",
         "service_kit/announcements.py",
         "service_kit/publishing.py",

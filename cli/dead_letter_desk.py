@@ -1,0 +1,188 @@
+"""Owns reading and changing dead letters for the verb: through the same queries and messages as the APIs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from pydantic import SecretStr, ValidationError
+
+from cli.proof import log_address
+from events.controls import Chosen, Control, DropParked, RetryParked
+from events.errors import NotFound
+from events.times import to_milliseconds
+from local.errors import SetupError
+from local.places import Places
+from local.status import running_amqp_url
+from query_api.filters import MAX_PAGE
+from query_api.parked_reads import ParkedQuery, ParkedReads
+from query_api.reads import Reads
+from service_kit import dead_letters, mongo
+from service_kit.dead_letters import DeadMessage, Looked, message_view
+from service_kit.ids import new_id
+from service_kit.settings import Settings
+
+DONE_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 0.1
+
+Result = TypeVar("Result")
+
+
+class DeadLetterDesk:
+    """What operators can do.
+
+    Args:
+        parked: The queries on parked people.
+        url: AMQP URL.
+        partitions: How many command queues there are.
+    """
+
+    def __init__(self, parked: ParkedReads, url: str, partitions: int) -> None:
+        self._parked = parked
+        self._url = url
+        self._partitions = partitions
+
+    async def people(self) -> list[dict[str, Any]]:
+        """Return everybody who is parked."""
+        return await _all(self._parked.people)
+
+    async def line(self, person_id: str) -> list[dict[str, Any]]:
+        """Return what waits of a person, in order.
+
+        Raises:
+            NotFound: Nothing does.
+        """
+        return await _all(lambda query: self._parked.line(person_id, query))
+
+    async def messages(self) -> Looked:
+        """Return the unreadable messages."""
+        return await dead_letters.look(self._url)
+
+    @staticmethod
+    def message_view(message: DeadMessage) -> dict[str, Any]:
+        """Return a message as it is listed."""
+        return message_view(message, whole=False)
+
+    async def message(self, id_: str) -> dict[str, Any]:
+        """Return a message with its body."""
+        return message_view(await dead_letters.find(self._url, id_), whole=True)
+
+    async def hand_in(self, id_: str) -> None:
+        """Publish a message to its partition again."""
+        await dead_letters.hand_in(self._url, id_)
+
+    async def give_up(self, id_: str) -> None:
+        """Delete a message."""
+        await dead_letters.give_up(self._url, id_)
+
+    async def retry(self, person_id: str, actor: str) -> dict[str, Any] | None:
+        """Have a person's line applied; return what still waits at its head, or None.
+
+        Raises:
+            NotFound: Nothing waits.
+            SetupError: No worker does it in time.
+        """
+        before = (await self.line(person_id))[0]
+        await self._ask(RetryParked.model_construct(**_stamp(person_id, actor)))
+
+        async def tried() -> tuple[dict[str, Any] | None] | None:
+            line = await self._line_or_nothing(person_id)
+            if not line:
+                return (None,)
+            head = line[0]
+            done = head["command_id"] != before["command_id"] or head["attempts"] > before["attempts"]
+            # Between two parts of a long line the head has not been tried yet.
+            return (head,) if done and head["attempts"] else None
+
+        return await _until(tried)
+
+    async def drop(self, person_id: str, command_ids: Sequence[str], actor: str) -> int:
+        """Give up waiting commands, or all; return how many wait still.
+
+        Raises:
+            NotFound: Nothing waits of the person, or one of these does not.
+            SetupError: No worker does it in time.
+        """
+        waiting = {one["command_id"] for one in await self.line(person_id)}
+        if unknown := set(command_ids) - waiting:
+            raise NotFound(f"of the person {person_id} there waits no {', '.join(sorted(unknown))}")
+        chosen = Chosen(command_ids=tuple(command_ids))
+        await self._ask(DropParked.model_construct(**_stamp(person_id, actor), data=chosen))
+        gone = set(command_ids) or waiting
+
+        async def dropped() -> tuple[int] | None:
+            left = {one["command_id"] for one in await self._line_or_nothing(person_id)}
+            return None if gone & left else (len(left),)
+
+        return await _until(dropped)
+
+    async def _line_or_nothing(self, person_id: str) -> list[dict[str, Any]]:
+        try:
+            return await self.line(person_id)
+        except NotFound:
+            return []
+
+    async def _ask(self, control: Control) -> None:
+        await dead_letters.ask(self._url, self._partitions, control)
+
+
+@asynccontextmanager
+async def open_desk() -> AsyncIterator[DeadLetterDesk]:
+    """Open MongoDB and know the broker: those of the settings, or those that `./run up` runs.
+
+    Raises:
+        SetupError: One is not known here.
+    """
+    address = log_address()
+    url = os.environ.get("ROLLCALL_AMQP_URL") or running_amqp_url(Places.find())
+    if not url:
+        raise SetupError("No broker is known here: start it with `./run up`, or set ROLLCALL_AMQP_URL.")
+    try:
+        settings = Settings(mongo_uri=SecretStr(address.uri), amqp_url=SecretStr(url))
+    except ValidationError as exc:
+        raise SetupError(f"A setting is wrong: {exc.errors(include_input=False)[0]['msg']}.") from None
+    client = mongo.connect(settings, "rollcall dead-letters")
+    try:
+        yield DeadLetterDesk(ParkedReads(Reads(client, address.database)), url, settings.partitions)
+    finally:
+        await mongo.close(client)
+
+
+async def _all(page_of: Callable[[ParkedQuery], Awaitable[Any]]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        query = ParkedQuery(consistency="strong", limit=MAX_PAGE, cursor=cursor)
+        page = await page_of(query)
+        items += page.answer.documents
+        cursor = page.next
+        if cursor is None:
+            return items
+
+
+async def _until(check: Callable[[], Awaitable[tuple[Result] | None]]) -> Result:
+    deadline = time.monotonic() + DONE_SECONDS
+    while (result := await check()) is None:
+        if time.monotonic() > deadline:
+            raise SetupError(
+                f"It is in the queue, but no worker did it within {DONE_SECONDS:.0f} s: look again."
+            )
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return result[0]
+
+
+def _stamp(person_id: str, actor: str) -> dict[str, Any]:
+    command_id = new_id()
+    return {
+        "person_id": person_id,
+        "command_id": command_id,
+        "accepted_at": to_milliseconds(datetime.now(UTC)),
+        "actor": actor,
+        "correlation_id": command_id,
+        "source": "/rollcall/cli",
+    }

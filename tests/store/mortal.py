@@ -1,0 +1,196 @@
+"""A worker's pipeline on a real store, a queue that delivers again what was not acknowledged, and its death."""
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from events.commands import encode_command
+from events.controls import Chosen, DropParked, RetryParked
+from events.decider import PersonState
+from tests.store.given import envelope, stamps
+from workers import intake as intakes
+from workers.intake import Delivery, Intake, Partition
+from workers.parked import ParkedLines
+from workers.pipeline import Pipeline
+from workers.store import Store
+
+WITHIN = 20.0
+
+
+class Killed(BaseException):
+    """The worker is no more."""
+
+
+class Fate:
+    """Counts a worker's writes and acknowledgements, and kills it at one of them.
+
+    Args:
+        cut: Which one, counted from 0; None to let it live.
+        half: Whether one document of it is still written.
+    """
+
+    def __init__(self, cut: int | None = None, *, half: bool = False) -> None:
+        self.cut = cut
+        self.half = half
+        self.seen: list[str] = []
+
+    def step(self, what: str) -> bool:
+        """Note a write; die, or return whether to write half of it and die."""
+        self.seen.append(what)
+        if len(self.seen) - 1 != self.cut:
+            return False
+        if self.half:
+            return True
+        raise Killed
+
+
+class Mortal:
+    """A collection whose writer may die."""
+
+    def __init__(self, collection: Any, fate: Fate) -> None:
+        self._collection = collection
+        self._fate = fate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._collection, name)
+
+    async def insert_many(self, documents: list[Any], *, ordered: bool) -> None:
+        if self._fate.step(f"insert {len(documents)} {self._collection.name}"):
+            # In order, the first comes first; else it may be any.
+            some = documents[:1] if ordered else documents[-1:]
+            await self._collection.insert_many(some, ordered=ordered)
+            raise Killed
+        await self._collection.insert_many(documents, ordered=ordered)
+
+    async def bulk_write(self, operations: list[Any], *, ordered: bool) -> Any:
+        if self._fate.step(f"bulk {self._collection.name}"):
+            await self._collection.bulk_write(operations[:1], ordered=ordered)
+            raise Killed
+        return await self._collection.bulk_write(operations, ordered=ordered)
+
+    async def update_one(self, wanted: Any, change: Any) -> Any:
+        self._fate.step(f"update {self._collection.name}")
+        return await self._collection.update_one(wanted, change)
+
+    async def delete_many(self, wanted: Any) -> Any:
+        if self._fate.step(f"delete {self._collection.name}"):
+            await self._collection.delete_one(wanted)
+            raise Killed
+        return await self._collection.delete_many(wanted)
+
+
+def mortal(store: Store, fate: Fate) -> Store:
+    """Return the same store, in the hands of one who may die."""
+    twin = object.__new__(Store)
+    twin.__dict__.update(store.__dict__)
+    for name in ("_events", "_people", "_claims", "_rejections"):
+        setattr(twin, name, Mortal(getattr(store, name), fate))
+    twin.parked = ParkedLines(Mortal(store._db["parked"], fate), twin._insert)
+    return twin
+
+
+class Town:
+    """What the broker keeps while workers come and go: a queue, announcements, replies.
+
+    Attributes:
+        announced: Ids of commands, as their events were announced.
+        replies: What those who wait were told, in order.
+    """
+
+    def __init__(self) -> None:
+        self.queue: list[bytes] = []
+        self.announced: list[str] = []
+        self.replies: list[Any] = []
+        self.fate = Fate()
+
+    def send(self, *commands: Any) -> None:
+        """Put commands or controls into the queue."""
+        self.queue += [orjson.dumps(encode_command(command)) for command in commands]
+
+    # The announcer's part.
+
+    def encode(self, event: Any) -> bytes:
+        return str(event.command_id).encode()
+
+    async def announce(self, frames: list[bytes]) -> None:
+        if frames:
+            half = self.fate.step("announce")
+            self.announced += [frame.decode() for frame in (frames[:1] if half else frames)]
+            if half:
+                raise Killed
+
+    async def bury(self, letters: list[Any]) -> None:
+        assert not letters
+
+    async def reply(self, replies: list[Any]) -> None:
+        self.replies += [reply.outcome for reply in replies]
+
+    async def work(self, store: Store, fate: Fate | None = None) -> bool:
+        """Let a worker take what is in the queue; return whether it lived to acknowledge all of it."""
+        self.fate = fate or Fate()
+        channel = _Channel(self, len(self.queue))
+        intake = Intake()
+        partition = Partition(0, channel, channel)  # type: ignore[arg-type]
+        pipeline = Pipeline(intake, mortal(store, self.fate), self, stamps())  # type: ignore[arg-type]
+        for number, body in enumerate(list(self.queue)):
+            intake.put(Delivery(partition, number + 1, body, None, "waiter", None))
+        running = asyncio.create_task(pipeline.run())
+        done = asyncio.create_task(channel.done.wait())
+        async with asyncio.timeout(WITHIN):
+            await asyncio.wait({running, done}, return_when="FIRST_COMPLETED")
+        if not running.done():
+            await asyncio.sleep(0)
+            intake.close()
+        done.cancel()
+        try:
+            async with asyncio.timeout(WITHIN):
+                await running
+        except BaseExceptionGroup as exc:
+            if exc.subgroup(Killed) is None:
+                raise
+            return False
+        return True
+
+
+class _Channel:
+    def __init__(self, town: Town, count: int) -> None:
+        self._town = town
+        self._left = count
+        self._acknowledged = 0
+        self.done = asyncio.Event()
+
+    async def basic_ack(self, tag: int, *, multiple: bool, wait: bool) -> None:
+        assert multiple
+        if self._town.fate.step("ack"):
+            raise Killed
+        del self._town.queue[: tag - self._acknowledged]
+        self._left -= tag - self._acknowledged
+        self._acknowledged = tag
+        if not self._left:
+            self.done.set()
+
+
+def retry(person_id: str) -> RetryParked:
+    return RetryParked(**envelope(person_id))
+
+
+def drop(person_id: str, *command_ids: str) -> DropParked:
+    return DropParked(data=Chosen(command_ids=command_ids), **envelope(person_id, actor="grace"))
+
+
+async def damage(store: Store, person_id: str) -> None:
+    """Let the head of a person be unreadable."""
+    done = await store._people.update_one({"_id": person_id}, {"$set": {"created_at": "no time"}})
+    assert done.matched_count == 1
+
+
+async def repair(store: Store, person_id: str, state: PersonState) -> None:
+    """Put right what `damage` did."""
+    created = state.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    await store._people.update_one({"_id": person_id}, {"$set": {"created_at": created}})
+
+
+def without_pause(monkeypatch: Any) -> None:
+    """Let the worker take what is there at once."""
+    monkeypatch.setattr(intakes, "PACE_SECONDS", 0.0)

@@ -1,0 +1,333 @@
+"""One person's commands fail: that person waits, all others go on, and nothing is lost, doubled or reordered."""
+
+import asyncio
+
+import pytest
+
+from events.decider import fold
+from events.errors import Dropped
+from events.outcomes import Applied, Parked, Rejected
+from tests.store import mortal
+from tests.store.given import check_stream, create, delete, new_value, run, stream, update
+from tests.store.mortal import Fate, Town, damage, drop, repair, retry
+from tests.system import eventually
+from workers import lines, pipeline
+from workers.faults import BEHIND
+from workers.parked import ParkedLines
+
+
+@pytest.fixture
+def town(monkeypatch) -> Town:
+    mortal.without_pause(monkeypatch)
+    return Town()
+
+
+@pytest.fixture
+def one(stores):
+    """The store on one driver: the cuts are many."""
+    return stores["pymongo"]
+
+
+async def line(store, person_id) -> list[str]:
+    return [command_id for command_id, _ in await store.parked.first(person_id, 1000)]
+
+
+async def why(store, person_id) -> list[tuple[str, int]]:
+    found = store._db["parked"].find({"person_id": person_id}, sort=[("position", 1)])
+    return [(document["reason"], document["attempts"]) for document in await found.to_list(None)]
+
+
+def names(commands) -> list[str]:
+    return [command.command_id for command in commands]
+
+
+def first_times(ids) -> list[str]:
+    return list(dict.fromkeys(ids))
+
+
+async def people(store, *, damaged: bool = True) -> tuple[str, str]:
+    """Return the ids of one who is damaged and one who is well."""
+    ill, well = create(), create()
+    await run(store, ill, well)
+    if damaged:
+        await damage(store, ill.person_id)
+    return ill.person_id, well.person_id
+
+
+async def heal(store, person_id) -> None:
+    await repair(store, person_id, fold(person_id, await stream(store, person_id)))
+
+
+async def applied(store, person_id) -> list[str]:
+    return [event.command_id for event in await stream(store, person_id)][1:]
+
+
+async def test_one_is_parked_and_the_other_goes_on(store, town):
+    ill, well = await people(store)
+    mine = [update(ill, address=f"{n}") for n in range(3)]
+    theirs = [update(well, address=f"{n}") for n in range(3)]
+    town.send(*(command for pair in zip(mine, theirs, strict=True) for command in pair))
+    assert await town.work(store)
+    assert await applied(store, well) == town.announced == names(theirs)
+    assert await applied(store, ill) == []
+    assert await line(store, ill) == names(mine)
+    assert await why(store, ill) == [("ValueError", 1), (BEHIND.kind, 0), (BEHIND.kind, 0)]
+    told = [type(outcome) for outcome in town.replies]
+    assert told == [Parked, Applied] * 3
+    assert "no time" not in town.replies[0].detail
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+async def test_later_commands_wait_though_the_cause_is_gone_and_a_retry_applies_all_in_order(
+    store, town, monkeypatch, at_once
+):
+    monkeypatch.setattr(pipeline, "BATCH", at_once)
+    ill, _ = await people(store)
+    before = [update(ill, address="a"), update(ill, occupation="b")]
+    town.send(*before)
+    assert await town.work(store)
+    await heal(store, ill)
+    between, after = update(ill, 3, address="c"), update(ill, 4, address="d")
+    town.send(between, before[0], retry(ill), after)
+    assert await town.work(store)
+    wanted = names([*before, between, after])
+    assert await applied(store, ill) == town.announced == wanted
+    assert await line(store, ill) == []
+    await check_stream(store, ill, 5)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 500])
+async def test_one_command_that_fails_holds_up_those_behind_it(one, town, monkeypatch, at_once):
+    ill, well = await people(one, damaged=False)
+    mine = [update(ill, address=f"{n}") for n in range(4)]
+    theirs = [update(well, address=f"{n}") for n in range(4)]
+    decide = lines.decide
+
+    def faulty(command, state, past):
+        if command.command_id == mine[1].command_id:
+            raise ZeroDivisionError("a bug of ours")
+        return decide(command, state, past)
+
+    monkeypatch.setattr(pipeline, "BATCH", at_once)
+    with monkeypatch.context() as patch:
+        patch.setattr(lines, "decide", faulty)
+        town.send(*(command for pair in zip(mine, theirs, strict=True) for command in pair))
+        assert await town.work(one)
+    assert await applied(one, ill) == [mine[0].command_id]
+    assert await applied(one, well) == names(theirs)
+    assert await line(one, ill) == names(mine[1:])
+    assert await why(one, ill) == [("ZeroDivisionError", 1), (BEHIND.kind, 0), (BEHIND.kind, 0)]
+    town.send(mine[0], last := update(ill, address="z"), retry(ill))
+    assert await town.work(one)
+    assert await applied(one, ill) == names([*mine, last])
+    assert first_times(c for c in town.announced if c not in names(theirs)) == names([*mine, last])
+    await check_stream(one, ill, 6)
+
+
+async def test_a_retry_in_vain_says_so_and_changes_nothing(store, town):
+    ill, _ = await people(store)
+    commands = [update(ill, address="a"), update(ill, address="b")]
+    town.send(*commands, retry(ill), retry(ill))
+    assert await town.work(store)
+    assert await line(store, ill) == names(commands)
+    assert await why(store, ill) == [("ValueError", 3), (BEHIND.kind, 0)]
+    assert town.announced == []
+
+
+async def test_what_is_dropped_is_refused_on_record_and_the_rest_waits_for_a_retry(store, town):
+    ill, _ = await people(store)
+    commands = [update(ill, address="a"), update(ill, address="b"), update(ill, address="c")]
+    town.send(*commands, drop(ill, commands[1].command_id))
+    assert await town.work(store)
+    assert await line(store, ill) == names([commands[0], commands[2]])
+    await heal(store, ill)
+    town.send(retry(ill), commands[1])
+    assert await town.work(store)
+    assert await applied(store, ill) == names([commands[0], commands[2]])
+    refused = await store.rejected([ill], [commands[1].command_id])
+    assert isinstance(refused[commands[1].command_id], Dropped)
+    assert "grace" in refused[commands[1].command_id].detail
+    assert town.replies[-1] == Rejected(code="dropped", detail=refused[commands[1].command_id].detail)
+
+
+async def test_all_of_a_line_is_dropped(store, town):
+    ill, _ = await people(store)
+    commands = [update(ill, address="a"), delete(ill)]
+    town.send(*commands, drop(ill))
+    assert await town.work(store)
+    assert await line(store, ill) == []
+    assert len(await store.rejected([ill], names(commands))) == 2
+    await heal(store, ill)
+    town.send(last := update(ill, 1, address="z"))
+    assert await town.work(store)
+    assert await applied(store, ill) == [last.command_id]
+
+
+async def test_a_dropped_command_keeps_no_value(store, town, monkeypatch):
+    ill, _ = await people(store, damaged=False)
+    value = new_value()
+    move = update(ill, document_id=value)
+    insert = store.append_each
+
+    async def refuse(events):
+        if any(event.command_id == move.command_id for event in events):
+            raise ValueError("a document that cannot be")
+        return await insert(events)
+
+    monkeypatch.setattr("workers.store.Store.append_each", lambda _, events: refuse(events))
+    town.send(move)
+    assert await town.work(store)
+    assert (await run(store, create(document_id=value))).rejections
+    town.send(drop(ill))
+    assert await town.work(store)
+    monkeypatch.undo()
+    assert not (await run(store, create(document_id=value))).rejections
+
+
+@pytest.mark.parametrize("at_once", [1, 500])
+async def test_an_event_that_cannot_be_projected_parks_its_person_with_what_followed(
+    one, town, monkeypatch, at_once
+):
+    ill, well = await people(one, damaged=False)
+    mine = [update(ill, address=f"{n}") for n in range(4)]
+    theirs = [update(well, address=f"{n}") for n in range(4)]
+    project = type(one).project
+
+    async def refuse(self, states, fresh, bases):
+        if ill in states:
+            raise ValueError("a document that cannot be")
+        await project(self, states, fresh, bases)
+
+    monkeypatch.setattr(pipeline, "BATCH", at_once)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(one), "project", refuse)
+        town.send(*(command for pair in zip(mine, theirs, strict=True) for command in pair))
+        assert await town.work(one)
+        assert town.announced == names(theirs)
+        assert await line(one, ill) == names(mine)
+        town.send(drop(ill, mine[0].command_id), retry(ill))  # what is in the log cannot be given up
+        assert await town.work(one)
+        assert await line(one, ill) == names(mine)
+    town.send(last := update(ill, address="z"), retry(ill))
+    assert await town.work(one)
+    assert await applied(one, ill) == names([*mine, last])
+    assert first_times(town.announced[4:]) == names([*mine, last])
+    await check_stream(one, ill, 6)
+    await check_stream(one, well, 5)
+
+
+async def test_what_was_settled_while_its_person_was_being_parked_waits_too(one, town, monkeypatch):
+    ill, _ = await people(one, damaged=False)
+    mine = [update(ill, address=f"{n}") for n in range(3)]
+    project, refused = type(one).project, []
+
+    async def refuse_once(self, states, fresh, bases):
+        if refused:
+            await project(self, states, fresh, bases)
+            return
+        await eventually(lambda: _has(one, ill, 2))  # the next batch is settled by now
+        refused.append(states)
+        raise ValueError("a document that cannot be")
+
+    monkeypatch.setattr(pipeline, "BATCH", 1)
+    monkeypatch.setattr(type(one), "project", refuse_once)
+    town.send(*mine)
+    assert await town.work(one)
+    assert town.announced == []
+    assert await line(one, ill) == names(mine)
+    town.send(retry(ill))
+    assert await town.work(one)
+    assert town.announced == await applied(one, ill) == names(mine)
+    await check_stream(one, ill, 4)
+
+
+async def _has(store, person_id: str, events: int) -> bool:
+    return len(await applied(store, person_id)) >= events
+
+
+async def test_a_retry_waits_for_what_came_before_it(one, town, monkeypatch):
+    ill, _ = await people(one)
+    mine = [update(ill, address=f"{n}") for n in range(3)]
+    town.send(mine[0])
+    assert await town.work(one)
+    await heal(one, ill)
+    append = ParkedLines.append
+
+    async def slowly(self, waiting, now):
+        await asyncio.sleep(0.1)
+        await append(self, waiting, now)
+
+    monkeypatch.setattr(ParkedLines, "append", slowly)
+    town.send(mine[1], retry(ill), mine[2])
+    assert await town.work(one)
+    assert await line(one, ill) == []
+    assert await applied(one, ill) == town.announced == names(mine)
+
+
+async def test_a_fault_that_is_nobody_s_ends_the_worker_and_parks_nobody(one, town, monkeypatch):
+    ill, _ = await people(one, damaged=False)
+
+    async def no_memory(_self, _people):
+        raise MemoryError
+
+    town.send(update(ill, address="a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(one), "heads", no_memory)
+        with pytest.raises(BaseExceptionGroup):
+            await town.work(one)
+    assert await line(one, ill) == []
+    assert await town.work(one)
+    assert len(await applied(one, ill)) == 1
+
+
+async def story(store, town: Town, fate: Fate) -> tuple[list[str], list[str]]:
+    """Live through parking, appending, a retry in vain, a drop and a retry; die once, as is its fate.
+
+    Whoever dies is replaced, and gets again what it had not acknowledged.
+    """
+    ill, well = await people(store)
+    mine = [update(ill, address=f"{n}") for n in range(5)]
+    theirs = [update(well, address=f"{n}") for n in range(3)]
+    chapters = [
+        [theirs[0], mine[0], mine[1], theirs[1]],
+        [mine[2], retry(ill), mine[3]],
+        [drop(ill, mine[2].command_id)],
+        [retry(ill), mine[4], theirs[2]],
+    ]
+    for number, chapter in enumerate(chapters):
+        if number == 3:
+            await heal(store, ill)
+        town.send(*chapter)
+        while not await town.work(store, fate):
+            fate = Fate()
+    kept = [mine[0], mine[1], mine[3], mine[4]]
+    assert await applied(store, ill) == names(kept)
+    assert await applied(store, well) == names(theirs)
+    assert (await store.rejected([ill], names(mine))).keys() == {mine[2].command_id}
+    assert await line(store, ill) == []
+    announced = {"ill": [], "well": []}
+    for command_id in first_times(town.announced):
+        announced["ill" if command_id in names(mine) else "well"].append(command_id)
+    assert announced == {"ill": names(kept), "well": names(theirs)}
+    await check_stream(store, ill, 5)
+    await check_stream(store, well, 4)
+    return fate.seen, names(kept)
+
+
+async def test_a_worker_killed_at_any_write_loses_doubles_and_reorders_nothing(one, town, monkeypatch):
+    monkeypatch.setattr(pipeline, "BATCH", 3)
+    whole = Fate()
+    await story(one, Town(), whole)
+    steps = whole.seen
+    assert {"insert 2 parked", "delete parked", "update parked", "announce", "ack"} <= set(steps)
+    at_once = asyncio.Semaphore(8)  # each is about other people
+
+    async def again(cut: int, half: bool) -> None:
+        async with at_once:
+            await story(one, Town(), Fate(cut, half=half))
+
+    async with asyncio.TaskGroup() as group:
+        for cut, what in enumerate(steps):
+            group.create_task(again(cut, half=False))
+            if what not in ("ack", "insert 1 parked", "update parked"):
+                group.create_task(again(cut, half=True))
