@@ -168,7 +168,7 @@ async def test_a_deleted_person_leaves_nothing_personal(commands, queries, syste
     assert read.json()["type"] == "urn:rollcall:problem:person-not-found"
     with MongoClient(system.mongo.uri) as client:
         tombstone = client["rollcall"]["people"].find_one({"_id": person["id"]})
-    assert set(tombstone) == {"_id", "version", "hash", "deleted"}
+    assert set(tombstone) == {"_id", "version", "hash", "projection", "deleted"}
     again = await commands.delete(f"/people/{person['id']}", headers=WAIT)
     assert again.status_code == 404
 
