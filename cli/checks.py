@@ -17,7 +17,7 @@ from local.say import say
 _SERVERS = ("ROLLCALL_MONGO_URI", "ROLLCALL_AMQP_URL")
 _INTERRUPTED = 130
 # Several processes: much of a test is waiting for servers. `tests/conftest.py` says what belongs together.
-_ALL_TESTS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder")
+_ALL_TESTS = ("-n", "auto", "--maxprocesses", "4", "--no-loadscope-reorder")
 
 
 def test(arguments: Sequence[str]) -> int:

@@ -1,41 +1,52 @@
 """Fixtures: the servers and services that all tests share, started once."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 import pytest_asyncio
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from service_kit import mongo
 from service_kit.settings import Settings
-from tests.system import ROOT, TOPOLOGIES, Service, System
+from tests.system import TOPOLOGIES, Service, System
 
 pytest.register_assert_rewrite("tests.ledger")
 DRIVERS = ("pymongo", "motor")
 
 
-# Before the hook of the plugin that gives each process its groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares servers: two processes run the tests, and each group is one's alone."""
-    groups = {item: _servers(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    order = [*_LONGEST, *dict.fromkeys(groups.values())]
-    items.sort(key=lambda item: order.index(groups[item]))
-
-
 _LONGEST = ("stage-sharded", "system-sharded", "system-replica-set", "compose")
 """The groups that begin first, so that the processes end together."""
+_TOPOLOGY = re.compile(rf"\[.*?({'|'.join(TOPOLOGIES)})\b")
 
 
-def _servers(item: pytest.Item) -> str:
+def servers(nodeid: str) -> str:
     """Return which servers a test uses: the shared system or the stage of one topology, or its folder's own."""
-    spec = getattr(item, "callspec", None)
-    for fixture in ("system", "stage"):
-        if spec is not None and fixture in spec.params:
-            return f"{fixture}-{spec.params[fixture]}"
-    return item.path.relative_to(ROOT / "tests").parts[0]
+    folder = nodeid.split("/")[1]
+    on = _TOPOLOGY.search(nodeid)
+    if on is None or folder not in ("path", "store", "trouble"):
+        return folder
+    return f"{'stage' if folder == 'trouble' else 'system'}-{on[1]}"
+
+
+class ByServers(LoadScopeScheduling):
+    """Several processes run the tests; what shares servers is one process's alone."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return servers(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServers:
+    """Give each process its groups."""
+    return ByServers(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the groups in the order in which they are given out."""
+    order = [*_LONGEST, *dict.fromkeys(servers(item.nodeid) for item in items)]
+    items.sort(key=lambda item: order.index(servers(item.nodeid)))
 
 
 @pytest.fixture(scope="session", params=TOPOLOGIES)

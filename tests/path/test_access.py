@@ -74,6 +74,8 @@ async def test_a_token_that_proves_nothing_is_401_with_a_challenge(system, comma
             assert response.headers["content-type"] == "application/problem+json"
 
 
+LINE = f"/dead-letters/{PERSON.rpartition('/')[2]}"
+MESSAGE = "0123456789abcdef"
 ROUTES = [
     ("command_api", "POST", "/people", "people:write"),
     ("command_api", "PATCH", PERSON, "people:write"),
@@ -86,6 +88,15 @@ ROUTES = [
     ("query_api", "GET", f"{PERSON}/history", "audit:read"),
     ("query_api", "GET", "/events", "audit:read"),
     ("query_api", "GET", "/events/stream?from=never", "events:read"),
+    ("query_api", "GET", "/dead-letters", "ops"),
+    ("query_api", "GET", LINE, "ops"),
+    ("command_api", "POST", f"{LINE}/retry", "ops"),
+    ("command_api", "DELETE", LINE, "ops"),
+    ("command_api", "DELETE", f"{LINE}/0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", "ops"),
+    ("command_api", "GET", "/dead-letters/messages", "ops"),
+    ("command_api", "GET", f"/dead-letters/messages/{MESSAGE}", "ops"),
+    ("command_api", "POST", f"/dead-letters/messages/{MESSAGE}/retry", "ops"),
+    ("command_api", "DELETE", f"/dead-letters/messages/{MESSAGE}", "ops"),
 ]
 
 
@@ -117,6 +128,7 @@ async def test_every_route_is_in_the_table_above_and_documented(commands, querie
                     .replace("{command_id}", PERSON.rpartition("/")[2])
                     .replace("{document_type}", "CC")
                     .replace("{document_id}", "123456")
+                    .replace("{id}", MESSAGE)
                 )
                 assert (method.upper(), concrete) in known
                 assert operation["security"] == [{"bearer": []}]
