@@ -88,7 +88,7 @@ async def test_two_of_three_lost_is_503_until_they_return(cluster, troupe):
                 answers = await asyncio.gather(*(refused_in_time(commands) for _ in range(20)))
                 assert all(answers)
                 for service in troupe.values():
-                    await eventually(lambda service=service: unready(service))
+                    await eventually(lambda service=service: unready(service), within=30)
             finally:
                 cluster.brokers.start_node(one)
                 cluster.brokers.start_node(two)
