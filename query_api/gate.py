@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from events.errors import Outdated
-from service_kit.mongo import reading, store_errors
+from service_kit.mongo import newest, store_errors
 
 NEEDED: Final = 1
 """The oldest form of the documents in `people` that this code reads: at most the workers' `PROJECTION`."""
@@ -19,7 +19,8 @@ class Gate:
     """
 
     def __init__(self, client: Any, database: str, needed: int = NEEDED) -> None:
-        self._people = reading(client, database, strong=False)["people"]
+        # A secondary that lags would still show forms that are gone.
+        self._people = newest(client, database)["people"]
         self._needed = needed
         self._open = False
 

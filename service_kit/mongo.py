@@ -18,7 +18,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
-from pymongo.read_preferences import Primary, SecondaryPreferred
+from pymongo.read_preferences import Primary, PrimaryPreferred, SecondaryPreferred
 from pymongo.write_concern import WriteConcern
 
 from events.errors import StoreUnavailable
@@ -113,6 +113,16 @@ def reading(client: Any, name: str, *, strong: bool) -> Any:
     """
     preference = Primary() if strong else SecondaryPreferred(max_staleness=MAX_STALENESS_SECONDS)
     return client.get_database(name, codec_options=_CODEC, read_preference=preference, read_concern=_MAJORITY)
+
+
+def newest(client: Any, name: str) -> Any:
+    """Return the database for queries of the primary or, while there is none, of a secondary.
+
+    Args:
+        client: A client.
+        name: Database name.
+    """
+    return reading(client, name, strong=True).with_options(read_preference=PrimaryPreferred())
 
 
 def is_transient(exc: PyMongoError) -> bool:

@@ -6,91 +6,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from local.ports import free_ports, is_free
-from local.records import start_time
-
-ROOT = Path(__file__).parents[2]
-RUN = ROOT / "run"
-OFFSETS = (*range(3), *range(10, 17), *range(20, 23), 30, 31, 40, 41, 50, 51)
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A state directory and ports of a test's own."""
-
-    state: Path
-    env: dict[str, str]
-    ports: list[int]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(RUN), *arguments],
-            env=self.env,
-            cwd=self.state.parent,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def up(self, *arguments: str) -> subprocess.Popen[bytes]:
-        out, err = (self.state.parent / name for name in ("up.out", "up.err"))
-        with out.open("w") as results, err.open("w") as progress:
-            return subprocess.Popen(
-                [str(RUN), "up", *arguments],
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=results,
-                stderr=progress,
-                start_new_session=True,
-            )
-
-    @property
-    def said(self) -> str:
-        return "".join((self.state.parent / name).read_text() for name in ("up.out", "up.err"))
-
-    def processes(self) -> list[int]:
-        """Everything that runs with this state directory, whoever started it."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdecimal() and int(entry.name) != os.getpid():
-                try:
-                    text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-                except OSError:
-                    continue
-                if os.fsencode(self.state) in text and start_time(int(entry.name)) is not None:
-                    found.append(int(entry.name))
-        return found
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    state = tmp_path / "its own state" / "stäte"
-    state.parent.mkdir()
-    for _ in range(100):
-        [start] = free_ports(1)
-        ports = [start + offset for offset in OFFSETS]
-        if all(is_free(port) for port in ports):
-            break
-    env = {k: v for k, v in os.environ.items() if not k.startswith("ROLLCALL_")}
-    env |= {
-        "ROLLCALL_STATE_DIR": str(state),
-        # Compiled once for all of these tests.
-        "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX") or str(ROOT / ".rollcall" / "pycache"),
-        "ROLLCALL_LOCAL_PORTS": str(start),
-        "ROLLCALL_COMMAND_PORT": str(start + 20),
-        "ROLLCALL_QUERY_PORT": str(start + 21),
-        "ROLLCALL_WORKER_PORT": str(start + 22),
-    }
-    made = Machine(state, env, ports)
-    yield made
-    made.run("down")
+from local.ports import is_free
+from tests.local.conftest import Machine
 
 
 def eventually(question: Callable[[], bool], timeout_s: float, what: str) -> None:
