@@ -19,11 +19,13 @@ RollcallError
 ├── AccessError
 │   ├── Unauthenticated         no token, or one that proves nothing
 │   └── Forbidden               a good token without the scope
+├── events.account_errors   what goes wrong with accounts: drawn there
 ├── NotFound                nothing here, perhaps not yet
 ├── PositionGone            the stream of events does not have what comes after a position
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
-    └── StoreUnavailable
+    ├── StoreUnavailable
+    └── Busy                    too much of it is asked for at once
 """
 
 from collections.abc import Sequence
@@ -216,6 +218,12 @@ class StoreUnavailable(Unavailable):
     """MongoDB is away or did not answer in time."""
 
     code = "store-unavailable"
+
+
+class Busy(Unavailable):
+    """More of something costly is asked for at once than this process does."""
+
+    code = "busy"
 
 
 REJECTIONS: dict[str, type[Rejection]] = {

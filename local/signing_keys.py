@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -58,7 +59,7 @@ def add_signing_key(folder: Path, now: datetime, algorithm: str = "EdDSA") -> Pa
         before = sorted(folder.glob("*.pem"))
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         write_private(path, text)
-        for old, successor in zip(before, before[1:], strict=False):
+        for old, successor in pairwise(before):
             replaced_at = made_at(successor.name)
             if made_at(old.name) and replaced_at and replaced_at < (now - KEPT).timestamp():
                 old.unlink()

@@ -61,9 +61,15 @@ def _ensure_indexes(client: Client, database: str, collection: Collection) -> li
     for index in collection.indexes:
         found = there.get(index.name)
         if found is None:
-            client[database][collection.name].create_index(list(index.keys), unique=index.unique)
+            # A time in the field is when the document ends: no seconds after it.
+            ending: dict[str, Any] = {"expireAfterSeconds": 0} if index.expires else {}
+            client[database][collection.name].create_index(list(index.keys), unique=index.unique, **ending)
             changes.append(f"created index {index.name} on {collection.name}")
-        elif bool(found.get("unique")) != index.unique or tuple(found["key"]) != index.keys:
+        elif (bool(found.get("unique")), tuple(found["key"]), "expireAfterSeconds" in found) != (
+            index.unique,
+            index.keys,
+            index.expires,
+        ):
             raise OperationFailure(_otherwise(collection, index))
     return changes
 

@@ -39,6 +39,8 @@ _TITLES: Final = {
     413: "The body is over 64 KB",
     415: "The content type is not supported",
     422: "A field, parameter or header is not valid; `errors` names each",
+    429: "Too many attempts, of late; the next one is looked at after `Retry-After` seconds",
+    501: "This service keeps no accounts: another issuer makes its tokens",
     503: "A part is away; try again after `Retry-After` seconds",
 }
 _OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -89,6 +91,26 @@ EXAMPLES: Final[dict[str, Any]] = {
         "person_id": EXAMPLE_ID,
         "items": [_REFUSED, {"status": "applied", **_EVENT, "changes": _CHANGES}],
         "next": None,
+    },
+    "account": {"name": "ada@example.com", "roles": ["viewer"]},
+    "tokens": {
+        "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln",
+        "token_type": "Bearer",
+        "expires_in": 600,
+        "refresh_token": f"kq3v0d2n1yq8h5w7c9b4ag.{_EVENT['hash']}",
+        "scope": "people:read events:read",
+    },
+    "jwks": {
+        "keys": [
+            {
+                "crv": "Ed25519",
+                "kty": "OKP",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+                "alg": "EdDSA",
+                "use": "sig",
+            }
+        ]
     },
     "events": {
         "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {"occupation": "Engineer"}}],
@@ -199,7 +221,7 @@ def document(app: FastAPI) -> None:
             for path, methods in schema["paths"].items():
                 for operation in methods.values():
                     if path not in _OPEN:
-                        operation["security"] = [{"bearer": []}]
+                        operation.setdefault("security", [{"bearer": []}])
             app.openapi_schema = schema
         return app.openapi_schema
 
