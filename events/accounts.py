@@ -32,6 +32,8 @@ ACCOUNT_EVENT_TYPES: Final[tuple[AccountEventType, ...]] = get_args(AccountEvent
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._+@\-]{0,252}[a-z0-9]")
 
+_STREAM: Final = re.compile(r"(account|address|invitation):[\w.:/+@\-]{1,254}", re.ASCII)
+
 
 def account_name(text: str) -> str:
     """Return an account's name as it is compared and kept: NFKC, lower case, without space around it.
@@ -71,6 +73,11 @@ def address_stream(address: str | None) -> str:
 def invitation_stream(invitation_id: str) -> str:
     """Return the id of an invitation's stream."""
     return f"invitation:{invitation_id}"
+
+
+def is_stream(text: str) -> bool:
+    """Return whether a text may be the id of a stream of accounts."""
+    return _STREAM.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,19 @@ KEPT = timedelta(days=30)
 _RSA_BITS = 3072
 
 
-def ensure_signing_key(folder: Path) -> None:
+def ensure_signing_key(folder: Path, algorithm: str) -> None:
     """Make the first key if the folder has none.
+
+    Args:
+        folder: Where it goes.
+        algorithm: What it signs with: `EdDSA` or `RS256`.
 
     Raises:
         SetupError: The folder cannot be used.
     """
     try:
         if not folder.is_dir() or not any(folder.glob("*.pem")):
-            add_signing_key(folder, datetime.now(UTC))
+            add_signing_key(folder, datetime.now(UTC), algorithm)
         for path in folder.glob("*.pem"):
             if path.stat().st_mode & 0o077:
                 path.chmod(0o600)
@@ -35,7 +39,7 @@ def ensure_signing_key(folder: Path) -> None:
         raise _unusable(folder, exc) from exc
 
 
-def add_signing_key(folder: Path, now: datetime, algorithm: str = "EdDSA") -> Path:
+def add_signing_key(folder: Path, now: datetime, algorithm: str) -> Path:
     """Make a key; it is published at once, signs a minute later, and the others go on verifying.
 
     Keys that have been replaced for longer than `KEPT` are deleted.
@@ -58,7 +62,10 @@ def add_signing_key(folder: Path, now: datetime, algorithm: str = "EdDSA") -> Pa
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         before = sorted(folder.glob("*.pem"))
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        write_private(path, text)
+        # Whole before it is there: a service may look at any time.
+        fresh = folder.parent / path.name
+        write_private(fresh, text)
+        fresh.replace(path)
         for old, successor in pairwise(before):
             replaced_at = made_at(successor.name)
             if made_at(old.name) and replaced_at and replaced_at < (now - KEPT).timestamp():

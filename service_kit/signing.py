@@ -125,7 +125,8 @@ class KeyRing:
 
     def __init__(self, folder: Path, algorithm: str, clock: Callable[[], float] = time.time) -> None:
         self._folder, self._algorithm, self._clock = folder, algorithm, clock
-        self._seen: list[tuple[str, int]] = []
+        self._seen: list[tuple[str, int]] | None = None
+        self._keys: list[SigningKey] = []
         self._looked = 0.0
         try:
             self._keys = self._load()

@@ -14,6 +14,7 @@ import pytest
 
 from local.ports import free_ports, is_free
 from local.records import start_time
+from local.signing_keys import ensure_signing_key
 
 ROOT = Path(__file__).parents[2]
 RUN = ROOT / "run"
@@ -256,9 +257,7 @@ def test_token_prints_one_line_and_nothing_else(machine: Machine) -> None:
     assert (no_key.returncode, no_key.stdout) == (1, "")
     assert "run `./run up` first" in no_key.stderr
 
-    key = machine.state / "secrets" / "jwt.key"
-    key.parent.mkdir()
-    key.write_text("0123456789abcdef" * 4)
+    ensure_signing_key(machine.state / "secrets" / "signing-keys", "EdDSA")
     done = machine.run("token", "--sub", "ada", "--scopes", "people:read people:write")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
