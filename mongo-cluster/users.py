@@ -13,8 +13,18 @@ _KEEP: Final = ("find", "insert", "update", "remove")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
 
+_GUARD: Final = ("find", "insert", "update")
+
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-worker": {"events": _APPEND, "people": _KEEP, "claims": _KEEP, "rejections": _APPEND},
+    # Accounts and their events: nothing about people.
+    "rollcall-command": {
+        "events": _APPEND,
+        "accounts": _GUARD,
+        "invitations": _GUARD,
+        "refresh_families": _GUARD,
+        "login_failures": _KEEP,
+    },
     "rollcall-query": {"events": _READ, "people": _READ, "claims": _READ, "rejections": _READ},
 }
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can

@@ -13,6 +13,7 @@ from pymongo import MongoClient
 
 from cli.env import variables
 from local.mongod import find_mongod
+from service_kit.signing import read_key
 from service_kit.tokens import SCOPES, issue_token
 from tests.compose.composefile import ROOT, ComposeFile
 from tests.compose.loopback import Loopback, wait
@@ -49,9 +50,11 @@ def proxy(here) -> Iterator[httpx.Client]:
     address = here.start_proxy()
     for name in ours:
         wait(lambda name=name: probe(here, name), 40, f"{name} is ready")
+    signer = read_key(here.file.environ["ROLLCALL_SIGNING_KEY"].encode())
     token = issue_token(
-        key=here.file.environ["ROLLCALL_JWT_KEY"],
-        algorithm="HS256",
+        key=signer.private,
+        kid=signer.kid,
+        algorithm="EdDSA",
         issuer="rollcall",
         audience="rollcall",
         subject="tester",

@@ -123,22 +123,22 @@ class Api:
 
 @pytest.fixture(scope="session")
 def databases(system, tmp_path_factory) -> dict[str, Settings]:
-    """A database for each driver, and a folder with a key."""
+    """The settings for each driver; they share a database, and a folder with a key."""
     folder = tmp_path_factory.mktemp("keys") / "signing"
     ensure_signing_key(folder, "EdDSA")
-    made = {}
-    for driver in DRIVERS:
-        system.initialise(f"accounts-{driver}")
-        made[driver] = Settings(
+    system.initialise("accounts")
+    return {
+        driver: Settings(
             mongo_uri=system.mongo.uri,
             amqp_url=system.rabbit.url,
             mongo_driver=driver,
-            mongo_db=f"accounts-{driver}",
+            mongo_db="accounts",
             signing_keys=folder,
             jwt_algorithm="EdDSA",
             signup="invite",
         )
-    return made
+        for driver in DRIVERS
+    }
 
 
 @pytest.fixture
