@@ -155,6 +155,24 @@ def test_the_log_names_the_client_and_not_the_proxy(here, proxy):
     assert event["source_address"] == "127.0.0.9"
 
 
+def test_the_first_administrator_logs_in_through_the_proxy(here, proxy):
+    line = [sys.executable, "-m", "cli", "accounts", "add", "admin", "--roles", "admin"]
+    environment = here.our_environment("command-api-1")
+    done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    body = {"name": "admin", "password": done.stdout.strip(), "new_password": "violet tractor sings"}
+    tokens = proxy.post("/auth/login", json=body)
+    assert tokens.status_code == 200, tokens.text
+    assert len(proxy.get("/.well-known/jwks.json").json()["keys"]) == 2
+    bearer = {"Authorization": f"Bearer {tokens.json()['access_token']}"}
+    found = proxy.get("/events?type=account.*&consistency=strong", headers=bearer)
+    assert [event["type"] for event in found.json()["items"]] == [
+        "account.logged_in",
+        "account.password_changed",
+        "account.created",
+    ]
+
+
 def test_both_apis_show_their_own_pages(proxy):
     assert "url: '/openapi.json'" in proxy.get("/docs").text
     assert proxy.get("/openapi.json").json()["info"]["title"] == "Rollcall query API"
