@@ -79,12 +79,8 @@ def accounts(options: argparse.Namespace) -> int:
         path = add_signing_key(signing_keys(), datetime.now(UTC), algorithm)
         say(f"Wrote {shown(path)}: it is published at once, and signs in a minute.")
         return 0
-    try:
-        action = _ACTIONS[options.action]
-        asyncio.run(with_desk(database(os.environ), lambda desk: action(desk, options, _me())))
-    except RollcallError as exc:
-        reasons = "".join(f" ({one['reason']})" for one in getattr(exc, "errors", ()))
-        raise SetupError(f"{exc.detail[:1].upper()}{exc.detail[1:]}{reasons}.") from exc
+    action = _ACTIONS[options.action]
+    _run(database(os.environ), lambda desk: action(desk, options, _me()))
     return 0
 
 
@@ -108,17 +104,29 @@ def first_administrator(environment: Mapping[str, str]) -> str | None:
             await desk.directory.create(FIRST, password, ("admin",), origin, must_change=True)
             made.append(password)
 
-    asyncio.run(with_desk(database(environment), make))
+    _run(database(environment), make)
     return made[0] if made else None
 
 
-async def with_desk(settings: Settings, work: Callable[[Desk], Awaitable[None]]) -> None:
-    """Do some work with accounts, and close what it needed."""
-    desk = open_desk(settings, lambda: datetime.now(UTC))
+def _run(settings: Settings, work: Callable[[Desk], Awaitable[None]]) -> None:
+    """Do some work with accounts, and close what it needed.
+
+    Raises:
+        SetupError: It is refused, or MongoDB is away.
+    """
+
+    async def run() -> None:
+        desk = open_desk(settings, lambda: datetime.now(UTC))
+        try:
+            await work(desk)
+        finally:
+            await desk.close()
+
     try:
-        await work(desk)
-    finally:
-        await desk.close()
+        asyncio.run(run())
+    except RollcallError as exc:
+        reasons = "".join(f" ({one['reason']})" for one in getattr(exc, "errors", ()))
+        raise SetupError(f"{exc.detail[:1].upper()}{exc.detail[1:]}{reasons}.") from exc
 
 
 def database(environ: Mapping[str, str]) -> Settings:
