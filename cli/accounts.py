@@ -155,7 +155,7 @@ async def _password(desk: Desk, options: argparse.Namespace) -> tuple[str, bool]
     """Return a password, and whether it is good for one login."""
     if not options.stdin:
         return one_time_password(), True
-    password = sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     await desk.directory.check(password, options.name, "password")
     return password, False
 
@@ -191,9 +191,7 @@ async def _set_disabled(desk: Desk, options: argparse.Namespace, origin: Origin)
 
 async def _reset_password(desk: Desk, options: argparse.Namespace, origin: Origin) -> None:
     password, once = await _password(desk, options)
-    await desk.directory.set_password(
-        options.name, password, "account.password_reset", origin, must_change=once
-    )
+    await desk.directory.reset_password(options.name, password, origin, must_change=once)
     await desk.gate.reset(options.name)
     _tell(f"{options.name} has another password.", password if once else None)
 

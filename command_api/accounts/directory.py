@@ -12,7 +12,7 @@ from command_api.accounts.hashing import Hasher
 from command_api.accounts.journal import Journal
 from command_api.accounts.passwords import check_password, normal
 from command_api.accounts.store import Account, AccountStore, Invitation
-from events.account_errors import AccountExists, AccountNotFound, InvalidInvitation
+from events.account_errors import AccountExists, AccountNotFound, InvalidCredentials, InvalidInvitation
 from events.accounts import (
     AccountEventType,
     AccountFact,
@@ -122,15 +122,12 @@ class Directory:
 
         return await self._change(name, kind, change, origin)
 
-    async def set_password(
-        self, name: str, password: str, kind: AccountEventType, origin: Origin, *, must_change: bool
-    ) -> Account:
+    async def reset_password(self, name: str, password: str, origin: Origin, *, must_change: bool) -> Account:
         """Give an account another password; its refresh tokens end.
 
         Args:
             name: Whose.
             password: Checked already, or made by us.
-            kind: `account.password_changed` by the owner, or `account.password_reset`.
             origin: Who does it.
             must_change: Whether it is good for one login.
         """
@@ -140,7 +137,24 @@ class Directory:
             values = {"password": hashed, "must_change": must_change, "epoch": account.epoch + 1}
             return values, {"must_change": "true" if must_change else "false"}
 
-        return await self._change(name, kind, change, origin)
+        return await self._change(name, "account.password_reset", change, origin)
+
+    async def change_password(self, known: Account, password: str, origin: Origin) -> Account:
+        """Let an owner, whose password was just verified, have another one; refresh tokens end.
+
+        Raises:
+            InvalidFields: The password is not taken.
+            InvalidCredentials: The verified one was changed meanwhile: what is good once is good once.
+        """
+        await self.check(password, known.name, "new_password")
+        hashed = await self.hasher.hash(normal(password))
+
+        def change(account: Account) -> tuple[dict[str, Any], dict[str, str | None]]:
+            if account.password != known.password:
+                raise InvalidCredentials("the name and the password do not belong together")
+            return {"password": hashed, "must_change": False, "epoch": account.epoch + 1}, {}
+
+        return await self._change(known.name, "account.password_changed", change, origin)
 
     async def renew_hash(self, account: Account, password: str) -> None:
         """Hash the same password anew, with the present parameters; nobody notices if it fails."""

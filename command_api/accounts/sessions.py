@@ -103,9 +103,8 @@ class Sessions:
                 with suppress(Busy):
                     await self.directory.renew_hash(account, normal(password))
             return account
-        await self.directory.check(new_password, account.name, "new_password")
-        return await self.directory.set_password(
-            account.name, new_password, "account.password_changed", origin, must_change=False
+        return await self.directory.change_password(
+            account, new_password, replace(origin, actor=account.name)
         )
 
     def _begin(self, account: Account) -> tuple[Family, RefreshToken]:

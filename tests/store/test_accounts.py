@@ -290,9 +290,12 @@ async def test_a_one_time_password_must_be_changed_at_the_first_login(stage, api
     assert (refused.status_code, code(refused)) == (403, "password-change-required")
     weak = await api.login(name, new_password="passwordpassword")
     assert (weak.status_code, weak.json()["errors"][0]["field"]) == (422, "new_password")
-    await api.tokens(name, new_password=OTHER)
+    # Whoever comes first: it is good for once.
+    answers = await asyncio.gather(*(api.login(name, new_password=f"{OTHER} {n}") for n in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 401, 401]
+    (first,) = [n for n, answer in enumerate(answers) if answer.status_code == 200]
     assert code(await api.login(name)) == "invalid-credentials"
-    await api.tokens(name, OTHER)
+    await api.tokens(name, f"{OTHER} {first}")
     assert (await stage.types(name))[1:3] == ["account.password_changed", "account.logged_in"]
 
 
@@ -349,7 +352,7 @@ async def test_changes_of_an_account_take_effect_at_the_next_refresh(stage, api)
     await directory.set_disabled(name, ORIGIN, disabled=False)
     assert (await api.refresh(tokens["refresh_token"])).status_code == 401
     tokens = await api.tokens(name)
-    await directory.set_password(name, OTHER, "account.password_reset", ORIGIN, must_change=False)
+    await directory.reset_password(name, OTHER, ORIGIN, must_change=False)
     assert (await api.refresh(tokens["refresh_token"])).status_code == 401
     events = await stage.events(account_stream(name))
     changes = [event for event in events if event["actor"] == ORIGIN.actor]
@@ -372,7 +375,7 @@ async def test_changes_at_once_are_all_made_and_all_told(stage):
     await asyncio.gather(
         directory.set_roles(name, ("editor",), ORIGIN),
         directory.set_disabled(name, ORIGIN, disabled=True),
-        directory.set_password(name, OTHER, "account.password_reset", ORIGIN, must_change=True),
+        directory.reset_password(name, OTHER, ORIGIN, must_change=True),
     )
     account = await directory.get(name)
     assert (account.roles, account.disabled, account.must_change) == (("editor",), True, True)
