@@ -85,7 +85,11 @@ class Sessions:
             await self.gate.failed(attempt, account, good=good, origin=origin)
             raise InvalidCredentials("the name and the password do not belong together")
         await self.gate.passed(attempt)
-        account = await self._with_password(account, password, new_password, origin)
+        try:
+            account = await self._with_password(account, password, new_password, origin)
+        except InvalidCredentials:
+            await self.gate.failed(attempt, account, good=False, origin=origin)
+            raise
         family, token = self._begin(account)
         await self.store.insert(family)
         await self._tell(account.name, "account.logged_in", family, origin)
