@@ -21,7 +21,7 @@ from events.accounts import (
     invitation_stream,
 )
 from events.errors import StoreUnavailable
-from events.times import to_milliseconds
+from events.times import rfc3339, to_milliseconds
 
 INVITATION_LIFE: Final = timedelta(days=7)
 _TRIES: Final = 5
@@ -173,7 +173,7 @@ class Directory:
         invitation_id, secret = self.new_id(), secrets.token_urlsafe(24)
         invitation = Invitation(invitation_id, _digest(secret), tuple(roles), self.now + life)
         await self.store.insert_invitation(invitation)
-        data = {"roles": " ".join(roles), "expires_at": invitation.expires_at.isoformat()}
+        data = {"roles": " ".join(roles), "expires_at": rfc3339(invitation.expires_at)}
         stream = invitation_stream(invitation_id)
         await self.journal.append(self.fact(stream, "account.invited", data, origin))
         return f"{invitation_id}.{secret}"

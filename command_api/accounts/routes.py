@@ -17,13 +17,12 @@ from command_api.accounts.sessions import Sessions
 from command_api.preferences import read_preferences
 from events.account_errors import InvalidInvitation, NoAccounts, SignupClosed
 from events.accounts import Origin
-from service_kit.signing import KeyRing
+from service_kit.signing import PUBLISHED_SECONDS, KeyRing
 from service_kit.web import PlainRoute
 
 Input = TypeVar("Input", bound=BaseModel)
 JSON: Final = "application/json"
 _NO_STORE: Final = {"Cache-Control": "no-store"}
-_KEYS_SECONDS: Final = 300
 
 
 class Reading(Protocol):
@@ -104,7 +103,8 @@ def add_account_routes(app: FastAPI, accounts: Accounts | None, ring: KeyRing | 
     async def jwks(_request: Request) -> Response:
         if ring is None:
             raise NoAccounts("another issuer signs the tokens that are taken here, and publishes its keys")
-        headers = {"Cache-Control": f"public, max-age={_KEYS_SECONDS}"}
+        # Whoever keeps it so long still learns of a new key before that signs.
+        headers = {"Cache-Control": f"public, max-age={PUBLISHED_SECONDS}"}
         return Response(orjson.dumps(ring.jwks()), 200, headers, JSON)
 
 

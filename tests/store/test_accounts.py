@@ -186,7 +186,7 @@ async def test_a_login_gives_tokens_for_ten_minutes_that_nobody_keeps(stage, api
     assert found["scope"] == tokens["scope"]
     assert tokens["scope"] == "people:read people:write people:delete audit:read events:read"
     keys = await api.client.get("/.well-known/jwks.json")
-    assert keys.headers["cache-control"] == "public, max-age=300"
+    assert keys.headers["cache-control"] == "public, max-age=60"
     (key,) = jwt.PyJWKSet.from_dict(keys.json()).keys
     assert jwt.get_unverified_header(tokens["access_token"])["kid"] == key.key_id
     assert "d" not in keys.json()["keys"][0]
