@@ -383,6 +383,7 @@ async def test_changes_at_once_are_all_made_and_all_told(stage):
     )
     account = await directory.get(name)
     assert (account.roles, account.disabled, account.must_change) == (("editor",), True, True)
+    assert (account.epoch, account.revision) == (3, 4)  # no change was lost in another
     assert sorted(await stage.types(name)) == [
         "account.created",
         "account.disabled",
