@@ -18,6 +18,7 @@ from events.facts import event_of_line, seal
 from local.signing_keys import add_signing_key
 from service_kit.roles import ROLES, roles_table
 from tests.system import ROOT, Service, System, eventually
+from tests.witness import Witness
 
 PASSWORD = "violet tractor sings"
 PERSON = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
@@ -254,3 +255,24 @@ async def test_a_new_key_signs_and_tokens_of_the_old_one_stay_good(kept):
             answer = await client.delete(f"/people/{PERSON}", headers={"Authorization": f"Bearer {token}"})
             assert answer.status_code == status
         assert (await queries.get("/people?limit=1", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
+def test_every_read_and_write_of_an_account_asks_one_shard(here, system, monkeypatch, capsys):
+    add(monkeypatch, capsys, "the-traveller", "viewer")
+    witness = Witness(system, "kept")
+    try:
+        with witness.watching() as seen:
+            assert here.login("the-traveller", "not the password").status_code == 401
+            token = here.login("the-traveller").json()["refresh_token"]
+            with httpx.Client(base_url=here.url("command_api"), timeout=20) as client:
+                renewed = client.post("/auth/refresh", json={"refresh_token": token}).json()
+                client.post("/auth/logout", json={"refresh_token": renewed["refresh_token"]})
+    finally:
+        witness.close()
+    verbs = {(one.collection, one.verb) for one in seen}
+    assert {("accounts", "find"), ("refresh_families", "insert"), ("refresh_families", "update")} < verbs
+    assert {("events", "insert"), ("login_failures", "update"), ("login_failures", "delete")} < verbs
+    for collection in ("accounts", "refresh_families", "events"):
+        assert len({one.shard for one in seen if one.collection == collection}) == 1, collection
+    assert {one.role for one in seen} == {"primary"}
