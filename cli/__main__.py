@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import checkpoint, checks, dead_letters, env, rebuild, replay, running, tokens, verify
+from cli import accounts, checkpoint, checks, dead_letters, env, rebuild, replay, running, tokens, verify
 from local.errors import SetupError
 from local.say import say
 
@@ -33,6 +33,7 @@ VERBS = {
     "status": Verb("show what runs (exit status 3: nothing does)", running.status),
     "reset": Verb("begin with empty databases", running.reset, running.add_reset),
     "token": Verb("print a token, and nothing else", tokens.token, tokens.add_token),
+    "accounts": Verb("make and change accounts", accounts.accounts, accounts.add_accounts),
     "broker": Verb("print the address of the broker that runs, for subscribers", running.broker),
     "verify": Verb("prove that nothing in the log was altered", verify.verify, verify.add_verify),
     "checkpoint": Verb(

@@ -74,8 +74,8 @@ def _make(options: argparse.Namespace, key: Key) -> int:
             return FOUND
         made = write_checkpoint(options.to, key, proof.heads(totals), proof.known, chain.last)
     say(
-        f"Checkpoint {made.number} in {shown(options.to)}: {made.events:,} events of {made.streams:,} "
-        f"people, {made.changed:,} changed since the one before. Its digest:"
+        f"Checkpoint {made.number} in {shown(options.to)}: {made.events:,} events in {made.streams:,} "
+        f"streams, {made.changed:,} changed since the one before. Its digest:"
     )
     show(digest(made))
     return FINE

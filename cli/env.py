@@ -22,10 +22,12 @@ _HEADER = """\
 # Secrets of docker-compose.yml, made by `./run env`. Keep a copy in a safe place: without them the data
 # of a cluster that has run cannot be opened. Never commit this file.
 """
+# What comes before the 32 bytes of the key.
+_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
 _NEXT = """\
 Wrote {path}, readable by you alone. Then:
     docker compose up --detach --wait
-    docker compose exec -T command-api-1 python -m cli token --sub NAME"""
+    docker compose exec -T command-api-1 python -m cli accounts add admin --roles admin"""
 
 
 def add_env(parser: argparse.ArgumentParser) -> None:
@@ -74,16 +76,25 @@ def variables() -> dict[str, str]:
     broker = secrets.token_urlsafe(32)
     return {
         "ROLLCALL_PORT": "8080",
+        "ROLLCALL_SIGNUP": "closed",
         # Of the characters that a key file may have, and at most 1024 of them.
         "ROLLCALL_MONGO_KEY": base64.b64encode(secrets.token_bytes(96)).decode(),
         "ROLLCALL_MONGO_ADMIN_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_MONGO_WORKER_PASSWORD": secrets.token_urlsafe(32),
+        "ROLLCALL_MONGO_COMMAND_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_MONGO_QUERY_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_RABBITMQ_PASSWORD": broker,
         "ROLLCALL_RABBITMQ_PASSWORD_HASH": password_hash(broker, secrets.token_bytes(4)),
         "ROLLCALL_ERLANG_COOKIE": secrets.token_hex(32),
-        "ROLLCALL_JWT_KEY": secrets.token_hex(48),
+        # Both are published, so the next one can sign at any time.
+        "ROLLCALL_SIGNING_KEY": signing_key(),
+        "ROLLCALL_SIGNING_KEY_NEXT": signing_key(),
     }
+
+
+def signing_key() -> str:
+    """Return a fresh Ed25519 private key: PKCS #8 (RFC 8410, section 7) in base64, on one line."""
+    return base64.b64encode(_ED25519 + secrets.token_bytes(32)).decode()
 
 
 def main(argv: Sequence[str]) -> int:

@@ -41,7 +41,7 @@ class Totals:
     def described(self) -> str:
         """The walk, as the beginning of a sentence."""
         rate = self.events / max(self.seconds, 0.001)
-        return f"{self.events:,} events of {self.people:,} people in {self.seconds:.1f} s ({rate:,.0f}/s)"
+        return f"{self.events:,} events in {self.people:,} streams, in {self.seconds:.1f} s ({rate:,.0f}/s)"
 
 
 class Proof:

@@ -20,6 +20,7 @@ from cli.meter import Meter
 from cli.proof import end_politely, log_address
 from cli.replay_log import Event, Place, Wanted, begin_at, replayed, time_of
 from cli.replay_queue import QueueSink
+from events.accounts import ACCOUNT_EVENT_TYPES
 from events.errors import BrokerUnavailable, StoreUnavailable
 from events.facts import EVENT_TYPES
 from events.times import rfc3339
@@ -41,7 +42,12 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         "--from", dest="begin", metavar="TIME|EVENT", help="applied then or later, or from that event on"
     )
     parser.add_argument("--until", metavar="TIME", help="applied before then")
-    parser.add_argument("--type", action="append", choices=EVENT_TYPES, help="these events only; repeatable")
+    parser.add_argument(
+        "--type",
+        action="append",
+        choices=(*EVENT_TYPES, *ACCOUNT_EVENT_TYPES),
+        help="these events only; repeatable",
+    )
     parser.add_argument("--person", metavar="ID", help="events of this person only")
     parser.add_argument("--actor", metavar="SUBJECT", help="what this actor did only")
 
@@ -51,11 +57,17 @@ def replay(options: argparse.Namespace) -> int:
     end_politely()
     if (options.to == "amqp") != bool(options.queue) or (options.out and options.to != "ndjson"):
         raise SetupError("--queue NAME belongs to --to amqp, --out FILE to --to ndjson.")
+    types = tuple(options.type or ())
+    if options.to == "amqp":
+        # Subscribers are told of people: what happens to accounts is announced to nobody.
+        types = types or EVENT_TYPES
+        if not set(types) <= set(EVENT_TYPES):
+            raise SetupError("--to amqp takes events of people only: --type person.….")
     with closing(LogReader(log_address())) as log:
         wanted = Wanted(
             begin_at(log, options.begin) if options.begin else None,
             time_of("--until", options.until) if options.until else None,
-            tuple(options.type or ()),
+            types,
             options.person,
             options.actor,
         )

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from cli.accounts import first_administrator
 from local.access import new_token
 from local.errors import AlreadyRunning, SetupError
 from local.places import Places
@@ -55,9 +56,10 @@ def up(options: argparse.Namespace) -> int:
 
     def ready() -> None:
         token = new_token(places, system.environment, subject="local")
+        password = first_administrator(system.environment)
         if options.demo:
             send_demo(system.ports.command_url, token, _DEMO_PEOPLE, stop.check)
-        show(welcome(system.ports, token))
+        show(welcome(system.ports, token, password))
 
     supervise(places, system, stop, ready)
     return 0

@@ -9,18 +9,25 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from command_api.accounts.building import keep_accounts
+from command_api.accounts.routes import add_account_routes
 from command_api.dead_letters import add_dead_letter_routes
 from command_api.people import CommandDesk, add_people_routes
 from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
 from service_kit.openapi import document
+from service_kit.roles import roles_table
 from service_kit.settings import Settings
 from service_kit.tokens import TokenVerifier
 from service_kit.web import create_app
 
 PREFIX: Final = "/command"
 _ABOUT: Final = """Takes requests to create, change and delete people, and answers once the broker has
-them on disk. A worker decides each in the person's order; the query API tells the outcome."""
+them on disk. A worker decides each in the person's order; the query API tells the outcome.
+
+Each route wants a scope. An account's roles give it scopes:
+
+"""
 
 
 class UnderPrefix:
@@ -52,10 +59,12 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     url = settings.amqp_url.get_secret_value()
     publisher = CommandPublisher(url, settings.partitions)
     inbox = ReplyInbox(url)
+    verifier = TokenVerifier(settings)
+    kept = keep_accounts(settings, verifier.ring, clock)
     desk = CommandDesk(
         publisher=publisher,
         inbox=inbox,
-        verifier=TokenVerifier(settings),
+        verifier=verifier,
         clock=clock,
         phone_region=settings.phone_region,
         query_url=settings.query_url.rstrip("/"),
@@ -70,12 +79,14 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
             connected.cancel()
             await asyncio.gather(connected, return_exceptions=True)
             await inbox.close()
+            if kept is not None:
+                await kept.close()
 
     app = create_app(
         "Rollcall command API",
         {"rabbitmq": publisher.check},
         lifespan,
-        description=_ABOUT,
+        description=_ABOUT + roles_table(),
         version="1",
         # What its page tries out goes to the address without the prefix, which is this one's too.
         root_path_in_servers=False,
@@ -83,5 +94,6 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     app.add_middleware(UnderPrefix)
     add_people_routes(app, desk)
     add_dead_letter_routes(app, desk, url)
+    add_account_routes(app, kept.accounts if kept else None, verifier.ring, desk.read)
     document(app)
     return app

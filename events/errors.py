@@ -20,14 +20,16 @@ RollcallError
 ├── AccessError
 │   ├── Unauthenticated         no token, or one that proves nothing
 │   └── Forbidden               a good token without the scope
+├── events.account_errors   what goes wrong with accounts: drawn there
 ├── NotFound                nothing here, perhaps not yet
 ├── PositionGone            the stream of events does not have what comes after a position
 ├── UnknownSchema           an event of a schema that there has never been
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
-    └── StoreUnavailable
-        ├── Outdated            the read model has documents of an older projection
-        └── NewerSchema         an event that this version of the code is too old to read
+    ├── StoreUnavailable
+    │   ├── Outdated            the read model has documents of an older projection
+    │   └── NewerSchema         an event that this version of the code is too old to read
+    └── Busy                    too much of it is asked for at once
 """
 
 from collections.abc import Sequence
@@ -244,6 +246,12 @@ class NewerSchema(StoreUnavailable):
     """An event was written by a newer version of Rollcall: one that is upgraded can read it."""
 
     code = "newer-schema"
+
+
+class Busy(Unavailable):
+    """More of something costly is asked for at once than this process does."""
+
+    code = "busy"
 
 
 REJECTIONS: dict[str, type[Rejection]] = {

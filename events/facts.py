@@ -181,4 +181,9 @@ def record(
         "user_agent": command.user_agent,
         "prev": prev,
     }
+    return sealed(content)
+
+
+def sealed(content: dict[str, Any]) -> RecordedEvent:
+    """Return the event with this content, every field but `hash`, and the hash that it must bear."""
     return RecordedEvent(**content, hash=hashlib.sha256(_encode(content)).hexdigest())

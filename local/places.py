@@ -47,9 +47,9 @@ class Places:
         return self.state / "cache"
 
     @property
-    def jwt_key(self) -> Path:
-        """The key that signs tokens."""
-        return self.state / "secrets" / "jwt.key"
+    def signing_keys(self) -> Path:
+        """The keys that sign tokens."""
+        return self.state / "secrets" / "signing-keys"
 
     def create(self) -> None:
         """Make the state directory and its parts, open to their owner alone.
@@ -57,7 +57,7 @@ class Places:
         Raises:
             SetupError: It cannot be written to.
         """
-        parts = (self.data, self.logs, self.run, self.cache, self.jwt_key.parent)
+        parts = (self.data, self.logs, self.run, self.cache, self.signing_keys.parent)
         for directory in (self.state, *parts):
             try:
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)

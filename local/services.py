@@ -13,6 +13,7 @@ from local.places import Places
 from local.ports import LOOPBACK, WantedPort
 from local.processes import Child
 
+TOKEN_SOURCES = ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_JWKS_URL", "ROLLCALL_SIGNING_KEYS")
 _ANYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - recognised, not used
 
 
@@ -125,12 +126,15 @@ def service_environment(
         "PYTHONPATH": str(places.root),
         "PYTHONUNBUFFERED": "1",
     }
-    if not (environ.get("ROLLCALL_JWT_KEY_FILE") or environ.get("ROLLCALL_JWKS_URL")):
-        ours["ROLLCALL_JWT_KEY_FILE"] = str(places.jwt_key)
+    if not any(environ.get(name) for name in TOKEN_SOURCES):
+        ours["ROLLCALL_SIGNING_KEYS"] = str(places.signing_keys)
+        ours["ROLLCALL_JWT_ALGORITHM"] = "EdDSA"
+        ours["ROLLCALL_JWT_TYP"] = "at+jwt"
     # A setting left empty is one left to us.
     theirs = {k: v for k, v in environ.items() if v or not k.startswith("ROLLCALL_")}
-    if key := theirs.get("ROLLCALL_JWT_KEY_FILE"):
-        theirs["ROLLCALL_JWT_KEY_FILE"] = str(Path(key).absolute())
+    for name in ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_SIGNING_KEYS"):
+        if key := theirs.get(name):
+            theirs[name] = str(Path(key).absolute())
     theirs.pop("PYTHONPATH", None)
     return {**ours, **theirs}
 
@@ -139,6 +143,11 @@ def make_services(
     places: Places, environment: Mapping[str, str], ports: ServicePorts, workers: int
 ) -> list[Service]:
     """Describe the two APIs and the workers; nothing is started yet."""
+    own_keys = environment.get("ROLLCALL_SIGNING_KEYS")
+    published = {
+        "ROLLCALL_SIGNING_KEYS": "",
+        "ROLLCALL_JWKS_URL": f"{ports.command_url}/.well-known/jwks.json",
+    }
 
     def service(name: str, module: str, port: int, **extra: str) -> Service:
         child = Child(
@@ -153,7 +162,8 @@ def make_services(
 
     return [
         service("command-api", "command_api", ports.command),
-        service("query-api", "query_api", ports.query),
+        # It verifies with what the other publishes, as it does elsewhere: a setting left empty is none.
+        service("query-api", "query_api", ports.query, **(published if own_keys else {})),
         *(
             service(f"worker-{i}", "workers", port, ROLLCALL_WORKER_PORT=str(port))
             for i, port in enumerate(range(ports.worker, ports.worker + workers))

@@ -11,7 +11,6 @@ from pathlib import Path
 from local.cluster import ShardedCluster
 from local.errors import SetupError
 from local.install import install_missing
-from local.keys import ensure_secret
 from local.mongo import ReplicaSet
 from local.outdated import is_outdated
 from local.places import Places
@@ -19,8 +18,9 @@ from local.ports import check_ports
 from local.processes import Child, Pause, stop_all, wait_until
 from local.rabbit_cluster import RabbitCluster
 from local.say import say, shown
-from local.services import Service, ServicePorts, make_services, service_environment
+from local.services import TOKEN_SOURCES, Service, ServicePorts, make_services, service_environment
 from local.shape import SET_MEMBERS, LocalPorts, Shape
+from local.signing_keys import ensure_signing_key
 
 
 class System:
@@ -80,8 +80,9 @@ class System:
         local = self._block.wanted(self._shape, mongo=self.own_mongo, rabbit=self.own_rabbit)
         check_ports([*self.ports.wanted(self._shape.workers), *local])
         install_missing(self._places, wants_mongod=self.own_mongo, wants_rabbitmq=self.own_rabbit)
-        if not (self._environ.get("ROLLCALL_JWT_KEY_FILE") or self._environ.get("ROLLCALL_JWKS_URL")):
-            ensure_secret(self._places.jwt_key)
+        if not any(self._environ.get(name) for name in TOKEN_SOURCES):
+            algorithm = self._environ.get("ROLLCALL_JWT_ALGORITHM") or "EdDSA"
+            ensure_signing_key(self._places.signing_keys, algorithm)
 
     def start(self, pause: Pause = time.sleep) -> None:
         """Start everything in order and wait until it is ready.

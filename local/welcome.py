@@ -13,12 +13,13 @@ _PERSON = (
 )
 
 
-def welcome(ports: ServicePorts, token: str) -> str:
+def welcome(ports: ServicePorts, token: str, password: str | None) -> str:
     """The text; every curl line works by itself, in sh, bash and zsh.
 
     Args:
         ports: Where the services listen.
         token: A token with every scope that the lines need.
+        password: The first administrator's one-time password, if the account was made just now.
     """
     create, page, search = curl_lines(ports, token)
     return f"""
@@ -27,7 +28,7 @@ Rollcall is ready.
   Command API  {ports.command_url}   documentation: {ports.command_url}/docs
   Query API    {ports.query_url}   documentation: {ports.query_url}/docs
 
-Token (12 hours, all scopes; more with ./run token):
+{_first_login(ports, password)}Token (12 hours, all scopes; more with ./run token):
 
 {token}
 
@@ -44,6 +45,22 @@ Search by name, and count:
 {search}
 
 Stop with Ctrl-C here, or with ./run down from elsewhere. Data stays.
+"""
+
+
+def _first_login(ports: ServicePorts, password: str | None) -> str:
+    """The part on the first administrator; nothing if there was one before."""
+    if password is None:
+        return ""
+    body = f'{{"name":"admin","password":"{password}","new_password":"…"}}'
+    return f"""First administrator, with a password for one login, which is shown this once:
+
+admin {password}
+
+Log in, and choose a password of 12 characters or more:
+
+curl -sS {ports.command_url}/auth/login -H 'Content-Type: application/json' -d '{body}'; echo
+
 """
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from deployment import Access, Client, ReplicaSet
+from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from service_kit.schema import Collection, Index, load_collections
@@ -56,16 +57,27 @@ def ensure_collections(client: Client, database: str, access: Access) -> list[st
 
 
 def _ensure_indexes(client: Client, database: str, collection: Collection) -> list[str]:
-    changes = []
     there = client[database][collection.name].index_information()
+    missing = []
     for index in collection.indexes:
         found = there.get(index.name)
         if found is None:
-            client[database][collection.name].create_index(list(index.keys), unique=index.unique)
-            changes.append(f"created index {index.name} on {collection.name}")
-        elif bool(found.get("unique")) != index.unique or tuple(found["key"]) != index.keys:
+            missing.append(index)
+        elif (bool(found.get("unique")), tuple(found["key"]), "expireAfterSeconds" in found) != (
+            index.unique,
+            index.keys,
+            index.expires,
+        ):
             raise OperationFailure(_otherwise(collection, index))
-    return changes
+    if missing:
+        client[database][collection.name].create_indexes(list(map(_model, missing)))
+    return [f"created index {index.name} on {collection.name}" for index in missing]
+
+
+def _model(index: Index) -> IndexModel:
+    # What the field holds is when a document ends: no seconds after that.
+    ending: dict[str, Any] = {"expireAfterSeconds": 0} if index.expires else {}
+    return IndexModel(list(index.keys), unique=index.unique, **ending)
 
 
 def _otherwise(collection: Collection, index: Index) -> str:

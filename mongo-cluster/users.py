@@ -13,6 +13,8 @@ _KEEP: Final = ("find", "insert", "update", "remove")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
 
+_GUARD: Final = ("find", "insert", "update")
+
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-worker": {
         "events": _APPEND,
@@ -20,6 +22,14 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "claims": _KEEP,
         "rejections": _APPEND,
         "parked": _KEEP,
+    },
+    # Accounts and their events: nothing about people.
+    "rollcall-command": {
+        "events": _APPEND,
+        "accounts": _GUARD,
+        "invitations": _GUARD,
+        "refresh_families": _GUARD,
+        "login_failures": _KEEP,
     },
     "rollcall-query": dict.fromkeys(("events", "people", "claims", "rejections", "parked"), _READ),
 }

@@ -27,11 +27,16 @@ from query_api.replays import Replays
 from query_api.tail import Tail
 from service_kit import mongo
 from service_kit.openapi import document
+from service_kit.roles import roles_table
 from service_kit.settings import Settings
 from service_kit.tokens import TokenVerifier
 from service_kit.web import create_app
 
-_ABOUT: Final = """Reads people, what they were, and who changed them, from MongoDB's secondaries."""
+_ABOUT: Final = """Reads people, what they were, and who changed them, from MongoDB's secondaries.
+
+Each route wants a scope. An account's roles give it scopes:
+
+"""
 
 
 def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastAPI:
@@ -71,7 +76,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         {"mongodb": reads.check, "read_model": Gate(client, settings.mongo_db).check},
         lifespan,
         parked.count,
-        description=_ABOUT,
+        description=_ABOUT + roles_table(),
         version="1",
     )
     add_read_routes(app, desk)

@@ -55,7 +55,7 @@ _ENTRY: Final = {
 }
 _FOUND: Final = {
     "type": "object",
-    "properties": {**_EVENT, "person_id": UUID, "data": {"type": "object", "additionalProperties": _MAYBE}},
+    "properties": {**_EVENT, "person_id": TEXT, "data": {"type": "object", "additionalProperties": _MAYBE}},
 }
 _LINK: Final = {"description": '`rel="next"`', "schema": TEXT}
 
@@ -89,7 +89,8 @@ EVENTS: Final[dict[str, Any]] = {
     "description": (
         "Scope `audit:read`. With `Accept: application/x-ndjson` or `text/csv`, all that is found, as a "
         "stream; if the connection ends before the last chunk, it is not all. An NDJSON line has every "
-        "field that the hash covers, for `python -m verifier`."
+        "field that the hash covers, for `python -m verifier`. Of what happens to accounts (`account.*`) the "
+        "`person_id` is `account:NAME`; of failures that are no account's, `address:ADDRESS`."
     ),
     "responses": {200: _found(), **problems(401, 403, 406, 422, 503)},
     "openapi_extra": {"parameters": parameters(EventsQuery)},

@@ -9,12 +9,20 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from events.facts import EventType
+from events.accounts import ACCOUNT_EVENT_TYPES, AccountEventType, is_stream
+from events.facts import EVENT_TYPES, EventType
 from events.times import parse_rfc3339
 from query_api.filters import MAX_PAGE, ReadQuery
 
 _Cursor = Annotated[str, Field(max_length=1000)]
-_Id = Annotated[str, Field(max_length=40), AfterValidator(lambda text: str(UUID(text)))]
+
+
+def _stream(text: str) -> str:
+    return text if is_stream(text) else str(UUID(text))
+
+
+_Id = Annotated[str, Field(max_length=300), AfterValidator(_stream)]
+_FAMILIES: Final[dict[str, tuple[str, ...]]] = {"person.*": EVENT_TYPES, "account.*": ACCOUNT_EVENT_TYPES}
 
 
 def _checked(text: str) -> str:
@@ -38,9 +46,13 @@ class HistoryQuery(ReadQuery):
 class EventsQuery(ReadQuery):
     """Parameters of the search over everybody's events."""
 
-    type: EventType | None = Field(default=None, description="An event's type")
+    type: Literal[EventType, AccountEventType, "person.*", "account.*"] | None = Field(
+        default=None, description="An event's type, or all that begin so"
+    )
     actor: str | None = Field(default=None, max_length=255, description="Subject of who did it")
-    person_id: _Id | None = Field(default=None, description="A person's id")
+    person_id: _Id | None = Field(
+        default=None, description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`"
+    )
     correlation_id: str | None = Field(default=None, max_length=255, description="As the command gave it")
     from_: _Time | None = Field(default=None, alias="from", description="Applied then or later (RFC 3339)")
     to: _Time | None = Field(default=None, description="Applied before then (RFC 3339)")
@@ -72,7 +84,10 @@ class EventsQuery(ReadQuery):
         found: list[dict[str, Any]] = []
         for name in ("type", "actor", "person_id", "correlation_id"):
             value = getattr(self, name)
-            if value is not None:
+            if name == "type" and value in _FAMILIES:
+                # One index serves several equal values and the order; it would not a range.
+                found.append({name: {"$in": list(_FAMILIES[value])}})
+            elif value is not None:
                 found.append({name: {"$eq": value}})
         for operator, bound in (("$gte", self.from_), ("$lt", self.to)):
             if bound is not None:

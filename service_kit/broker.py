@@ -47,6 +47,9 @@ def broker_errors(doing: str) -> Iterator[None]:
     """
     try:
         yield
+        if _is_ending():
+            # The client may have kept it to itself, and would go on for ever.
+            raise asyncio.CancelledError
     except (aio_pika.exceptions.AMQPError, aiormq.exceptions.AMQPError) as exc:
         raise BrokerUnavailable(f"RabbitMQ: {doing}: {exc or type(exc).__name__}") from exc
     except TimeoutError as exc:
@@ -54,10 +57,15 @@ def broker_errors(doing: str) -> Iterator[None]:
     except (OSError, RuntimeError) as exc:
         raise BrokerUnavailable(f"RabbitMQ: {doing}: {exc or type(exc).__name__}") from exc
     except asyncio.CancelledError as exc:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _is_ending():
             raise
         raise BrokerUnavailable(f"RabbitMQ: {doing}: the connection was lost") from exc
+
+
+def _is_ending() -> bool:
+    """Return whether the task that runs is asked to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def connect(url: str, name: str) -> AbstractConnection:
@@ -158,6 +166,9 @@ async def keep_connected(url: str, name: str, use: Callable[[AbstractConnection]
             reason = "the connection was closed"
         except BrokerUnavailable as exc:
             reason = exc.detail
+        if _is_ending():
+            # The client may have made an error of its own of that.
+            raise asyncio.CancelledError
         # A connection that lived a while was a good one: its loss is a first failure, not the next.
         attempt = 1 if time.monotonic() - began > BACKOFF_CAP * 2 else attempt + 1
         pause = backoff(attempt)

@@ -9,6 +9,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from events.account_errors import (
+    AccountExists,
+    AccountNotFound,
+    InvalidCredentials,
+    InvalidInvitation,
+    NoAccounts,
+    PasswordChangeRequired,
+    SignupClosed,
+    TooManyAttempts,
+)
 from events.errors import (
     BodyTooLarge,
     Forbidden,
@@ -35,11 +45,17 @@ MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     MalformedBody: (400, "The body is not JSON"),
     Unauthenticated: (401, "Not authenticated"),
+    InvalidCredentials: (401, "Not the right name and password"),
     Forbidden: (403, "Not allowed"),
+    PasswordChangeRequired: (403, "The password must be changed"),
+    SignupClosed: (403, "Signing up is closed"),
+    InvalidInvitation: (403, "Not a good invitation"),
     NotFound: (404, "Not found"),
+    AccountNotFound: (404, "No such account"),
     PersonNotFound: (404, "No such person"),
     NotAcceptable: (406, "Not in this form"),
     PersonExists: (409, "The person exists"),
+    AccountExists: (409, "The account exists"),
     UnknownVersion: (409, "No such version"),
     ValueTaken: (409, "The value is taken"),
     PositionGone: (410, "The position is gone"),
@@ -47,9 +63,11 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     BodyTooLarge: (413, "The body is too large"),
     UnsupportedMediaType: (415, "The content type is not supported"),
     InvalidFields: (422, "Invalid fields"),
+    TooManyAttempts: (429, "Too many attempts"),
     InvalidRequest: (400, "Invalid request"),
     Rejection: (409, "Refused"),
     Unavailable: (503, "Not available"),
+    NoAccounts: (501, "No accounts are kept here"),
     RollcallError: (500, "Internal error"),
 }
 
@@ -94,13 +112,19 @@ def problem_of(error: RollcallError) -> Response:
             more["errors"] = list(errors)
         case Unauthenticated():
             headers["WWW-Authenticate"] = 'Bearer realm="rollcall", error="invalid_token"'
+        case InvalidCredentials():
+            headers["WWW-Authenticate"] = 'Bearer realm="rollcall"'
         case Forbidden(scope=scope):
             headers["WWW-Authenticate"] = (
                 f'Bearer realm="rollcall", error="insufficient_scope", scope="{scope}"'
             )
         case PositionGone():
             headers["Link"] = '</events>; rel="alternate"; type="application/x-ndjson"'
-        case Unavailable(retry_after=seconds) | NotFound(retry_after=int() as seconds):
+        case (
+            Unavailable(retry_after=seconds)
+            | TooManyAttempts(retry_after=seconds)
+            | NotFound(retry_after=int() as seconds)
+        ):
             headers["Retry-After"] = str(seconds)
     return problem(status, error.code, title, error.detail, headers=headers, **more)
 

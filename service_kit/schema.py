@@ -11,10 +11,11 @@ DEFINITIONS: Final = Path(__file__).resolve().parents[1] / "mongo-cluster" / "co
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index of a collection: its keys in order, and whether it forbids repeats."""
+    """An index of a collection: its keys, whether it forbids repeats, whether documents end by it."""
 
     keys: tuple[tuple[str, int], ...]
     unique: bool
+    expires: bool
 
     @property
     def name(self) -> str:
@@ -40,7 +41,8 @@ def load_collections() -> tuple[Collection, ...]:
             name,
             tuple(one["shard_key"].items()),
             tuple(
-                Index(tuple(index["keys"].items()), index.get("unique", False)) for index in one["indexes"]
+                Index(tuple(index["keys"].items()), index.get("unique", False), index.get("expires", False))
+                for index in one["indexes"]
             ),
         )
         for name, one in content.items()

@@ -47,6 +47,18 @@ class Settings(BaseSettings):
         default=None, description="file with the HS256 secret, a PEM public key, or a JWKS"
     )
     jwks_url: str | None = Field(default=None, description="JWKS address; instead of the key file")
+    signing_keys: Path | None = Field(
+        default=None, description="folder of private keys that sign tokens of accounts; instead of both"
+    )
+    jwt_typ: Literal["any", "at+jwt"] = Field(
+        default="any", description="`at+jwt`: take only tokens that say so of themselves (RFC 9068)"
+    )
+    signup: Literal["closed", "invite", "open"] = Field(
+        default="closed", description="who may make an account: nobody, the invited, everybody"
+    )
+    signup_role: Literal["viewer", "editor", "auditor"] = Field(
+        default="viewer", description="role of those who sign up by themselves"
+    )
     jwt_issuer: str = Field(default="rollcall", min_length=1, description="required `iss`")
     jwt_audience: str = Field(default="rollcall", min_length=1, description="required `aud`")
 

@@ -1,31 +1,27 @@
 """Owns access tokens: issuing them for operators and verifying them for both APIs (RFC 7519, RFC 8725)."""
 
-import asyncio
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import jwt
 from jwt.types import Options
 
 from events.errors import Forbidden, Unauthenticated, Unavailable
-from service_kit.settings import MIN_SECRET_BYTES, Settings
+from service_kit.ids import new_id
+from service_kit.roles import SCOPES as SCOPES
+from service_kit.settings import Settings
+from service_kit.signing import KeyRing
+from service_kit.token_keys import KeySource
 
-SCOPES: Final = (
-    "people:read",
-    "people:write",
-    "people:delete",
-    "audit:read",
-    "events:read",
-    "ops",
-)
+TYP: Final = "at+jwt"
+"""What our tokens say they are (RFC 9068, section 2.1): no other JWT passes for one."""
+_TYPS: Final = frozenset({TYP, f"application/{TYP}"})
+_ANY_TYPS: Final = _TYPS | {"jwt", ""}
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub"]
 _REMEMBERED: Final = 2048
-_JWKS_TIMEOUT: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ class Caller:
 
 def issue_token(
     *,
-    key: str | bytes,
+    key: Any,
     algorithm: str,
     issuer: str,
     audience: str,
@@ -64,11 +60,12 @@ def issue_token(
     scopes: Sequence[str],
     ttl_seconds: int,
     name: str | None = None,
+    kid: str | None = None,
 ) -> str:
-    """Return a signed token.
+    """Return a signed access token (RFC 9068).
 
     Args:
-        key: The HS256 secret, or a private key in PEM.
+        key: The HS256 secret, or a private key, also in PEM.
         algorithm: The one that the services are configured for.
         issuer: Claim `iss`.
         audience: Claim `aud`.
@@ -76,77 +73,23 @@ def issue_token(
         scopes: Some of `SCOPES`; the claim `scope`, separated by spaces (RFC 8693).
         ttl_seconds: Life from now.
         name: Claim `name`: the actor's name for people to read.
+        kid: Names the key to those who know several.
     """
     now = int(time.time())
     claims: dict[str, Any] = {
         "iss": issuer,
         "aud": audience,
         "sub": subject,
+        "client_id": "rollcall",
         "iat": now,
         "exp": now + ttl_seconds,
+        "jti": new_id(),
         "scope": " ".join(scopes),
     }
     if name:
         claims["name"] = name
-    return jwt.encode(claims, key, algorithm=algorithm)
-
-
-class KeySource:
-    """The verification key: one from a file, or several by `kid` from a JWKS file or address.
-
-    Args:
-        settings: Tells where it is.
-
-    Raises:
-        SystemExit: No source is set, or two; the file cannot be read; the secret is too short.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._client: jwt.PyJWKClient | None = None
-        self._set: jwt.PyJWKSet | None = None
-        self._key: str | bytes = b""
-        if (settings.jwt_key_file is None) == (settings.jwks_url is None):
-            raise SystemExit("cannot start: set one of ROLLCALL_JWT_KEY_FILE and ROLLCALL_JWKS_URL")
-        if settings.jwks_url is not None:
-            if settings.jwt_algorithm == "HS256":
-                raise SystemExit(
-                    "cannot start: ROLLCALL_JWKS_URL wants another ROLLCALL_JWT_ALGORITHM than HS256"
-                )
-            self._client = jwt.PyJWKClient(settings.jwks_url, timeout=_JWKS_TIMEOUT, lifespan=300)
-        elif settings.jwt_key_file is not None:
-            self._load(settings.jwt_key_file, settings.jwt_algorithm)
-
-    def _load(self, path: Path, algorithm: str) -> None:
-        try:
-            content = path.read_bytes().strip()
-        except OSError as exc:
-            raise SystemExit(f"cannot start: token key {path}: {exc.strerror}") from None
-        if algorithm == "HS256":
-            if len(content) < MIN_SECRET_BYTES:
-                raise SystemExit(
-                    f"cannot start: the token key in {path} is too short: "
-                    f"HS256 wants {MIN_SECRET_BYTES} random bytes or more"
-                )
-            self._key = content
-        elif content.startswith(b"{"):
-            self._set = jwt.PyJWKSet.from_dict(json.loads(content))
-        elif content.startswith(b"-----BEGIN PUBLIC KEY"):
-            self._key = content
-        else:
-            raise SystemExit(f"cannot start: {path} holds neither a PEM public key nor a JWKS")
-
-    async def key_for(self, token: str) -> Any:
-        """Return the key that must have signed the token.
-
-        Raises:
-            jwt.PyJWTError: The token names no known key.
-        """
-        if self._client is not None:
-            # The client asks over the network with a blocking call: keep it off the event loop.
-            return (await asyncio.to_thread(self._client.get_signing_key_from_jwt, token)).key
-        if self._set is not None:
-            return self._set[str(jwt.get_unverified_header(token).get("kid"))].key
-        return self._key
+    headers = {"typ": TYP} if kid is None else {"typ": TYP, "kid": kid}
+    return jwt.encode(claims, key, algorithm=algorithm, headers=headers)
 
 
 class TokenVerifier:
@@ -159,9 +102,16 @@ class TokenVerifier:
     def __init__(self, settings: Settings) -> None:
         self._keys = KeySource(settings)
         self._algorithm = settings.jwt_algorithm
+        strict = settings.jwt_typ == TYP or settings.signing_keys is not None
+        self._typs = _TYPS if strict else _ANY_TYPS
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
         self._good: OrderedDict[str, Caller] = OrderedDict()
+
+    @property
+    def ring(self) -> KeyRing | None:
+        """The keys of our own folder; None with other sources of keys."""
+        return self._keys.ring
 
     async def verify(self, authorization: str | None) -> Caller:
         """Return the caller named by an `Authorization` header.
@@ -186,9 +136,9 @@ class TokenVerifier:
         return caller
 
     async def _check(self, token: str) -> Caller:
-        options: Options = {"require": _REQUIRED}
+        options: Options = {"require": _REQUIRED, "enforce_minimum_key_length": True}
         try:
-            claims = jwt.decode(
+            decoded = jwt.decode_complete(
                 token,
                 await self._keys.key_for(token),
                 algorithms=[self._algorithm],
@@ -202,6 +152,9 @@ class TokenVerifier:
             raise Unauthenticated("the token has expired") from exc
         except (jwt.PyJWTError, KeyError, ValueError) as exc:
             raise Unauthenticated("the token is not valid here") from exc
+        claims = decoded["payload"]
+        if str(decoded["header"].get("typ", "")).lower() not in self._typs:
+            raise Unauthenticated("the token is no access token")
         if not claims["sub"]:
             raise Unauthenticated("the token names no subject")
         name, scope = claims.get("name"), claims.get("scope", "")

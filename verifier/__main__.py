@@ -69,7 +69,7 @@ class _Run:
                 self._people += bool(verdict.events)
                 if verdict.finding:
                     self._report(verdict.finding)
-        _tell(f"{self._events:,} events of {self._people:,} people{against}: {result(self._findings)}.")
+        _tell(f"{self._events:,} events in {self._people:,} streams{against}: {result(self._findings)}.")
         return FOUND if self._findings else FINE
 
     def _read_checkpoints(self, heads: KnownHeads) -> Chain:

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from command_api.accounts.building import open_desk
+from command_api.accounts.families import Family, RefreshToken
+from events.accounts import Origin
 from local.mongo import ReplicaSet
 from local.ports import free_ports
 from query_api.reads import Reads
@@ -24,7 +28,7 @@ from workers.parked import Waiting
 from workers.store import Store
 
 NOT_AUTHORISED = 13
-SERVICES = ("rollcall-worker", "rollcall-query")
+SERVICES = ("rollcall-worker", "rollcall-query", "rollcall-command")
 
 
 @dataclass
@@ -52,6 +56,7 @@ class Guarded:
             "ROLLCALL_MONGO_KEY_FILE": str(self.key_file),
             "ROLLCALL_MONGO_ADMIN_PASSWORD": self.passwords["admin"],
             "ROLLCALL_MONGO_WORKER_PASSWORD": self.passwords["rollcall-worker"],
+            "ROLLCALL_MONGO_COMMAND_PASSWORD": self.passwords["rollcall-command"],
             "ROLLCALL_MONGO_QUERY_PASSWORD": self.passwords["rollcall-query"],
             **changes,
         }
@@ -128,12 +133,44 @@ def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None
             client.rollcall[collection].insert_one({"person_id": "x"})
 
 
+@pytest.mark.parametrize("collection", ["people", "claims", "rejections"])
+def test_the_command_api_s_user_sees_nothing_of_people(guarded, first_run, collection) -> None:
+    with guarded.client("rollcall-command") as client:
+        with pytest.raises(OperationFailure, match="not authorized"):
+            client.rollcall[collection].find_one()
+        with pytest.raises(OperationFailure, match="not authorized"):
+            client.rollcall.accounts.drop()
+
+
+async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_run: list[str]) -> None:
+    uri, origin = guarded.uri("rollcall-command"), Origin("operator:test")
+    settings = Settings(mongo_uri=uri, amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x")
+    desk = open_desk(settings, lambda: datetime.now(UTC))
+    try:
+        await desk.directory.create("ada", "violet tractor sings", ("viewer",), origin)
+        invitation = await desk.directory.invite(("viewer",), timedelta(days=1), origin)
+        await desk.directory.create_invited(invitation, "grace", "violet tractor sings", origin)
+        account = await desk.directory.set_roles("ada", ("editor",), origin)
+        await desk.gate.failed(await desk.gate.enter("ada", origin), account, good=False, origin=origin)
+        await desk.gate.passed(await desk.gate.enter("ada", origin))
+        token, now = RefreshToken("f" * 22, "0" * 64), desk.directory.now
+        family = Family(token.family_id, "ada", 1, b"k", token.digest, None, now, now, revoked=False)
+        await desk.gate.store.insert(family)
+        assert await desk.gate.store.exchange(family, family.exchanged(token, now))
+        assert await desk.gate.store.revoke(family)
+    finally:
+        await desk.close()
+    with guarded.client("rollcall-query") as client:
+        types = [e["type"] for e in client.rollcall.events.find({"person_id": "account:ada"}).sort("version")]
+    assert types == ["account.created", "account.roles_set", "account.login_failed"]
+
+
 async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: list[str]) -> None:
     clients = [
         mongo.connect(
             Settings(mongo_uri=guarded.uri(user), amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x"), "t"
         )
-        for user in SERVICES
+        for user in SERVICES[:2]
     ]
     try:
         store, reads = Store(clients[0], "rollcall"), Reads(clients[1], "rollcall")

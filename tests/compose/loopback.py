@@ -76,8 +76,12 @@ class Loopback:
 
     def text(self, text: str, service: str) -> str:
         """Return a text of a service's, its names and paths replaced by those here."""
-        for path in sorted(self.file.files(service), key=len, reverse=True):
-            text = text.replace(path, str(self._here(service, path)))
+        files = self.file.files(service)
+        # Folders of secrets too; at once, for a path here has the container's path in it.
+        paths = {*files, *(str(Path(path).parent) for path in files if path.startswith("/run/secrets/"))}
+        if paths:
+            pattern = "|".join(map(re.escape, sorted(paths, key=len, reverse=True)))
+            text = re.sub(pattern, lambda m: str(self._here(service, m[0])), text)
         names = "|".join(map(re.escape, sorted(self.file.services, key=len, reverse=True)))
         text = re.sub(rf"(mongodb://)[\w-]+:[\w-]+@(?={names})", r"\1", text)
         text = _NODE.sub(r"\1@localhost", text)
@@ -185,7 +189,7 @@ class Loopback:
         """Run the initialiser to its end; return what it changed."""
         self.write_files("initialise")
         environment = self.environment("initialise")
-        for name in ("KEY_FILE", "ADMIN_PASSWORD", "WORKER_PASSWORD", "QUERY_PASSWORD"):
+        for name in ("KEY_FILE", "ADMIN_PASSWORD", "WORKER_PASSWORD", "COMMAND_PASSWORD", "QUERY_PASSWORD"):
             # Members without authentication: no key to show, and no users to make.
             del environment[f"ROLLCALL_MONGO_{name}"]
         command = self.file.services["initialise"]["command"]

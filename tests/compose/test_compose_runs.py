@@ -14,6 +14,7 @@ from pymongo import MongoClient
 
 from cli.env import variables
 from local.mongod import find_mongod
+from service_kit.signing import read_key
 from service_kit.tokens import SCOPES, issue_token
 from tests.compose.composefile import ROOT, ComposeFile
 from tests.compose.loopback import Loopback, wait
@@ -50,9 +51,11 @@ def proxy(here) -> Iterator[httpx.Client]:
     address = here.start_proxy()
     for name in ours:
         wait(lambda name=name: probe(here, name), 40, f"{name} is ready")
+    signer = read_key(here.file.environ["ROLLCALL_SIGNING_KEY"].encode())
     token = issue_token(
-        key=here.file.environ["ROLLCALL_JWT_KEY"],
-        algorithm="HS256",
+        key=signer.private,
+        kid=signer.kid,
+        algorithm="EdDSA",
         issuer="rollcall",
         audience="rollcall",
         subject="tester",
@@ -151,6 +154,24 @@ def test_the_log_names_the_client_and_not_the_proxy(here, proxy):
     with MongoClient("127.0.0.1", here.port("mongos-1", 27017)) as mongo:
         event = mongo.rollcall.events.find_one({"person_id": created.json()["id"]})
     assert event["source_address"] == "127.0.0.9"
+
+
+def test_the_first_administrator_logs_in_through_the_proxy(here, proxy):
+    line = [sys.executable, "-m", "cli", "accounts", "add", "admin", "--roles", "admin"]
+    environment = here.our_environment("command-api-1")
+    done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    body = {"name": "admin", "password": done.stdout.strip(), "new_password": "violet tractor sings"}
+    tokens = proxy.post("/auth/login", json=body)
+    assert tokens.status_code == 200, tokens.text
+    assert len(proxy.get("/.well-known/jwks.json").json()["keys"]) == 2
+    bearer = {"Authorization": f"Bearer {tokens.json()['access_token']}"}
+    found = proxy.get("/events?type=account.*&consistency=strong", headers=bearer)
+    assert [event["type"] for event in found.json()["items"]] == [
+        "account.logged_in",
+        "account.password_changed",
+        "account.created",
+    ]
 
 
 def test_both_apis_show_their_own_pages(proxy):

@@ -11,6 +11,7 @@ from cli.env import main as alone
 from cli.env import variables, write_env
 from local.definitions import password_hash
 from local.errors import SetupError
+from service_kit.signing import read_key
 from tests.compose.composefile import ROOT
 
 PASSWORDS = [name for name in variables() if name.endswith("_PASSWORD")]
@@ -30,7 +31,10 @@ def test_the_file_is_its_owners_alone_and_holds_every_variable(tmp_path):
 
 def test_secrets_are_fresh_each_time():
     first, second = variables(), variables()
-    assert [name for name in first if first[name] == second[name]] == ["ROLLCALL_PORT"]
+    assert [name for name in first if first[name] == second[name]] == [
+        "ROLLCALL_PORT",
+        "ROLLCALL_SIGNUP",
+    ]
 
 
 @pytest.mark.parametrize("name", PASSWORDS)
@@ -42,7 +46,8 @@ def test_keys_are_of_the_form_that_the_servers_want():
     made = variables()
     assert re.fullmatch(r"[A-Za-z0-9+/=]{6,1024}", made["ROLLCALL_MONGO_KEY"])
     assert re.fullmatch(r"[A-Za-z0-9]{32,255}", made["ROLLCALL_ERLANG_COOKIE"])
-    assert len(made["ROLLCALL_JWT_KEY"].encode()) >= 32
+    for name in ("ROLLCALL_SIGNING_KEY", "ROLLCALL_SIGNING_KEY_NEXT"):
+        assert read_key(made[name].encode()).algorithm == "EdDSA"
     hashed = made["ROLLCALL_RABBITMQ_PASSWORD_HASH"]
     salt = base64.b64decode(hashed)[:4]
     assert password_hash(made["ROLLCALL_RABBITMQ_PASSWORD"], salt) == hashed
@@ -56,7 +61,7 @@ def test_a_file_that_is_there_is_kept(tmp_path):
     assert path.read_text() == "old"
     write_env(path, force=True)
     assert (tmp_path / ".env.before").read_text() == "old"
-    assert "ROLLCALL_JWT_KEY" in read(path)
+    assert "ROLLCALL_SIGNING_KEY" in read(path)
 
 
 @pytest.mark.parametrize("run", [lambda *more: main(["env", *more]), lambda *more: alone(more)])
@@ -65,7 +70,7 @@ def test_the_verb_says_what_comes_next_and_no_secret(tmp_path, monkeypatch, caps
     assert run() == 0
     said = capsys.readouterr()
     assert "docker compose up" in said.err
-    assert not any(value in said.err + said.out for value in list(read(tmp_path / ".env").values())[1:])
+    assert not any(value in said.err + said.out for value in list(read(tmp_path / ".env").values())[2:])
     assert run() == 1
     assert "is there" in capsys.readouterr().err
     assert run("--force") == 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from local.ports import is_free
+from local.signing_keys import ensure_signing_key
 from tests.local.conftest import Machine
 
 
@@ -43,7 +44,9 @@ def paste(line: str) -> dict[str, object]:
 def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine) -> None:
     first = machine.up("--workers", "2")
     wait_ready(machine, first)
-    create, page, search = curl_lines(machine)
+    login, create, page, search = curl_lines(machine)
+    tokens = paste(login.replace('"…"', '"violet tractor sings"'))
+    assert "ops" in str(tokens["scope"])
     created = paste(create)
     assert (created["first_name"], created["version"]) == ("Ada", 1)
     eventually(lambda: paste(search)["count"] == 1, 10, "the search does not find her")
@@ -60,6 +63,8 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
     assert (second.returncode, second.stdout) == (1, "")
     assert f"running already (process {first.pid}" in second.stderr
     assert machine.run("reset").returncode == 1
+    assert machine.run("accounts", "list").stdout == "admin\tadmin\tactive\n"
+    assert machine.run("accounts", "rotate-key").returncode == 0
 
     down = machine.run("down")
     assert down.returncode == 0
@@ -71,7 +76,8 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
     third = machine.up()
     wait_ready(machine, third)
     assert time.monotonic() - began < 15
-    assert [p["id"] for p in paste(curl_lines(machine)[1])["items"]] == [created["id"]]  # type: ignore[attr-defined]
+    assert "First administrator" not in machine.said
+    assert [p["id"] for p in paste(curl_lines(machine)[-2])["items"]] == [created["id"]]  # type: ignore[attr-defined]
     # Ctrl-C twice, by someone impatient.
     os.killpg(third.pid, signal.SIGINT)
     time.sleep(0.2)
@@ -100,7 +106,7 @@ def test_up_sharded_with_three_brokers_serves_and_its_data_stays_what_it_is(mach
     process = machine.up("--sharded", "--brokers", "3", "--demo")
     wait_ready(machine, process)
     assert "500 of 500 people accepted" in machine.said
-    _, page, search = curl_lines(machine)
+    *_, page, search = curl_lines(machine)
     eventually(lambda: len(paste(page)["items"]) == 5, 20, "the demo people are not there")  # type: ignore[arg-type]
     assert paste(search)["count"] > 0  # type: ignore[operator]
     status = machine.run("status")
@@ -179,9 +185,7 @@ def test_token_prints_one_line_and_nothing_else(machine: Machine) -> None:
     assert (no_key.returncode, no_key.stdout) == (1, "")
     assert "run `./run up` first" in no_key.stderr
 
-    key = machine.state / "secrets" / "jwt.key"
-    key.parent.mkdir()
-    key.write_text("0123456789abcdef" * 4)
+    ensure_signing_key(machine.state / "secrets" / "signing-keys", "EdDSA")
     done = machine.run("token", "--sub", "ada", "--scopes", "people:read people:write")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -121,7 +121,7 @@ async def test_every_route_is_in_the_table_above_and_documented(commands, querie
         document = (await client.get("/openapi.json")).json()
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
-                if path in ("/healthz", "/readyz", "/metrics"):
+                if path in ("/healthz", "/readyz", "/metrics") or operation["security"] == []:
                     continue
                 concrete = (
                     path.replace("{person_id}", PERSON.rpartition("/")[2])
@@ -146,6 +146,8 @@ async def test_examples_of_the_documents_are_what_their_schemas_say(commands, qu
                 shown = [a for code, a in answers.items() if code.startswith("2")]
                 assert shown
                 for answer in shown:
+                    if "content" not in answer:  # 204
+                        continue
                     if "text/event-stream" in answer["content"]:
                         continue
                     content = answer["content"]["application/json"]

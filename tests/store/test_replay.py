@@ -11,7 +11,7 @@ from cli.log_walk import Range
 from cli.rebuilding import PeopleWalker
 from cli.sides import Rebuilding
 from events.decider import fold
-from events.facts import export_line
+from events.facts import GENESIS, export_line
 from events.stored import event_document
 from events.times import rfc3339
 from events.upcasting import UPCASTERS
@@ -22,7 +22,7 @@ from service_kit.announcements import announcement
 from service_kit.broker import connect
 from service_kit.ids import new_id
 from tests import older
-from tests.chained import resealed
+from tests.chained import event, resealed
 from tests.chained import stream as chained
 from tests.store.given import run, stream, update
 from tests.store.log import Log, harm
@@ -107,7 +107,11 @@ async def queue(system, name: str, **arguments):
 async def test_a_queue_gets_what_was_announced_and_nobody_else_does(log, system, monkeypatch):
     ids = [new_id() for _ in range(30)]
     events = put(log, *([resealed(one, event_id=new_id()) for one in chained(each, 3)] for each in ids))
-    await everywhere(log, 90)
+    # What happens to accounts is told to no subscriber.
+    put(log, [event("account:ada", 1, GENESIS, type="account.created", event_id=new_id())])
+    await everywhere(log, 91)
+    accounts = await replay(log, "--to", "amqp", "--queue", "events.nobody", "--type", "account.created")
+    assert accounts[0] == 1 and "events of people only" in accounts[2]
     missing = await replay(log, "--to", "amqp", "--queue", "events.nobody")
     assert missing[0] == 1 and "RabbitMQ has no queue events.nobody" in missing[2]
 

@@ -24,7 +24,7 @@ async def test_a_good_log_is_fine_and_what_is_altered_is_named(log):
     ids = await log.fill()
     status, out, err = await log.command("verify", "--jobs", 2)
     assert (status, out) == (0, [])
-    assert "21 events of 12 people" in err
+    assert "21 events in 12 streams" in err
     assert "nothing was altered" in err
 
     stored = await log.store.streams(ids)

@@ -68,3 +68,24 @@ async def test_clients_spread_over_the_nodes(monkeypatch):
         assert sorted(tried) == ["amqp://h1", "amqp://h2", "amqp://h3"]
         first.add(tried[0])
     assert len(first) == 3
+
+
+async def test_an_end_that_the_client_turns_into_an_error_is_an_end(monkeypatch):
+    begun = asyncio.Event()
+
+    async def connect(url: str, name: str):
+        try:
+            begun.set()
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            raise BrokerUnavailable("the channel was closed") from None
+
+    monkeypatch.setattr(broker, "connect", connect)
+    task = asyncio.create_task(broker.keep_connected("amqp://h1", "tests", connect))
+    await begun.wait()
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=1)
+    try:
+        assert done and task.cancelled()
+    finally:
+        task.cancel()

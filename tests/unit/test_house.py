@@ -9,7 +9,7 @@ import pytest
 from aio_pika.exceptions import AMQPConnectionError
 
 import events
-from events import errors
+from events import account_errors, errors
 from events.errors import REJECTIONS, BrokerUnavailable, Rejection, RollcallError, ValueTaken
 from events.vocabulary import DOCUMENT_WORDS, GENDER_WORDS
 from service_kit.broker import broker_errors
@@ -51,13 +51,24 @@ ADAPTERS = {
     "pymongo": {
         "cli/log_reader.py",
         "cli/read_model.py",
+        "command_api/accounts/journal.py",
+        "command_api/accounts/session_store.py",
+        "command_api/accounts/store.py",
         "service_kit/mongo.py",
         "workers/store.py",
         "local/mongo.py",
     },
 }
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, RollcallError)]
+KINDS = sorted(
+    {
+        kind
+        for module in (errors, account_errors)
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, RollcallError)
+    },
+    key=lambda kind: kind.__name__,
+)
 
 
 def test_events_is_ours_and_not_the_package_of_that_name():
@@ -88,7 +99,7 @@ def test_vendors_are_imported_in_adapters_only(library):
 
 
 def test_the_error_tree_is_drawn_as_it_is():
-    drawn = errors.__doc__ or ""
+    drawn = f"{errors.__doc__}{account_errors.__doc__}"
     for kind in KINDS:
         assert kind.__name__ in drawn, kind
 

@@ -182,7 +182,7 @@ def test_the_program_reads_files_packed_files_and_standard_input(tmp_path):
     packed.write_bytes(gzip.compress(lines(LOG)))
     for done in (run(packed), run("-", stdin=lines(LOG)), run("-", stdin=gzip.compress(lines(LOG)))):
         assert (done.returncode, done.stdout) == (0, b"")
-        assert b"6 events of 3 people: nothing was altered" in done.stderr
+        assert b"6 events in 3 streams: nothing was altered" in done.stderr
 
 
 def test_the_program_says_in_a_sentence_what_it_found(tmp_path):

@@ -1,0 +1,169 @@
+"""Owns accounts and invitations in MongoDB: reads, and writes that are guarded; decides nothing.
+
+An account's change and the event that tells of it are one write: the event waits in the account's document
+until it is in the log. The name is the document's id, so it is unique, and every write asks one shard.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo.errors import DuplicateKeyError
+
+from events.accounts import AccountFact, Origin
+from service_kit.mongo import store_errors, writing
+
+_LISTED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as it is kept.
+
+    Attributes:
+        name: Its name, in normal form.
+        password: Hash of the password, in argon2's own form.
+        roles: Its roles.
+        disabled: Whether it may do nothing.
+        must_change: Whether the password is good for the next login alone.
+        epoch: Grows when all its refresh tokens end.
+        revision: Grows with every change.
+        created_at: UTC.
+        pending: What is not in the log yet.
+    """
+
+    name: str
+    password: str
+    roles: tuple[str, ...]
+    disabled: bool
+    must_change: bool
+    epoch: int
+    revision: int
+    created_at: datetime
+    pending: tuple[AccountFact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation as it is kept.
+
+    Attributes:
+        invitation_id: Its id.
+        digest: SHA-256 of its secret.
+        roles: Of the account that it makes.
+        expires_at: UTC.
+    """
+
+    invitation_id: str
+    digest: str
+    roles: tuple[str, ...]
+    expires_at: datetime
+
+
+class AccountStore:
+    """The collections `accounts` and `invitations`.
+
+    Every method raises `StoreUnavailable` when MongoDB is away.
+
+    Args:
+        client: A client of either driver.
+        database: Database name.
+    """
+
+    def __init__(self, client: Any, database: str) -> None:
+        collections = writing(client, database)
+        self._accounts = collections["accounts"]
+        self._invitations = collections["invitations"]
+
+    async def find(self, name: str) -> Account | None:
+        """Return the account of a name."""
+        with store_errors():
+            document = await self._accounts.find_one({"_id": name})
+        return None if document is None else _account(document)
+
+    async def all(self) -> list[Account]:
+        """Return all accounts in order of name."""
+        with store_errors():
+            found = await self._accounts.find({}, sort=[("_id", 1)]).to_list(_LISTED)
+        return list(map(_account, found))
+
+    async def insert(self, account: Account) -> bool:
+        """Keep a new account; return False if the name is taken."""
+        document = asdict(account)
+        document["_id"] = document.pop("name")
+        document["roles"] = list(account.roles)
+        document["pending"] = list(document["pending"])
+        try:
+            with store_errors():
+                await self._accounts.insert_one(document)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def change(
+        self, account: Account, values: Mapping[str, Any], facts: Sequence[AccountFact] = ()
+    ) -> bool:
+        """Set values of an account, and leave facts to be logged; return False if it is another by now."""
+        update: dict[str, Any] = {"$set": dict(values), "$inc": {"revision": 1}}
+        if facts:
+            update["$push"] = {"pending": {"$each": [asdict(fact) for fact in facts]}}
+        guard = {"_id": account.name, "revision": account.revision}
+        with store_errors():
+            result = await self._accounts.update_one(guard, update)
+        return bool(result.matched_count)
+
+    async def settle(self, account: Account, fact: AccountFact) -> None:
+        """Forget a fact that is in the log."""
+        with store_errors():
+            await self._accounts.update_one(
+                {"_id": account.name}, {"$pull": {"pending": {"fact_id": fact.fact_id}}}
+            )
+
+    async def insert_invitation(self, invitation: Invitation) -> None:
+        """Keep a new invitation."""
+        document = asdict(invitation)
+        document["_id"] = document.pop("invitation_id")
+        document["roles"] = list(invitation.roles)
+        with store_errors():
+            await self._invitations.insert_one({**document, "used_by": None})
+
+    async def find_invitation(self, invitation_id: str) -> Invitation | None:
+        """Return an invitation that is not used."""
+        with store_errors():
+            found = await self._invitations.find_one({"_id": invitation_id, "used_by": None})
+        if found is None:
+            return None
+        return Invitation(found["_id"], found["digest"], tuple(found["roles"]), found["expires_at"])
+
+    async def use_invitation(self, invitation_id: str, name: str) -> bool:
+        """Use an invitation for a name; return False if somebody else did."""
+        with store_errors():
+            result = await self._invitations.update_one(
+                {"_id": invitation_id, "used_by": None}, {"$set": {"used_by": name}}
+            )
+        return bool(result.matched_count)
+
+    async def free_invitation(self, invitation_id: str, name: str) -> None:
+        """Make an invitation good again whose account could not be made."""
+        with store_errors():
+            await self._invitations.update_one(
+                {"_id": invitation_id, "used_by": name}, {"$set": {"used_by": None}}
+            )
+
+
+def _account(document: Mapping[str, Any]) -> Account:
+    pending = tuple(
+        AccountFact(**{**fact, "origin": Origin(**fact["origin"])}) for fact in document["pending"]
+    )
+    return Account(
+        name=document["_id"],
+        password=document["password"],
+        roles=tuple(document["roles"]),
+        disabled=document["disabled"],
+        must_change=document["must_change"],
+        epoch=document["epoch"],
+        revision=document["revision"],
+        created_at=document["created_at"],
+        pending=pending,
+    )

@@ -1,0 +1,81 @@
+"""The key pairs that sign access tokens on disk: the first one, another one, and the end of old ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from local.errors import SetupError
+from local.keys import write_private
+from local.say import shown
+from service_kit.signing import PrivateKey, key_name, made_at
+
+KEPT = timedelta(days=30)
+"""How long a key verifies after another one took its place: longer than any token that it signed lives."""
+_RSA_BITS = 3072
+
+
+def ensure_signing_key(folder: Path, algorithm: str) -> None:
+    """Make the first key if the folder has none.
+
+    Args:
+        folder: Where it goes.
+        algorithm: What it signs with: `EdDSA` or `RS256`.
+
+    Raises:
+        SetupError: The folder cannot be used.
+    """
+    try:
+        if not folder.is_dir() or not any(folder.glob("*.pem")):
+            add_signing_key(folder, datetime.now(UTC), algorithm)
+        for path in folder.glob("*.pem"):
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
+    except OSError as exc:
+        raise _unusable(folder, exc) from exc
+
+
+def add_signing_key(folder: Path, now: datetime, algorithm: str) -> Path:
+    """Make a key; it is published at once, signs a minute later, and the others go on verifying.
+
+    Keys that have been replaced for longer than `KEPT` are deleted.
+
+    Args:
+        folder: Made with mode 0700.
+        now: When it is made, UTC.
+        algorithm: What it signs with: `EdDSA` or `RS256`.
+
+    Raises:
+        SetupError: The folder cannot be used.
+    """
+    key: PrivateKey
+    if algorithm == "RS256":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+    else:
+        key = ed25519.Ed25519PrivateKey.generate()
+    path = folder / key_name(now)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        before = sorted(folder.glob("*.pem"))
+        text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        # Whole before it is there: a service may look at any time.
+        fresh = folder.parent / path.name
+        write_private(fresh, text)
+        fresh.replace(path)
+        for old, successor in pairwise(before):
+            replaced_at = made_at(successor.name)
+            if made_at(old.name) and replaced_at and replaced_at < (now - KEPT).timestamp():
+                old.unlink()
+    except OSError as exc:
+        raise _unusable(folder, exc) from exc
+    return path
+
+
+def _unusable(folder: Path, exc: OSError) -> SetupError:
+    return SetupError(
+        f"The signing keys in {shown(folder)} cannot be used ({exc.strerror}): run as the user who owns them."
+    )
