@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import checkpoint, checks, env, running, tokens, verify
+from cli import checkpoint, checks, env, images, running, tokens, verify
 from local.errors import SetupError
 from local.say import say
 
@@ -41,6 +41,7 @@ VERBS = {
     "checkpoint-key": Verb(
         "make the key pair that signs checkpoints", checkpoint.checkpoint_key, checkpoint.add_checkpoint_key
     ),
+    "images": Verb("remove people's images that nobody has", images.images, images.add_images),
     "env": Verb("write .env: fresh secrets for docker-compose.yml", env.env, env.add_env),
 }
 # What follows these belongs to the program they run, options and all.

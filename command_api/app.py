@@ -9,9 +9,14 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from command_api.images import ImageDesk, add_image_routes
 from command_api.people import CommandDesk, add_people_routes
 from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
+from command_api.uploads import Uploads
+from service_kit import mongo
+from service_kit.images import ImageSecret
+from service_kit.images.stores import open_stores
 from service_kit.openapi import document
 from service_kit.settings import Settings
 from service_kit.tokens import TokenVerifier
@@ -46,7 +51,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         clock: Tells the time, UTC.
 
     Raises:
-        SystemExit: The token key is missing or weak.
+        SystemExit: The token key is missing or weak; the store of images that is named lacks its address.
     """
     url = settings.amqp_url.get_secret_value()
     publisher = CommandPublisher(url, settings.partitions)
@@ -59,6 +64,10 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         phone_region=settings.phone_region,
         query_url=settings.query_url.rstrip("/"),
     )
+    # For images alone: commands need no database.
+    client = mongo.connect(settings, "rollcall-command-api") if settings.mongo_uri else None
+    stores = open_stores(settings, client)
+    images = ImageDesk(stores.new, ImageSecret.of(settings), Uploads())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -69,6 +78,10 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
             connected.cancel()
             await asyncio.gather(connected, return_exceptions=True)
             await inbox.close()
+            images.uploads.close()
+            stores.close()
+            if client is not None:
+                await mongo.close(client)
 
     app = create_app(
         "Rollcall command API",
@@ -81,5 +94,6 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     )
     app.add_middleware(UnderPrefix)
     add_people_routes(app, desk)
+    add_image_routes(app, desk, images)
     document(app)
     return app

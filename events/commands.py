@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from events.errors import MalformedMessage
-from events.person import PersonChanges, PersonFields
+from events.person import Image, PersonChanges, PersonFields
 from events.times import rfc3339
 
 Id = Annotated[
@@ -64,6 +64,13 @@ class UpdatePerson(_Command):
     data: PersonChanges
 
 
+class ChangeImage(_Command):
+    """Ask for another image of a person, or for none; it is in its store already."""
+
+    type: Literal["person.change_image"] = "person.change_image"
+    data: Image
+
+
 class DeletePerson(_Command):
     """Ask for a person to be forgotten."""
 
@@ -85,8 +92,14 @@ class RevertPerson(_Command):
     data: Reversion
 
 
-Command = CreatePerson | UpdatePerson | DeletePerson | RevertPerson
-COMMAND_TYPES: Final = ("person.create", "person.update", "person.delete", "person.revert")
+Command = CreatePerson | UpdatePerson | ChangeImage | DeletePerson | RevertPerson
+COMMAND_TYPES: Final = (
+    "person.create",
+    "person.update",
+    "person.change_image",
+    "person.delete",
+    "person.revert",
+)
 
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 

@@ -6,24 +6,28 @@ RollcallError
 │   ├── PersonExists            the id is taken, also by a deleted person
 │   ├── VersionMismatch         If-Match named another version
 │   ├── UnknownVersion          the person has not been at the version that is wanted back
+│   ├── ImageExpired            an image was not applied before the sweep of unused ones came
 │   └── ValueTaken              a unique value belongs to another person
 │       ├── DuplicateDocument
 │       └── DuplicateEmail
 ├── MalformedMessage        bytes that are no command of ours: poison
 ├── InvalidRequest          the client's request cannot be understood or is not allowed to be so
-│   ├── MalformedBody           not JSON
+│   ├── MalformedBody           not JSON, or no form
 │   ├── BodyTooLarge
 │   ├── NotAcceptable           none of the forms that the client takes
 │   ├── UnsupportedMediaType
-│   └── InvalidFields           JSON, but not what the route takes
+│   ├── InvalidFields           it can be read, but is not what the route takes
+│   └── TicketUsed              another picture was uploaded with the ticket before
 ├── AccessError
 │   ├── Unauthenticated         no token, or one that proves nothing
 │   └── Forbidden               a good token without the scope
 ├── NotFound                nothing here, perhaps not yet
+├── ImagesOff               images are kept nowhere here
 ├── PositionGone            the stream of events does not have what comes after a position
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
-    └── StoreUnavailable
+    ├── StoreUnavailable
+    └── ImagesUnavailable
 """
 
 from collections.abc import Sequence
@@ -74,6 +78,12 @@ class UnknownVersion(Rejection):
     code = "unknown-version"
 
 
+class ImageExpired(Rejection):
+    """The command waited so long that its image was taken for one that nobody wants."""
+
+    code = "image-expired"
+
+
 class ValueTaken(Rejection):
     """A value that must be unique belongs to another person."""
 
@@ -114,7 +124,7 @@ class InvalidRequest(RollcallError):
 
 
 class MalformedBody(InvalidRequest):
-    """The body is not JSON."""
+    """The body is not JSON, or no form where a form is wanted."""
 
     code = "malformed-body"
 
@@ -141,6 +151,12 @@ class InvalidFields(InvalidRequest):
     """The body, a parameter or a header has values that are not allowed."""
 
     code = "invalid-fields"
+
+
+class TicketUsed(InvalidRequest):
+    """An upload ticket is good for one picture, and another one came before."""
+
+    code = "ticket-used"
 
 
 class AccessError(RollcallError):
@@ -185,6 +201,12 @@ class NotFound(RollcallError):
         self.retry_after = retry_after
 
 
+class ImagesOff(RollcallError):
+    """No store of images is set up."""
+
+    code = "images-off"
+
+
 class PositionGone(RollcallError):
     """The stream of events does not have all that comes after a position."""
 
@@ -218,6 +240,12 @@ class StoreUnavailable(Unavailable):
     code = "store-unavailable"
 
 
+class ImagesUnavailable(Unavailable):
+    """The store of images is away, too slow, or answers what cannot be true."""
+
+    code = "images-unavailable"
+
+
 REJECTIONS: dict[str, type[Rejection]] = {
     kind.code: kind
     for kind in (
@@ -225,6 +253,7 @@ REJECTIONS: dict[str, type[Rejection]] = {
         PersonExists,
         VersionMismatch,
         UnknownVersion,
+        ImageExpired,
         DuplicateDocument,
         DuplicateEmail,
     )

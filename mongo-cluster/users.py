@@ -10,12 +10,29 @@ from pymongo.errors import OperationFailure
 _READ: Final = ("find",)
 _APPEND: Final = ("find", "insert")
 _KEEP: Final = ("find", "insert", "update", "remove")
+_STORE: Final = ("find", "insert", "remove")
+_CLEAR: Final = ("find", "remove")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
 
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
-    "rollcall-worker": {"events": _APPEND, "people": _KEEP, "claims": _KEEP, "rejections": _APPEND},
-    "rollcall-query": {"events": _READ, "people": _READ, "claims": _READ, "rejections": _READ},
+    "rollcall-worker": {
+        "events": _APPEND,
+        "people": _KEEP,
+        "claims": _KEEP,
+        "rejections": _APPEND,
+        "images.files": _CLEAR,
+        "images.chunks": _CLEAR,
+    },
+    "rollcall-query": {
+        "events": _READ,
+        "people": _READ,
+        "claims": _READ,
+        "rejections": _READ,
+        "images.files": _READ,
+        "images.chunks": _READ,
+    },
+    "rollcall-command": {"images.files": _STORE, "images.chunks": _STORE},
 }
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can
 one that is stolen make a user, an index or a collection."""

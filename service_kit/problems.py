@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from events.errors import (
     BodyTooLarge,
     Forbidden,
+    ImagesOff,
     InvalidFields,
     InvalidRequest,
     MalformedBody,
@@ -22,6 +23,7 @@ from events.errors import (
     PositionGone,
     Rejection,
     RollcallError,
+    TicketUsed,
     Unauthenticated,
     Unavailable,
     UnknownVersion,
@@ -33,7 +35,7 @@ from events.errors import (
 MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
-    MalformedBody: (400, "The body is not JSON"),
+    MalformedBody: (400, "The body cannot be read"),
     Unauthenticated: (401, "Not authenticated"),
     Forbidden: (403, "Not allowed"),
     NotFound: (404, "Not found"),
@@ -42,6 +44,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     PersonExists: (409, "The person exists"),
     UnknownVersion: (409, "No such version"),
     ValueTaken: (409, "The value is taken"),
+    TicketUsed: (409, "The ticket is used"),
     PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),
     BodyTooLarge: (413, "The body is too large"),
@@ -49,6 +52,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     InvalidFields: (422, "Invalid fields"),
     InvalidRequest: (400, "Invalid request"),
     Rejection: (409, "Refused"),
+    ImagesOff: (501, "No images here"),
     Unavailable: (503, "Not available"),
     RollcallError: (500, "Internal error"),
 }

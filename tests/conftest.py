@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from service_kit import mongo
 from service_kit.settings import Settings
+from tests import fake_cloudinary
 from tests.system import TOPOLOGIES, Service, System
 
 pytest.register_assert_rewrite("tests.ledger")
@@ -85,3 +86,10 @@ def driver(request: pytest.FixtureRequest) -> str:
 def mongo_client(driver: str, mongo_clients: dict[str, object]) -> object:
     """A client of each driver in turn."""
     return mongo_clients[driver]
+
+
+@pytest.fixture(scope="session")
+def cloudinary() -> Iterator[fake_cloudinary.Cloudinary]:
+    """An account at a server that speaks Cloudinary's API; well behaved, until a test changes its mood."""
+    with fake_cloudinary.running() as account:
+        yield account

@@ -21,7 +21,7 @@ _HEAD: Final = {"keys": 0}
 
 
 class Store:
-    """The four collections, as the worker uses them.
+    """The collections of people, as the worker uses them.
 
     Every method raises `StoreUnavailable` when MongoDB is away; the same call may then be repeated.
 

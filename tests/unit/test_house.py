@@ -45,7 +45,15 @@ ADAPTERS = {
         "workers/consumer.py",
         "workers/intake.py",
     },
-    "pymongo": {"cli/log_reader.py", "service_kit/mongo.py", "workers/store.py", "local/mongo.py"},
+    "pymongo": {
+        "cli/log_reader.py",
+        "service_kit/images/gridfs.py",
+        "service_kit/mongo.py",
+        "workers/store.py",
+        "local/mongo.py",
+    },
+    "cloudinary": {"service_kit/images/cloud.py", "service_kit/images/cloud_calls.py"},
+    "PIL": {"command_api/pictures.py"},
 }
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, RollcallError)]
@@ -122,7 +130,8 @@ def test_the_readme_lists_the_vocabulary_and_the_settings():
     for table in (DOCUMENT_WORDS, GENDER_WORDS):
         for code, words in table.items():
             assert f"| `{code}` | {', '.join(words)} |" in readme
-    for name in Settings.model_fields:
+    assert "`CLOUDINARY_URL`" in readme
+    for name in Settings.model_fields.keys() - {"cloudinary_url"}:
         prefix, _, last = name.rpartition("_")
         assert (
             f"`ROLLCALL_{name.upper()}`" in readme
