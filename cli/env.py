@@ -79,6 +79,7 @@ def variables() -> dict[str, str]:
         "ROLLCALL_MONGO_ADMIN_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_MONGO_WORKER_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_MONGO_QUERY_PASSWORD": secrets.token_urlsafe(32),
+        "ROLLCALL_MONGO_COMMAND_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_RABBITMQ_PASSWORD": broker,
         "ROLLCALL_RABBITMQ_PASSWORD_HASH": password_hash(broker, secrets.token_bytes(4)),
         "ROLLCALL_ERLANG_COOKIE": secrets.token_hex(32),

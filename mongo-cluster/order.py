@@ -50,6 +50,7 @@ class Order:
                 {
                     "rollcall-worker": environ.get("ROLLCALL_MONGO_WORKER_PASSWORD") or None,
                     "rollcall-query": environ.get("ROLLCALL_MONGO_QUERY_PASSWORD") or None,
+                    "rollcall-command": environ.get("ROLLCALL_MONGO_COMMAND_PASSWORD") or None,
                 },
             ),
             environ.get("ROLLCALL_MONGO_DB") or "rollcall",

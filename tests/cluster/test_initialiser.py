@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from local.mongo import ReplicaSet
 from local.ports import free_ports
 from query_api.reads import Reads
 from service_kit import mongo
+from service_kit.ids import new_id
+from service_kit.images import Picture, Source
+from service_kit.images.gridfs import GridFsImages, GridFsReader
 from service_kit.settings import Settings
 from tests.store.given import check_stream, create, delete, run, update
 from tests.system import run_script
 from workers.store import Store
 
 NOT_AUTHORISED = 13
-SERVICES = ("rollcall-worker", "rollcall-query")
+PICTURE = Picture(b"content", b"small", "jpg", 1, 1)
+SERVICES = ("rollcall-worker", "rollcall-query", "rollcall-command")
 
 
 @dataclass
@@ -51,6 +56,7 @@ class Guarded:
             "ROLLCALL_MONGO_ADMIN_PASSWORD": self.passwords["admin"],
             "ROLLCALL_MONGO_WORKER_PASSWORD": self.passwords["rollcall-worker"],
             "ROLLCALL_MONGO_QUERY_PASSWORD": self.passwords["rollcall-query"],
+            "ROLLCALL_MONGO_COMMAND_PASSWORD": self.passwords["rollcall-command"],
             **changes,
         }
 
@@ -126,6 +132,17 @@ def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None
             client.rollcall[collection].insert_one({"person_id": "x"})
 
 
+@pytest.mark.parametrize("collection", ["events", "people", "claims", "rejections"])
+def test_the_command_api_s_user_knows_nothing_of_people(guarded, first_run, collection) -> None:
+    with guarded.client("rollcall-command") as client:
+        for attempt in (
+            client.rollcall[collection].find_one,
+            lambda: client.rollcall[collection].insert_one({}),
+        ):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                attempt()
+
+
 async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: list[str]) -> None:
     clients = [
         mongo.connect(
@@ -143,6 +160,13 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         await check_stream(store, first.person_id, 2)
         found = await reads.person_by_document("passport", first.data.document_id, strong=True)
         assert found.documents[0]["version"] == 2
+        image = Source(new_id(), first.person_id, new_id())
+        await GridFsImages(clients[2], "rollcall").put(image, PICTURE)
+        reader = GridFsReader(clients[1], "rollcall")
+        assert (await reader.read(image.image_id, lambda length: (0, length))).content == PICTURE.content
+        remover = GridFsImages(clients[0], "rollcall")
+        assert [one async for one in remover.older_than(datetime.now(UTC) + timedelta(minutes=1))]
+        assert await remover.delete(image.image_id)
     finally:
         for client in clients:
             await mongo.close(client)

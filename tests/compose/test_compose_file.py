@@ -7,6 +7,7 @@ import tomllib
 from graphlib import TopologicalSorter
 
 import pytest
+import yaml
 
 from cli.env import variables as written_variables
 from local.definitions import user_definitions
@@ -208,3 +209,16 @@ def test_secrets_are_their_users_alone():
             assert (use["uid"], use["mode"]) == (uid[service["image"].partition(":")[0]], 0o400), name
             # Compose copies it in, which a read-only file system refuses.
             assert not service.get("read_only"), name
+
+
+def test_images_can_be_at_cloudinary_by_one_more_file():
+    path = PATH.with_name("docker-compose.cloudinary.yml")
+    done = validate(path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    more = yaml.safe_load(path.read_text(encoding="utf-8"))["services"]
+    assert set(more) == {name for name in NAMES if name.startswith(("command-api-", "worker-"))}
+    for service in more.values():
+        assert set(service["networks"]) <= set(FILE.content["networks"])
+        assert service["environment"] == {
+            "CLOUDINARY_URL": "${CLOUDINARY_URL:?as Cloudinary's console shows it}"
+        }

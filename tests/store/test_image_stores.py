@@ -16,6 +16,7 @@ from service_kit.images import FoundImage, ImageStore, Picture, Source
 from service_kit.images.cloud import CloudinaryImages
 from service_kit.images.cloud_calls import CALLS
 from service_kit.images.gridfs import CHUNK_BYTES, THUMBNAIL, GridFsImages, GridFsReader
+from service_kit.mongo import writing
 from tests import fake_cloudinary
 from tests.fake_cloudinary import Cloudinary, changing, hanging_up, refusing, saying, signature_of, slow
 from tests.pictures import halves, opened, photo, saved, telling
@@ -143,7 +144,8 @@ class TestGridFs(Contract):
         """The store is left as it is after some of an upload's four writes."""
         one = source()
         await images.put(one, PICTURE)
-        files, chunks = mongo_client[database]["images.files"], mongo_client[database]["images.chunks"]
+        kept = writing(mongo_client, database)
+        files, chunks = kept["images.files"], kept["images.chunks"]
         if at < 3:
             await chunks.delete_many({"files_id": one.image_id})
         if at < 2:
