@@ -61,10 +61,10 @@ class ImageDesk:
         Raises:
             ImagesOff: They are not set up.
         """
-        if self.store is None or self.secret is None:
-            raise ImagesOff(
-                "this system keeps no images: see the settings CLOUDINARY_URL and ROLLCALL_IMAGES"
-            )
+        if self.store is None:
+            raise ImagesOff("no images are kept here: see the settings CLOUDINARY_URL and ROLLCALL_IMAGES")
+        if self.secret is None:
+            raise ImagesOff("no images are kept here: see the setting ROLLCALL_IMAGES_KEY_FILE")
         return self.store, self.secret
 
     async def uploaded(self, ticket: Ticket) -> FoundImage:
