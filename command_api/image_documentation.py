@@ -82,7 +82,7 @@ UPLOAD_TICKET: Final[dict[str, Any]] = {
             },
             "ticket",
         ),
-        **problems(401, 403, 422, 501),
+        **problems(401, 403, 422, 501, 503),
     },
     "openapi_extra": {
         "parameters": [one for one in _PARAMETERS if one["name"] in {"person_id", "Idempotency-Key"}]

@@ -1,6 +1,7 @@
 """Where images go, as the settings say; and what their secret makes."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -90,6 +91,10 @@ def test_a_ticket_is_read_again_and_only_by_who_signed_it():
     secret = ImageSecret(KEY.encode())
     text = secret.sign(ticket)
     assert secret.read(text) == ticket
+    late = secret.sign(replace(ticket, expires_at=expires_at - timedelta(hours=1)))
+    with pytest.raises(InvalidFields) as refusal:
+        secret.read(late)
+    assert refusal.value.errors[0]["reason"] == "has expired: ask for another one"
     for reader, carried in ((ImageSecret(b"x" * 32), text), (secret, text + "x"), (secret, "")):
         with pytest.raises(InvalidFields):
             reader.read(carried)
