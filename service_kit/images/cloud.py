@@ -130,7 +130,7 @@ class CloudinaryImages:
         return bool(result == "ok")
 
     async def older_than(self, time: datetime) -> AsyncIterator[FoundImage]:
-        """Yield what is older; see `ImageStore`."""
+        """Yield what is older; see `ImageStore`. Folders inside ours are somebody else's."""
         cursor: str | None = None
         while True:
             more = {"next_cursor": cursor} if cursor else {}
@@ -145,8 +145,8 @@ class CloudinaryImages:
             if not isinstance(answer, Mapping) or not isinstance(answer.get("resources"), list):
                 raise _untrue("no list of images")
             for resource in answer["resources"]:
-                found = self._found(resource)
-                if found.stored_at < time:
+                found = self._described(resource)
+                if found.stored_at < time and resource["public_id"] == self._public_id(found.image_id):
                     yield found
             cursor = answer.get("next_cursor")
             if not cursor:
@@ -167,16 +167,23 @@ class CloudinaryImages:
         return f"{self._folder}/{image_id}"
 
     def _found(self, answer: Any) -> FoundImage:
-        """Return the image that an answer describes.
+        """Return the image of ours that an answer describes.
 
         Raises:
             ImagesUnavailable: It describes none.
         """
+        found = self._described(answer)
+        if answer["public_id"] != self._public_id(found.image_id):
+            raise _untrue("an image of another folder")
+        return found
+
+    @staticmethod
+    def _described(answer: Any) -> FoundImage:
         try:
-            folder, _, image_id = answer["public_id"].rpartition("/")
+            image_id = answer["public_id"].rpartition("/")[2]
             context = (answer.get("context") or {}).get("custom", {})
             metadata = {**(answer.get("image_metadata") or {}), **(answer.get("media_metadata") or {})}
-            found = FoundImage(
+            return FoundImage(
                 image_id,
                 str(context.get("person_id", "")),
                 str(context.get("command_id", "")),
@@ -190,9 +197,6 @@ class CloudinaryImages:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise _untrue("no image") from exc
-        if folder != self._folder:
-            raise _untrue("an image of another folder")
-        return found
 
 
 def _untrue(what: str) -> ImagesUnavailable:

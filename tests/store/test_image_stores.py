@@ -1,6 +1,7 @@
 """One contract of the stores of images, held by both; and what each has of its own."""
 
 import asyncio
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,6 @@ from service_kit.images import FoundImage, ImageStore, Picture, Source
 from service_kit.images.cloud import CloudinaryImages
 from service_kit.images.cloud_calls import CALLS
 from service_kit.images.gridfs import CHUNK_BYTES, THUMBNAIL, GridFsImages, GridFsReader
-from service_kit.mongo import writing
 from tests import fake_cloudinary
 from tests.fake_cloudinary import Cloudinary, changing, hanging_up, refusing, saying, signature_of, slow
 from tests.pictures import halves, opened, photo, saved, telling
@@ -39,6 +39,22 @@ async def listed(store: ImageStore, ahead: float = 60) -> dict[str, FoundImage]:
         image.image_id: image
         async for image in store.older_than(datetime.now(UTC) + timedelta(seconds=ahead))
     }
+
+
+class Died(Exception):
+    """A process ended here."""
+
+
+class Dying:
+    """A collection whose writes succeed so often, and then no more."""
+
+    def __init__(self, collection, left) -> None:
+        self._collection, self._left = collection, left
+
+    def __getattr__(self, name):
+        if name.startswith(("insert", "delete")) and next(self._left, None) is None:
+            raise Died
+        return getattr(self._collection, name)
 
 
 class Contract:
@@ -137,33 +153,34 @@ class TestGridFs(Contract):
         ).content == LARGE.thumbnail
         assert await reader.read(new_id(), lambda length: (0, length)) is None
 
-    @pytest.mark.parametrize("at", range(4))
-    async def test_after_a_crash_anywhere_it_is_seen_and_an_upload_goes_on(
-        self, images, mongo_client, database, at
+    @pytest.mark.parametrize("step", ["put", "delete"])
+    @pytest.mark.parametrize("at", range(5))
+    async def test_after_a_crash_anywhere_what_is_there_is_seen_and_it_goes_on(
+        self, images, mongo_client, database, step, at
     ):
-        """The store is left as it is after some of an upload's four writes."""
         one = source()
-        await images.put(one, PICTURE)
-        kept = writing(mongo_client, database)
-        files, chunks = kept["images.files"], kept["images.chunks"]
-        if at < 3:
-            await chunks.delete_many({"files_id": one.image_id})
-        if at < 2:
-            await files.delete_one({"_id": one.image_id})
-        if at < 1:
-            await chunks.delete_many({"files_id": one.image_id + THUMBNAIL})
-        whole = at == 3
+        if step == "delete":
+            await images.put(one, PICTURE)
+        dying = GridFsImages(mongo_client, database)
+        left = iter(range(at))
+        dying._files, dying._chunks = Dying(dying._files, left), Dying(dying._chunks, left)
+        with contextlib.suppress(Died):
+            await (dying.put(one, PICTURE) if step == "put" else dying.delete(one.image_id))
+        whole = at == 4 if step == "put" else at == 0
         assert (await images.find(one.image_id) is not None) == whole
-        assert one.image_id in await listed(images)
+        # The thumbnail comes first and goes first; the picture is served as long as it is whole.
         reader = GridFsReader(mongo_client, database)
-        assert (await reader.read(one.image_id, lambda length: (0, length)) is not None) == whole
+        served = whole if step == "put" else at < 3
+        assert (await reader.read(one.image_id, lambda length: (0, length)) is not None) == served
+        files_ids = [one.image_id, one.image_id + THUMBNAIL]
+        chunks = await images._chunks.count_documents({"files_id": {"$in": files_ids}})
+        assert one.image_id in await listed(images) or chunks == 0
+
         await images.put(one, PICTURE)
         assert await images.find(one.image_id) is not None
-        if at < 3:
-            await chunks.delete_many({"files_id": one.image_id})
         assert await images.delete(one.image_id)
-        assert await files.count_documents({"_id": {"$in": [one.image_id, one.image_id + THUMBNAIL]}}) == 0
-        assert await chunks.count_documents({"files_id": one.image_id}) == 0
+        assert await images._files.count_documents({"_id": {"$in": files_ids}}) == 0
+        assert await images._chunks.count_documents({"files_id": {"$in": files_ids}}) == 0
 
 
 class TestCloudinary(Contract):
@@ -296,6 +313,15 @@ class TestCloudinary(Contract):
         account.mood = changing(**lie)
         with pytest.raises(ImagesUnavailable, match="Cloudinary told of"):
             await images.put(source(), PICTURE)
+
+    async def test_what_others_keep_in_folders_inside_is_none_of_ours(self, images, account):
+        one, foreign = source(), source()
+        await images.put(one, PICTURE)
+        inner = CloudinaryImages(account.url, "people/faces/inner", seconds=2.0)
+        await inner.put(foreign, PICTURE)
+        assert {one.image_id, foreign.image_id} & (await listed(images)).keys() == {one.image_id}
+        await inner.delete(foreign.image_id)
+        inner.close()
 
     async def test_an_address_of_its_choosing_is_not_used(self, images, account):
         account.mood = changing(secure_url="https://evil.example/x.jpg", url="http://evil.example/x.jpg")
