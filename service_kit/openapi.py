@@ -96,7 +96,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ticket": {
         "url": "https://api.cloudinary.com/v1_1/demo/image/upload",
         "method": "POST",
-        "fields": {"public_id": EXAMPLE_ID, "timestamp": "1790000000", "signature": "5b1d6a0d"},
+        "fields": {"public_id": f"rollcall/{EXAMPLE_ID}", "timestamp": "1790000000", "signature": "5b1d6a0d"},
         "file_field": "file",
         "max_bytes": 2097152,
         "expires_at": "2026-02-28T09:40:00.000Z",

@@ -1,5 +1,6 @@
 """Fixtures: the servers and services that all tests share, started once."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -13,6 +14,8 @@ from tests.system import TOPOLOGIES, Service, System
 
 pytest.register_assert_rewrite("tests.ledger")
 DRIVERS = ("pymongo", "motor")
+# Whoever has an account does not want pictures of tests in it.
+os.environ.pop("CLOUDINARY_URL", None)
 
 
 @pytest.fixture(scope="session", params=TOPOLOGIES)

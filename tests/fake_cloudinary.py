@@ -108,7 +108,7 @@ class Cloudinary:
         kind = FORMATS[image.format or ""]
         if kind not in fields.get("allowed_formats", kind).split(","):
             raise Refusal(400, f"Image file format {kind} not allowed")
-        public_id = "/".join(filter(None, (fields.get("folder"), fields["public_id"])))
+        public_id = fields["public_id"]
         there = self.assets.get(public_id)
         if there is not None and fields.get("overwrite") == "0":
             return {**self.described(there), "existing": True, "signature": self.signed(there)}

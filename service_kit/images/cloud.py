@@ -77,8 +77,9 @@ class CloudinaryImages:
 
     def _parameters(self, source: Source) -> dict[str, Any]:
         return {
-            "public_id": source.image_id,
-            "folder": self._folder,
+            # Good with fixed folders, where the path in the id is the folder, and with dynamic ones.
+            "public_id": self._public_id(source.image_id),
+            "asset_folder": self._folder,
             "overwrite": False,
             # Derived now, so that an account may forbid deriving others.
             "eager": [_THUMBNAIL],

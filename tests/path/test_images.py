@@ -335,7 +335,7 @@ async def test_with_cloudinary_all_is_the_same_and_its_trouble_changes_nothing(
 
         # What the form could not forbid is found out, and does not stay.
         ticket = await ticket_for(client, path)
-        public_id = f"rollcall/{ticket['fields']['public_id']}"
+        public_id = ticket["fields"]["public_id"]
         async with httpx.AsyncClient() as browser:
             await browser.post(ticket["url"], data=ticket["fields"], **form(photo()))
         cloudinary.assets[public_id].content = photo()

@@ -211,11 +211,8 @@ class TestCloudinary(Contract):
         one = source()
         image = await images.put(one, PICTURE)
         fields = account.uploads[-1]
-        assert (fields["folder"], fields["public_id"], fields["overwrite"]) == (
-            "people/faces",
-            one.image_id,
-            "0",
-        )
+        assert fields["asset_folder"] == "people/faces"
+        assert (fields["public_id"], fields["overwrite"]) == (f"people/faces/{one.image_id}", "0")
         assert fields["eager"] == "c_fill,g_auto,h_256,w_256"
         version = account.assets[f"people/faces/{one.image_id}"].version
         base = "https://res.cloudinary.com/demo/image/upload"
