@@ -84,6 +84,7 @@ def variables() -> dict[str, str]:
         "ROLLCALL_RABBITMQ_PASSWORD_HASH": password_hash(broker, secrets.token_bytes(4)),
         "ROLLCALL_ERLANG_COOKIE": secrets.token_hex(32),
         "ROLLCALL_JWT_KEY": secrets.token_hex(48),
+        "ROLLCALL_IMAGES_KEY": secrets.token_hex(48),
     }
 
 

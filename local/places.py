@@ -51,6 +51,11 @@ class Places:
         """The key that signs tokens."""
         return self.state / "secrets" / "jwt.key"
 
+    @property
+    def images_key(self) -> Path:
+        """The key that names images and signs upload tickets."""
+        return self.state / "secrets" / "images.key"
+
     def create(self) -> None:
         """Make the state directory and its parts, open to their owner alone.
 

@@ -122,6 +122,7 @@ def service_environment(
         "ROLLCALL_WORKER_PORT": str(ports.worker),
         "ROLLCALL_QUERY_URL": ports.query_url,
         "ROLLCALL_READ_FROM_HEADER": "true",
+        "ROLLCALL_IMAGES_KEY_FILE": str(places.images_key),
         "PYTHONPATH": str(places.root),
         "PYTHONUNBUFFERED": "1",
     }
@@ -129,8 +130,9 @@ def service_environment(
         ours["ROLLCALL_JWT_KEY_FILE"] = str(places.jwt_key)
     # A setting left empty is one left to us.
     theirs = {k: v for k, v in environ.items() if v or not k.startswith("ROLLCALL_")}
-    if key := theirs.get("ROLLCALL_JWT_KEY_FILE"):
-        theirs["ROLLCALL_JWT_KEY_FILE"] = str(Path(key).absolute())
+    for name in ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_IMAGES_KEY_FILE"):
+        if key := theirs.get(name):
+            theirs[name] = str(Path(key).absolute())
     theirs.pop("PYTHONPATH", None)
     return {**ours, **theirs}
 

@@ -78,6 +78,8 @@ class System:
         local = self._block.wanted(self._shape, mongo=self.own_mongo, rabbit=self.own_rabbit)
         check_ports([*self.ports.wanted(self._shape.workers), *local])
         install_missing(self._places, wants_mongod=self.own_mongo, wants_rabbitmq=self.own_rabbit)
+        if not self._environ.get("ROLLCALL_IMAGES_KEY_FILE"):
+            ensure_secret(self._places.images_key)
         if not (self._environ.get("ROLLCALL_JWT_KEY_FILE") or self._environ.get("ROLLCALL_JWKS_URL")):
             ensure_secret(self._places.jwt_key)
 

@@ -106,7 +106,7 @@ def test_run_env_writes_every_variable_that_is_used_and_no_other():
 @pytest.mark.parametrize("name", sorted(set(WRITTEN) - {"ROLLCALL_PORT"}))
 def test_no_secret_has_a_default(name):
     fewer = {key: value for key, value in WRITTEN.items() if key != name}
-    if name in {"ROLLCALL_MONGO_KEY", "ROLLCALL_ERLANG_COOKIE", "ROLLCALL_JWT_KEY"}:
+    if name in {"ROLLCALL_MONGO_KEY", "ROLLCALL_ERLANG_COOKIE", "ROLLCALL_JWT_KEY", "ROLLCALL_IMAGES_KEY"}:
         assert {"environment": name} in read()["secrets"].values()
     else:
         with pytest.raises(Missing, match="run ./run env first"):
