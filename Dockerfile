@@ -23,6 +23,7 @@ COPY local ./local
 COPY mongo-cluster ./mongo-cluster
 COPY query_api ./query_api
 COPY service_kit ./service_kit
+COPY subscriber ./subscriber
 COPY verifier ./verifier
 COPY workers ./workers
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1

@@ -7,7 +7,19 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import accounts, checkpoint, checks, dead_letters, env, rebuild, replay, running, tokens, verify
+from cli import (
+    accounts,
+    checkpoint,
+    checks,
+    dead_letters,
+    env,
+    images,
+    rebuild,
+    replay,
+    running,
+    tokens,
+    verify,
+)
 from local.errors import SetupError
 from local.say import say
 
@@ -51,6 +63,7 @@ VERBS = {
         dead_letters.dead_letters,
         dead_letters.add_dead_letters,
     ),
+    "images": Verb("remove people's images that nobody has", images.images, images.add_images),
     "env": Verb("write .env: fresh secrets for docker-compose.yml", env.env, env.add_env),
 }
 # What follows these belongs to the program they run, options and all.

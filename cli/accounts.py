@@ -27,6 +27,7 @@ from local.places import Places
 from local.say import say, show, shown
 from local.signing_keys import add_signing_key
 from local.status import running_mongo_uri
+from service_kit import mongo
 from service_kit.roles import known_roles
 from service_kit.settings import Settings
 
@@ -116,11 +117,13 @@ def _run(settings: Settings, work: Callable[[Desk], Awaitable[None]]) -> None:
     """
 
     async def run() -> None:
-        desk = open_desk(settings, lambda: datetime.now(UTC))
+        client = mongo.connect(settings, "rollcall-accounts")
+        desk = open_desk(client, settings.mongo_db, lambda: datetime.now(UTC))
         try:
             await work(desk)
         finally:
-            await desk.close()
+            desk.directory.hasher.close()
+            await mongo.close(client)
 
     try:
         asyncio.run(run())

@@ -89,6 +89,7 @@ def variables() -> dict[str, str]:
         # Both are published, so the next one can sign at any time.
         "ROLLCALL_SIGNING_KEY": signing_key(),
         "ROLLCALL_SIGNING_KEY_NEXT": signing_key(),
+        "ROLLCALL_IMAGES_KEY": secrets.token_hex(48),
     }
 
 

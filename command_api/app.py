@@ -12,9 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from command_api.accounts.building import keep_accounts
 from command_api.accounts.routes import add_account_routes
 from command_api.dead_letters import add_dead_letter_routes
+from command_api.images import ImageDesk, add_image_routes
 from command_api.people import CommandDesk, add_people_routes
 from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
+from command_api.uploads import Uploads
+from service_kit import mongo
+from service_kit.images import ImageSecret
+from service_kit.images.stores import open_stores
 from service_kit.openapi import document
 from service_kit.roles import roles_table
 from service_kit.settings import Settings
@@ -54,13 +59,15 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         clock: Tells the time, UTC.
 
     Raises:
-        SystemExit: The token key is missing or weak.
+        SystemExit: The token key is missing or weak; the store of images that is named lacks its address.
     """
     url = settings.amqp_url.get_secret_value()
     publisher = CommandPublisher(url, settings.partitions)
     inbox = ReplyInbox(url)
     verifier = TokenVerifier(settings)
-    kept = keep_accounts(settings, verifier.ring, clock)
+    # For accounts and images alone: commands need no database.
+    client = mongo.connect(settings, "rollcall-command-api") if settings.mongo_uri else None
+    accounts = keep_accounts(settings, client, verifier.ring, clock)
     desk = CommandDesk(
         publisher=publisher,
         inbox=inbox,
@@ -69,6 +76,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         phone_region=settings.phone_region,
         query_url=settings.query_url.rstrip("/"),
     )
+    stores = open_stores(settings, client)
+    images = ImageDesk(stores.new, ImageSecret.of(settings), Uploads())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -79,8 +88,12 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
             connected.cancel()
             await asyncio.gather(connected, return_exceptions=True)
             await inbox.close()
-            if kept is not None:
-                await kept.close()
+            images.uploads.close()
+            stores.close()
+            if accounts is not None:
+                accounts.directory.hasher.close()
+            if client is not None:
+                await mongo.close(client)
 
     app = create_app(
         "Rollcall command API",
@@ -94,6 +107,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     app.add_middleware(UnderPrefix)
     add_people_routes(app, desk)
     add_dead_letter_routes(app, desk, url)
-    add_account_routes(app, kept.accounts if kept else None, verifier.ring, desk.read)
+    add_account_routes(app, accounts, verifier.ring, desk.read)
+    add_image_routes(app, desk, images)
     document(app)
     return app

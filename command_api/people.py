@@ -27,15 +27,10 @@ from events.commands import (
     UpdatePerson,
 )
 from events.controls import Message
-from events.errors import (
-    REJECTIONS,
-    BodyTooLarge,
-    InvalidFields,
-    MalformedBody,
-    UnsupportedMediaType,
-)
+from events.errors import BodyTooLarge, InvalidFields, MalformedBody, UnsupportedMediaType
 from events.outcomes import Applied, Parked, Rejected
 from events.person import PersonChanges, PersonFields
+from events.rejections import REJECTIONS
 from events.times import to_milliseconds
 from service_kit.ids import derived_id, new_id
 from service_kit.problems import field_errors, problem_of

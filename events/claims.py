@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from events.errors import DuplicateDocument, DuplicateEmail, ValueTaken
+from events.rejections import DuplicateDocument, DuplicateEmail, ValueTaken
 
 _TAKEN: Final[dict[str, tuple[type[ValueTaken], str]]] = {
     "document": (DuplicateDocument, "another person has this document"),

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from events.errors import MalformedMessage
-from events.person import PersonChanges, PersonFields
+from events.person import Image, PersonChanges, PersonFields
 from events.times import rfc3339
 
 Id = Annotated[
@@ -65,6 +65,13 @@ class UpdatePerson(Envelope):
     data: PersonChanges
 
 
+class ChangeImage(Envelope):
+    """Ask for another image of a person, or for none; it is in its store already."""
+
+    type: Literal["person.change_image"] = "person.change_image"
+    data: Image
+
+
 class DeletePerson(Envelope):
     """Ask for a person to be forgotten."""
 
@@ -86,8 +93,14 @@ class RevertPerson(Envelope):
     data: Reversion
 
 
-Command = CreatePerson | UpdatePerson | DeletePerson | RevertPerson
-COMMAND_TYPES: Final = ("person.create", "person.update", "person.delete", "person.revert")
+Command = CreatePerson | UpdatePerson | ChangeImage | DeletePerson | RevertPerson
+COMMAND_TYPES: Final = (
+    "person.create",
+    "person.update",
+    "person.change_image",
+    "person.delete",
+    "person.revert",
+)
 
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 

@@ -5,10 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, assert_never
 
-from events.commands import Command, CreatePerson, DeletePerson, RevertPerson, UpdatePerson
-from events.errors import PersonExists, PersonNotFound, UnknownVersion, VersionMismatch
+from events.commands import (
+    ChangeImage,
+    Command,
+    CreatePerson,
+    DeletePerson,
+    RevertPerson,
+    UpdatePerson,
+)
 from events.facts import GENESIS, Event, EventType, RecordedEvent
 from events.person import FIELD_NAMES
+from events.rejections import PersonExists, PersonNotFound, UnknownVersion, VersionMismatch
 from events.upcasting import lift
 
 
@@ -20,7 +27,7 @@ class PersonState:
         status: `absent` before the first event, then `active` or `deleted`.
         version: Number of events so far.
         hash: Hash of the last event.
-        fields: The present fields; nothing once deleted.
+        fields: The present fields, and where the image is; nothing once deleted.
         created_at: Applied time of the first event.
         updated_at: Applied time of the last event.
     """
@@ -59,6 +66,9 @@ def decide(command: Command, state: PersonState, past: PersonState | None = None
             asked = command.data.model_dump(exclude_unset=True)
             changed = {k: v for k, v in asked.items() if state.fields.get(k) != v}
             return [Event("person.updated", changed)]
+        case ChangeImage():
+            _require(command, state)
+            return [Event("person.image_changed", command.data.model_dump())]
         case DeletePerson():
             _require(command, state)
             return [Event("person.deleted", {})]
@@ -117,7 +127,7 @@ def fields_after(
     match event_type:
         case "person.created":
             return {name: value for name, value in data.items() if value is not None}
-        case "person.updated":
+        case "person.updated" | "person.image_changed":
             return {name: value for name, value in {**fields, **data}.items() if value is not None}
         case "person.deleted":
             return {}

@@ -1,26 +1,19 @@
 """Owns every error that Rollcall raises on purpose; knows nothing of HTTP, AMQP or MongoDB.
 
 RollcallError
-├── Rejection               the rules refuse a command; recorded, final
-│   ├── PersonNotFound          no such person, or deleted
-│   ├── PersonExists            the id is taken, also by a deleted person
-│   ├── VersionMismatch         If-Match named another version
-│   ├── UnknownVersion          the person has not been at the version that is wanted back
-│   ├── ValueTaken              a unique value belongs to another person
-│   │   ├── DuplicateDocument
-│   │   └── DuplicateEmail
-│   └── Dropped                 an operator gave it up while its person was parked
+├── events.rejections       the rules refuse a command: drawn there
 ├── MalformedMessage        bytes that are no command of ours: poison
 ├── InvalidRequest          the client's request cannot be understood or is not allowed to be so
-│   ├── MalformedBody           not JSON
+│   ├── MalformedBody           not JSON, or no form
 │   ├── BodyTooLarge
 │   ├── NotAcceptable           none of the forms that the client takes
 │   ├── UnsupportedMediaType
-│   └── InvalidFields           JSON, but not what the route takes
+│   └── InvalidFields           it can be read, but is not what the route takes
 ├── AccessError
 │   ├── Unauthenticated         no token, or one that proves nothing
 │   └── Forbidden               a good token without the scope
 ├── events.account_errors   what goes wrong with accounts: drawn there
+├── events.image_errors     what goes wrong with images: drawn there
 ├── NotFound                nothing here, perhaps not yet
 ├── PositionGone            the stream of events does not have what comes after a position
 ├── UnknownSchema           an event of a schema that there has never been
@@ -50,60 +43,6 @@ class RollcallError(Exception):
         self.detail = detail
 
 
-class Rejection(RollcallError):
-    """The rules refuse a command."""
-
-    code = "rejected"
-
-
-class PersonNotFound(Rejection):
-    """No such person, or the person was deleted."""
-
-    code = "person-not-found"
-
-
-class PersonExists(Rejection):
-    """The person's id was used before."""
-
-    code = "person-exists"
-
-
-class VersionMismatch(Rejection):
-    """The person is not at the version that the client expected."""
-
-    code = "version-mismatch"
-
-
-class UnknownVersion(Rejection):
-    """The person has not yet been at the version to which it shall go back."""
-
-    code = "unknown-version"
-
-
-class ValueTaken(Rejection):
-    """A value that must be unique belongs to another person."""
-
-    code = "value-taken"
-
-
-class DuplicateDocument(ValueTaken):
-    """Another person has this document type and number."""
-
-    code = "duplicate-document"
-
-
-class DuplicateEmail(ValueTaken):
-    """Another person has this e-mail address."""
-
-    code = "duplicate-email"
-
-
-class Dropped(Rejection):
-    """An operator gave the command up while its person was parked."""
-
-    code = "dropped"
-
-
 class MalformedMessage(RollcallError):
     """A message that no retry can make readable."""
 
@@ -126,7 +65,7 @@ class InvalidRequest(RollcallError):
 
 
 class MalformedBody(InvalidRequest):
-    """The body is not JSON."""
+    """The body is not JSON, or no form where a form is wanted."""
 
     code = "malformed-body"
 
@@ -252,17 +191,3 @@ class Busy(Unavailable):
     """More of something costly is asked for at once than this process does."""
 
     code = "busy"
-
-
-REJECTIONS: dict[str, type[Rejection]] = {
-    kind.code: kind
-    for kind in (
-        PersonNotFound,
-        PersonExists,
-        VersionMismatch,
-        UnknownVersion,
-        DuplicateDocument,
-        DuplicateEmail,
-        Dropped,
-    )
-}

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 from events.commands import Command
 from events.times import rfc3339
 
-EventType = Literal["person.created", "person.updated", "person.deleted"]
+EventType = Literal["person.created", "person.updated", "person.image_changed", "person.deleted"]
 EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 EVENT_SCHEMA: Final = 1
 EVENT_SOURCE: Final = "/rollcall/people"
@@ -23,8 +23,8 @@ class Event:
 
     Attributes:
         type: The event's type, past tense.
-        data: All given fields (created), the changed ones with null for removed (updated), none
-            (deleted).
+        data: All given fields (created), the changed ones with null for removed (updated), all that
+            belongs to the image, or nulls (image_changed), none (deleted).
     """
 
     type: EventType

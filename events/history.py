@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from events.person import FIELD_NAMES
+from events.person import STATE_NAMES
 
 Changes = dict[str, dict[str, str | None]]
 """By field: `from` and `to`, null where there is no value."""
@@ -17,6 +17,6 @@ def changes_between(before: Mapping[str, str], after: Mapping[str, str]) -> Chan
     """
     return {
         name: {"from": before.get(name), "to": after.get(name)}
-        for name in FIELD_NAMES
+        for name in STATE_NAMES
         if before.get(name) != after.get(name)
     }

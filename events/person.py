@@ -12,6 +12,10 @@ BirthDate = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254)]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{6,14}$")]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ImageId = Annotated[
+    str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
+]
+Url = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Occupation = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 OPTIONAL_FIELDS: Final = frozenset({"middle_name", "address", "occupation"})
@@ -67,6 +71,31 @@ class PersonChanges(BaseModel):
         return self
 
 
+class Image(BaseModel):
+    """Where a person's image is: the data of `person.change_image`; all null for a person without one.
+
+    Attributes:
+        image_id: Names it in its store.
+        image_url: Where it can be had.
+        thumbnail_url: Where it can be had small and square.
+    """
+
+    model_config = _STORED
+
+    image_id: ImageId | None
+    image_url: Url | None
+    thumbnail_url: Url | None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len({value is None for _, value in self}) > 1:
+            raise ValueError("an image is there with all that belongs to it, or not at all")
+        return self
+
+
+NO_IMAGE: Final = Image(image_id=None, image_url=None, thumbnail_url=None)
+
+
 class PersonView(PersonFields):
     """A person as both APIs show it."""
 
@@ -75,8 +104,13 @@ class PersonView(PersonFields):
     id: str
     version: int
     image_url: str | None
+    thumbnail_url: str | None
     created_at: str
     updated_at: str
 
 
 FIELD_NAMES: Final = tuple(PersonFields.model_fields)
+"""What a client says; a revert brings these back."""
+IMAGE_NAMES: Final = tuple(Image.model_fields)
+"""What the system says of the image; no revert brings back a picture that was removed."""
+STATE_NAMES: Final = (*FIELD_NAMES, *IMAGE_NAMES)

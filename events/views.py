@@ -26,7 +26,8 @@ def person_view(state: PersonState) -> dict[str, Any]:
     view: dict[str, Any] = {"id": state.person_id, "version": state.version}
     for name in FIELD_NAMES:
         view[name] = state.fields.get(name)
-    view["image_url"] = None
+    view["image_url"] = state.fields.get("image_url")
+    view["thumbnail_url"] = state.fields.get("thumbnail_url")
     view["created_at"] = rfc3339(state.created_at)
     view["updated_at"] = rfc3339(state.updated_at)
     return view

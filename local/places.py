@@ -51,6 +51,11 @@ class Places:
         """The keys that sign tokens."""
         return self.state / "secrets" / "signing-keys"
 
+    @property
+    def images_key(self) -> Path:
+        """The key that names images and signs upload tickets."""
+        return self.state / "secrets" / "images.key"
+
     def create(self) -> None:
         """Make the state directory and its parts, open to their owner alone.
 

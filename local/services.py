@@ -123,6 +123,7 @@ def service_environment(
         "ROLLCALL_WORKER_PORT": str(ports.worker),
         "ROLLCALL_QUERY_URL": ports.query_url,
         "ROLLCALL_READ_FROM_HEADER": "true",
+        "ROLLCALL_IMAGES_KEY_FILE": str(places.images_key),
         "PYTHONPATH": str(places.root),
         "PYTHONUNBUFFERED": "1",
     }
@@ -132,7 +133,7 @@ def service_environment(
         ours["ROLLCALL_JWT_TYP"] = "at+jwt"
     # A setting left empty is one left to us.
     theirs = {k: v for k, v in environ.items() if v or not k.startswith("ROLLCALL_")}
-    for name in ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_SIGNING_KEYS"):
+    for name in ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_SIGNING_KEYS", "ROLLCALL_IMAGES_KEY_FILE"):
         if key := theirs.get(name):
             theirs[name] = str(Path(key).absolute())
     theirs.pop("PYTHONPATH", None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from local.cluster import ShardedCluster
 from local.errors import SetupError
 from local.install import install_missing
+from local.keys import ensure_secret
 from local.mongo import ReplicaSet
 from local.outdated import is_outdated
 from local.places import Places
@@ -80,6 +81,8 @@ class System:
         local = self._block.wanted(self._shape, mongo=self.own_mongo, rabbit=self.own_rabbit)
         check_ports([*self.ports.wanted(self._shape.workers), *local])
         install_missing(self._places, wants_mongod=self.own_mongo, wants_rabbitmq=self.own_rabbit)
+        if not self._environ.get("ROLLCALL_IMAGES_KEY_FILE"):
+            ensure_secret(self._places.images_key)
         if not any(self._environ.get(name) for name in TOKEN_SOURCES):
             algorithm = self._environ.get("ROLLCALL_JWT_ALGORITHM") or "EdDSA"
             ensure_signing_key(self._places.signing_keys, algorithm)

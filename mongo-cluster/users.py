@@ -10,6 +10,8 @@ from pymongo.errors import OperationFailure
 _READ: Final = ("find",)
 _APPEND: Final = ("find", "insert")
 _KEEP: Final = ("find", "insert", "update", "remove")
+_STORE: Final = ("find", "insert", "remove")
+_CLEAR: Final = ("find", "remove")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
 
@@ -22,16 +24,22 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "claims": _KEEP,
         "rejections": _APPEND,
         "parked": _KEEP,
+        "images.files": _CLEAR,
+        "images.chunks": _CLEAR,
     },
-    # Accounts and their events: nothing about people.
+    # Accounts and their events, and images before anybody has them: nothing else about people.
     "rollcall-command": {
         "events": _APPEND,
         "accounts": _GUARD,
         "invitations": _GUARD,
         "refresh_families": _GUARD,
         "login_failures": _KEEP,
+        "images.files": _STORE,
+        "images.chunks": _STORE,
     },
-    "rollcall-query": dict.fromkeys(("events", "people", "claims", "rejections", "parked"), _READ),
+    "rollcall-query": dict.fromkeys(
+        ("events", "people", "claims", "rejections", "parked", "images.files", "images.chunks"), _READ
+    ),
 }
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can
 one that is stolen make a user, an index or a collection."""

@@ -16,6 +16,7 @@ from query_api.exports import Exports
 from query_api.feed import Feed
 from query_api.follower import HEARTBEAT_SECONDS
 from query_api.gate import Gate
+from query_api.images import add_image_routes
 from query_api.live import LiveDesk, add_live_route
 from query_api.log_reads import LogReads
 from query_api.metrics import ReplicationLag
@@ -26,6 +27,7 @@ from query_api.reads import Reads
 from query_api.replays import Replays
 from query_api.tail import Tail
 from service_kit import mongo
+from service_kit.images.gridfs import GridFsReader
 from service_kit.openapi import document
 from service_kit.roles import roles_table
 from service_kit.settings import Settings
@@ -83,6 +85,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     add_audit_routes(app, desk, Exports(exporting, settings.mongo_db))
     add_dead_letter_routes(app, desk)
     add_live_route(app, live)
+    add_image_routes(app, GridFsReader(client, settings.mongo_db))
     add_asyncapi_route(app)
     app.state.live = live
     document(app)

@@ -12,18 +12,20 @@ from pydantic import BaseModel
 
 from events.commands import CONTENT_TYPE
 from events.facts import EVENT_SOURCE, EVENT_TYPES
-from events.person import PersonChanges, PersonFields
+from events.person import Image, PersonChanges, PersonFields
 from service_kit.topology import EVENT_LOG, EVENTS
 
 DATA: Final[dict[str, type[BaseModel] | None]] = {
     "person.created": PersonFields,
     "person.updated": PersonChanges,
+    "person.image_changed": Image,
     "person.deleted": None,
 }
 """What each type of event says; None for nothing."""
 _MEANING: Final = {
     "person.created": "A person is new: all the given fields",
     "person.updated": "The fields that changed, null for removed ones; none if nothing did",
+    "person.image_changed": "Where the person's image is now; nulls if it was removed",
     "person.deleted": "A person is forgotten",
 }
 _TEXT: Final = {"type": "string"}

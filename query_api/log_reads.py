@@ -8,7 +8,8 @@ from heapq import merge
 from typing import Any, Final, Self
 
 from events.decider import fold
-from events.errors import NotFound, PersonNotFound
+from events.errors import NotFound
+from events.rejections import PersonNotFound
 from events.stored import event_of
 from events.times import rfc3339
 from events.views import person_view

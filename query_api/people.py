@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from events import vocabulary
-from events.errors import InvalidFields, NotFound, PersonNotFound
+from events.errors import InvalidFields, NotFound
+from events.rejections import PersonNotFound
 from query_api import documentation as doc
 from query_api.filters import PeopleQuery, PersonQuery, ReadQuery, read_query
 from query_api.log_reads import LogReads

@@ -12,7 +12,7 @@ from query_api.cursors import Cursor, after, fingerprint
 from query_api.filters import SORTS, PeopleQuery, conditions
 from service_kit.mongo import reading, store_errors
 
-_SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0}
+_SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0, "image_id": 0}
 _STATUS: Final = {"version": 1}
 _ROLES: Final = {"RSPrimary": "primary", "RSSecondary": "secondary", "Mongos": "router"}
 

@@ -18,6 +18,7 @@ EXAMPLE_PERSON: Final[dict[str, Any]] = {
     "address": "Calle 10 # 5-51, Cali",
     "occupation": "Engineer",
     "image_url": None,
+    "thumbnail_url": None,
     "created_at": "2026-01-31T08:00:00.000Z",
     "updated_at": "2026-01-31T08:00:00.000Z",
 }
@@ -92,6 +93,16 @@ EXAMPLES: Final[dict[str, Any]] = {
         "status": "applied",
         "version": 1,
         "event_id": "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
+    },
+    "ticket": {
+        "url": "https://api.cloudinary.com/v1_1/demo/image/upload",
+        "method": "POST",
+        "fields": {"public_id": f"rollcall/{EXAMPLE_ID}", "timestamp": "1790000000", "signature": "5b1d6a0d"},
+        "file_field": "file",
+        "max_bytes": 2097152,
+        "expires_at": "2026-02-28T09:40:00.000Z",
+        "confirm": f"https://people.example/people/{EXAMPLE_ID}/image/confirm",
+        "ticket": "eyJhbGciOiJIUzI1NiJ9.…",
     },
     "history": {
         "person_id": EXAMPLE_ID,

@@ -20,11 +20,17 @@ _TITLES: Final = {
     413: "The body is over 64 KB",
     415: "The content type is not supported",
     422: "A field, parameter or header is not valid; `errors` names each",
+    416: "The range lies beyond the end",
     429: "Too many attempts, of late; the next one is looked at after `Retry-After` seconds",
-    501: "This service keeps no accounts: another issuer makes its tokens",
+    501: "Accounts are kept by another issuer of tokens, or images nowhere",
     503: "A part is away; try again after `Retry-After` seconds",
 }
-_OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_OPEN: Final = frozenset(
+    {
+        *("/healthz", "/readyz", "/metrics"),
+        *("/images/{image_id}", "/images/{image_id}/thumbnail", "/images/uploads"),
+    }
+)
 
 PERSON: Final = {"$ref": "#/components/schemas/Person"}
 UUID: Final = {"type": "string", "format": "uuid"}

@@ -27,15 +27,18 @@ from events.errors import (
     MalformedBody,
     NotAcceptable,
     NotFound,
-    PersonExists,
-    PersonNotFound,
     PositionGone,
-    Rejection,
     RollcallError,
     Unauthenticated,
     Unavailable,
-    UnknownVersion,
     UnsupportedMediaType,
+)
+from events.image_errors import ImagesOff, TicketUsed
+from events.rejections import (
+    PersonExists,
+    PersonNotFound,
+    Rejection,
+    UnknownVersion,
     ValueTaken,
     VersionMismatch,
 )
@@ -43,7 +46,7 @@ from events.errors import (
 MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
-    MalformedBody: (400, "The body is not JSON"),
+    MalformedBody: (400, "The body cannot be read"),
     Unauthenticated: (401, "Not authenticated"),
     InvalidCredentials: (401, "Not the right name and password"),
     Forbidden: (403, "Not allowed"),
@@ -58,6 +61,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     AccountExists: (409, "The account exists"),
     UnknownVersion: (409, "No such version"),
     ValueTaken: (409, "The value is taken"),
+    TicketUsed: (409, "The ticket is used"),
     PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),
     BodyTooLarge: (413, "The body is too large"),
@@ -66,6 +70,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     TooManyAttempts: (429, "Too many attempts"),
     InvalidRequest: (400, "Invalid request"),
     Rejection: (409, "Refused"),
+    ImagesOff: (501, "No images here"),
     Unavailable: (503, "Not available"),
     NoAccounts: (501, "No accounts are kept here"),
     RollcallError: (500, "Internal error"),

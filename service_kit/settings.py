@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service_kit.addresses import broker_urls
@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     """What a service is told from outside. A service that lacks a needed one does not start."""
 
     model_config = SettingsConfigDict(
-        env_prefix="ROLLCALL_", env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix="ROLLCALL_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
     )
 
     mongo_uri: SecretStr | None = Field(default=None, description="MongoDB connection string")
@@ -61,6 +61,26 @@ class Settings(BaseSettings):
     )
     jwt_issuer: str = Field(default="rollcall", min_length=1, description="required `iss`")
     jwt_audience: str = Field(default="rollcall", min_length=1, description="required `aud`")
+
+    images: Literal["cloudinary", "gridfs", "none"] | None = Field(
+        default=None,
+        description="where new images go; by default Cloudinary if CLOUDINARY_URL is set, else GridFS",
+    )
+    # The name that Cloudinary's own SDKs and guides use.
+    cloudinary_url: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("CLOUDINARY_URL", "cloudinary_url"),
+        description="`cloudinary://key:secret@cloud`",
+    )
+    images_folder: str = Field(
+        default="rollcall",
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
+        max_length=200,
+        description="folder of the images in Cloudinary",
+    )
+    images_key_file: Path | None = Field(
+        default=None, description="secret that names images and signs upload tickets"
+    )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     command_port: int = Field(default=8011, description="port of the command API")
@@ -115,4 +135,4 @@ def load_settings(*needed: str) -> Settings:
 
 
 def _variable(setting: str) -> str:
-    return f"ROLLCALL_{setting.upper()}"
+    return setting if setting.isupper() else f"ROLLCALL_{setting.upper()}"

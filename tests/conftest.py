@@ -1,5 +1,6 @@
 """Fixtures: the servers and services that all tests share, started once."""
 
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,10 +12,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 from service_kit import mongo
 from service_kit.settings import Settings
+from tests import fake_cloudinary
 from tests.system import TOPOLOGIES, Service, System
 
 pytest.register_assert_rewrite("tests.ledger")
 DRIVERS = ("pymongo", "motor")
+# Whoever has an account does not want pictures of tests in it.
+os.environ.pop("CLOUDINARY_URL", None)
 
 
 _LONGEST = ("stage-sharded", "system-sharded", "system-replica-set", "compose")
@@ -120,3 +124,10 @@ def driver(request: pytest.FixtureRequest) -> str:
 def mongo_client(driver: str, mongo_clients: dict[str, object]) -> object:
     """A client of each driver in turn."""
     return mongo_clients[driver]
+
+
+@pytest.fixture(scope="session")
+def cloudinary() -> Iterator[fake_cloudinary.Cloudinary]:
+    """An account at a server that speaks Cloudinary's API; well behaved, until a test changes its mood."""
+    with fake_cloudinary.running() as account:
+        yield account

@@ -178,6 +178,7 @@ class System:
         rabbit = _rabbit(directory / "rabbit", brokers)
         system = cls(directory, mongo, rabbit, secrets.token_hex(32))
         (directory / "jwt.key").write_text(system.key)
+        (directory / "images.key").write_text(system.key)
         try:
             mongo.spawn()
             rabbit.spawn()
@@ -234,6 +235,7 @@ class System:
             "ROLLCALL_AMQP_URL": self.rabbit.url,
             "ROLLCALL_MONGO_DB": database,
             "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
+            "ROLLCALL_IMAGES_KEY_FILE": str(self.directory / "images.key"),
             "ROLLCALL_READ_FROM_HEADER": "true",
             "ROLLCALL_UNIQUE": "email",
             **more,

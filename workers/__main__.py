@@ -8,12 +8,15 @@ import uvloop
 from events.times import to_milliseconds
 from service_kit import mongo
 from service_kit.ids import new_id
+from service_kit.images.stores import open_stores
 from service_kit.logs import configure_logs
 from service_kit.settings import Settings, load_settings
 from service_kit.web import create_app, serve
 from workers.consumer import Worker
+from workers.images import ImageRemover, tend
 from workers.lines import Stamps
 from workers.store import Store
+from workers.sweep import ImageSweep
 
 
 async def work(settings: Settings) -> None:
@@ -27,17 +30,23 @@ async def work(settings: Settings) -> None:
     stamps = Stamps(lambda: to_milliseconds(datetime.now(UTC)), new_id, "email" in settings.unique)
     worker = Worker(settings.amqp_url.get_secret_value(), settings.partitions, store, stamps)
     app = create_app("Rollcall worker", {"rabbitmq": worker.check, "mongodb": store.check})
+    stores = open_stores(settings, client)
+    remover = ImageRemover(client, settings.mongo_db, stores.all)
+    sweep = ImageSweep(client, settings.mongo_db, stores.all, lambda: datetime.now(UTC))
     consuming = asyncio.create_task(worker.run())
+    tending = asyncio.create_task(tend(settings.amqp_url.get_secret_value(), remover, sweep))
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
     try:
-        await asyncio.wait({consuming, serving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({consuming, serving, tending}, return_when=asyncio.FIRST_COMPLETED)
         await worker.stop()
-        if consuming.done():
-            consuming.result()  # a fault of ours: let it end the process
+        for task in (consuming, tending):
+            if task.done():
+                task.result()  # a fault of ours: let it end the process
     finally:
-        for task in (consuming, serving):
+        for task in (consuming, serving, tending):
             task.cancel()
-        await asyncio.gather(consuming, serving, return_exceptions=True)
+        await asyncio.gather(consuming, serving, tending, return_exceptions=True)
+        stores.close()
         await mongo.close(client)
 
 

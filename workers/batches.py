@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from events.claims import Claim, taken
 from events.commands import Command, CreatePerson
 from events.decider import PersonState
-from events.errors import Rejection
+from events.rejections import Rejection
 from workers.documents import is_current, rejection_document, state_of
 from workers.faults import BEHIND, Reason
 from workers.lines import Done, Line, Stamps, Step

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from events.commands import Command
 from events.decider import PersonState
-from events.errors import Rejection
-from events.person import FIELD_NAMES
+from events.person import FIELD_NAMES, IMAGE_NAMES, STATE_NAMES
+from events.rejections import Rejection
 from events.stored import NULLABLE
 from events.text import fold, words
 from events.times import rfc3339
@@ -35,6 +35,8 @@ def person_document(state: PersonState) -> dict[str, Any]:
         }
     view = person_view(state)
     document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash, "projection": PROJECTION}
+    # Of no use to those who read it, but part of the head of the stream.
+    document["image_id"] = state.fields.get("image_id")
     document["keys"] = _keys(view)
     return document
 
@@ -57,7 +59,7 @@ def person_changes(before: PersonState, after: PersonState) -> dict[str, Any]:
     """
     changed: dict[str, Any] = {
         name: after.fields.get(name)
-        for name in FIELD_NAMES
+        for name in STATE_NAMES
         if after.fields.get(name) != before.fields.get(name)
     }
     if not _KEYED.isdisjoint(changed):
@@ -82,9 +84,12 @@ def state_of(document: Mapping[str, Any]) -> PersonState:
     }
     if document.get("deleted"):
         return PersonState(status="deleted", **common)
+    fields = {name: document[name] for name in FIELD_NAMES if document[name] is not None}
+    # Documents that are older than images lack their fields.
+    fields |= {name: document[name] for name in IMAGE_NAMES if document.get(name) is not None}
     return PersonState(
         status="active",
-        fields={name: document[name] for name in FIELD_NAMES if document[name] is not None},
+        fields=fields,
         created_at=datetime.fromisoformat(document["created_at"]),
         updated_at=datetime.fromisoformat(document["updated_at"]),
         **common,

@@ -8,8 +8,8 @@ from datetime import datetime
 from events.claims import Claim, claims_of
 from events.commands import Command, RevertPerson
 from events.decider import PersonState, decide, evolve
-from events.errors import Rejection
 from events.facts import RecordedEvent, record
+from events.rejections import Rejection
 
 
 @dataclass(frozen=True, slots=True)

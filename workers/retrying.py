@@ -12,7 +12,8 @@ from events.claims import Claim, claims_of
 from events.commands import Command, CreatePerson, UpdatePerson, decode_command
 from events.controls import Control, DropParked, RetryParked
 from events.decider import PersonState, evolve
-from events.errors import Dropped, MalformedMessage, Rejection
+from events.errors import MalformedMessage
+from events.rejections import Dropped, Rejection
 from workers import metrics
 from workers.batches import Settled
 from workers.documents import rejection_document

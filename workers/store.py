@@ -9,8 +9,9 @@ from pymongo.errors import BulkWriteError
 
 from events.claims import Claim
 from events.decider import PersonState
-from events.errors import REJECTIONS, Rejection, StoreUnavailable
+from events.errors import StoreUnavailable
 from events.facts import RecordedEvent
+from events.rejections import REJECTIONS, Rejection
 from events.stored import event_document, event_of
 from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
 from service_kit.schema import load_collections
@@ -22,7 +23,7 @@ _HEAD: Final = {"keys": 0}
 
 
 class Store:
-    """The collections, as the worker uses them.
+    """The collections of people, as the worker uses them.
 
     Every method raises `StoreUnavailable` when MongoDB is away; the same call may then be repeated.
 

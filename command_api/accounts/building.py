@@ -13,7 +13,6 @@ from command_api.accounts.routes import Accounts
 from command_api.accounts.session_store import SessionStore
 from command_api.accounts.sessions import Issuer, Sessions
 from command_api.accounts.store import AccountStore
-from service_kit import mongo
 from service_kit.ids import new_id
 from service_kit.settings import Settings
 from service_kit.signing import KeyRing
@@ -21,58 +20,37 @@ from service_kit.signing import KeyRing
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What changes accounts, and what is open for that.
+    """What changes accounts.
 
     Attributes:
         directory: The accounts.
         gate: Counts attempts.
-        client: Of MongoDB; connects when first used.
     """
 
     directory: Directory
     gate: Gate
-    client: Any
-
-    async def close(self) -> None:
-        """Let threads and connections go."""
-        self.directory.hasher.close()
-        await mongo.close(self.client)
 
 
-def open_desk(settings: Settings, clock: Callable[[], datetime]) -> Desk:
+def open_desk(client: Any, database: str, clock: Callable[[], datetime]) -> Desk:
     """Return what changes accounts; belongs to the loop that is running.
 
     Args:
-        settings: Where MongoDB is.
+        client: Of MongoDB, of either driver; connects when first used.
+        database: Database name.
         clock: Tells the time, UTC.
     """
-    client = mongo.connect(settings, "rollcall-accounts")
-    name = settings.mongo_db
-    journal = Journal(client, name, clock, new_id)
-    directory = Directory(AccountStore(client, name), journal, Hasher(), clock, new_id)
-    return Desk(directory, Gate(SessionStore(client, name), directory), client)
-
-
-@dataclass(frozen=True, slots=True)
-class AccountsKept:
-    """What the command API's routes need, and how it is closed."""
-
-    accounts: Accounts
-    desk: Desk
-
-    async def close(self) -> None:
-        """Let threads and connections go."""
-        await self.desk.close()
+    journal = Journal(client, database, clock, new_id)
+    directory = Directory(AccountStore(client, database), journal, Hasher(), clock, new_id)
+    return Desk(directory, Gate(SessionStore(client, database), directory))
 
 
 def keep_accounts(
-    settings: Settings, ring: KeyRing | None, clock: Callable[[], datetime]
-) -> AccountsKept | None:
+    settings: Settings, client: Any | None, ring: KeyRing | None, clock: Callable[[], datetime]
+) -> Accounts | None:
     """Return what the routes need; None where no accounts are kept: without own keys, or without MongoDB."""
-    if ring is None or settings.mongo_uri is None:
+    if ring is None or client is None:
         return None
-    desk = open_desk(settings, clock)
+    desk = open_desk(client, settings.mongo_db, clock)
     issuer = Issuer(ring, settings.jwt_issuer, settings.jwt_audience)
     sessions = Sessions(desk.directory, desk.gate.store, desk.gate, issuer)
-    accounts = Accounts(desk.directory, desk.gate, sessions, settings.signup, settings.signup_role)
-    return AccountsKept(accounts, desk)
+    return Accounts(desk.directory, desk.gate, sessions, settings.signup, settings.signup_role)

@@ -20,6 +20,9 @@ from local.mongo import ReplicaSet
 from local.ports import free_ports
 from query_api.reads import Reads
 from service_kit import mongo
+from service_kit.ids import new_id
+from service_kit.images import Picture, Source
+from service_kit.images.gridfs import GridFsImages, GridFsReader
 from service_kit.settings import Settings
 from tests.store.given import NOW, check_stream, create, delete, run, update
 from tests.system import run_script
@@ -28,6 +31,7 @@ from workers.parked import Waiting
 from workers.store import Store
 
 NOT_AUTHORISED = 13
+PICTURE = Picture(b"content", b"small", "jpg", 1, 1)
 SERVICES = ("rollcall-worker", "rollcall-query", "rollcall-command")
 
 
@@ -133,7 +137,7 @@ def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None
             client.rollcall[collection].insert_one({"person_id": "x"})
 
 
-@pytest.mark.parametrize("collection", ["people", "claims", "rejections"])
+@pytest.mark.parametrize("collection", ["people", "claims", "rejections", "parked"])
 def test_the_command_api_s_user_sees_nothing_of_people(guarded, first_run, collection) -> None:
     with guarded.client("rollcall-command") as client:
         with pytest.raises(OperationFailure, match="not authorized"):
@@ -145,7 +149,8 @@ def test_the_command_api_s_user_sees_nothing_of_people(guarded, first_run, colle
 async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_run: list[str]) -> None:
     uri, origin = guarded.uri("rollcall-command"), Origin("operator:test")
     settings = Settings(mongo_uri=uri, amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x")
-    desk = open_desk(settings, lambda: datetime.now(UTC))
+    client = mongo.connect(settings, "tests")
+    desk = open_desk(client, "rollcall", lambda: datetime.now(UTC))
     try:
         await desk.directory.create("ada", "violet tractor sings", ("viewer",), origin)
         invitation = await desk.directory.invite(("viewer",), timedelta(days=1), origin)
@@ -159,7 +164,8 @@ async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_
         assert await desk.gate.store.exchange(family, family.exchanged(token, now))
         assert await desk.gate.store.revoke(family)
     finally:
-        await desk.close()
+        desk.directory.hasher.close()
+        await mongo.close(client)
     with guarded.client("rollcall-query") as client:
         types = [e["type"] for e in client.rollcall.events.find({"person_id": "account:ada"}).sort("version")]
     assert types == ["account.created", "account.roles_set", "account.login_failed"]
@@ -186,6 +192,13 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         await check_stream(store, first.person_id, 2)
         found = await reads.person_by_document("passport", first.data.document_id, strong=True)
         assert found.documents[0]["version"] == 2
+        image = Source(new_id(), first.person_id, new_id())
+        await GridFsImages(clients[2], "rollcall").put(image, PICTURE)
+        reader = GridFsReader(clients[1], "rollcall")
+        assert (await reader.read(image.image_id, lambda length: (0, length))).content == PICTURE.content
+        remover = GridFsImages(clients[0], "rollcall")
+        assert [one async for one in remover.older_than(datetime.now(UTC) + timedelta(minutes=1))]
+        assert await remover.delete(image.image_id)
     finally:
         for client in clients:
             await mongo.close(client)

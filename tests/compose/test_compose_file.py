@@ -7,6 +7,7 @@ import tomllib
 from graphlib import TopologicalSorter
 
 import pytest
+import yaml
 
 from cli.env import variables as written_variables
 from local.definitions import user_definitions
@@ -106,7 +107,7 @@ def test_run_env_writes_every_variable_that_is_used_and_no_other():
 @pytest.mark.parametrize("name", sorted(set(WRITTEN) - {"ROLLCALL_PORT", "ROLLCALL_SIGNUP"}))
 def test_no_secret_has_a_default(name):
     fewer = {key: value for key, value in WRITTEN.items() if key != name}
-    if name in {"ROLLCALL_MONGO_KEY", "ROLLCALL_ERLANG_COOKIE", *SIGNING_KEYS}:
+    if name in {"ROLLCALL_MONGO_KEY", "ROLLCALL_ERLANG_COOKIE", "ROLLCALL_IMAGES_KEY", *SIGNING_KEYS}:
         assert {"environment": name} in read()["secrets"].values()
     else:
         with pytest.raises(Missing, match="run ./run env first"):
@@ -209,3 +210,16 @@ def test_secrets_are_their_users_alone():
             assert (use["uid"], use["mode"]) == (uid[service["image"].partition(":")[0]], 0o400), name
             # Compose copies it in, which a read-only file system refuses.
             assert not service.get("read_only"), name
+
+
+def test_images_can_be_at_cloudinary_by_one_more_file():
+    path = PATH.with_name("docker-compose.cloudinary.yml")
+    done = validate(path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    more = yaml.safe_load(path.read_text(encoding="utf-8"))["services"]
+    assert set(more) == {name for name in NAMES if name.startswith(("command-api-", "worker-"))}
+    for service in more.values():
+        assert set(service["networks"]) <= set(FILE.content["networks"])
+        assert service["environment"] == {
+            "CLOUDINARY_URL": "${CLOUDINARY_URL:?as Cloudinary's console shows it}"
+        }

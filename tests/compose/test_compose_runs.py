@@ -18,6 +18,7 @@ from service_kit.signing import read_key
 from service_kit.tokens import SCOPES, issue_token
 from tests.compose.composefile import ROOT, ComposeFile
 from tests.compose.loopback import Loopback, wait
+from tests.pictures import photo
 from tests.system import new_person
 
 
@@ -140,6 +141,21 @@ def test_a_person_is_created_through_the_proxy_and_read_back(proxy):
     wait(lambda: proxy.get(accepted.headers["Location"]).status_code == 200, 10, "the command's status")
     gone = proxy.delete(f"/people/{person['id']}", headers={"Prefer": "wait=20"})
     assert gone.status_code == 200
+
+
+def test_an_image_goes_through_the_proxy_both_ways(proxy):
+    waiting = {"Prefer": "wait=20"}
+    path = f"/people/{proxy.post('/people', json=new_person(), headers=waiting).json()['id']}"
+    changed = proxy.patch(f"{path}/image", files={"file": ("me.jpg", photo())}, headers=waiting)
+    assert changed.status_code == 200, changed.text
+    shown = proxy.get(changed.json()["image_url"], headers={"Range": "bytes=0-2"})
+    assert (shown.status_code, shown.content) == (206, b"\xff\xd8\xff")
+    # A ticket names the address that the client knows.
+    ticket = proxy.post(f"{path}/image/upload-ticket").json()
+    assert ticket["url"].startswith(f"{str(proxy.base_url).rstrip('/')}/images/uploads?ticket=")
+    assert httpx.post(ticket["url"], files={"file": photo("PNG")}, timeout=40).status_code == 201
+    done = proxy.post(ticket["confirm"], json={"ticket": ticket["ticket"]}, headers=waiting)
+    assert done.json()["image_url"] != changed.json()["image_url"]
 
 
 def test_the_log_names_the_client_and_not_the_proxy(here, proxy):

@@ -8,6 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from service_kit.ids import new_id
+from tests.pictures import photo
 from tests.store.given import NOW, create, run
 from tests.system import eventually, new_person
 from tests.witness import Seen, Witness
@@ -116,7 +117,8 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, parked):
         "/dead-letters/{person_id}": f"/dead-letters/{parked}?limit=5",
     }
     document = (await queries.get("/openapi.json")).json()
-    operations = {"/healthz", "/readyz", "/metrics", "/events/stream"}  # of no person
+    operations = {"/healthz", "/readyz", "/metrics", "/events/stream"}  # they ask no member
+    operations |= {"/images/{image_id}", "/images/{image_id}/thumbnail"}  # the next test's
     assert set(document["paths"]) - operations == set(targets), "a route is missing here"
     wide = set()
 
@@ -135,6 +137,28 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, parked):
             if any(len(shards_of(seen, one.collection)) > 1 for one in seen):
                 wide.add(route)
     assert wide == FAN_OUT
+
+
+async def test_an_image_is_read_from_one_shard_s_secondary(witness, queries, commands):
+    person = (await commands.post("/people", json=new_person(), headers=WAIT)).json()
+    changed = await commands.patch(
+        f"/people/{person['id']}/image", files={"file": ("x", photo())}, headers=WAIT
+    )
+
+    async def roles_of(url):
+        with witness.watching() as seen:
+            assert (await queries.get(url)).status_code == 200
+        assert {one.collection for one in seen} == {"images.files", "images.chunks"}
+        assert len({one.shard for one in seen if one.collection == "images.files"}) == 1
+        assert len({one.shard for one in seen if one.collection == "images.chunks"}) == 1
+        return {one.role for one in seen}
+
+    for url in (changed.json()["image_url"], changed.json()["thumbnail_url"]):
+
+        async def by_secondaries(url=url):
+            return await roles_of(url) == {"secondary"}
+
+        await eventually(by_secondaries)
 
 
 async def test_reads_move_the_secondaries_counters_and_not_the_primaries(witness, queries, commands):

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import httpx
 import jwt
@@ -50,6 +51,7 @@ class Stage:
     """The command API in this process, and what it keeps accounts in."""
 
     settings: Settings
+    store: Any
     desk: Desk
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -69,7 +71,7 @@ class Stage:
         before = len(self.opened)
         app = build_app(self.settings.model_copy(update=changes), self.clock)
         for desk in self.opened[before:]:
-            self.stack.push_async_callback(desk.close)
+            self.stack.callback(desk.directory.hasher.close)
         return Api(app, await self.client(app), self)
 
     async def client(self, app, address: str | None = None) -> httpx.AsyncClient:
@@ -87,7 +89,7 @@ class Stage:
 
     async def events(self, stream: str) -> list[dict]:
         """Return a stream, whose chain is whole."""
-        events = self.desk.client[self.settings.mongo_db]["events"]
+        events = self.store[self.settings.mongo_db]["events"]
         found = await events.find({"person_id": stream}, sort=[("version", 1)]).to_list(None)
         previous = GENESIS
         for version, document in enumerate(found, 1):
@@ -103,7 +105,7 @@ class Stage:
 
     async def everything(self) -> str:
         """Return all that is kept, as text."""
-        database = self.desk.client[self.settings.mongo_db]
+        database = self.store[self.settings.mongo_db]
         names = ("accounts", "invitations", "refresh_families", "login_failures", "events")
         return json.dumps([await database[name].find().to_list(None) for name in names], default=repr)
 
@@ -158,18 +160,21 @@ def driver(request: pytest.FixtureRequest) -> str:
 async def stage(driver, databases, monkeypatch):
     monkeypatch.setattr(building, "Hasher", lambda: Hasher(QUICK))
     settings = databases[driver]
-    made = Stage(settings, open_desk(settings, lambda: made.time))
+    store = mongo.connect(settings, "tests")
+    made = Stage(settings, store, open_desk(store, settings.mongo_db, lambda: made.time))
 
-    def noted(settings, clock) -> Desk:
-        made.opened.append(desk := open_desk(settings, clock))
+    def noted(client, database, clock) -> Desk:
+        made.opened.append(desk := open_desk(client, database, clock))
         return desk
 
     monkeypatch.setattr(building, "open_desk", noted)
+    monkeypatch.setattr(mongo, "connect", lambda *_: store)
     try:
         async with made.stack:
             yield made
     finally:
-        await made.desk.close()
+        made.desk.directory.hasher.close()
+        await mongo.close(store)
 
 
 @pytest_asyncio.fixture
@@ -243,7 +248,7 @@ async def test_of_a_flood_of_made_up_names_most_is_only_counted(stage, monkeypat
         assert (await Api(api.app, client, stage).login(new_name())).status_code == 401
     logged = [len(await stage.events(f"address:2001:db8:0:{number}::/64")) for number in range(1, 6)]
     assert logged == [1, 1, 1, 0, 0]
-    counted = await stage.desk.client[stage.settings.mongo_db]["login_failures"].find_one({"_id": "left-out"})
+    counted = await stage.store[stage.settings.mongo_db]["login_failures"].find_one({"_id": "left-out"})
     assert counted["failures"] >= 2
 
 

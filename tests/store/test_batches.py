@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from events.errors import DuplicateDocument, PersonNotFound, StoreUnavailable, VersionMismatch
+from events.errors import StoreUnavailable
+from events.rejections import DuplicateDocument, PersonNotFound, VersionMismatch
 from service_kit.ids import new_id
 from tests.store.given import (
     NOW,

@@ -6,8 +6,8 @@ from contextlib import suppress
 import pytest
 
 from events.decider import fold
-from events.errors import Dropped
 from events.outcomes import Applied, Parked, Rejected
+from events.rejections import Dropped
 from tests.store import mortal
 from tests.store.given import check_stream, create, delete, new_value, run, stream, update
 from tests.store.mortal import Fate, Town, damage, drop, repair, retry

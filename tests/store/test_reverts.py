@@ -2,7 +2,7 @@
 
 import asyncio
 
-from events.errors import DuplicateDocument, PersonNotFound, UnknownVersion
+from events.rejections import DuplicateDocument, PersonNotFound, UnknownVersion
 from tests.store.given import check_stream, create, delete, new_value, revert, run, stream, update
 
 

@@ -9,8 +9,9 @@ import pytest
 from aio_pika.exceptions import AMQPConnectionError
 
 import events
-from events import account_errors, errors
-from events.errors import REJECTIONS, BrokerUnavailable, Rejection, RollcallError, ValueTaken
+from events import account_errors, errors, image_errors, rejections
+from events.errors import BrokerUnavailable, RollcallError
+from events.rejections import REJECTIONS, Rejection, ValueTaken
 from events.vocabulary import DOCUMENT_WORDS, GENDER_WORDS
 from service_kit.broker import broker_errors
 from service_kit.problems import problem_of, status_of
@@ -54,16 +55,19 @@ ADAPTERS = {
         "command_api/accounts/journal.py",
         "command_api/accounts/session_store.py",
         "command_api/accounts/store.py",
+        "service_kit/images/gridfs.py",
         "service_kit/mongo.py",
         "workers/store.py",
         "local/mongo.py",
     },
+    "cloudinary": {"service_kit/images/cloud.py", "service_kit/images/cloud_calls.py"},
+    "PIL": {"command_api/pictures.py"},
 }
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 KINDS = sorted(
     {
         kind
-        for module in (errors, account_errors)
+        for module in (errors, rejections, account_errors, image_errors)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, RollcallError)
     },
@@ -99,7 +103,7 @@ def test_vendors_are_imported_in_adapters_only(library):
 
 
 def test_the_error_tree_is_drawn_as_it_is():
-    drawn = f"{errors.__doc__}{account_errors.__doc__}"
+    drawn = f"{errors.__doc__}{rejections.__doc__}{account_errors.__doc__}{image_errors.__doc__}"
     for kind in KINDS:
         assert kind.__name__ in drawn, kind
 
@@ -142,7 +146,8 @@ def test_the_readme_lists_the_vocabulary_and_the_settings():
     for table in (DOCUMENT_WORDS, GENDER_WORDS):
         for code, words in table.items():
             assert f"| `{code}` | {', '.join(words)} |" in readme
-    for name in Settings.model_fields:
+    assert "`CLOUDINARY_URL`" in readme
+    for name in Settings.model_fields.keys() - {"cloudinary_url"}:
         prefix, _, last = name.rpartition("_")
         assert (
             f"`ROLLCALL_{name.upper()}`" in readme
