@@ -22,7 +22,12 @@ from tests.witness import Witness
 
 PASSWORD = "violet tractor sings"
 PERSON = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
-PLACES = {"person_id": PERSON, "command_id": PERSON, "document_type": "CC", "document_id": "123456"}
+PLACES = {
+    **dict.fromkeys(("person_id", "command_id", "image_id"), PERSON),
+    "document_type": "CC",
+    "document_id": "123456",
+    "id": "0123456789abcdef",
+}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

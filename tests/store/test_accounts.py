@@ -168,7 +168,15 @@ async def stage(driver, databases, monkeypatch):
         return desk
 
     monkeypatch.setattr(building, "open_desk", noted)
-    monkeypatch.setattr(mongo, "connect", lambda *_: store)
+
+    def connect(wanted: Settings, name: str):
+        if wanted.mongo_uri == settings.mongo_uri:
+            return store
+        made.stack.push_async_callback(mongo.close, other := real_connect(wanted, name))
+        return other
+
+    real_connect = mongo.connect
+    monkeypatch.setattr(mongo, "connect", connect)
     try:
         async with made.stack:
             yield made
