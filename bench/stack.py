@@ -164,6 +164,8 @@ class Stack:
             "ROLLCALL_MONGO_DB": database,
             "ROLLCALL_AMQP_URL": self.rabbit.url,
             "ROLLCALL_PARTITIONS": str(PARTITIONS),
+            "ROLLCALL_RATE_ADDRESS": "1000000/1",
+            "ROLLCALL_RATE_SUBJECT": "1000000/1",
             "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
         }
 

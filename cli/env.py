@@ -77,6 +77,9 @@ def variables() -> dict[str, str]:
     return {
         "ROLLCALL_PORT": "8080",
         "ROLLCALL_SIGNUP": "closed",
+        "ROLLCALL_CORS_ORIGINS": "",
+        "ROLLCALL_RATE_ADDRESS": "5000/10",
+        "ROLLCALL_RATE_SUBJECT": "2000/10",
         # Of the characters that a key file may have, and at most 1024 of them.
         "ROLLCALL_MONGO_KEY": base64.b64encode(secrets.token_bytes(96)).decode(),
         "ROLLCALL_MONGO_ADMIN_PASSWORD": secrets.token_urlsafe(32),

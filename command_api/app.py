@@ -18,6 +18,7 @@ from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
 from command_api.uploads import Uploads
 from service_kit import mongo
+from service_kit.guard import Limits
 from service_kit.images import ImageSecret
 from service_kit.images.stores import open_stores
 from service_kit.openapi import document
@@ -99,6 +100,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         "Rollcall command API",
         {"rabbitmq": publisher.check},
         lifespan,
+        limits=Limits.of(settings),
         description=_ABOUT + roles_table(),
         version="1",
         # What its page tries out goes to the address without the prefix, which is this one's too.

@@ -35,7 +35,7 @@ from events.times import to_milliseconds
 from service_kit.ids import derived_id, new_id
 from service_kit.problems import field_errors, problem_of
 from service_kit.tokens import Caller, TokenVerifier
-from service_kit.web import PlainRoute, path_id
+from service_kit.web import PlainRoute, authorize, path_id
 
 ACCEPTED = Counter("rollcall_commands_accepted_total", "Commands that the broker confirmed", ["type"])
 
@@ -68,9 +68,7 @@ class CommandDesk:
 
     async def authorize(self, request: Request, scope: str) -> Caller:
         """Return the caller if the token is good and has the scope."""
-        caller = await self.verifier.verify(request.headers.get("authorization"))
-        caller.require(scope)
-        return caller
+        return await authorize(request, self.verifier, scope)
 
     async def submit(self, command: Command, preferences: Preferences) -> Response:
         """Publish a command and answer: at once with 202, or with its outcome if that was asked for."""

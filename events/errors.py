@@ -6,6 +6,8 @@ RollcallError
 ├── InvalidRequest          the client's request cannot be understood or is not allowed to be so
 │   ├── MalformedBody           not JSON, or no form
 │   ├── BodyTooLarge
+│   ├── TargetTooLong           path and query
+│   ├── HeadersTooLarge
 │   ├── NotAcceptable           none of the forms that the client takes
 │   ├── UnsupportedMediaType
 │   └── InvalidFields           it can be read, but is not what the route takes
@@ -14,6 +16,7 @@ RollcallError
 │   └── Forbidden               a good token without the scope
 ├── events.account_errors   what goes wrong with accounts: drawn there
 ├── events.image_errors     what goes wrong with images: drawn there
+├── TooManyRequests         more than the client's quota
 ├── NotFound                nothing here, perhaps not yet
 ├── PositionGone            the stream of events does not have what comes after a position
 ├── UnknownSchema           an event of a schema that there has never been
@@ -76,6 +79,18 @@ class BodyTooLarge(InvalidRequest):
     code = "body-too-large"
 
 
+class TargetTooLong(InvalidRequest):
+    """Path and query are longer than they may be."""
+
+    code = "target-too-long"
+
+
+class HeadersTooLarge(InvalidRequest):
+    """The header fields are longer than they may be."""
+
+    code = "headers-too-large"
+
+
 class NotAcceptable(InvalidRequest):
     """The route answers in none of the media types that `Accept` names."""
 
@@ -119,6 +134,23 @@ class Forbidden(AccessError):
     def __init__(self, detail: str, scope: str) -> None:
         super().__init__(detail)
         self.scope = scope
+
+
+class TooManyRequests(RollcallError):
+    """The client has sent more than its quota.
+
+    Args:
+        detail: One sentence.
+        policy: Which quota that is.
+        retry_after: Seconds until the next request is taken.
+    """
+
+    code = "too-many-requests"
+
+    def __init__(self, detail: str, policy: str = "", retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.policy = policy
+        self.retry_after = retry_after
 
 
 class NotFound(RollcallError):

@@ -27,6 +27,7 @@ from query_api.reads import Reads
 from query_api.replays import Replays
 from query_api.tail import Tail
 from service_kit import mongo
+from service_kit.guard import Limits
 from service_kit.images.gridfs import GridFsReader
 from service_kit.openapi import document
 from service_kit.roles import roles_table
@@ -78,6 +79,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         {"mongodb": reads.check, "read_model": Gate(client, settings.mongo_db).check},
         lifespan,
         parked.count,
+        limits=Limits.of(settings),
         description=_ABOUT + roles_table(),
         version="1",
     )

@@ -23,6 +23,7 @@ from query_api.tail import Tail
 from service_kit.openapi import TEXT, header, problems
 from service_kit.problems import field_errors
 from service_kit.tokens import TokenVerifier
+from service_kit.web import authorize
 
 MAX_CLIENTS: Final = 2000
 SEND_SECONDS: Final = 20.0
@@ -125,8 +126,7 @@ class LiveDesk:
         Raises:
             RollcallError: No token, no scope, not valid, gone, or not available now.
         """
-        caller = await self.verifier.verify(request.headers.get("authorization"))
-        caller.require("events:read")
+        caller = await authorize(request, self.verifier, "events:read")
         query, position = live_query(request)
         if self.feed.closed or self.feed.clients >= MAX_CLIENTS:
             raise Unavailable("too many clients follow here, or this process ends", retry_after=2)

@@ -19,7 +19,7 @@ from query_api.parked_reads import ParkedReads
 from query_api.positions import Positions
 from query_api.reads import Answer, Page, Reads
 from service_kit.tokens import TokenVerifier
-from service_kit.web import PlainRoute, path_id
+from service_kit.web import PlainRoute, authorize, path_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,7 @@ class ReadDesk:
 
     async def authorize(self, request: Request, scope: str) -> None:
         """Return if the token is good and has the scope."""
-        caller = await self.verifier.verify(request.headers.get("authorization"))
-        caller.require(scope)
+        await authorize(request, self.verifier, scope)
 
     def answer(self, content: object, source: Answer, headers: dict[str, str] | None = None) -> Response:
         """Return the JSON response to a read."""

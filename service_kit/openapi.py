@@ -21,13 +21,16 @@ _TITLES: Final = {
     415: "The content type is not supported",
     422: "A field, parameter or header is not valid; `errors` names each",
     416: "The range lies beyond the end",
-    429: "Too many attempts, of late; the next one is looked at after `Retry-After` seconds",
+    414: "Path and query are over 8 KB",
+    429: "More requests than the quota, or too many failed attempts; go on after `Retry-After` seconds",
+    431: "The header fields are over 16 KB",
     501: "Accounts are kept by another issuer of tokens, or images nowhere",
     503: "A part is away; try again after `Retry-After` seconds",
 }
+_UNCOUNTED: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 _OPEN: Final = frozenset(
     {
-        *("/healthz", "/readyz", "/metrics"),
+        *_UNCOUNTED,
         *("/images/{image_id}", "/images/{image_id}/thumbnail", "/images/uploads"),
     }
 )
@@ -60,6 +63,7 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "violated-policies": {"type": "array", "items": {"enum": ["address", "subject"]}},
         "errors": {
             "type": "array",
             "items": {
@@ -72,6 +76,17 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
+_COUNTED: Final = {
+    "Retry-After": {"description": "Seconds", "schema": {"type": "integer"}},
+    "RateLimit": {
+        "description": "What is left of each quota (`r`), and until when (`t`, seconds); on every answer "
+        "that was counted, with `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10)",
+        "schema": TEXT,
+        "example": '"address";r=4999;t=1, "subject";r=0;t=2',
+    },
+}
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of the statuses, each a problem."""
     schema = {"$ref": "#/components/schemas/Problem"}
@@ -79,6 +94,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "description": _TITLES[status],
             "content": {"application/problem+json": {"schema": schema}},
+            **({"headers": _COUNTED} if status == 429 else {}),
         }
         for status in statuses
     }
@@ -152,6 +168,10 @@ def document(app: FastAPI) -> None:
                 for operation in methods.values():
                     if path not in _OPEN:
                         operation.setdefault("security", [{"bearer": []}])
+                    # What the guard says of any request.
+                    statuses = (414, 431) if path in _UNCOUNTED else (414, 429, 431)
+                    for status, answer in problems(*statuses).items():
+                        operation["responses"].setdefault(str(status), answer)
             app.openapi_schema = schema
         return app.openapi_schema
 

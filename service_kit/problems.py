@@ -22,6 +22,7 @@ from events.account_errors import (
 from events.errors import (
     BodyTooLarge,
     Forbidden,
+    HeadersTooLarge,
     InvalidFields,
     InvalidRequest,
     MalformedBody,
@@ -29,6 +30,8 @@ from events.errors import (
     NotFound,
     PositionGone,
     RollcallError,
+    TargetTooLong,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
@@ -65,9 +68,12 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),
     BodyTooLarge: (413, "The body is too large"),
+    TargetTooLong: (414, "The address is too long"),
     UnsupportedMediaType: (415, "The content type is not supported"),
     InvalidFields: (422, "Invalid fields"),
     TooManyAttempts: (429, "Too many attempts"),
+    TooManyRequests: (429, "Too many requests"),
+    HeadersTooLarge: (431, "The header fields are too large"),
     InvalidRequest: (400, "Invalid request"),
     Rejection: (409, "Refused"),
     ImagesOff: (501, "No images here"),
@@ -125,6 +131,9 @@ def problem_of(error: RollcallError) -> Response:
             )
         case PositionGone():
             headers["Link"] = '</events>; rel="alternate"; type="application/x-ndjson"'
+        case TooManyRequests(policy=policy, retry_after=seconds):
+            more["violated-policies"] = [policy]
+            headers["Retry-After"] = str(seconds)
         case (
             Unavailable(retry_after=seconds)
             | TooManyAttempts(retry_after=seconds)

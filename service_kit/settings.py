@@ -1,5 +1,6 @@
 """Owns the settings: each an environment variable `ROLLCALL_…`; no other module reads them."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -8,12 +9,14 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service_kit.addresses import broker_urls
+from service_kit.rates import Quota
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -82,6 +85,18 @@ class Settings(BaseSettings):
         default=None, description="secret that names images and signs upload tickets"
     )
 
+    rate_address: Annotated[Quota | None, NoDecode] = Field(
+        default=Quota(5000, 10),
+        description="requests/seconds from one address that one process takes, or 0 for no limit",
+    )
+    rate_subject: Annotated[Quota | None, NoDecode] = Field(
+        default=Quota(2000, 10),
+        description="requests/seconds of one token's subject that one process takes, or 0 for no limit",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="origins whose pages may use the APIs, such as https://people.example"
+    )
+
     host: str = Field(default="127.0.0.1", description="address to listen on")
     command_port: int = Field(default=8011, description="port of the command API")
     query_port: int = Field(default=8012, description="port of the query API")
@@ -98,6 +113,20 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return frozenset(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("rate_address", "rate_subject", mode="before")
+    @classmethod
+    def _quota(cls, value: object) -> object:
+        return Quota.read(value) if isinstance(value, str) else value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: object) -> object:
+        origins = tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+        for origin in origins if isinstance(origins, tuple) else ():
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin[:80]} is no origin: want https://host or https://host:port")
+        return origins
 
     @model_validator(mode="after")
     def _no_default_secret(self) -> Self:

@@ -18,7 +18,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.errors import InvalidFields, RollcallError
+from service_kit.guard import Limits, charge_subject, guarded
+from service_kit.http_protocol import BoundedProtocol
 from service_kit.problems import install_problem_handlers
+from service_kit.tokens import Caller, TokenVerifier
 
 Check = Callable[[], Awaitable[None]]
 """Returns when the part is ready, raises one of our errors when it is not."""
@@ -100,6 +103,25 @@ def path_id(request: Request, name: str) -> str:
         raise InvalidFields("a parameter is not valid", [error]) from exc
 
 
+async def authorize(request: Request, verifier: TokenVerifier, scope: str) -> Caller:
+    """Return who asks.
+
+    Args:
+        request: It has a token.
+        verifier: Checks tokens.
+        scope: What the caller must be allowed to do.
+
+    Raises:
+        Unauthenticated: The token is not good.
+        TooManyRequests: The caller has sent too many.
+        Forbidden: The token lacks the scope.
+    """
+    caller = await verifier.verify(request.headers.get("authorization"))
+    charge_subject(request.scope, caller.subject)
+    caller.require(scope)
+    return caller
+
+
 async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, str]]:
     """Return whether every part is ready, and a word on each.
 
@@ -121,11 +143,22 @@ async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, str]]:
     return all(word == "ok" for word in words.values()), words
 
 
+class _App(FastAPI):
+    """An application of ours: nothing reaches it, and nothing leaves it, past its guard."""
+
+    limits = Limits({})
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return all that a request passes; the guard is outside of what answers unknown errors."""
+        return guarded(super().build_middleware_stack(), self.limits)
+
+
 def create_app(
     title: str,
     checks: Mapping[str, Check],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
     measure: Callable[[], Awaitable[None]] | None = None,
+    limits: Limits | None = None,
     **options: Any,
 ) -> FastAPI:
     """Return an application with health, readiness, metrics and problem responses.
@@ -135,15 +168,18 @@ def create_app(
         checks: What must be well for the service to be ready.
         lifespan: Opens and closes what the routes use.
         measure: Brings gauges up to date before each scrape; has a deadline of its own, and does not fail.
+        limits: Rates and origins; by default no request is counted, and no origin is let in.
         **options: Passed on to FastAPI.
     """
-    app = FastAPI(
+    app = _App(
         title=title,
         lifespan=lifespan,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         **options,
     )
+    if limits is not None:
+        app.limits = limits
     install_problem_handlers(app)
     app.add_middleware(RequestMetrics)
 
@@ -208,7 +244,7 @@ async def serve(app: FastAPI, host: str, port: int, ending: Callable[[], None] |
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=32 * 1024,
+        http=BoundedProtocol,
         ws="none",
     )
     server = _Server(config)

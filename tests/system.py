@@ -238,6 +238,8 @@ class System:
             "ROLLCALL_IMAGES_KEY_FILE": str(self.directory / "images.key"),
             "ROLLCALL_READ_FROM_HEADER": "true",
             "ROLLCALL_UNIQUE": "email",
+            "ROLLCALL_RATE_ADDRESS": "1000000/1",
+            "ROLLCALL_RATE_SUBJECT": "1000000/1",
             **more,
         }
 

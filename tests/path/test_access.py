@@ -173,3 +173,17 @@ async def test_examples_of_the_documents_are_what_their_schemas_say(commands, qu
                     for name in content["examples"]:
                         example = document["components"]["examples"][name]["value"]
                         assert set(schema["required"]) <= set(example) <= set(schema["properties"])
+
+
+async def test_both_apis_count_requests_and_guard_their_answers(commands, queries):
+    for client in (commands, queries):
+        answer = await client.get(PERSON)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        counted = answer.headers["ratelimit-policy"]
+        assert counted.startswith('"address";q=1000000;w=1')
+        assert (', "subject";q=1000000;w=1' in counted) == (client is queries), "there is no such route"
+        document = (await client.get("/openapi.json")).json()
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                assert {"414", "431"} <= set(operation["responses"])
+                assert ("429" in operation["responses"]) == (path not in ("/healthz", "/readyz", "/metrics"))

@@ -1,0 +1,204 @@
+"""Owns what every request passes before any route, and what every answer carries: rates, lengths, headers.
+
+The header fields of rates are those of https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/10/,
+the others those of the OWASP REST Security Cheat Sheet.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from prometheus_client import Counter
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from events.accounts import address_key
+from events.errors import HeadersTooLarge, RollcallError, TargetTooLong, TooManyRequests
+from service_kit.problems import problem_of
+from service_kit.rates import Rate
+from service_kit.settings import Settings
+
+MAX_TARGET_BYTES: Final = 8 * 1024
+"""Of path and query. RFC 9110, section 4.1, asks for 8,000 at least."""
+MAX_HEADERS_BYTES: Final = 16 * 1024
+EXPOSED: Final = (
+    *(
+        "Content-Disposition",
+        "ETag",
+        "Link",
+        "Location",
+        "Preference-Applied",
+        "RateLimit",
+        "RateLimit-Policy",
+    ),
+    *("Retry-After", "WWW-Authenticate", "X-Read-From", "X-Stream-Position"),
+)
+"""What scripts of another origin may read, if they may ask at all."""
+
+_REFUSED: Final = Counter("rollcall_http_over_quota_total", "Requests refused for their number", ["policy"])
+_CHARGE: Final = "rollcall.charge"
+_OPERATIONS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
+_ALWAYS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+_API: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+# The page of the documentation takes its script and style from elsewhere, and tries the API out.
+_PAGE: Final = (
+    b"content-security-policy",
+    b"default-src 'none'; script-src https: 'unsafe-inline'; style-src https: 'unsafe-inline'; "
+    b"img-src https: data:; connect-src 'self'; frame-ancestors 'none'",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of an API, and who else's pages may use it.
+
+    Attributes:
+        rates: By policy: `address` counts every request, `subject` those with a good token.
+        origins: Origins whose scripts may read answers; none by default.
+    """
+
+    rates: Mapping[str, Rate]
+    origins: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Return the limits that the settings describe."""
+        quotas = {"address": settings.rate_address, "subject": settings.rate_subject}
+        rates = {policy: Rate(quota) for policy, quota in quotas.items() if quota is not None}
+        return cls(rates, settings.cors_origins)
+
+
+class Charge:
+    """What a request costs its sender, and how that is told.
+
+    Args:
+        rates: By policy.
+    """
+
+    __slots__ = ("_rates", "_told")
+
+    def __init__(self, rates: Mapping[str, Rate]) -> None:
+        self._rates = rates
+        self._told: list[tuple[str, str]] = []
+
+    def take(self, policy: str, key: str) -> None:
+        """Count the request.
+
+        Raises:
+            TooManyRequests: The key has no quota left.
+        """
+        rate = self._rates.get(policy)
+        if rate is None:
+            return
+        standing = rate.take(key, time.monotonic())
+        quota = rate.quota
+        self._told.append(
+            (
+                f'"{policy}";q={quota.requests};w={quota.seconds}',
+                f'"{policy}";r={standing.remaining};t={standing.seconds}',
+            )
+        )
+        if not standing.allowed:
+            _REFUSED.labels(policy).inc()
+            raise TooManyRequests(
+                f"more than {quota.requests} requests in {quota.seconds} s",
+                policy=policy,
+                retry_after=standing.seconds,
+            )
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return what the answer tells of the rates that it was counted by."""
+        if not self._told:
+            return []
+        policies, standings = (", ".join(texts).encode("latin-1") for texts in zip(*self._told, strict=True))
+        return [(b"ratelimit-policy", policies), (b"ratelimit", standings)]
+
+
+def charge_subject(scope: Scope, subject: str) -> None:
+    """Count a request by whom its token names.
+
+    Args:
+        scope: The request's.
+        subject: Claim `sub` of a token that is good.
+
+    Raises:
+        TooManyRequests: The subject has no quota left.
+    """
+    charge: Charge | None = scope.get(_CHARGE)
+    if charge is not None:
+        charge.take("subject", subject)
+
+
+class Guard:
+    """Refuses what is too much or too long before any of it is looked at, and completes every answer.
+
+    Args:
+        app: The application, its answers to unknown errors included.
+        limits: The limits.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._rates = limits.rates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on (ASGI), or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        charge = Charge(self._rates)
+        path = scope["path"].removeprefix("/command")
+        policy = _PAGE if path == "/docs" else _API
+
+        async def completed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"] = list(message.get("headers", ()))
+                given = {name for name, _ in headers}
+                headers += [field for field in (*_ALWAYS, policy) if field[0] not in given]
+                headers += charge.headers()
+            await send(message)
+
+        try:
+            if path not in _OPERATIONS:
+                client = scope.get("client")
+                charge.take("address", _sender(client[0] if client else None))
+            _check_head(scope)
+        except RollcallError as exc:
+            await problem_of(exc)(scope, receive, completed)
+            return
+        scope[_CHARGE] = charge
+        await self._app(scope, receive, completed)
+
+
+_sender = lru_cache(maxsize=4096)(address_key)
+
+
+def _check_head(scope: Scope) -> None:
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
+        raise TargetTooLong(f"path and query are longer than {MAX_TARGET_BYTES} bytes")
+    # The colon, the space and the line's end count, too.
+    if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > MAX_HEADERS_BYTES:
+        raise HeadersTooLarge(f"the header fields are longer than {MAX_HEADERS_BYTES} bytes")
+
+
+def guarded(app: ASGIApp, limits: Limits) -> ASGIApp:
+    """Return an application behind its guard; scripts of other origins are told nothing, unless listed."""
+    guard = Guard(app, limits)
+    if not limits.origins:
+        return guard
+    return CORSMiddleware(
+        guard,
+        allow_origins=limits.origins,
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
+        allow_headers=("*",),
+        expose_headers=EXPOSED,
+        max_age=600,
+    )
