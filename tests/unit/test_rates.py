@@ -29,12 +29,11 @@ def test_over_a_long_time_no_more_than_the_quota_passes():
 
 
 def test_keys_are_apart_and_the_one_that_came_least_recently_is_forgotten():
-    rate = Rate(Quota(1, 1000), remembered=2)
-    assert all(rate.take(key, 0.0).allowed for key in ("a", "b"))
-    assert not rate.take("a", 1.0).allowed
+    rate = Rate(Quota(2, 1000), remembered=2)
+    assert [rate.take(key, 0.0).remaining for key in ("a", "b", "a")] == [1, 1, 0]
     assert rate.take("c", 2.0).allowed
-    assert not rate.take("b", 3.0).allowed
-    assert rate.take("a", 4.0).allowed, "remembered more than it may"
+    assert not rate.take("a", 3.0).allowed, "forgotten, though it came later than b"
+    assert rate.take("b", 4.0).remaining == 1, "remembered more than it may"
     assert len(rate._due) == 2
 
 
