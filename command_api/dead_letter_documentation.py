@@ -23,7 +23,7 @@ def _control(summary: str, description: str, *parameters: dict[str, Any]) -> dic
     return {
         "summary": summary,
         "description": f"Scope `ops`. {description}",
-        "responses": {202: _ACCEPTED, **problems(401, 403, 422, 503)},
+        "responses": {202: _ACCEPTED, **problems(401, 403, 404, 422, 503)},
         "openapi_extra": {"parameters": list(parameters)},
     }
 

@@ -26,17 +26,20 @@ def add_dead_letter_routes(app: FastAPI, desk: CommandDesk, url: str) -> None:
     app.router.route_class = PlainRoute
     _add_message_routes(app, desk, url)  # before those that would take `messages` for a person
 
-    @app.post("/dead-letters/{person_id}/retry", tags=["operations"], status_code=202, **doc.RETRY)
+    @app.post("/dead-letters/{person_id:uuid}/retry", tags=["operations"], status_code=202, **doc.RETRY)
     async def retry_line(request: Request) -> Response:
         stamp = await _stamp(desk, request)
         return await _ask(desk, RetryParked.model_construct(**stamp))
 
-    @app.delete("/dead-letters/{person_id}", tags=["operations"], status_code=202, **doc.DROP_ALL)
+    # Only what is an id: other words are other routes.
+    @app.delete("/dead-letters/{person_id:uuid}", tags=["operations"], status_code=202, **doc.DROP_ALL)
     async def drop_line(request: Request) -> Response:
         stamp = await _stamp(desk, request)
         return await _ask(desk, DropParked.model_construct(**stamp, data=Chosen()))
 
-    @app.delete("/dead-letters/{person_id}/{command_id}", tags=["operations"], status_code=202, **doc.DROP)
+    @app.delete(
+        "/dead-letters/{person_id:uuid}/{command_id:uuid}", tags=["operations"], status_code=202, **doc.DROP
+    )
     async def drop_command(request: Request) -> Response:
         stamp = await _stamp(desk, request)
         chosen = Chosen(command_ids=(path_id(request, "command_id"),))

@@ -68,6 +68,8 @@ def _body(form: Any, *media_types: str) -> dict[str, Any]:
     schema = form.model_json_schema()
     for field in schema["properties"].values():
         field.pop("default", None)  # an absent field is left as it is, not set to a default
+        for form_of_it in field.get("anyOf", ()):
+            form_of_it.pop("minLength", None)  # an optional field that is empty is absent
     return {
         "required": True,
         "content": {media_type: {"schema": schema} for media_type in media_types},

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from events.account_errors import (
     AccountExists,
@@ -154,6 +155,15 @@ def field_errors(errors: Any) -> list[dict[str, str]]:
     ]
 
 
+def _allowed(request: Request) -> dict[str, str]:
+    """Return what may be done at an address (RFC 9110, section 10.2.1): each method is a route of its own."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return {"Allow": ", ".join(sorted(methods))}
+
+
 def install_problem_handlers(app: FastAPI) -> None:
     """Make every error of an application a problem response; unknown ones are logged and say nothing."""
 
@@ -161,11 +171,12 @@ def install_problem_handlers(app: FastAPI) -> None:
         assert isinstance(exc, RollcallError)  # noqa: S101 - narrows what Starlette dispatches by type
         return problem_of(exc)
 
-    async def framework(_request: Request, exc: Exception) -> Response:
+    async def framework(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, HTTPException)  # noqa: S101
         code = _PLAIN.get(exc.status_code, "http-error")
         detail = str(exc.detail)
-        return problem(exc.status_code, code, detail, detail, headers=exc.headers)
+        headers = _allowed(request) if exc.status_code == 405 else exc.headers
+        return problem(exc.status_code, code, detail, detail, headers=headers)
 
     async def parameters(_request: Request, exc: Exception) -> Response:
         assert isinstance(exc, RequestValidationError)  # noqa: S101

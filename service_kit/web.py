@@ -97,7 +97,7 @@ def path_id(request: Request, name: str) -> str:
         InvalidFields: It is none.
     """
     try:
-        return str(UUID(request.path_params[name]))
+        return str(UUID(str(request.path_params[name])))
     except ValueError as exc:
         error = {"field": f"path.{name}", "reason": "must be a UUID"}
         raise InvalidFields("a parameter is not valid", [error]) from exc
@@ -198,7 +198,13 @@ def create_app(
         body = orjson.dumps({"ready": ready, "parts": parts})
         return Response(body, 200 if ready else 503, media_type="application/json")
 
-    @app.get("/metrics", tags=["operations"], summary="Prometheus metrics")
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        summary="Prometheus metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )
     async def metrics() -> Response:
         if measure is not None:
             await measure()
