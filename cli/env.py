@@ -78,6 +78,7 @@ def variables() -> dict[str, str]:
         "ROLLCALL_MONGO_KEY": base64.b64encode(secrets.token_bytes(96)).decode(),
         "ROLLCALL_MONGO_ADMIN_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_MONGO_WORKER_PASSWORD": secrets.token_urlsafe(32),
+        "ROLLCALL_MONGO_COMMAND_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_MONGO_QUERY_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_RABBITMQ_PASSWORD": broker,
         "ROLLCALL_RABBITMQ_PASSWORD_HASH": password_hash(broker, secrets.token_bytes(4)),

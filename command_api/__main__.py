@@ -6,16 +6,21 @@ import uvloop
 
 from command_api.app import build_app
 from service_kit.logs import configure_logs
-from service_kit.settings import load_settings
+from service_kit.settings import Settings, load_settings
 from service_kit.web import serve
+
+
+async def answer(settings: Settings) -> None:
+    """Serve until SIGTERM. The client of MongoDB belongs to the loop that is running here."""
+    app = build_app(settings, lambda: datetime.now(UTC))
+    await serve(app, settings.host, settings.command_port, app.state.ending.set)
 
 
 def main() -> None:
     """Serve until SIGTERM."""
     settings = load_settings()
     configure_logs("command-api", settings.log_level)
-    app = build_app(settings, lambda: datetime.now(UTC))
-    uvloop.run(serve(app, settings.host, settings.command_port))
+    uvloop.run(answer(settings))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,13 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from command_api.dead_letters import add_dead_letter_routes
+from command_api.imports.routes import ImportDesk, Places, add_import_routes
+from command_api.imports.settling import Means
+from command_api.imports.store import ImportStore
 from command_api.people import CommandDesk, add_people_routes
 from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
+from service_kit import mongo
 from service_kit.openapi import document
 from service_kit.settings import Settings
 from service_kit.tokens import TokenVerifier
@@ -61,6 +65,11 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         query_url=settings.query_url.rstrip("/"),
     )
 
+    client = None if settings.mongo_uri is None else mongo.connect(settings, "rollcall-imports")
+    ending = asyncio.Event()
+    store = None if client is None else ImportStore(client, settings.mongo_db)
+    means = None if store is None else Means(publisher, store, clock, settings.import_patience, ending)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         connected = asyncio.create_task(publisher.run())
@@ -70,6 +79,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
             connected.cancel()
             await asyncio.gather(connected, return_exceptions=True)
             await inbox.close()
+            if client is not None:
+                await mongo.close(client)
 
     app = create_app(
         "Rollcall command API",
@@ -82,6 +93,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     )
     app.add_middleware(UnderPrefix)
     add_people_routes(app, desk)
+    add_import_routes(app, ImportDesk(desk, means, Places(settings.imports_at_once)))
     add_dead_letter_routes(app, desk, url)
+    app.state.ending = ending
     document(app)
     return app

@@ -65,6 +65,13 @@ class UpdatePerson(Envelope):
     data: PersonChanges
 
 
+class UpsertPerson(Envelope):
+    """Ask for a person to have these fields: one that exists is changed, else one is created."""
+
+    type: Literal["person.upsert"] = "person.upsert"
+    data: PersonChanges
+
+
 class DeletePerson(Envelope):
     """Ask for a person to be forgotten."""
 
@@ -86,8 +93,8 @@ class RevertPerson(Envelope):
     data: Reversion
 
 
-Command = CreatePerson | UpdatePerson | DeletePerson | RevertPerson
-COMMAND_TYPES: Final = ("person.create", "person.update", "person.delete", "person.revert")
+Command = CreatePerson | UpdatePerson | UpsertPerson | DeletePerson | RevertPerson
+COMMAND_TYPES: Final = ("person.create", "person.update", "person.upsert", "person.delete", "person.revert")
 
 _COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
 

@@ -16,7 +16,8 @@ RollcallError
 │   ├── BodyTooLarge
 │   ├── NotAcceptable           none of the forms that the client takes
 │   ├── UnsupportedMediaType
-│   └── InvalidFields           JSON, but not what the route takes
+│   ├── InvalidFields           JSON, but not what the route takes
+│   └── ImportConflict          an import's id was used for another one
 ├── AccessError
 │   ├── Unauthenticated         no token, or one that proves nothing
 │   └── Forbidden               a good token without the scope
@@ -25,9 +26,10 @@ RollcallError
 ├── UnknownSchema           an event of a schema that there has never been
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
-    └── StoreUnavailable
-        ├── Outdated            the read model has documents of an older projection
-        └── NewerSchema         an event that this version of the code is too old to read
+    ├── StoreUnavailable
+    │   ├── Outdated            the read model has documents of an older projection
+    │   └── NewerSchema         an event that this version of the code is too old to read
+    └── Busy                    too much of it is asked for at once
 """
 
 from collections.abc import Sequence
@@ -153,6 +155,12 @@ class InvalidFields(InvalidRequest):
     code = "invalid-fields"
 
 
+class ImportConflict(InvalidRequest):
+    """An import's id was used for another import, or by somebody else."""
+
+    code = "import-conflict"
+
+
 class AccessError(RollcallError):
     """The caller may not do this."""
 
@@ -244,6 +252,12 @@ class NewerSchema(StoreUnavailable):
     """An event was written by a newer version of Rollcall: one that is upgraded can read it."""
 
     code = "newer-schema"
+
+
+class Busy(Unavailable):
+    """More of something costly is asked for at once than this process does."""
+
+    code = "busy"
 
 
 REJECTIONS: dict[str, type[Rejection]] = {

@@ -80,3 +80,4 @@ class PersonView(PersonFields):
 
 
 FIELD_NAMES: Final = tuple(PersonFields.model_fields)
+REQUIRED_FIELDS: Final = tuple(name for name in FIELD_NAMES if name not in OPTIONAL_FIELDS)

@@ -7,8 +7,8 @@ Usage: python mongo-cluster/initialise.py, with these environment variables:
     ROLLCALL_MONGO_CLUSTER        a file that describes replica sets and routers (README.md): the sets
                                   are initiated and the shards added first
     ROLLCALL_MONGO_KEY_FILE       the members' key file, if they authenticate
-    ROLLCALL_MONGO_ADMIN_PASSWORD, ROLLCALL_MONGO_WORKER_PASSWORD, ROLLCALL_MONGO_QUERY_PASSWORD
-                                  of the users to make: admin, rollcall-worker, rollcall-query
+    ROLLCALL_MONGO_ADMIN_PASSWORD, and likewise _WORKER_, _COMMAND_, _QUERY_
+                                  of the users to make: admin, rollcall-worker and so on
     ROLLCALL_MONGO_DB             the database (rollcall)
     ROLLCALL_MONGO_WAIT           seconds to wait for members and routers (120)
 """

@@ -49,6 +49,7 @@ class Order:
                 environ.get("ROLLCALL_MONGO_ADMIN_PASSWORD") or None,
                 {
                     "rollcall-worker": environ.get("ROLLCALL_MONGO_WORKER_PASSWORD") or None,
+                    "rollcall-command": environ.get("ROLLCALL_MONGO_COMMAND_PASSWORD") or None,
                     "rollcall-query": environ.get("ROLLCALL_MONGO_QUERY_PASSWORD") or None,
                 },
             ),

@@ -10,6 +10,9 @@ from pymongo.errors import OperationFailure
 _READ: Final = ("find",)
 _APPEND: Final = ("find", "insert")
 _KEEP: Final = ("find", "insert", "update", "remove")
+_GUARD: Final = ("find", "insert", "update")
+_STORE: Final = ("find", "insert", "remove")
+_COUNT: Final = ("find", "update")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
 
@@ -20,8 +23,13 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "claims": _KEEP,
         "rejections": _APPEND,
         "parked": _KEEP,
+        "imports": _COUNT,
     },
-    "rollcall-query": dict.fromkeys(("events", "people", "claims", "rejections", "parked"), _READ),
+    # How far imports are: nothing about people.
+    "rollcall-command": {"imports": _GUARD, "import_errors": _STORE},
+    "rollcall-query": dict.fromkeys(
+        ("events", "people", "claims", "rejections", "parked", "imports", "import_errors"), _READ
+    ),
 }
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can
 one that is stolen make a user, an index or a collection."""

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from events.person import PersonView
+from service_kit.import_examples import IMPORT_EXAMPLE, IMPORT_READ_EXAMPLE
 
 EXAMPLE_ID: Final = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
 EXAMPLE_PERSON: Final[dict[str, Any]] = {
@@ -134,6 +135,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "parked_line": {"person_id": EXAMPLE_ID, "items": [_WAITING], "next": None},
     "dead_message": _DEAD,
     "dead_messages": {"items": [_DEAD], "more": False},
+    "import": IMPORT_EXAMPLE,
+    "import_read": IMPORT_READ_EXAMPLE,
 }
 PERSON: Final = {"$ref": "#/components/schemas/Person"}
 UUID: Final = {"type": "string", "format": "uuid"}
@@ -175,15 +178,13 @@ PROBLEM_SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of the statuses, each a problem."""
+def problems(*statuses: int, **more: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of the statuses, each a problem; `more` is what others mean."""
     schema = {"$ref": "#/components/schemas/Problem"}
+    words = {status: _TITLES[status] for status in statuses} | {int(key): more[key] for key in more}
     return {
-        status: {
-            "description": _TITLES[status],
-            "content": {"application/problem+json": {"schema": schema}},
-        }
-        for status in statuses
+        status: {"description": text, "content": {"application/problem+json": {"schema": schema}}}
+        for status, text in sorted(words.items())
     }
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from events.errors import (
     BodyTooLarge,
     Forbidden,
+    ImportConflict,
     InvalidFields,
     InvalidRequest,
     MalformedBody,
@@ -41,6 +42,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     NotAcceptable: (406, "Not in this form"),
     PersonExists: (409, "The person exists"),
     UnknownVersion: (409, "No such version"),
+    ImportConflict: (409, "Another import"),
     ValueTaken: (409, "The value is taken"),
     PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),

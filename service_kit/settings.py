@@ -50,6 +50,16 @@ class Settings(BaseSettings):
     jwt_issuer: str = Field(default="rollcall", min_length=1, description="required `iss`")
     jwt_audience: str = Field(default="rollcall", min_length=1, description="required `aud`")
 
+    imports_at_once: int = Field(
+        default=3, ge=1, le=4, description="imports that a command API reads at once"
+    )
+    import_patience: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="seconds that an import waits for a part that is away or full",
+    )
+
     host: str = Field(default="127.0.0.1", description="address to listen on")
     command_port: int = Field(default=8011, description="port of the command API")
     query_port: int = Field(default=8012, description="port of the query API")

@@ -12,6 +12,7 @@ from service_kit.logs import configure_logs
 from service_kit.settings import Settings, load_settings
 from service_kit.web import create_app, serve
 from workers.consumer import Worker
+from workers.import_counts import ImportCounts
 from workers.lines import Stamps
 from workers.store import Store
 
@@ -27,18 +28,23 @@ async def work(settings: Settings) -> None:
     stamps = Stamps(lambda: to_milliseconds(datetime.now(UTC)), new_id, "email" in settings.unique)
     worker = Worker(settings.amqp_url.get_secret_value(), settings.partitions, store, stamps)
     app = create_app("Rollcall worker", {"rabbitmq": worker.check, "mongodb": store.check})
+    counting_client = mongo.connect(settings, "rollcall-worker counts", lasting=True)
+    counts = ImportCounts(counting_client, settings.mongo_db, lambda: to_milliseconds(datetime.now(UTC)))
     consuming = asyncio.create_task(worker.run())
+    counting = asyncio.create_task(counts.run())
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
     try:
-        await asyncio.wait({consuming, serving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({consuming, serving, counting}, return_when=asyncio.FIRST_COMPLETED)
         await worker.stop()
-        if consuming.done():
-            consuming.result()  # a fault of ours: let it end the process
+        for task in (consuming, counting):
+            if task.done():
+                task.result()  # a fault of ours: let it end the process
     finally:
-        for task in (consuming, serving):
+        for task in (consuming, serving, counting):
             task.cancel()
-        await asyncio.gather(consuming, serving, return_exceptions=True)
+        await asyncio.gather(consuming, serving, counting, return_exceptions=True)
         await mongo.close(client)
+        await mongo.close(counting_client)
 
 
 def main() -> None:

@@ -185,7 +185,7 @@ class Loopback:
         """Run the initialiser to its end; return what it changed."""
         self.write_files("initialise")
         environment = self.environment("initialise")
-        for name in ("KEY_FILE", "ADMIN_PASSWORD", "WORKER_PASSWORD", "QUERY_PASSWORD"):
+        for name in ("KEY_FILE", "ADMIN_PASSWORD", "WORKER_PASSWORD", "COMMAND_PASSWORD", "QUERY_PASSWORD"):
             # Members without authentication: no key to show, and no users to make.
             del environment[f"ROLLCALL_MONGO_{name}"]
         command = self.file.services["initialise"]["command"]

@@ -49,6 +49,7 @@ ADAPTERS = {
         "workers/intake.py",
     },
     "pymongo": {
+        "command_api/imports/store.py",
         "cli/log_reader.py",
         "cli/read_model.py",
         "service_kit/mongo.py",
