@@ -123,6 +123,8 @@ class CommandPublisher:
     async def publish_many(self, commands: Sequence[Outgoing]) -> list[Outgoing]:
         """Publish commands, persistent and mandatory, and return those that the broker refused.
 
+        Whoever calls this bounds how many are in flight; `MAX_IN_FLIGHT` is for single ones alone.
+
         Args:
             commands: At least one.
 
@@ -130,15 +132,9 @@ class CommandPublisher:
             BrokerUnavailable: As for `publish`; nothing is then known of any of them.
         """
         ready = self._ready()
-        if self._in_flight + len(commands) > MAX_IN_FLIGHT:
-            raise BrokerUnavailable("too many commands wait for RabbitMQ's confirm")
         frames = [ready.plain_frames(one.type_, one.person_id, one.command_id, one.body) for one in commands]
         ids = tuple(one.command_id for one in commands)
-        self._in_flight += len(commands)
-        try:
-            refused = await publish_each(ready.channel, frames, PUBLISH_SECONDS, ids)
-        finally:
-            self._in_flight -= len(commands)
+        refused = await publish_each(ready.channel, frames, PUBLISH_SECONDS, ids)
         if refused:
             ready.refused.set()
         return [commands[position] for position in refused]

@@ -19,7 +19,7 @@ from command_api.publisher import Outgoing
 from events.errors import StoreUnavailable, Unavailable
 from events.imports import MAX_ROWS, State
 
-PORTION: Final = 100
+PORTION: Final = 50
 """Rows that are checked and published at once: some milliseconds in which nobody else is answered."""
 KEEP_SECONDS: Final = 1.0
 """How often it is noted how far the import is."""

@@ -15,7 +15,7 @@ from command_api.publisher import CommandPublisher, Outgoing
 from events.errors import BrokerUnavailable, Unavailable
 from service_kit.broker import backoff
 
-WINDOW: Final = 4
+WINDOW: Final = 16
 """Portions whose confirms are awaited at once."""
 GRACE_SECONDS: Final = 2.0
 """How long portions under way are waited for when an import is cut."""
