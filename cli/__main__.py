@@ -7,7 +7,19 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cli import checkpoint, checks, dead_letters, env, rebuild, replay, running, tokens, verify
+from cli import (
+    checkpoint,
+    checks,
+    dead_letters,
+    env,
+    exports,
+    imports,
+    rebuild,
+    replay,
+    running,
+    tokens,
+    verify,
+)
 from local.errors import SetupError
 from local.say import say
 
@@ -34,6 +46,8 @@ VERBS = {
     "reset": Verb("begin with empty databases", running.reset, running.add_reset),
     "token": Verb("print a token, and nothing else", tokens.token, tokens.add_token),
     "broker": Verb("print the address of the broker that runs, for subscribers", running.broker),
+    "import": Verb("create or change people from a file", imports.import_, imports.add_import),
+    "export": Verb("write people to a file", exports.export, exports.add_export),
     "verify": Verb("prove that nothing in the log was altered", verify.verify, verify.add_verify),
     "checkpoint": Verb(
         "sign the state of the log, for `verify`", checkpoint.checkpoint, checkpoint.add_checkpoint
