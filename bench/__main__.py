@@ -17,6 +17,7 @@ from bench.accept import accept, generator_rate
 from bench.apply import apply
 from bench.audit import export, history
 from bench.growth import growth
+from bench.imports import imports
 from bench.live import live
 from bench.machine import describe, sentence
 from bench.read import read
@@ -43,6 +44,7 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
     "growth": (REPLICA_SET, growth),
     "export": (REPLICA_SET, export),
     "history": (REPLICA_SET, history),
+    "import": (REPLICA_SET, imports),
     "verify": (REPLICA_SET, verify),
     "rebuild": (REPLICA_SET, rebuild),
     "apply-sharded": (SHARDED, apply),
@@ -62,6 +64,8 @@ def main(arguments: Sequence[str]) -> int:
     sizes = QUICK if options.quick else FULL
     if options.pairs:
         sizes = replace(sizes, pairs=options.pairs, apply_pairs=options.pairs, rebuild_pairs=options.pairs)
+    if options.rows:
+        sizes = replace(sizes, imported=options.rows)
     state = Places.find().state
     state.mkdir(parents=True, exist_ok=True)
     with (state / "bench.lock").open("w") as lock:
@@ -142,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
     parser.add_argument("--quick", action="store_true", help="small sizes, to try it out")
+    parser.add_argument("--rows", type=int, metavar="N", help="how many rows `import` imports")
     parser.add_argument("--pairs", type=int, metavar="N", help="how often ours and the floor take turns")
     parser.add_argument("--json", metavar="PATH", help="where the figures go (.rollcall/bench.json)")
     return parser

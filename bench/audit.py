@@ -38,7 +38,7 @@ def export(stack: Stack, sizes: Sizes) -> list[Row]:
         rates = []
         for _ in range(sizes.pairs):
             before, began = stack.cpu(service), time.perf_counter()
-            lines = _lines(stack, service, media_type) - (form == "CSV")
+            lines = lines_of(stack, service, "/events", media_type) - (form == "CSV")
             rates.append(lines / (time.perf_counter() - began))
             if lines != 2 * len(ids):
                 raise RuntimeError(f"{lines:,} lines of {2 * len(ids):,} events")
@@ -62,7 +62,7 @@ def history(stack: Stack, sizes: Sizes) -> list[Row]:
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
     for person_id in random.Random(7).choices(ids, k=HISTORY_REQUESTS):
         began = time.perf_counter()
-        _get(connection, f"/people/{person_id}/history", stack.token).read()
+        get(connection, f"/people/{person_id}/history", stack.token).read()
         times.append((time.perf_counter() - began) * 1000)
     connection.close()
     stack.end(service)
@@ -118,10 +118,10 @@ def _documents(ids: list[str]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _lines(stack: Stack, service: Running, media_type: str) -> int:
+def lines_of(stack: Stack, service: Running, target: str, media_type: str) -> int:
     """Read an export and return how many lines it has."""
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
-    response = _get(connection, "/events", stack.token, media_type)
+    response = get(connection, target, stack.token, media_type)
     lines = 0
     while chunk := response.read(_CHUNK):
         lines += chunk.count(b"\n")
@@ -129,7 +129,7 @@ def _lines(stack: Stack, service: Running, media_type: str) -> int:
     return lines
 
 
-def _get(
+def get(
     connection: http.client.HTTPConnection, target: str, token: str, accept: str = "*/*"
 ) -> http.client.HTTPResponse:
     connection.request("GET", target, headers={"Authorization": f"Bearer {token}", "Accept": accept})

@@ -16,6 +16,7 @@ class Sizes:
         deep_page: Which page is compared with the first one.
         growth: Into how many people the same is read.
         audited: How many people are in the log that is exported, each with two events.
+        imported: How many rows are imported, and people exported.
         log: How many events are in the log that is verified.
         rebuilt: How many events are in the log that the read model is rebuilt from.
         rebuild_pairs: How often that is done.
@@ -30,6 +31,7 @@ class Sizes:
     deep_page: int = 1_000
     growth: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     audited: int = 200_000
+    imported: int = 1_000_000
     log: int = 200_000
     rebuilt: int = 1_000_000
     rebuild_pairs: int = 3
@@ -46,6 +48,7 @@ QUICK = Sizes(
     deep_page=100,
     growth=(1_000, 10_000, 20_000),
     audited=20_000,
+    imported=30_000,
     log=40_000,
     rebuilt=60_000,
     rebuild_pairs=2,

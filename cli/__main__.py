@@ -13,7 +13,9 @@ from cli import (
     checks,
     dead_letters,
     env,
+    exports,
     images,
+    imports,
     rebuild,
     replay,
     running,
@@ -47,6 +49,8 @@ VERBS = {
     "token": Verb("print a token, and nothing else", tokens.token, tokens.add_token),
     "accounts": Verb("make and change accounts", accounts.accounts, accounts.add_accounts),
     "broker": Verb("print the address of the broker that runs, for subscribers", running.broker),
+    "import": Verb("create or change people from a file", imports.import_, imports.add_import),
+    "export": Verb("write people to a file", exports.export, exports.add_export),
     "verify": Verb("prove that nothing in the log was altered", verify.verify, verify.add_verify),
     "checkpoint": Verb(
         "sign the state of the log, for `verify`", checkpoint.checkpoint, checkpoint.add_checkpoint

@@ -13,7 +13,7 @@ from service_kit.web import serve
 async def answer(settings: Settings) -> None:
     """Serve until SIGTERM. The client of MongoDB belongs to the loop that is running here."""
     app = build_app(settings, lambda: datetime.now(UTC))
-    await serve(app, settings.host, settings.command_port)
+    await serve(app, settings.host, settings.command_port, app.state.ending.set)
 
 
 def main() -> None:

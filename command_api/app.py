@@ -13,6 +13,9 @@ from command_api.accounts.building import keep_accounts
 from command_api.accounts.routes import add_account_routes
 from command_api.dead_letters import add_dead_letter_routes
 from command_api.images import ImageDesk, add_image_routes
+from command_api.imports.routes import ImportDesk, Places, add_import_routes
+from command_api.imports.settling import Means
+from command_api.imports.store import ImportStore
 from command_api.people import CommandDesk, add_people_routes
 from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
@@ -66,7 +69,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     publisher = CommandPublisher(url, settings.partitions)
     inbox = ReplyInbox(url)
     verifier = TokenVerifier(settings)
-    # For accounts and images alone: commands need no database.
+    # For accounts, images and the progress of imports: commands need no database.
     client = mongo.connect(settings, "rollcall-command-api") if settings.mongo_uri else None
     accounts = keep_accounts(settings, client, verifier.ring, clock)
     desk = CommandDesk(
@@ -79,6 +82,9 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     )
     stores = open_stores(settings, client)
     images = ImageDesk(stores.new, ImageSecret.of(settings), Uploads())
+    ending = asyncio.Event()
+    progress = None if client is None else ImportStore(client, settings.mongo_db)
+    means = None if progress is None else Means(publisher, progress, clock, settings.import_patience, ending)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -108,8 +114,10 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     )
     app.add_middleware(UnderPrefix)
     add_people_routes(app, desk)
+    add_import_routes(app, ImportDesk(desk, means, Places(settings.imports_at_once)))
     add_dead_letter_routes(app, desk, url)
     add_account_routes(app, accounts, verifier.ring, desk.read)
     add_image_routes(app, desk, images)
+    app.state.ending = ending
     document(app)
     return app

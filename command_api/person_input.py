@@ -4,10 +4,12 @@ Bodies of the people-CRUD systems that this replaces pass as they are: Spanish a
 documents and genders, day-first dates, national phone numbers, empty optional fields.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 import phonenumbers
@@ -50,7 +52,23 @@ def _text(text: str) -> str:
     return text
 
 
+_PLAIN: Final = re.compile(r"([a-z0-9]+(?:[._+\-][a-z0-9]+)*)@([a-z0-9.\-]+)")
+
+
+@lru_cache(maxsize=4096)
+def _is_domain(domain: str) -> bool:
+    """Return whether a domain, as it is written, is a good one in its normal form."""
+    try:
+        return validate_email(f"a@{domain}", check_deliverability=False).normalized == f"a@{domain}"
+    except EmailNotValidError:
+        return False
+
+
 def _email(text: str) -> str:
+    # Most are plain, of few domains: those need only be looked at, which takes a tenth of the time.
+    plain = _PLAIN.fullmatch(text)
+    if plain and len(plain[1]) <= 64 and len(text) <= 254 and _is_domain(plain[2]):
+        return text
     try:
         return validate_email(text.strip(), check_deliverability=False).normalized.lower()
     except EmailNotValidError as exc:

@@ -8,12 +8,15 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from events.errors import InvalidFields
+from events.imports import CORRELATION
 
 MAX_WAIT_SECONDS: Final = 30
 
 _ETAG: Final = re.compile(r'"(\d{1,9})"')
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_CORRELATION: Final = re.compile(r"[\w.:/@+\-]{1,128}", re.ASCII)
+_CAUSATION: Final = re.compile(r"[\w.:/@+\-]{1,128}", re.ASCII)
+# An import is counted by its correlation id: nobody else may write under it.
+_CORRELATION: Final = re.compile(rf"(?!{CORRELATION}){_CAUSATION.pattern}", re.ASCII)
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -55,7 +58,7 @@ def read_preferences(headers: Headers) -> Preferences:
         expected_version=_expected_version(_text(given, b"if-match")),
         idempotency_key=_matching("Idempotency-Key", _text(given, b"idempotency-key"), _KEY),
         correlation_id=_matching("X-Correlation-Id", _text(given, b"x-correlation-id"), _CORRELATION),
-        causation_id=_matching("X-Causation-Id", _text(given, b"x-causation-id"), _CORRELATION),
+        causation_id=_matching("X-Causation-Id", _text(given, b"x-causation-id"), _CAUSATION),
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         user_agent=agent[:255] if agent else None,
     )

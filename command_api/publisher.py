@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import orjson
@@ -15,7 +17,7 @@ from events.commands import CONTENT_TYPE, encode_command
 from events.controls import Message
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, declare, keep_connected
-from service_kit.publishing import PERSISTENT, Template, encode_frames, publish
+from service_kit.publishing import PERSISTENT, Template, encode_frames, publish, publish_each
 from service_kit.topology import COMMANDS, partition_of
 
 PUBLISH_SECONDS: Final = 5.0
@@ -24,6 +26,16 @@ RENEW_SECONDS: Final = 1.0
 """How long a channel is used at least. On a channel that first publishes to a queue just after a node of the
 cluster died, RabbitMQ 3.10 may look for the queue's leader on that node, and refuse every publish until
 the node is back, although the queue works. Another channel asks anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A command that is encoded already; `type_` is the command's."""
+
+    type_: str
+    command_id: str
+    person_id: str
+    body: bytes
 
 
 class CommandPublisher:
@@ -108,6 +120,25 @@ class CommandPublisher:
         finally:
             self._in_flight -= 1
 
+    async def publish_many(self, commands: Sequence[Outgoing]) -> list[Outgoing]:
+        """Publish commands, persistent and mandatory, and return those that the broker refused.
+
+        Whoever calls this bounds how many are in flight; `MAX_IN_FLIGHT` is for single ones alone.
+
+        Args:
+            commands: At least one.
+
+        Raises:
+            BrokerUnavailable: As for `publish`; nothing is then known of any of them.
+        """
+        ready = self._ready()
+        frames = [ready.plain_frames(one.type_, one.person_id, one.command_id, one.body) for one in commands]
+        ids = tuple(one.command_id for one in commands)
+        refused = await publish_each(ready.channel, frames, PUBLISH_SECONDS, ids)
+        if refused:
+            ready.refused.set()
+        return [commands[position] for position in refused]
+
 
 class _Open:
     """An open channel, and the frames of commands on it.
@@ -160,9 +191,9 @@ class _Open:
 
     def frames(self, command: Message, body: bytes, reply: tuple[str, str] | None) -> bytes:
         """Return the frames of a command, on its way to its person's partition."""
-        key = str(partition_of(command.person_id, self._partitions))
         if reply is None:
-            return self._template(command.type, key).frames(command.command_id, body)
+            return self.plain_frames(command.type, command.person_id, command.command_id, body)
+        key = str(partition_of(command.person_id, self._partitions))
         method = Basic.Publish(exchange=COMMANDS, routing_key=key, mandatory=True)
         properties = Basic.Properties(
             message_id=command.command_id,
@@ -171,6 +202,11 @@ class _Open:
             **_properties(command.type),
         )
         return encode_frames(self.channel, method, properties, body)
+
+    def plain_frames(self, type_: str, person_id: str, command_id: str, body: bytes) -> bytes:
+        """Return the frames of a command that nobody waits for."""
+        key = str(partition_of(person_id, self._partitions))
+        return self._template(type_, key).frames(command_id, body)
 
     def _template(self, type_: str, key: str) -> Template:
         template = self._templates.get((type_, key))

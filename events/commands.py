@@ -65,6 +65,13 @@ class UpdatePerson(Envelope):
     data: PersonChanges
 
 
+class UpsertPerson(Envelope):
+    """Ask for a person to have these fields: one that exists is changed, else one is created."""
+
+    type: Literal["person.upsert"] = "person.upsert"
+    data: PersonChanges
+
+
 class ChangeImage(Envelope):
     """Ask for another image of a person, or for none; it is in its store already."""
 
@@ -93,10 +100,11 @@ class RevertPerson(Envelope):
     data: Reversion
 
 
-Command = CreatePerson | UpdatePerson | ChangeImage | DeletePerson | RevertPerson
+Command = CreatePerson | UpdatePerson | UpsertPerson | ChangeImage | DeletePerson | RevertPerson
 COMMAND_TYPES: Final = (
     "person.create",
     "person.update",
+    "person.upsert",
     "person.change_image",
     "person.delete",
     "person.revert",

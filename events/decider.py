@@ -12,9 +12,10 @@ from events.commands import (
     DeletePerson,
     RevertPerson,
     UpdatePerson,
+    UpsertPerson,
 )
 from events.facts import GENESIS, Event, EventType, RecordedEvent
-from events.person import FIELD_NAMES
+from events.person import FIELD_NAMES, REQUIRED_FIELDS
 from events.rejections import PersonExists, PersonNotFound, UnknownVersion, VersionMismatch
 from events.upcasting import lift
 
@@ -63,9 +64,9 @@ def decide(command: Command, state: PersonState, past: PersonState | None = None
             return [Event("person.created", command.data.model_dump(exclude_none=True))]
         case UpdatePerson():
             _require(command, state)
-            asked = command.data.model_dump(exclude_unset=True)
-            changed = {k: v for k, v in asked.items() if state.fields.get(k) != v}
-            return [Event("person.updated", changed)]
+            return [Event("person.updated", _changed(command, state))]
+        case UpsertPerson():
+            return [_upserted(command, state)]
         case ChangeImage():
             _require(command, state)
             return [Event("person.image_changed", command.data.model_dump())]
@@ -77,6 +78,24 @@ def decide(command: Command, state: PersonState, past: PersonState | None = None
             return [Event("person.updated", _way_back(command.data.to_version, state, past))]
         case _:
             assert_never(command)
+
+
+def _changed(command: UpdatePerson | UpsertPerson, state: PersonState) -> dict[str, str | None]:
+    asked = command.data.model_dump(exclude_unset=True)
+    return {name: value for name, value in asked.items() if state.fields.get(name) != value}
+
+
+def _upserted(command: UpsertPerson, state: PersonState) -> Event:
+    if state.status == "active":
+        return Event("person.updated", _changed(command, state))
+    if state.status == "deleted":
+        raise PersonExists(f"the person {command.person_id} was deleted: the id cannot be used again")
+    given = command.data.model_dump(exclude_none=True)
+    if missing := [name for name in REQUIRED_FIELDS if name not in given]:
+        raise PersonNotFound(
+            f"there is no person {command.person_id}, and to create one lacks {', '.join(missing)}"
+        )
+    return Event("person.created", given)
 
 
 def _way_back(version: int, state: PersonState, past: PersonState | None) -> dict[str, str | None]:

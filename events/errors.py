@@ -10,7 +10,8 @@ RollcallError
 │   ├── HeadersTooLarge
 │   ├── NotAcceptable           none of the forms that the client takes
 │   ├── UnsupportedMediaType
-│   └── InvalidFields           it can be read, but is not what the route takes
+│   ├── InvalidFields           it can be read, but is not what the route takes
+│   └── ImportConflict          an import's id was used for another one
 ├── AccessError
 │   ├── Unauthenticated         no token, or one that proves nothing
 │   └── Forbidden               a good token without the scope
@@ -107,6 +108,12 @@ class InvalidFields(InvalidRequest):
     """The body, a parameter or a header has values that are not allowed."""
 
     code = "invalid-fields"
+
+
+class ImportConflict(InvalidRequest):
+    """An import's id was used for another import, or by somebody else."""
+
+    code = "import-conflict"
 
 
 class AccessError(RollcallError):

@@ -110,6 +110,7 @@ class PersonView(PersonFields):
 
 
 FIELD_NAMES: Final = tuple(PersonFields.model_fields)
+REQUIRED_FIELDS: Final = tuple(name for name in FIELD_NAMES if name not in OPTIONAL_FIELDS)
 """What a client says; a revert brings these back."""
 IMAGE_NAMES: Final = tuple(Image.model_fields)
 """What the system says of the image; no revert brings back a picture that was removed."""

@@ -10,12 +10,13 @@ from pymongo.errors import OperationFailure
 _READ: Final = ("find",)
 _APPEND: Final = ("find", "insert")
 _KEEP: Final = ("find", "insert", "update", "remove")
+_GUARD: Final = ("find", "insert", "update")
 _STORE: Final = ("find", "insert", "remove")
 _CLEAR: Final = ("find", "remove")
+_COUNT: Final = ("find", "update")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
 
-_GUARD: Final = ("find", "insert", "update")
 
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-worker": {
@@ -26,8 +27,9 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "parked": _KEEP,
         "images.files": _CLEAR,
         "images.chunks": _CLEAR,
+        "imports": _COUNT,
     },
-    # Accounts and their events, and images before anybody has them: nothing else about people.
+    # Accounts and their events, images that nobody has yet, how far imports are: nothing of people.
     "rollcall-command": {
         "events": _APPEND,
         "accounts": _GUARD,
@@ -36,9 +38,15 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "login_failures": _KEEP,
         "images.files": _STORE,
         "images.chunks": _STORE,
+        "imports": _GUARD,
+        "import_errors": _STORE,
     },
     "rollcall-query": dict.fromkeys(
-        ("events", "people", "claims", "rejections", "parked", "images.files", "images.chunks"), _READ
+        (
+            *("events", "people", "claims", "rejections", "parked"),
+            *("images.files", "images.chunks", "imports", "import_errors"),
+        ),
+        _READ,
     ),
 }
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can

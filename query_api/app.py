@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Final
 
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from query_api.feed import Feed
 from query_api.follower import HEARTBEAT_SECONDS
 from query_api.gate import Gate
 from query_api.images import add_image_routes
+from query_api.imports import add_export_route, add_import_routes
 from query_api.live import LiveDesk, add_live_route
 from query_api.log_reads import LogReads
 from query_api.metrics import ReplicationLag
@@ -83,8 +85,11 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         description=_ABOUT + roles_table(),
         version="1",
     )
+    exports = Exports(exporting, settings.mongo_db)
+    add_export_route(app, desk, exports)
     add_read_routes(app, desk)
-    add_audit_routes(app, desk, Exports(exporting, settings.mongo_db))
+    add_audit_routes(app, desk, exports)
+    add_import_routes(app, desk, exports, lambda: datetime.now(UTC))
     add_dead_letter_routes(app, desk)
     add_live_route(app, live)
     add_image_routes(app, GridFsReader(client, settings.mongo_db))

@@ -1,21 +1,19 @@
 """Owns the routes for audit: a person's history, and search in everybody's events, by page or as export."""
 
-import asyncio
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI, Request
-from fastapi.responses import Response, StreamingResponse
-from starlette.types import Send
+from fastapi.responses import Response
 
 from events.errors import InvalidFields
 from query_api import audit_documentation as doc
 from query_api.accept import choose
 from query_api.export_lines import CSV, NDJSON
-from query_api.exports import Export, Exports
+from query_api.exports import Exports
 from query_api.filters import read_query
 from query_api.log_filters import EventsQuery, HistoryQuery
 from query_api.people import ReadDesk
-from query_api.reads import Answer
+from query_api.streaming import streamed
 from service_kit.web import PlainRoute, path_id
 
 JSON: Final = "application/json"
@@ -51,41 +49,8 @@ def add_audit_routes(app: FastAPI, desk: ReadDesk, exports: Exports) -> None:
 
 
 async def _export(desk: ReadDesk, exports: Exports, query: EventsQuery, form: str) -> Response:
-    """Return everything that is found, as a stream; an error before its first byte is a problem response."""
+    """Return everything that is found, as a stream."""
     if paged := query.model_fields_set & {"limit", "cursor"}:
         errors = [{"field": name, "reason": "does not go with an export: it has no pages"} for name in paged]
         raise InvalidFields("a parameter is not valid", errors)
-    export = exports.open(query, form)
-    try:
-        headers = desk.headers(Answer([], await export.begin()), _VARY)
-    except BaseException:
-        await _let_go(export)
-        raise
-    headers["Content-Disposition"] = f'attachment; filename="{_FILES[form]}"'
-    return _Stream(export, headers=headers, media_type=form)
-
-
-class _Stream(StreamingResponse):
-    """Sends an export no faster than it is taken, and closes it however that ends."""
-
-    def __init__(self, export: Export, **options: Any) -> None:
-        super().__init__(export.chunks(), **options)
-        self._export = export
-
-    async def stream_response(self, send: Send) -> None:
-        """Send all of it (ASGI); when the client has gone, this is cancelled."""
-        try:
-            await super().stream_response(send)
-        finally:
-            await _let_go(self._export)
-
-
-_closing: set[asyncio.Task[None]] = set()
-
-
-async def _let_go(export: Export) -> None:
-    """Close an export, also if this is cancelled."""
-    task = asyncio.create_task(export.close())
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
-    await asyncio.shield(task)
+    return await streamed(desk, exports.events(query, form), _FILES[form])

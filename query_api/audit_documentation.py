@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-from query_api.documentation import PERSON_ID, parameters
+from query_api.documentation import PERSON_ID
 from query_api.log_filters import EventsQuery, HistoryQuery
 from service_kit.openapi import TEXT, UUID, json_answer, problems
+from service_kit.parameters import parameters
 
 _INTEGER: Final = {"type": "integer"}
 _MAYBE: Final = {"type": ["string", "null"]}

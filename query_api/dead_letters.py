@@ -5,11 +5,12 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
-from query_api.documentation import PERSON_ID, parameters
+from query_api.documentation import PERSON_ID
 from query_api.filters import read_query
 from query_api.parked_reads import ParkedQuery
 from query_api.people import ReadDesk
 from service_kit.openapi import TEXT, UUID, json_answer, problems
+from service_kit.parameters import parameters
 from service_kit.web import PlainRoute, path_id
 
 _TIME: Final = {"type": "string", "format": "date-time"}

@@ -2,11 +2,10 @@
 
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 from query_api.filters import PeopleQuery, PersonQuery, ReadQuery
 from service_kit.openapi import PERSON as PERSON_SCHEMA
 from service_kit.openapi import TEXT, UUID, header, in_path, json_answer, problems
+from service_kit.parameters import parameters
 
 _ETAG: Final = {"ETag": {"description": "The version in quotes", "schema": TEXT}}
 _POSITION: Final = {
@@ -22,21 +21,6 @@ _DOCUMENT: Final = [
     in_path("document_id", "As on the document", type="string", example="1.020.304"),
 ]
 _IF_NONE_MATCH: Final = header("If-None-Match", "304 if the person is still at this version.", '"3"')
-
-
-def parameters(form: type[BaseModel]) -> list[dict[str, Any]]:
-    """Return the OpenAPI query parameters that a form describes."""
-    found = []
-    for name, schema in form.model_json_schema()["properties"].items():
-        value = dict(schema)
-        value.pop("title", None)
-        if "anyOf" in value:  # an optional one is absent, never null
-            value = next(dict(kind) for kind in value["anyOf"] if kind.get("type") != "null")
-        description = value.pop("description", schema.get("description", ""))
-        found.append(
-            {"name": name, "in": "query", "required": False, "description": description, "schema": value}
-        )
-    return found
 
 
 _NOT_MODIFIED: Final = {304: {"description": "The client's version is the present one"}}

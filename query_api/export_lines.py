@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import orjson
 
+from events.cells import neutralised
 from events.stored import NULLABLE
 
 NDJSON: Final = "application/x-ndjson"
@@ -23,9 +24,6 @@ _LINE: Final = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 _row: Final = itemgetter(*COLUMNS)
 _FOREIGN: Final = ("actor", "actor_name", "correlation_id", "causation_id", "source_address", "user_agent")
 """What others name as they like; the rest are ids, times and hashes of ours, and JSON."""
-_FORMULA: Final = frozenset("=+-@\t\r\n")
-"""What a cell begins with that a spreadsheet would compute:
-https://owasp.org/www-community/attacks/CSV_Injection."""
 
 
 def _content(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,9 +62,8 @@ def csv_rows(documents: Sequence[Mapping[str, Any]]) -> bytes:
         content = _content(document)
         content["data"] = orjson.dumps(content["data"]).decode()
         for name in _FOREIGN:
-            value = content[name]
-            if value and value[0] in _FORMULA:
-                content[name] = f"'{value}"
+            if content[name]:
+                content[name] = neutralised(content[name])
         rows.append(_row(content))
     text = io.StringIO()
     csv.writer(text).writerows(rows)

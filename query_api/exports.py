@@ -1,7 +1,8 @@
 """Owns streaming a search's whole result: batch by batch, in constant memory, never cut short unnoticed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -9,39 +10,61 @@ from bson import decode_all
 from bson.codec_options import CodecOptions
 
 from events.errors import StoreUnavailable
+from events.imports import correlation_of
 from query_api.export_lines import CSV, NDJSON, csv_header, csv_rows, ndjson
+from query_api.filters import SORTS, ExportQuery, conditions
+from query_api.import_lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
 from query_api.log_filters import EventsQuery, all_of
+from query_api.people_lines import people_csv, people_header, people_ndjson
 from service_kit.mongo import reading, store_errors
 
 BATCH: Final = 500
-"""Events that are read and written at once: some milliseconds in which nobody else is answered."""
+"""Documents that are read and written at once: some milliseconds in which nobody else is answered."""
 
-_FORMS: Final[dict[str, tuple[bytes, Callable[[Sequence[dict[str, Any]]], bytes]]]] = {
-    NDJSON: (b"", ndjson),
-    CSV: (csv_header(), csv_rows),
-}
+Write = Callable[[Sequence[dict[str, Any]]], bytes]
+_EVENTS: Final[Mapping[str, Write]] = {NDJSON: ndjson, CSV: csv_rows}
+_PEOPLE: Final[Mapping[str, Write]] = {NDJSON: people_ndjson, CSV: people_csv}
+_INVALID: Final[Mapping[str, Write]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
+_UNDONE: Final[Mapping[str, Write]] = {NDJSON: undone_ndjson, CSV: undone_csv}
 _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=False)
+_HIDDEN: Final = {"hash": 0, "keys": 0, "projection": 0}
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a cursor gives, and how that is written.
+
+    Attributes:
+        cursor: Gives undecoded batches of documents.
+        write: Makes lines of them.
+    """
+
+    cursor: Any
+    write: Write
 
 
 class Export:
     """An export under way; `close` it, however it ends.
 
     Args:
-        cursor: Gives undecoded batches of events.
+        parts: What it is made of, one after the other; at least one.
         media_type: `NDJSON` or `CSV`.
+        header: What comes first.
     """
 
-    def __init__(self, cursor: Any, media_type: str) -> None:
-        self._cursor = cursor
-        self._header, self._write = _FORMS[media_type]
-        self._next = asyncio.create_task(self._fetch())
+    def __init__(self, parts: Sequence[Part], media_type: str, header: bytes) -> None:
+        self.media_type = media_type
+        self._parts = parts
+        self._header = header
+        self._next = asyncio.create_task(self._fetch(0))
 
-    async def _fetch(self) -> bytes | None:
+    async def _fetch(self, part: int) -> bytes | None:
+        cursor = self._parts[part].cursor
         with store_errors():
-            raw: bytes | None = await anext(self._cursor, None)
-        if raw is None and self._cursor.alive:
+            raw: bytes | None = await anext(cursor, None)
+        if raw is None and cursor.alive:
             raise StoreUnavailable("MongoDB gave no more, though there is more")
         return raw
 
@@ -52,7 +75,7 @@ class Export:
             StoreUnavailable: MongoDB does not answer.
         """
         await asyncio.shield(self._next)
-        address: tuple[str, int] | None = self._cursor.address
+        address: tuple[str, int] | None = self._parts[0].cursor.address
         return address
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -65,27 +88,31 @@ class Export:
         try:
             if self._header:
                 yield self._header
-            while (raw := await asyncio.shield(self._next)) is not None:
-                self._next = asyncio.create_task(self._fetch())
-                documents = decode_all(raw, _CODEC)
-                yield self._write(documents)
-                count += len(documents)
-            log.info("exported", events=count)
+            for number, part in enumerate(self._parts):
+                if number:
+                    self._next = asyncio.create_task(self._fetch(number))
+                while (raw := await asyncio.shield(self._next)) is not None:
+                    self._next = asyncio.create_task(self._fetch(number))
+                    documents = decode_all(raw, _CODEC)
+                    yield part.write(documents)
+                    count += len(documents)
+            log.info("exported", lines=count)
         except StoreUnavailable as exc:
             # The answer has begun: only a connection that breaks off tells the client that it is not whole.
-            log.warning("an export broke off", events=count, reason=exc.detail)
+            log.warning("an export broke off", lines=count, reason=exc.detail)
             raise
 
     async def close(self) -> None:
-        """Let the cursor go; not before the batch under way has come, for a driver then leaves it open."""
+        """Let the cursors go; not before the batch under way has come, for a driver then leaves it open."""
         await asyncio.wait({self._next})
         if not self._next.cancelled():
             self._next.exception()  # told already, or nobody wants to know
-        await self._cursor.close()
+        for part in self._parts:
+            await part.cursor.close()
 
 
 class Exports:
-    """Reads the log for as long as it takes.
+    """Reads a collection for as long as it takes.
 
     Args:
         client: A client of either driver that sets no deadline: see `service_kit.mongo.connect`.
@@ -93,17 +120,42 @@ class Exports:
     """
 
     def __init__(self, client: Any, database: str) -> None:
-        self._eventual = reading(client, database, strong=False)["events"]
-        self._strong = reading(client, database, strong=True)["events"]
+        self._eventual = reading(client, database, strong=False)
+        self._strong = reading(client, database, strong=True)
 
-    def open(self, query: EventsQuery, media_type: str) -> Export:
-        """Return an export that fetches its first batch.
+    def _cursor(self, collection: str, wanted: Mapping[str, Any], *, strong: bool, **more: Any) -> Any:
+        database = self._strong if strong else self._eventual
+        # Undecoded batches: decoding many documents at once takes half the time.
+        return database[collection].find_raw_batches(wanted, batch_size=BATCH, **more)
+
+    def events(self, query: EventsQuery, media_type: str) -> Export:
+        """Return an export of events that fetches its first batch.
 
         Args:
             query: What to export, in which order.
             media_type: `NDJSON` or `CSV`.
         """
-        events = self._strong if query.strong else self._eventual
-        # Undecoded batches: decoding many events at once takes half the time.
-        cursor = events.find_raw_batches(all_of(query.conditions), sort=query.order, batch_size=BATCH)
-        return Export(cursor, media_type)
+        cursor = self._cursor("events", all_of(query.conditions), strong=query.strong, sort=query.order)
+        return Export(
+            [Part(cursor, _EVENTS[media_type])], media_type, csv_header() if media_type == CSV else b""
+        )
+
+    def people(self, query: ExportQuery, media_type: str) -> Export:
+        """Return an export of people; arguments as for `events`."""
+        # Tombstones have nothing to show.
+        wanted = [*conditions(query.filters), {"deleted": {"$exists": False}}]
+        order: dict[str, Any] = {}
+        if query.sort is not None:
+            direction = -1 if query.sort.startswith("-") else 1
+            order["sort"] = [(SORTS[query.sort.lstrip("-")], direction), ("_id", direction)]
+        cursor = self._cursor("people", all_of(wanted), strong=query.strong, projection=_HIDDEN, **order)
+        header = people_header() if media_type == CSV else b""
+        return Export([Part(cursor, _PEOPLE[media_type])], media_type, header)
+
+    def import_errors(self, import_id: str, media_type: str, *, strong: bool) -> Export:
+        """Return an export of what was refused of an import: the rows that are not valid, then the others."""
+        of_it = {"correlation_id": correlation_of(import_id)}
+        invalid = self._cursor("import_errors", {"import_id": import_id}, strong=strong, sort=[("row", 1)])
+        undone = self._cursor("rejections", of_it, strong=strong, sort=[("causation_id", 1)])
+        parts = [Part(invalid, _INVALID[media_type]), Part(undone, _UNDONE[media_type])]
+        return Export(parts, media_type, ERRORS_HEADER if media_type == CSV else b"")

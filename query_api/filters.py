@@ -106,8 +106,8 @@ class PersonQuery(ReadQuery):
     )
 
 
-class PeopleQuery(ReadQuery):
-    """Parameters of the list."""
+class PeopleFilters(ReadQuery):
+    """Parameters that choose people."""
 
     document_type: _DocumentType | None = None
     document_id: _DocumentId | None = None
@@ -125,6 +125,17 @@ class PeopleQuery(ReadQuery):
     updated_from: _Time | None = None
     updated_to: _Time | None = None
     q: _Search | None = None
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """Return the parameters that choose people, not order or page."""
+        steering = {"consistency", "sort", "limit", "cursor", "count"}
+        return {name: value for name, value in self if value is not None and name not in steering}
+
+
+class PeopleQuery(PeopleFilters):
+    """Parameters of the list."""
+
     sort: str = Field(
         default="last_name",
         pattern=f"^-?({'|'.join(SORTS)})$",
@@ -134,11 +145,15 @@ class PeopleQuery(ReadQuery):
     cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before")
     count: bool = Field(default=False, description="Also tell how many match in all")
 
-    @property
-    def filters(self) -> dict[str, Any]:
-        """Return the parameters that choose people, not order or page."""
-        steering = {"consistency", "sort", "limit", "cursor", "count"}
-        return {name: value for name, value in self if value is not None and name not in steering}
+
+class ExportQuery(PeopleFilters):
+    """Parameters of an export."""
+
+    sort: str | None = Field(
+        default=None,
+        pattern=f"^-?({'|'.join(SORTS)})$",
+        description="A field; `-` before it turns the order round. None: in no order, the quickest",
+    )
 
 
 Query = TypeVar("Query", bound=ReadQuery)

@@ -15,12 +15,12 @@ from starlette.types import Receive, Scope, Send
 
 from events.errors import InvalidFields, PositionGone, Unavailable
 from events.facts import EventType
-from query_api.documentation import parameters
 from query_api.feed import Feed
 from query_api.follower import HEARTBEAT_SECONDS, Follower
 from query_api.replays import FIRST, Replays
 from query_api.tail import Tail
 from service_kit.openapi import TEXT, header, problems
+from service_kit.parameters import parameters
 from service_kit.problems import field_errors
 from service_kit.tokens import TokenVerifier
 from service_kit.web import authorize

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from service_kit.import_examples import IMPORT_EXAMPLE, IMPORT_READ_EXAMPLE
+
 EXAMPLE_ID: Final = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
 EXAMPLE_PERSON: Final[dict[str, Any]] = {
     "id": EXAMPLE_ID,
@@ -143,4 +145,6 @@ EXAMPLES: Final[dict[str, Any]] = {
     "parked_line": {"person_id": EXAMPLE_ID, "items": [_WAITING], "next": None},
     "dead_message": _DEAD,
     "dead_messages": {"items": [_DEAD], "more": False},
+    "import": IMPORT_EXAMPLE,
+    "import_read": IMPORT_READ_EXAMPLE,
 }

@@ -87,16 +87,17 @@ _COUNTED: Final = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of the statuses, each a problem."""
+def problems(*statuses: int, **more: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of the statuses, each a problem; `more` is what others mean."""
     schema = {"$ref": "#/components/schemas/Problem"}
+    words = {status: _TITLES[status] for status in statuses} | {int(key): more[key] for key in more}
     return {
         status: {
-            "description": _TITLES[status],
+            "description": text,
             "content": {"application/problem+json": {"schema": schema}},
             **({"headers": _COUNTED} if status == 429 else {}),
         }
-        for status in statuses
+        for status, text in sorted(words.items())
     }
 
 

@@ -7,10 +7,11 @@ third of a worker's time (docs/adr/0011). Connection, channel and confirms stay 
 import asyncio
 from collections.abc import Sequence
 from itertools import count
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
+from aiormq.exceptions import DeliveryError
 from pamqp import frame
 from pamqp.body import ContentBody
 from pamqp.commands import Basic
@@ -115,16 +116,46 @@ async def publish(
     Raises:
         BrokerUnavailable: Not all are confirmed in time, or one was refused or returned.
     """
-    if not messages:
-        return
+    if messages:
+        tally = _Tally(len(messages))
+        await _publish(channel, messages, seconds, returnable, [tally] * len(messages), tally)
+
+
+async def publish_each(
+    channel: Channel, messages: Sequence[bytes], seconds: float, returnable: tuple[str, ...]
+) -> list[int]:
+    """Do as `publish` does, and return the positions of those that the broker refused or returned.
+
+    Args:
+        channel: In confirm mode.
+        messages: The frames of each; at least one.
+        seconds: Deadline for all.
+        returnable: Ids of the messages.
+
+    Raises:
+        BrokerUnavailable: Not all are answered in time, or the channel was lost: nothing is known of any.
+    """
     tally = _Tally(len(messages))
+    ballots = [_Ballot(tally, position) for position in range(len(messages))]
+    await _publish(channel, messages, seconds, returnable, ballots, tally)
+    return sorted(tally.refused)
+
+
+async def _publish(
+    channel: Channel,
+    messages: Sequence[bytes],
+    seconds: float,
+    returnable: tuple[str, ...],
+    confirmations: Sequence[Any],
+    tally: "_Tally",
+) -> None:
     with broker_errors("publishing"):
         async with asyncio.timeout(seconds):
             async with channel.lock:
                 first = channel.delivery_tag + 1
-                for _ in messages:
+                for confirmation in confirmations:
                     channel.delivery_tag += 1
-                    channel.confirmations[channel.delivery_tag] = cast(Any, tally)
+                    channel.confirmations[channel.delivery_tag] = confirmation
                 channel.message_id_delivery_tag.update(zip(returnable, count(first), strict=False))
                 await channel.write_queue.put(ChannelFrame(b"".join(messages), should_close=False))
             try:
@@ -139,6 +170,7 @@ class _Tally:
 
     def __init__(self, count: int) -> None:
         self.complete = asyncio.get_running_loop().create_future()
+        self.refused: list[int] = []
         self._missing = count
 
     def done(self) -> bool:
@@ -155,3 +187,32 @@ class _Tally:
     def set_exception(self, exc: Exception) -> None:
         if not self.complete.done():
             self.complete.set_exception(exc)
+
+
+class _Ballot:
+    """Stands for the future that the channel expects of one publish, and tells the tally how it ends."""
+
+    __slots__ = ("_done", "_position", "_tally")
+
+    def __init__(self, tally: _Tally, position: int) -> None:
+        self._tally = tally
+        self._position = position
+        self._done = False
+
+    def done(self) -> bool:
+        return self._done
+
+    def cancelled(self) -> bool:
+        return self._tally.cancelled()
+
+    def set_result(self, frame: object) -> None:
+        self._done = True
+        self._tally.set_result(frame)
+
+    def set_exception(self, exc: Exception) -> None:
+        self._done = True
+        if isinstance(exc, DeliveryError):
+            self._tally.refused.append(self._position)
+            self._tally.set_result(exc)
+        else:
+            self._tally.set_exception(exc)

@@ -96,6 +96,15 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="origins whose pages may use the APIs, such as https://people.example"
     )
+    imports_at_once: int = Field(
+        default=3, ge=1, le=4, description="imports that a command API reads at once"
+    )
+    import_patience: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="seconds that an import waits for a part that is away or full",
+    )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     command_port: int = Field(default=8011, description="port of the command API")

@@ -14,6 +14,7 @@ from service_kit.settings import Settings, load_settings
 from service_kit.web import create_app, serve
 from workers.consumer import Worker
 from workers.images import ImageRemover, tend
+from workers.import_counts import ImportCounts
 from workers.lines import Stamps
 from workers.store import Store
 from workers.sweep import ImageSweep
@@ -33,21 +34,27 @@ async def work(settings: Settings) -> None:
     stores = open_stores(settings, client)
     remover = ImageRemover(client, settings.mongo_db, stores.all)
     sweep = ImageSweep(client, settings.mongo_db, stores.all, lambda: datetime.now(UTC))
-    consuming = asyncio.create_task(worker.run())
-    tending = asyncio.create_task(tend(settings.amqp_url.get_secret_value(), remover, sweep))
+    counting_client = mongo.connect(settings, "rollcall-worker counts", lasting=True)
+    counts = ImportCounts(counting_client, settings.mongo_db, lambda: to_milliseconds(datetime.now(UTC)))
+    work = {
+        asyncio.create_task(worker.run()),
+        asyncio.create_task(tend(settings.amqp_url.get_secret_value(), remover, sweep)),
+        asyncio.create_task(counts.run()),
+    }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
     try:
-        await asyncio.wait({consuming, serving, tending}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*work, serving}, return_when=asyncio.FIRST_COMPLETED)
         await worker.stop()
-        for task in (consuming, tending):
+        for task in work:
             if task.done():
                 task.result()  # a fault of ours: let it end the process
     finally:
-        for task in (consuming, serving, tending):
+        for task in (*work, serving):
             task.cancel()
-        await asyncio.gather(consuming, serving, tending, return_exceptions=True)
+        await asyncio.gather(*work, serving, return_exceptions=True)
         stores.close()
         await mongo.close(client)
+        await mongo.close(counting_client)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Final, assert_never
 import structlog
 
 from events.claims import Claim, claims_of
-from events.commands import Command, CreatePerson, UpdatePerson, decode_command
+from events.commands import Command, CreatePerson, UpdatePerson, UpsertPerson, decode_command
 from events.controls import Control, DropParked, RetryParked
 from events.decider import PersonState, evolve
 from events.errors import MalformedMessage
@@ -23,7 +23,7 @@ from workers.isolation import settle_apart
 from workers.lines import Stamps
 from workers.store import Store
 
-CHANGES: Final = (CreatePerson, UpdatePerson)
+CHANGES: Final = (CreatePerson, UpdatePerson, UpsertPerson)
 AT_ONCE: Final = 100
 """Commands of a line that are held in memory; each may be 64 KB."""
 

@@ -19,7 +19,7 @@ from tests.witness import Witness
 
 PERSON = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
 PLACES = {
-    **dict.fromkeys(("person_id", "command_id", "image_id"), PERSON),
+    **dict.fromkeys(("person_id", "command_id", "image_id", "import_id"), PERSON),
     "document_type": "CC",
     "document_id": "123456",
     "id": "0123456789abcdef",

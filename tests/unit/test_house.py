@@ -50,6 +50,7 @@ ADAPTERS = {
         "workers/intake.py",
     },
     "pymongo": {
+        "command_api/imports/store.py",
         "cli/log_reader.py",
         "cli/read_model.py",
         "command_api/accounts/journal.py",

@@ -1,0 +1,76 @@
+"""The verb that exports people: to a file that is whole or not there, or to standard output."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import suppress
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import BinaryIO
+
+from cli.api import Interrupted, add_api, find_api, target_of
+from cli.meter import Meter
+from local.errors import SetupError
+from local.say import say, shown
+
+_FORMS = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
+_PART = 1 << 16
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Options of `export`."""
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: standard output")
+    parser.add_argument("--format", choices=tuple(_FORMS), help="default: by the file's name, else ndjson")
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        type=_filter,
+        metavar="NAME=VALUE",
+        help="a filter of GET /people: gender=F, q=ana, created_from=2026-01-01T00:00:00Z; may be repeated",
+    )
+    add_api(parser)
+
+
+def export(options: argparse.Namespace) -> int:
+    """Export people."""
+    path: Path | None = options.file
+    form = options.format or ("csv" if path is not None and path.suffix == ".csv" else "ndjson")
+    api = find_api(options, "people:read")
+    headers = {"Accept": _FORMS[form]}
+    target = target_of("/people/export", **dict(options.filter))
+    part = None if path is None else path.with_name(f"{path.name}.part")
+    try:
+        with api.answer("GET", target, headers) as response:
+            if path is None or part is None:
+                lines = _copy(response, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+            else:
+                with part.open("wb") as out:
+                    lines = _copy(response, out)
+                part.replace(path)
+    except Interrupted as exc:
+        if part is not None:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        raise SetupError(f"The export is not whole: {exc}. Run it again.") from exc
+    say(f"{lines - (form == 'csv'):,} people{'' if path is None else f' in {shown(path)}'}.")
+    return 0
+
+
+def _copy(response: HTTPResponse, out: BinaryIO) -> int:
+    lines = 0
+    with Meter("people") as meter:
+        while part := response.read(_PART):
+            out.write(part)
+            lines += part.count(b"\n")
+            meter.show(None, lines)
+    return lines
+
+
+def _filter(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError("write NAME=VALUE")
+    return name, value

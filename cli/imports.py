@@ -1,0 +1,206 @@
+"""The verb that imports a file: sends it, goes on where it was cut, waits until all of it is applied.
+
+Exit status: 0 all rows are in; 1 it could not be done; 3 some rows were rejected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from cli.api import Api, Interrupted, add_api, find_api, target_of
+from cli.meter import Meter
+from local.errors import SetupError
+from local.say import say, show, shown
+from service_kit.broker import backoff
+from service_kit.ids import derived_id
+
+FINE, REJECTED = 0, 3
+_PATIENCE_S = 60.0
+_PART = 1 << 16
+_POLL_S = 0.5
+_FORMS = {".csv": "text/csv", ".ndjson": "application/x-ndjson", ".jsonl": "application/x-ndjson"}
+
+
+@dataclass(frozen=True)
+class File:
+    """What is sent.
+
+    Attributes:
+        path: Where it is.
+        headers: What it is.
+        size: Its bytes.
+    """
+
+    path: Path
+    headers: dict[str, str]
+    size: int
+
+    @classmethod
+    def find(cls, path: Path) -> File:
+        """Look at a file.
+
+        Raises:
+            SetupError: It cannot be read, or its name does not say what it is.
+        """
+        packed = path.suffix == ".gz"
+        form = _FORMS.get(Path(path.stem).suffix if packed else path.suffix)
+        if form is None:
+            raise SetupError(f"{shown(path)}: the name must end with {', '.join(_FORMS)}, or that and .gz.")
+        headers = {"Content-Type": form, **({"Content-Encoding": "gzip"} if packed else {})}
+        try:
+            with path.open("rb"):
+                return cls(path, headers, path.stat().st_size)
+        except OSError as exc:
+            raise SetupError(f"{shown(path)} cannot be read: {exc.strerror}.") from exc
+
+    def parts(self, meter: Meter) -> Iterator[bytes]:
+        """Yield it part by part; the meter shows how much of it was taken."""
+        sent = rows = 0
+        with self.path.open("rb") as content:
+            while part := content.read(_PART):
+                yield part
+                sent, rows = sent + len(part), rows + part.count(b"\n")
+                meter.show(sent / self.size, sent if "Content-Encoding" in self.headers else rows)
+
+
+def add_import(parser: argparse.ArgumentParser) -> None:
+    """Options of `import`."""
+    parser.add_argument("file", type=Path, metavar="FILE", help=f"ends with {', '.join(_FORMS)}, also .gz")
+    parser.add_argument(
+        "--upsert", action="store_true", help="a row with the id of a person who exists changes them"
+    )
+    parser.add_argument("--stop", action="store_true", help="read no further than the first invalid row")
+    parser.add_argument("--dry-run", action="store_true", help="only check the rows")
+    parser.add_argument("--columns", metavar="LIST", help="take these columns alone, separated by commas")
+    parser.add_argument("--errors", type=Path, metavar="FILE", help="write what was rejected there, as CSV")
+    parser.add_argument(
+        "--import-id",
+        type=_uuid,
+        metavar="UUID",
+        help="default: made of the file and these options, so that the same again doubles nothing",
+    )
+    add_api(parser)
+
+
+def import_(options: argparse.Namespace) -> int:
+    """Import a file."""
+    file = File.find(options.file)
+    api = find_api(options, "people:write", "people:read")
+    query = {
+        "mode": "upsert" if options.upsert else "create",
+        "dry_run": "true" if options.dry_run else "false",
+        "columns": options.columns,
+    }
+    import_id = options.import_id or _id_of(file, query)
+    say(f"Import {import_id}")
+    query |= {"on_error": "stop" if options.stop else "continue", "import_id": import_id}
+    told = _read(api, file, query)
+    status = _applied(api, import_id, told)
+    return _result(api, import_id, status, options.errors)
+
+
+def _read(api: Api, file: File, query: dict[str, Any]) -> dict[str, Any]:
+    """Send the file, again from the beginning while it is cut: the API skips what it has."""
+    attempt, read, deadline = 0, -1, time.monotonic() + _PATIENCE_S
+    what = "bytes sent" if "Content-Encoding" in file.headers else "rows sent"
+    while True:
+        try:
+            told = _send(api, file, query, what)
+            if told["state"] != "interrupted":
+                return told
+            reason = str(told.get("reason", "it was interrupted"))
+            if told["read"] > read:
+                attempt, read, deadline = 0, told["read"], time.monotonic() + _PATIENCE_S
+        except Interrupted as exc:
+            reason = str(exc)
+        attempt += 1
+        pause = backoff(attempt)
+        if time.monotonic() + pause > deadline:
+            raise SetupError(f"Interrupted: {reason}. The same command goes on where it was cut.")
+        say(f"Interrupted: {reason}; going on in {pause:.1f} s …")
+        time.sleep(pause)
+
+
+def _send(api: Api, file: File, query: dict[str, Any], what: str) -> dict[str, Any]:
+    with Meter(what) as meter:
+        target = target_of("/people/import", **query)
+        with api.answer("POST", target, file.headers, file.parts(meter)) as response:
+            return _json(response.read())
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(body)
+    except ValueError:
+        raise Interrupted("the answer broke off") from None
+    return told
+
+
+def _applied(api: Api, import_id: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Wait until every row is decided, and return what the query API tells of the import."""
+    if told["state"] == "failed":
+        raise SetupError(f"Import {import_id}: {told['reason']}; give it an id of its own with --import-id.")
+    deadline, last = time.monotonic() + _PATIENCE_S, -1
+    with Meter("rows applied") as meter:
+        while True:
+            try:
+                with api.answer("GET", f"/imports/{import_id}", {}) as response:
+                    status = _json(response.read())
+                if status["state"] in ("finished", "stopped"):
+                    return status
+                decided = status["applied"] + status["refused"]
+                if decided != last:
+                    last, deadline = decided, time.monotonic() + _PATIENCE_S
+                meter.show(decided / (status["accepted"] or 1), status["applied"])
+                reason = "no worker applies them"
+            except Interrupted as exc:
+                reason = str(exc)
+            if time.monotonic() > deadline:
+                raise SetupError(
+                    f"All rows were accepted, but not all of them are applied: {reason}. "
+                    "The same command waits for them."
+                )
+            time.sleep(_POLL_S)
+
+
+def _result(api: Api, import_id: str, status: dict[str, Any], errors: Path | None) -> int:
+    verb = "would be accepted" if status["dry_run"] else "applied"
+    good = status["accepted"] if status["dry_run"] else status["applied"]
+    show(f"{status['read']:,} rows: {good:,} {verb}, {status['rejected']:,} rejected.")
+    if status["state"] == "stopped":
+        say(f"Stopped: {status['reason']}. Correct it, and go on with --import-id {import_id}.")
+    if not status["rejected"]:
+        return FINE
+    if errors is None:
+        say(f"Why, row by row: GET /imports/{import_id}/errors, or the same command with --errors FILE.")
+        return REJECTED
+    try:
+        with api.answer("GET", f"/imports/{import_id}/errors", {"Accept": "text/csv"}) as response:
+            errors.write_bytes(response.read())
+    except Interrupted as exc:
+        raise SetupError(f"The errors could not be fetched: {exc}.") from exc
+    except OSError as exc:
+        raise SetupError(f"{shown(errors)} cannot be written: {exc.strerror}.") from exc
+    say(f"Why, row by row: {shown(errors)}")
+    return REJECTED
+
+
+def _id_of(file: File, query: dict[str, Any]) -> str:
+    with file.path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return derived_id("file", digest, *(str(value) for value in query.values()))
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError("name a UUID") from None

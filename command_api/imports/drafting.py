@@ -1,0 +1,107 @@
+"""Owns what becomes of a row: a command as the single routes make it, or why it is not valid. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from pydantic import ValidationError
+
+from command_api.imports.rows import Row
+from command_api.person_input import PersonInput, PersonPatch
+from command_api.publisher import Outgoing
+from events.commands import CreatePerson, UpsertPerson, encode_command
+from events.imports import Mode, causation_of, correlation_of
+from events.person import PersonChanges
+from service_kit.ids import derived_id
+from service_kit.problems import field_errors
+
+CREATE: Final = CreatePerson.model_fields["type"].default
+WHOLE: Final = "row"
+"""Stands for the field where the whole row is wrong."""
+Errors = list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that is not valid.
+
+    Attributes:
+        row: Its number.
+        errors: `field` and `reason` of each thing that is wrong with it.
+    """
+
+    row: int
+    errors: Errors
+
+
+class Drafter:
+    """Makes commands of rows: of the same row always the same one.
+
+    Args:
+        import_id: The import.
+        mode: Whether a row with an id may change a person.
+        stamp: What the commands carry, as of the import's beginning: the actor, the time and so on.
+        context: What checking a person wants to know: today's date, the region of telephone numbers.
+    """
+
+    def __init__(
+        self, import_id: str, mode: Mode, stamp: Mapping[str, Any], context: Mapping[str, Any]
+    ) -> None:
+        self._import_id = import_id
+        self._mode = mode
+        self._context = dict(context)
+        self._create = PersonInput.__pydantic_validator__.validate_python
+        self._patch = PersonPatch.__pydantic_validator__.validate_python
+        same = {**stamp, "command_id": "", "person_id": "", "correlation_id": correlation_of(import_id)}
+        # Encoding each command anew costs more than checking its row: what they share is made once.
+        sample = UpsertPerson.model_construct(**same, data=PersonChanges.model_construct())
+        self._upserting = encode_command(sample)
+        self._creating = {**self._upserting, "type": CREATE}
+
+    def draft(self, number: int, row: Row) -> Outgoing | Refused:
+        """Return the command of a row, or why there is none.
+
+        Args:
+            number: Of the row, from 1.
+            row: As it was read.
+        """
+        fields = row.fields
+        if fields is None:
+            return Refused(number, [{"field": WHOLE, "reason": row.reason}])
+        given = fields.pop("id", None)
+        person_id = None
+        if given is not None and given != "":
+            try:
+                person_id = str(UUID(given))
+            except (ValueError, AttributeError, TypeError):
+                return Refused(number, [{"field": "id", "reason": "must be a UUID"}])
+        try:
+            if person_id is not None and self._mode == "upsert":
+                patch = self._patch(fields, context=self._context)
+                changes = {name: getattr(patch, name) for name in patch.model_fields_set}
+                if not changes:
+                    return Refused(number, [{"field": WHOLE, "reason": "names no field to change"}])
+                return self._outgoing(self._upserting, number, person_id, changes)
+            person = self._create(fields, context=self._context)
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False, include_context=False)
+            return Refused(number, field_errors(errors))
+        if person_id is None:
+            person_id = derived_id("import", "person", self._import_id, str(number))
+        return self._outgoing(self._creating, number, person_id, person.__dict__)
+
+    def _outgoing(
+        self, attributes: Mapping[str, Any], number: int, person_id: str, data: Mapping[str, Any]
+    ) -> Outgoing:
+        command_id = derived_id("import", "command", self._import_id, str(number))
+        message = {
+            **attributes,
+            "id": command_id,
+            "subject": person_id,
+            "partitionkey": person_id,
+            "causationid": causation_of(number),
+            "data": data,
+        }
+        return Outgoing(attributes["type"], command_id, person_id, orjson.dumps(message))

@@ -1,0 +1,219 @@
+"""Owns one import from its first row to its end: rows become commands, a few portions at a time."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final
+
+import structlog
+
+from command_api.imports.drafting import Drafter, Refused
+from command_api.imports.lines import Unreadable
+from command_api.imports.record import Progress, Record
+from command_api.imports.rows import Row
+from command_api.imports.settling import Drafts, Means, Window, patiently
+from command_api.imports.source import Cut, Source
+from command_api.imports.store import Superseded
+from command_api.publisher import Outgoing
+from events.errors import StoreUnavailable, Unavailable
+from events.imports import MAX_ROWS, State
+
+PORTION: Final = 50
+"""Rows that are checked and published at once: some milliseconds in which nobody else is answered."""
+KEEP_SECONDS: Final = 1.0
+"""How often it is noted how far the import is."""
+_SUPERSEDED: Final = "another request goes on with this import"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How reading an import ended, or its part of this request.
+
+    Attributes:
+        state: Where the import is now.
+        progress: How far it is.
+        reason: Why no further.
+    """
+
+    state: State
+    progress: Progress
+    reason: str | None = None
+
+
+class OtherFile(Exception):
+    """The rows are not those that were read under this id before."""
+
+
+class Stopped(Exception):
+    """A row is not valid, and the import is to stop there."""
+
+
+class Import:
+    """An import that this request reads.
+
+    Args:
+        means: What it needs.
+        record: The import as it was left.
+        source: The file.
+        drafter: Makes commands.
+        stop: Whether it ends at the first row that is not valid.
+    """
+
+    def __init__(self, means: Means, record: Record, source: Source, drafter: Drafter, *, stop: bool) -> None:
+        self._means = means
+        self._record = record
+        self._source = source
+        self._drafter = drafter
+        self._stop = stop
+        self._digest = sha256()
+        self._latest = Progress()
+        order = record.order
+        self._window = Window(means, order.import_id, record.progress, publishes=not order.dry_run)
+
+    async def run(self) -> Ending:
+        """Read the file to its end, or as far as it goes; fails in no way but by its ending."""
+        keeping = asyncio.create_task(self._keep_on())
+        reading = asyncio.create_task(self._read())
+        leaving = asyncio.create_task(self._means.ending.wait())
+        tasks: list[asyncio.Task[Any]] = [keeping, reading, leaving]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()  # does nothing to one that is done
+            kept, read, _ = await asyncio.gather(*tasks, return_exceptions=True)
+            await self._window.close()
+            return await self._note(self._ending(kept if isinstance(kept, Exception) else read))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await self._window.close()
+
+    def _ending(self, result: object) -> Ending:
+        match result:
+            case None if self._record.whole:
+                return Ending(self._record.state, self._record.progress)
+            case None:
+                done = self._record.order.dry_run or not self._window.confirmed.accepted
+                return Ending("finished" if done else "applying", self._window.confirmed)
+            case Stopped():
+                return Ending(
+                    "stopped", self._window.confirmed, f"row {self._window.confirmed.read + 1} is not valid"
+                )
+            case OtherFile():
+                return Ending("failed", self._record.progress, "the file is not the one that was begun with")
+            case Unreadable(reason=reason) | Cut(reason=reason) | Unavailable(detail=reason):
+                return Ending("interrupted", self._window.confirmed, reason)
+            case Superseded():
+                return Ending("interrupted", self._window.confirmed, _SUPERSEDED)
+            case asyncio.CancelledError():
+                return Ending("interrupted", self._window.confirmed, "the command API is being stopped")
+            case fault:
+                cause = fault if isinstance(fault, BaseException) else None
+                log.error("import failed", import_id=self._record.order.import_id, exc_info=cause)
+                return Ending("interrupted", self._window.confirmed, "this is our fault, and it was logged")
+
+    async def _note(self, ending: Ending) -> Ending:
+        """Keep how it ended, and return that; or that it is not known to be kept."""
+        order = self._record.order
+        log.info(
+            "import read",
+            import_id=order.import_id,
+            state=ending.state,
+            read=ending.progress.read,
+            reason=ending.reason,
+        )
+        if self._record.whole:
+            return ending
+        state: State = "interrupted" if ending.state == "failed" else ending.state
+
+        async def keep() -> None:
+            await self._means.store.keep(
+                self._record,
+                ending.progress,
+                self._means.clock(),
+                state=state,
+                whole=ending.reason is None,
+                reason=ending.reason,
+            )
+
+        try:
+            await patiently(self._means, keep)
+        except StoreUnavailable as exc:
+            return replace(ending, state="interrupted", reason=ending.reason or exc.detail)
+        except Superseded:
+            return replace(ending, state="interrupted", reason=_SUPERSEDED)
+        return ending
+
+    async def _keep_on(self) -> None:
+        """Note how far it is, now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(KEEP_SECONDS)
+            if self._record.whole:
+                continue
+            try:
+                await self._means.store.keep(self._record, self._window.confirmed, self._means.clock())
+            except StoreUnavailable as exc:
+                log.warning("import not noted", import_id=self._record.order.import_id, reason=exc.detail)
+
+    async def _read(self) -> None:
+        known = self._record.progress
+        async for rows in self._source.rows():
+            at = 0
+            while at < len(rows):
+                again = known.read - self._latest.read
+                portion = rows[at : at + (min(PORTION, again) if again > 0 else PORTION)]
+                at += len(portion)
+                if again > 0:
+                    self._compare(portion, known)
+                elif self._record.whole:
+                    raise OtherFile
+                else:
+                    await self._turn(portion)
+                await asyncio.sleep(0)
+        if self._latest.read < known.read:
+            raise OtherFile
+        await self._window.drain()
+
+    def _compare(self, portion: Sequence[Row], known: Progress) -> None:
+        """Take rows that were read before; once these are all, they must be the same."""
+        self._latest = self._with(portion, [])
+        if self._latest.read == known.read:
+            if self._latest.digest != known.digest:
+                raise OtherFile
+            self._latest = known
+
+    def _with(self, portion: Sequence[Row], drafts: Drafts) -> Progress:
+        """Return how far it is with some more rows."""
+        read = self._latest.read + len(portion)
+        if read > MAX_ROWS:
+            raise Unreadable(f"an import has at most {MAX_ROWS:,} rows")
+        if portion:
+            self._digest.update(b"\n".join([row.raw for row in portion]))
+            self._digest.update(b"\n")
+        refused = sum(isinstance(one, Refused) for one in drafts)
+        return Progress(
+            read,
+            self._latest.accepted + len(drafts) - refused,
+            self._latest.refused + refused,
+            self._digest.hexdigest(),
+        )
+
+    async def _turn(self, portion: Sequence[Row]) -> None:
+        """Make commands of rows, and hand them on."""
+        drafts: list[Outgoing | Refused] = []
+        for number, row in enumerate(portion, self._latest.read + 1):
+            draft = self._drafter.draft(number, row)
+            if self._stop and isinstance(draft, Refused):
+                await self._hand_on(portion[: len(drafts)], drafts)
+                await self._window.drain()
+                await self._window.refuse([draft])
+                raise Stopped
+            drafts.append(draft)
+        await self._hand_on(portion, drafts)
+
+    async def _hand_on(self, portion: Sequence[Row], drafts: Drafts) -> None:
+        self._latest = self._with(portion, drafts)
+        await self._window.add(drafts, self._latest)
