@@ -16,7 +16,7 @@ from events.errors import StoreUnavailable
 from events.imports import correlation_of
 from service_kit.mongo import reading, store_errors, writing
 
-PAUSE_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = 0.5
 LONGEST_SECONDS: Final = 60.0
 REST: Final = 20
 """How many times as long as the counting took nothing is counted: a twentieth of the time at the most."""

@@ -22,6 +22,9 @@ class StandIn(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self) -> None:
+        if self.path == "/people/import?early":
+            self.begin_early()
+            return
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/readyz":
             self.reply("{}")
@@ -39,6 +42,17 @@ class StandIn(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
+
+    def begin_early(self) -> None:
+        """Answer before the body is read, and tell at the end how long it was."""
+        self.send_response(202)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"begun ")
+        left = int(self.headers["Content-Length"])
+        while left and (part := self.rfile.read(min(left, 1 << 16))):
+            left -= len(part)
+        self.wfile.write(b"cut" if left else b"ended")
 
     def stream(self) -> None:
         self.send_response(200)
@@ -189,3 +203,9 @@ def test_the_configuration_is_in_its_own_form():
     )
     changed = [line for line in done.stdout.splitlines() if re.match(r"[-+](?![-+])", line)]
     assert (done.returncode, changed) == (0, [])
+
+
+def test_an_answer_that_begins_before_its_request_has_ended_cuts_nothing_off(proxy):
+    for _ in range(4):
+        answer = proxy.post("/people/import?early", content=b"x" * 20_000_000)
+        assert (answer.status_code, answer.text) == (202, "begun ended")
