@@ -75,7 +75,36 @@ def _email(text: str) -> str:
         raise ValueError(str(exc)) from exc
 
 
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+@lru_cache
+def _trunk(country_code: str) -> re.Pattern[str] | None:
+    """Return how a country's numbers begin that need parsing; None if it is no code of one country alone."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(country_code), ())
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region(regions[0]) if len(regions) == 1 else None
+    return None if metadata is None else re.compile(metadata.national_prefix_for_parsing or "(?!)")
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether a number is in use and E.164 already, for most of those that are.
+
+    The library's parser looks for what people write around a number: that takes most of the time, and here
+    is nothing. Country codes are free of prefixes, so the first that is known is the one.
+    """
+    if not _E164.fullmatch(text):
+        return False
+    for end in (2, 3, 4):
+        trunk = _trunk(text[1:end])
+        if trunk is not None:
+            number = phonenumbers.PhoneNumber(int(text[1:end]), int(text[end:]))
+            return text[end] != "0" and not trunk.match(text[end:]) and phonenumbers.is_valid_number(number)
+    return False
+
+
 def _phone(text: str, info: ValidationInfo) -> str:
+    if _is_whole(text):
+        return text
     region = (info.context or {}).get("phone_region")
     try:
         number = phonenumbers.parse(text, region)
