@@ -169,6 +169,10 @@ def document(app: FastAPI) -> None:
                 for operation in methods.values():
                     if path not in _OPEN:
                         operation.setdefault("security", [{"bearer": []}])
+                    for answer in operation["responses"].values():
+                        content = answer.get("content", {})
+                        if len(content) > 1 and content.get("application/json") == {"schema": {}}:
+                            del content["application/json"]  # FastAPI's own word, beside ours
                     # What the guard says of any request.
                     statuses = (414, 431) if path in _UNCOUNTED else (414, 429, 431)
                     for status, answer in problems(*statuses).items():

@@ -159,10 +159,14 @@ def field_errors(errors: Any) -> list[dict[str, str]]:
 
 def _allowed(request: Request) -> dict[str, str]:
     """Return what may be done at an address (RFC 9110, section 10.2.1): each method is a route of its own."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
-            methods |= route.methods or set()
+    here = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    # `/people/import` is also of the form `/people/{person_id}`: the more exact one is meant.
+    exact = min((route.path for route in here), key=lambda path: path.count("{"))
+    methods = {method for route in here if route.path == exact for method in route.methods or ()}
     return {"Allow": ", ".join(sorted(methods))}
 
 

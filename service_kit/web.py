@@ -202,7 +202,6 @@ def create_app(
         "/metrics",
         tags=["operations"],
         summary="Prometheus metrics",
-        response_class=Response,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def metrics() -> Response:

@@ -76,6 +76,7 @@ async def test_a_token_that_proves_nothing_is_401_with_a_challenge(system, comma
 
 LINE = f"/dead-letters/{PERSON.rpartition('/')[2]}"
 MESSAGE = "0123456789abcdef"
+IMPORT = f"/imports/{PERSON.rpartition('/')[2]}"
 ROUTES = [
     ("command_api", "POST", "/people", "people:write"),
     ("command_api", "PATCH", PERSON, "people:write"),
@@ -85,7 +86,11 @@ ROUTES = [
     ("command_api", "DELETE", f"{PERSON}/image", "people:write"),
     ("command_api", "POST", f"{PERSON}/image/upload-ticket", "people:write"),
     ("command_api", "POST", f"{PERSON}/image/confirm", "people:write"),
+    ("command_api", "POST", "/people/import", "people:write"),
     ("query_api", "GET", "/people", "people:read"),
+    ("query_api", "GET", "/people/export", "people:read"),
+    ("query_api", "GET", IMPORT, "people:read"),
+    ("query_api", "GET", f"{IMPORT}/errors", "people:read"),
     ("query_api", "GET", PERSON, "people:read"),
     ("query_api", "GET", "/people/by-document/CC/123456", "people:read"),
     ("query_api", "GET", f"{PERSON}/commands/0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", "people:read"),
@@ -141,6 +146,7 @@ async def test_every_route_is_in_the_table_above_and_documented(commands, querie
                     continue
                 concrete = (
                     path.replace("{person_id}", PERSON.rpartition("/")[2])
+                    .replace("{import_id}", PERSON.rpartition("/")[2])
                     .replace("{command_id}", PERSON.rpartition("/")[2])
                     .replace("{document_type}", "CC")
                     .replace("{document_id}", "123456")
@@ -164,7 +170,7 @@ async def test_examples_of_the_documents_are_what_their_schemas_say(commands, qu
                 for answer in shown:
                     if "content" not in answer:  # 204
                         continue
-                    if "text/event-stream" in answer["content"]:
+                    if "application/json" not in answer["content"]:
                         continue
                     content = answer["content"]["application/json"]
                     schema = content["schema"]

@@ -52,7 +52,7 @@ def deep(depth: int) -> str:
 # As they stand in a JSON body: also what Python's own encoder would not write.
 VALUES = [
     *map(json.dumps, TEXTS),
-    json.dumps({"$exists": True}),
+    json.dumps({"$type": 2}),
     json.dumps({"$where": MARK}),
     json.dumps([{"$ne": MARK}]),
     '"\\ud800"',
@@ -65,7 +65,7 @@ VALUES = [
     deep(2000),
 ]
 OURS = {
-    *("$and", "$elemMatch", "$eq", "$gt", "$gte", "$in", "$lt", "$lte", "$not", "$or"),
+    *("$and", "$elemMatch", "$eq", "$exists", "$gt", "$gte", "$in", "$lt", "$lte", "$not", "$or"),
     *("$each", "$inc", "$pull", "$push", "$set"),
     *("$first", "$group", "$limit", "$match", "$min", "$sort", "$sum"),
     *("$clusterTime", "$db", "$readPreference"),

@@ -16,7 +16,7 @@ from workers.store import Store
 
 pytestmark = pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
-FAN_OUT = {"/people", "/events", "/dead-letters"}
+FAN_OUT = {"/people", "/people/export", "/imports/{import_id}/errors", "/events", "/dead-letters"}
 """The reads that ask every shard; a list has no other way. Whoever adds one adds it here."""
 
 
@@ -98,9 +98,12 @@ def parked(system) -> Iterator[str]:
 async def test_only_lists_ask_every_shard(witness, queries, commands, parked):
     answer = await commands.post("/people", json=new_person(), headers=WAIT)
     person, command_id = answer.json(), answer.headers["x-command-id"]
+    ndjson = {"Content-Type": "application/x-ndjson"}
+    imported = (await commands.post("/people/import", content=b"{}\n", headers=ndjson)).json()["import_id"]
 
     async def everywhere():
-        paths = f"/people/{person['id']}/commands/{command_id}", f"/dead-letters/{parked}"
+        status = f"/people/{person['id']}/commands/{command_id}"
+        paths = status, f"/dead-letters/{parked}", f"/imports/{imported}"
         return all([(await queries.get(path)).status_code == 200 for path in paths])
 
     await eventually(everywhere)
@@ -113,6 +116,9 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, parked):
         "/people/{person_id}/commands/{command_id}": f"/people/{person['id']}/commands/{command_id}",
         "/people/{person_id}/history": f"/people/{person['id']}/history?include=rejected&limit=1",
         "/events": "/events?limit=5",
+        "/people/export": "/people/export",
+        "/imports/{import_id}": f"/imports/{imported}",
+        "/imports/{import_id}/errors": f"/imports/{imported}/errors",
         "/dead-letters": "/dead-letters?limit=5",
         "/dead-letters/{person_id}": f"/dead-letters/{parked}?limit=5",
     }
