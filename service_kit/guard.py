@@ -46,13 +46,7 @@ _ALWAYS: Final = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
-)
-_API: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-# The page of the documentation takes its script and style from elsewhere, and tries the API out.
-_PAGE: Final = (
-    b"content-security-policy",
-    b"default-src 'none'; script-src https: 'unsafe-inline'; style-src https: 'unsafe-inline'; "
-    b"img-src https: data:; connect-src 'self'; frame-ancestors 'none'",
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 
 
@@ -156,13 +150,12 @@ class Guard:
             return
         charge = Charge(self._rates)
         path = scope["path"].removeprefix("/command")
-        policy = _PAGE if path == "/docs" else _API
 
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message["headers"] = list(message.get("headers", ()))
                 given = {name for name, _ in headers}
-                headers += [field for field in (*_ALWAYS, policy) if field[0] not in given]
+                headers += [field for field in _ALWAYS if field[0] not in given]
                 headers += charge.headers()
             await send(message)
 

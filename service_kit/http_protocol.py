@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any, Final
 
-import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service_kit.problems import MEDIA_TYPE
+from events.errors import HeadersTooLarge, InvalidRequest, RollcallError
+from service_kit.problems import problem_of
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of what has come of a head that is not whole yet. What is whole is held to less by `service_kit.guard`."""
@@ -52,19 +52,19 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._received += len(data)
         if self._received > MAX_HEAD_BYTES and not self.transport.is_closing():
-            body = orjson.dumps(
-                {
-                    "type": "urn:rollcall:problem:headers-too-large",
-                    "title": "The header fields are too large",
-                    "status": 431,
-                    "detail": f"the head of the request is longer than {MAX_HEAD_BYTES} bytes",
-                }
-            )
-            self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-                b"content-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (MEDIA_TYPE.encode(), len(body), body)
-            )
-            self.transport.close()
+            self._refuse(HeadersTooLarge(f"the head of the request is longer than {MAX_HEAD_BYTES} bytes"))
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._refuse(InvalidRequest(msg.rstrip(".").lower()))
+
+    def _refuse(self, error: RollcallError) -> None:
+        response = problem_of(error)
+        lines = [b"%b: %b\r\n" % field for field in (*response.raw_headers, (b"connection", b"close"))]
+        self.transport.write(
+            b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", bytes(response.body)])
+        )
+        self.transport.close()
 
     def _await_head(self) -> None:
         self._open = True

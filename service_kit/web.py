@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.errors import InvalidFields, RollcallError
+from service_kit.docs_page import add_docs_page
 from service_kit.guard import Limits, charge_subject, guarded
 from service_kit.http_protocol import BoundedProtocol
 from service_kit.problems import install_problem_handlers
@@ -174,6 +175,7 @@ def create_app(
     app = _App(
         title=title,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         **options,
@@ -182,6 +184,7 @@ def create_app(
         app.limits = limits
     install_problem_handlers(app)
     app.add_middleware(RequestMetrics)
+    add_docs_page(app)
 
     @app.get("/healthz", tags=["operations"], summary="The process lives")
     async def healthz() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Both APIs do what their OpenAPI documents say, whatever is sent to them."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from service_kit.roles import SCOPES
 from service_kit.signing import KeyRing
 from service_kit.tokens import issue_token
 from tests.path.conftest import Kept
-from tests.system import TOPOLOGIES
+from tests.system import ROOT, TOPOLOGIES
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 # An answer that never ends is not to be waited for; tests of the feed send its parameters.
@@ -31,13 +32,15 @@ def token(keys: Path) -> str:
     )
 
 
-async def fuzz(url: str, bearer: str) -> str:
+async def fuzz(url: str, bearer: str, directory: Path) -> str:
     """Return what is found wrong; empty if nothing is."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"),
         *(f"{url}/openapi.json", "--header", f"Authorization: Bearer {bearer}"),
         *("--phases", "examples,coverage,fuzzing", "--exclude-path", ENDLESS),
         *("--request-timeout", "15", "--continue-on-failure", "--no-color", "--warnings", "off"),
+        cwd=directory,  # it keeps what it has found
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -52,7 +55,7 @@ async def fuzz(url: str, bearer: str) -> str:
 
 
 @pytest.mark.parametrize("system", TOPOLOGIES[:1], indirect=True)
-async def test_whatever_is_sent_every_answer_is_one_that_the_document_knows(services, kept: Kept):
+async def test_whatever_is_sent_every_answer_is_one_that_the_document_knows(services, kept: Kept, tmp_path):
     bearer = token(kept.keys)
-    for found in await asyncio.gather(*(fuzz(one.url, bearer) for one in kept.services.values())):
+    for found in await asyncio.gather(*(fuzz(one.url, bearer, tmp_path) for one in kept.services.values())):
         assert not found, found
