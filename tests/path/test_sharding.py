@@ -8,6 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from service_kit.ids import new_id
+from tests.people_files import csv_of, finished, send
 from tests.store.given import NOW, create, run
 from tests.system import eventually, new_person
 from tests.witness import Seen, Witness
@@ -15,7 +16,7 @@ from workers.store import Store
 
 pytestmark = pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
-FAN_OUT = {"/people", "/events", "/dead-letters"}
+FAN_OUT = {"/people/export", "/imports/{import_id}/errors", "/people", "/events", "/dead-letters"}
 """The reads that ask every shard; a list has no other way. Whoever adds one adds it here."""
 
 
@@ -103,8 +104,13 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, parked):
         return all([(await queries.get(path)).status_code == 200 for path in paths])
 
     await eventually(everywhere)
+    import_id = (await send(commands, csv_of([new_person()])))["import_id"]
+    await finished(queries, import_id)
     targets = {
         "/people": "/people?limit=5&count=true",
+        "/people/export": "/people/export?gender=F",
+        "/imports/{import_id}": f"/imports/{import_id}",
+        "/imports/{import_id}/errors": f"/imports/{import_id}/errors",
         "/people/{person_id}": f"/people/{person['id']}?min_version=1",
         "/people/by-document/{document_type}/{document_id}": (
             f"/people/by-document/{person['document_type']}/{person['document_id']}"
