@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from fastapi.responses import Response
+
 from events.imports import STATES
 from query_api.export_lines import CSV, NDJSON
 from query_api.filters import ExportQuery, ReadQuery
@@ -76,6 +78,7 @@ STATUS: Final[dict[str, Any]] = {
     "openapi_extra": {"parameters": [_ID, *parameters(ReadQuery)]},
 }
 ERRORS: Final[dict[str, Any]] = {
+    "response_class": Response,
     "summary": "What was refused of an import, row by row",
     "description": (
         "Scope `people:read`. A line for each reason: the row's number, from 1; the field, or `row`; the "
@@ -94,6 +97,7 @@ ERRORS: Final[dict[str, Any]] = {
     "openapi_extra": {"parameters": [_ID, *parameters(ReadQuery)]},
 }
 EXPORT: Final[dict[str, Any]] = {
+    "response_class": Response,
     "summary": "Export people",
     "description": (
         "Scope `people:read`. Everybody whom the filters choose, as a stream, NDJSON or CSV by `Accept`. If "

@@ -4,7 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from pymongo.errors import OperationFailure
 
 from command_api.accounts.building import open_desk
 from command_api.accounts.families import Family, RefreshToken
+from command_api.imports.drafting import Refused
+from command_api.imports.record import Order
+from command_api.imports.store import ImportStore
 from events.accounts import Origin
 from local.mongo import ReplicaSet
 from local.ports import free_ports
@@ -27,11 +30,13 @@ from service_kit.settings import Settings
 from tests.store.given import NOW, check_stream, create, delete, run, update
 from tests.system import run_script
 from workers.faults import BEHIND
+from workers.import_counts import ImportCounts
 from workers.parked import Waiting
 from workers.store import Store
 
 NOT_AUTHORISED = 13
 PICTURE = Picture(b"content", b"small", "jpg", 1, 1)
+ORDER = Order("0199b1f0-7b20-7a11-8c44-5e6f7a8b9c0d", "ada", "create", False, "text/csv", ",", ("id",))
 SERVICES = ("rollcall-worker", "rollcall-query", "rollcall-command")
 
 
@@ -129,7 +134,9 @@ def test_no_service_can_change_the_past_or_more_than_its_own(guarded, first_run,
     assert refusal.value.code == NOT_AUTHORISED
 
 
-@pytest.mark.parametrize("collection", ["events", "people", "claims", "rejections", "parked"])
+@pytest.mark.parametrize(
+    "collection", ["events", "people", "claims", "rejections", "parked", "imports", "import_errors"]
+)
 def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None:
     with guarded.client("rollcall-query") as client:
         client.rollcall[collection].find_one()
@@ -144,6 +151,8 @@ def test_the_command_api_s_user_sees_nothing_of_people(guarded, first_run, colle
             client.rollcall[collection].find_one()
         with pytest.raises(OperationFailure, match="not authorized"):
             client.rollcall.accounts.drop()
+        with pytest.raises(OperationFailure, match="not authorized"):
+            client.rollcall.imports.drop()
 
 
 async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_run: list[str]) -> None:
@@ -171,12 +180,33 @@ async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_
     assert types == ["account.created", "account.roles_set", "account.login_failed"]
 
 
+async def test_imports_are_kept_by_one_user_and_counted_by_another(guarded, first_run) -> None:
+    clients = [
+        mongo.connect(
+            Settings(mongo_uri=guarded.uri(user), amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x"), "t"
+        )
+        for user in ("rollcall-command", "rollcall-worker", "rollcall-query")
+    ]
+    try:
+        keeping, order = ImportStore(clients[0], "rollcall"), ORDER
+        record = await keeping.begin(order, "a", NOW, {})
+        await keeping.refuse(order.import_id, [Refused(1, [{"field": "row", "reason": "x"}])])
+        record = await keeping.begin(order, "b", NOW, {})
+        await keeping.keep(record, replace(record.progress, read=1), NOW, state="applying", whole=True)
+        await ImportCounts(clients[1], "rollcall", lambda: NOW).count()
+        found = await Reads(clients[2], "rollcall").find("imports", {"_id": order.import_id}, {}, strong=True)
+        assert (found.documents[0]["state"], found.documents[0]["settled"]) == ("finished", True)
+    finally:
+        for client in clients:
+            await mongo.close(client)
+
+
 async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: list[str]) -> None:
     clients = [
         mongo.connect(
             Settings(mongo_uri=guarded.uri(user), amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x"), "t"
         )
-        for user in SERVICES
+        for user in SERVICES[:2]
     ]
     try:
         store, reads = Store(clients[0], "rollcall"), Reads(clients[1], "rollcall")

@@ -221,6 +221,25 @@ async def test_what_cannot_be_right_from_the_start_is_a_problem(
     assert response.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_file_that_was_packed_and_cut_is_taken_as_far_as_it_goes(commands, queries):
+    rows, import_id, packed = people(300), str(uuid4()), {**CSV, "Content-Encoding": "gzip"}
+    body = gzip.compress(csv_of(rows))
+    told = await send(commands, body[: len(body) // 2], packed, import_id=import_id)
+    assert (told["state"], told["reason"]) == ("interrupted", "the gzip data ends too early")
+    assert 0 < told["read"] < 300
+    assert (await send(commands, body, packed, import_id=import_id))["accepted"] == 300
+    assert (await finished(queries, import_id))["applied"] == 300
+
+
+async def test_a_bomb_costs_one_row(commands, queries):
+    rows = people(2)
+    bomb = csv_of(rows[:1]) + b"\0" * 10_000_000 + b"\r\n" + csv_of(rows[1:]).split(b"\r\n")[1]
+    told = await send(commands, gzip.compress(bomb), {**CSV, "Content-Encoding": "gzip"})
+    assert (told["accepted"], told["rejected"]) == (2, 1)
+    (error,) = await errors(queries, told["import_id"])
+    assert (error["row"], error["field"], error["reason"]) == (2, "row", "is longer than 64 KB")
+
+
 async def test_nobody_else_writes_under_an_imports_correlation_id(commands):
     response = await commands.post(
         "/people", json=people(1)[0], headers={"X-Correlation-Id": f"import:{uuid4()}"}
