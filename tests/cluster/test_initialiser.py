@@ -206,7 +206,7 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         mongo.connect(
             Settings(mongo_uri=guarded.uri(user), amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x"), "t"
         )
-        for user in SERVICES[:2]
+        for user in SERVICES
     ]
     try:
         store, reads = Store(clients[0], "rollcall"), Reads(clients[1], "rollcall")

@@ -7,9 +7,9 @@ import pytest
 
 from events.commands import UpsertPerson, decode_command, encode_command
 from events.decider import PersonState, decide, evolve
-from events.errors import PersonExists, PersonNotFound
 from events.facts import record
 from events.person import PersonChanges
+from events.rejections import PersonExists, PersonNotFound
 from query_api.imports import SILENT, import_view
 from service_kit.ids import new_id
 from workers.batches import _is_to_be_known
