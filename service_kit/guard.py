@@ -81,24 +81,22 @@ class Charge:
 
     def __init__(self, rates: Mapping[str, Rate]) -> None:
         self._rates = rates
-        self._told: list[tuple[str, str]] = []
+        self._told: dict[str, tuple[str, str]] = {}
 
     def take(self, policy: str, key: str) -> None:
-        """Count the request.
+        """Count the request, once for each policy.
 
         Raises:
             TooManyRequests: The key has no quota left.
         """
         rate = self._rates.get(policy)
-        if rate is None:
+        if rate is None or policy in self._told:
             return
         standing = rate.take(key, time.monotonic())
         quota = rate.quota
-        self._told.append(
-            (
-                f'"{policy}";q={quota.requests};w={quota.seconds}',
-                f'"{policy}";r={standing.remaining};t={standing.seconds}',
-            )
+        self._told[policy] = (
+            f'"{policy}";q={quota.requests};w={quota.seconds}',
+            f'"{policy}";r={standing.remaining};t={standing.seconds}',
         )
         if not standing.allowed:
             _REFUSED.labels(policy).inc()
@@ -112,7 +110,9 @@ class Charge:
         """Return what the answer tells of the rates that it was counted by."""
         if not self._told:
             return []
-        policies, standings = (", ".join(texts).encode("latin-1") for texts in zip(*self._told, strict=True))
+        policies, standings = (
+            ", ".join(texts).encode("latin-1") for texts in zip(*self._told.values(), strict=True)
+        )
         return [(b"ratelimit-policy", policies), (b"ratelimit", standings)]
 
 
