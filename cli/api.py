@@ -6,6 +6,7 @@ import argparse
 import http.client
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ AWAY = frozenset({429, 502, 503, 504})
 
 class Interrupted(Exception):
     """The API is away or broke off: the same request may succeed later."""
+
+
+class Unreachable(Interrupted):
+    """Nobody listens at the address."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,10 @@ class Api:
             yield response
         except (OSError, http.client.HTTPException) as exc:
             words = str(exc) or type(exc).__name__
-            raise Interrupted(f"{place.scheme}://{place.netloc} does not answer ({words})") from exc
+            kind_of = (
+                Unreachable if isinstance(exc, ConnectionRefusedError | socket.gaierror) else Interrupted
+            )
+            raise kind_of(f"{place.scheme}://{place.netloc} does not answer ({words})") from exc
         finally:
             connection.close()
 

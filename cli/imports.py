@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from cli.api import Api, Interrupted, add_api, find_api, target_of
+from cli.api import Api, Interrupted, Unreachable, add_api, find_api, target_of
 from cli.meter import Meter
 from local.errors import SetupError
 from local.say import say, show, shown
@@ -120,6 +120,8 @@ def _read(api: Api, file: File, query: dict[str, Any]) -> dict[str, Any]:
             if told["read"] > read:
                 attempt, read, deadline = 0, told["read"], time.monotonic() + _PATIENCE_S
         except Interrupted as exc:
+            if isinstance(exc, Unreachable) and not attempt and read < 0:
+                raise SetupError(f"{exc}: start it with `./run up`, or name another with --url.") from exc
             reason = str(exc)
         attempt += 1
         pause = backoff(attempt)
