@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
@@ -40,30 +41,47 @@ def export(options: argparse.Namespace) -> int:
     api = find_api(options, "people:read")
     headers = {"Accept": _FORMS[form]}
     target = target_of("/people/export", **dict(options.filter))
+    if path is not None and path.exists() and not path.is_file():
+        raise SetupError(f"{shown(path)} is no file.")
     part = None if path is None else path.with_name(f"{path.name}.part")
     try:
         with api.answer("GET", target, headers) as response:
             if path is None or part is None:
                 lines = _copy(response, sys.stdout.buffer)
-                sys.stdout.buffer.flush()
             else:
-                with part.open("wb") as out:
+                with _writing():
+                    out = part.open("wb")
+                with out:
                     lines = _copy(response, out)
-                part.replace(path)
-    except Interrupted as exc:
+                with _writing():
+                    part.replace(path)
+    except (Interrupted, SetupError) as exc:
         if part is not None:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
+        if isinstance(exc, SetupError):
+            raise
         raise SetupError(f"The export is not whole: {exc}. Run it again.") from exc
     say(f"{lines - (form == 'csv'):,} people{'' if path is None else f' in {shown(path)}'}.")
     return 0
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tell a file that cannot be written from an API that does not answer: the system's errors are alike."""
+    try:
+        yield
+    except OSError as exc:
+        raise SetupError(f"The export cannot be written: {exc.strerror}.") from exc
 
 
 def _copy(response: HTTPResponse, out: BinaryIO) -> int:
     lines = 0
     with Meter("people") as meter:
         while part := response.read(_PART):
-            out.write(part)
+            with _writing():
+                out.write(part)
+                out.flush()
             lines += part.count(b"\n")
             meter.show(None, lines)
     return lines
