@@ -65,6 +65,8 @@ async def test_what_cannot_be_done_is_one_sentence(here, capsys, monkeypatch):
         (("import", "some.csv", "--url", nobody), "does not answer"),
         (("export", "out.csv", "--url", nobody), "not whole"),
         (("export", "out.csv", "--filter", "nickname=x"), "nickname"),
+        (("export", "nowhere/out.csv"), "cannot be written: No such file"),
+        (("export", "/dev/full"), "is no file"),
     ):
         assert await run(*line) == 1
         said = capsys.readouterr().err.splitlines()
