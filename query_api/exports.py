@@ -16,6 +16,7 @@ from query_api.filters import SORTS, ExportQuery, conditions
 from query_api.import_lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
 from query_api.log_filters import EventsQuery, all_of
 from query_api.people_lines import people_csv, people_header, people_ndjson
+from query_api.reads import SHOWN
 from service_kit.mongo import reading, store_errors
 
 BATCH: Final = 500
@@ -27,7 +28,6 @@ _PEOPLE: Final[Mapping[str, Write]] = {NDJSON: people_ndjson, CSV: people_csv}
 _INVALID: Final[Mapping[str, Write]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
 _UNDONE: Final[Mapping[str, Write]] = {NDJSON: undone_ndjson, CSV: undone_csv}
 _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=False)
-_HIDDEN: Final = {"hash": 0, "keys": 0, "projection": 0}
 
 log = structlog.get_logger()
 
@@ -148,7 +148,7 @@ class Exports:
         if query.sort is not None:
             direction = -1 if query.sort.startswith("-") else 1
             order["sort"] = [(SORTS[query.sort.lstrip("-")], direction), ("_id", direction)]
-        cursor = self._cursor("people", all_of(wanted), strong=query.strong, projection=_HIDDEN, **order)
+        cursor = self._cursor("people", all_of(wanted), strong=query.strong, projection=SHOWN, **order)
         header = people_header() if media_type == CSV else b""
         return Export([Part(cursor, _PEOPLE[media_type])], media_type, header)
 

@@ -12,7 +12,7 @@ from query_api.cursors import Cursor, after, fingerprint
 from query_api.filters import SORTS, PeopleQuery, conditions
 from service_kit.mongo import reading, store_errors
 
-_SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0}
+SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0}
 _STATUS: Final = {"version": 1}
 _ROLES: Final = {"RSPrimary": "primary", "RSSecondary": "secondary", "Mongos": "router"}
 
@@ -79,11 +79,11 @@ class Reads:
         Raises:
             NotFound: Not even the primary has that version yet.
         """
-        answer = await self.find("people", {"_id": person_id}, _SHOWN, strong=strong)
+        answer = await self.find("people", {"_id": person_id}, SHOWN, strong=strong)
         if min_version is None or _version(answer) >= min_version:
             return _without_tombstones(answer)
         if not strong:
-            answer = await self.find("people", {"_id": person_id}, _SHOWN, strong=True)
+            answer = await self.find("people", {"_id": person_id}, SHOWN, strong=True)
         if _version(answer) < min_version:
             raise NotFound(f"the person is not at version {min_version} yet", retry_after=1)
         return _without_tombstones(answer)
@@ -103,7 +103,7 @@ class Reads:
             "document_type": document_type,
             "document_id": document_id,
         }
-        return await self.find("people", person, _SHOWN, strong=strong)
+        return await self.find("people", person, SHOWN, strong=strong)
 
     async def event_of_command(self, person_id: str, command_id: str, *, strong: bool) -> Answer:
         """Return the event that a command made, if it did."""
@@ -137,7 +137,7 @@ class Reads:
         answer = await self.find(
             "people",
             {"$and": wanted},
-            _SHOWN,
+            SHOWN,
             strong=query.strong,
             sort=[(field, direction), ("_id", direction)],
             limit=query.limit + 1,
