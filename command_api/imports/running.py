@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
@@ -70,6 +71,7 @@ class Import:
         self._stop = stop
         self._digest = sha256()
         self._latest = Progress()
+        self._over = asyncio.Event()
         order = record.order
         self._window = Window(means, order.import_id, record.progress, publishes=not order.dry_run)
 
@@ -81,8 +83,10 @@ class Import:
         tasks: list[asyncio.Task[Any]] = [keeping, reading, leaving]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()  # does nothing to one that is done
+            reading.cancel()  # does nothing if it is done
+            leaving.cancel()
+            # A note under way is waited for: let go, it might come after the last one.
+            self._over.set()
             kept, read, _ = await asyncio.gather(*tasks, return_exceptions=True)
             await self._window.close()
             return await self._note(self._ending(kept if isinstance(kept, Exception) else read))
@@ -148,9 +152,11 @@ class Import:
         return ending
 
     async def _keep_on(self) -> None:
-        """Note how far it is, now and then, until cancelled."""
+        """Note how far it is, now and then, until it is over."""
         while True:
-            await asyncio.sleep(KEEP_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), KEEP_SECONDS)
+                return
             if self._record.whole:
                 continue
             try:

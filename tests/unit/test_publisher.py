@@ -10,7 +10,7 @@ from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
 from command_api import publisher
-from command_api.publisher import CommandPublisher
+from command_api.publisher import CommandPublisher, Outgoing
 from events.commands import DeletePerson
 from events.errors import BrokerUnavailable
 from tests.system import eventually
@@ -141,6 +141,27 @@ async def test_a_lost_channel_ends_the_use_of_the_connection(use):
     await asyncio.wait_for(task, 2)
     with pytest.raises(BrokerUnavailable, match="not connected"):
         await commands.check()
+
+
+async def test_of_many_those_that_were_refused_are_named_and_a_lost_channel_tells_of_none(use):
+    commands, connection, _ = use("open", "open")
+    await eventually(lambda: _has(connection, 1))
+    (channel,) = connection.channels
+    many = [Outgoing("person.create", str(uuid.uuid4()), str(uuid.uuid4()), b"{}") for _ in range(5)]
+    waiting = asyncio.create_task(commands.publish_many(many))
+    await eventually(lambda: _given(channel, 5))
+    for tag in (2, 5):
+        channel.confirmations[tag].set_exception(DeliveryError(None, Basic.Nack(tag)))
+    assert not waiting.done()
+    for tag in (1, 3, 4):
+        channel.confirmations[tag].set_result(Basic.Ack(tag))
+    assert await waiting == [many[1], many[4]]
+    await eventually(lambda: _has(connection, 2))
+    lost = asyncio.create_task(commands.publish_many(many))
+    await eventually(lambda: _given(connection.channels[1], 5))
+    connection.channels[1].confirmations[1].set_exception(ConnectionResetError("lost"))
+    with pytest.raises(BrokerUnavailable):
+        await lost
 
 
 async def _given(channel: Channel, publishes: int) -> bool:
