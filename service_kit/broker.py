@@ -100,9 +100,16 @@ async def _connect_to(node: str, name: str, seconds: float) -> AbstractConnectio
     target = URL(node)
     if "heartbeat" not in target.query:
         target = target.update_query(heartbeat=HEARTBEAT)
-    with broker_errors(f"connecting to {target.host_port_subcomponent}"):
-        async with asyncio.timeout(seconds):
-            return await aio_pika.connect(target, client_properties={"connection_name": name})
+    connection = aio_pika.Connection(target, client_properties={"connection_name": name})
+    try:
+        with broker_errors(f"connecting to {target.host_port_subcomponent}"):
+            async with asyncio.timeout(seconds):
+                await connection.connect()
+    except BaseException:
+        # Else the client closes it when it is collected, and nobody may wait for that.
+        await connection.close()
+        raise
+    return connection
 
 
 async def declare(connection: AbstractConnection, partitions: int) -> None:

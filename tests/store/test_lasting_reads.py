@@ -36,9 +36,9 @@ async def test_an_export_outlasts_the_deadline_of_an_operation(empty, settings, 
         try:
             if not lasting:
                 with pytest.raises(StoreUnavailable):
-                    await Exports(client, name).open(STRONG, NDJSON).begin()
+                    await Exports(client, name).events(STRONG, NDJSON).begin()
                 continue
-            export = Exports(client, name).open(STRONG, NDJSON)
+            export = Exports(client, name).events(STRONG, NDJSON)
             assert await export.begin()
             chunks = [chunk async for chunk in export.chunks()]
             await export.close()
@@ -56,6 +56,6 @@ async def test_an_export_that_cannot_begin_is_ours_to_name(system):
     client = mongo.connect(settings, "tests", lasting=True)
     try:
         with pytest.raises(StoreUnavailable):
-            await Exports(client, "x").open(STRONG, NDJSON).begin()
+            await Exports(client, "x").events(STRONG, NDJSON).begin()
     finally:
         await mongo.close(client)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 
+import aio_pika
 import pytest
 
 from events.errors import BrokerUnavailable
@@ -50,6 +51,24 @@ async def test_the_last_failure_is_told_and_no_password():
         await broker.connect(f"amqp://u:hunter2@{hosts}/", "tests")
     assert any(f"127.0.0.1:{port}" in failure.value.detail for port in ports)
     assert "hunter2" not in failure.value.detail
+
+
+async def test_a_connection_that_fails_is_closed(monkeypatch):
+    made = []
+
+    class Connection(aio_pika.Connection):
+        def __init__(self, *arguments, **options) -> None:
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(aio_pika, "Connection", Connection)
+    monkeypatch.setattr(broker, "CONNECT_TIMEOUT", 0.2)
+    silent = Silent()
+    async with silent.listening() as hangs:
+        with pytest.raises(BrokerUnavailable):
+            await broker.connect(f"amqp://u:p@127.0.0.1:{hangs},127.0.0.1:{free_ports(1)[0]}/", "tests")
+    assert len(made) == 2
+    assert all(connection.is_closed for connection in made)
 
 
 async def test_clients_spread_over_the_nodes(monkeypatch):
