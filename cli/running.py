@@ -55,6 +55,8 @@ def up(options: argparse.Namespace) -> int:
     system = System(places, os.environ, shape)
 
     def ready() -> None:
+        # The password's hash takes a library that no other verb here needs to wait for.
+
         token = new_token(places, system.environment, subject="local")
         password = first_administrator(system.environment)
         if options.demo:
