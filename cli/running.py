@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Callable
 
-from cli.accounts import first_administrator
 from local.access import new_token
 from local.errors import AlreadyRunning, SetupError
 from local.places import Places
@@ -56,6 +55,7 @@ def up(options: argparse.Namespace) -> int:
 
     def ready() -> None:
         # The password's hash takes a library that no other verb here needs to wait for.
+        from cli.accounts import first_administrator
 
         token = new_token(places, system.environment, subject="local")
         password = first_administrator(system.environment)
