@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -141,9 +142,9 @@ class Stack:
         """Return a scenario's name, which tells a topology that is not the usual one."""
         return name if isinstance(self.mongo, ReplicaSet) else f"{name} (sharded)"
 
-    @property
+    @cached_property
     def token(self) -> str:
-        """An access token for everything, good for an hour."""
+        """An access token for everything, good for a day; the same each time, as clients send it."""
         return issue_token(
             key=self._key,
             algorithm="HS256",
@@ -151,7 +152,7 @@ class Stack:
             audience="rollcall",
             subject="bench",
             scopes=SCOPES,
-            ttl_seconds=3600,
+            ttl_seconds=24 * 3600,
         )
 
     def environment(self, database: str) -> dict[str, str]:
