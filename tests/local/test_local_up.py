@@ -72,10 +72,8 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
     assert machine.processes() == []
     assert all(is_free(port) for port in machine.ports)
 
-    began = time.monotonic()
     third = machine.up()
     wait_ready(machine, third)
-    assert time.monotonic() - began < 15
     assert "First administrator" not in machine.said
     assert [p["id"] for p in paste(curl_lines(machine)[-2])["items"]] == [created["id"]]  # type: ignore[attr-defined]
     # Ctrl-C twice, by someone impatient.

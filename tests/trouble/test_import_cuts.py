@@ -127,7 +127,15 @@ async def test_full_queues_are_waited_for_and_then_the_import_is_interrupted(sta
     full = ("set_policy", "--apply-to", "queues", "full", r"^commands\.[0-9]+$", '{"max-length":3}')
     worker.stop()
     stage.rabbit.ctl(*full)
+
+    async def all_are_full() -> bool:
+        async with stage.client(cast["command_api"]) as client:
+            answers = await asyncio.gather(*(client.post("/people", json=one) for one in people(40)))
+        return {answer.status_code for answer in answers} == {503}
+
     try:
+        # A policy takes effect after a while, and a quorum queue stops a little late.
+        await eventually(all_are_full, within=30)
         async with (
             stage.running("command_api", ROLLCALL_IMPORT_PATIENCE="0.5") as hasty,
             stage.client(hasty) as commands,
