@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from command_api import documentation as doc
 from command_api.person_input import PersonInput, PersonPatch, ReversionInput
@@ -40,6 +41,7 @@ from service_kit.web import PlainRoute, authorize, path_id
 ACCEPTED = Counter("rollcall_commands_accepted_total", "Commands that the broker confirmed", ["type"])
 
 MAX_BODY_BYTES: Final = 64 * 1024
+BODY_SECONDS: Final = 30.0
 
 Input = TypeVar("Input", bound=BaseModel)
 
@@ -136,7 +138,7 @@ class CommandDesk:
         Raises:
             UnsupportedMediaType: The content type is none of `media_types`.
             BodyTooLarge: Over `MAX_BODY_BYTES`; no more than that is ever held.
-            MalformedBody: Not JSON.
+            MalformedBody: Not JSON, cut off, or not there in time.
             InvalidFields: JSON that is not the form; names each field that is wrong.
         """
         content_type = request.headers.get("content-type", media_types[0])
@@ -156,13 +158,19 @@ class CommandDesk:
 async def _body(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     body = b""
-    if not (declared.isdigit() and int(declared) > MAX_BODY_BYTES):
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                break
-        else:
-            return body
+    try:
+        if not (declared.isdigit() and int(declared) > MAX_BODY_BYTES):
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        break
+                else:
+                    return body
+    except ClientDisconnect as exc:
+        raise MalformedBody("the body was cut off") from exc
+    except TimeoutError:
+        raise MalformedBody(f"the body did not come within {BODY_SECONDS:g} s") from None
     raise BodyTooLarge(f"send at most {MAX_BODY_BYTES} bytes")
 
 

@@ -1,7 +1,7 @@
 """Owns reading rows from lines: CSV (RFC 4180) and NDJSON, the same rows however the bytes arrive. Pure."""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -152,9 +152,3 @@ class CsvRows:
 
 def _size(lines: Iterable[bytes]) -> int:
     return sum(len(line) + 1 for line in lines)
-
-
-def portions(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
-    """Yield the rows, at most so many at once."""
-    for begin in range(0, len(rows), size):
-        yield rows[begin : begin + size]

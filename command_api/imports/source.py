@@ -46,11 +46,6 @@ class Source:
         self._first: list[Line] = []
         self._ended = False
 
-    @property
-    def bytes_read(self) -> int:
-        """Return how many bytes there were so far, unpacked."""
-        return self._lines.count
-
     async def begin(self) -> Header | None:
         """Read as far as must be known before the import begins; return what a header row says.
 
