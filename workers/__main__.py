@@ -36,22 +36,22 @@ async def work(settings: Settings) -> None:
     sweep = ImageSweep(client, settings.mongo_db, stores.all, lambda: datetime.now(UTC))
     counting_client = mongo.connect(settings, "rollcall-worker counts", lasting=True)
     counts = ImportCounts(counting_client, settings.mongo_db, lambda: to_milliseconds(datetime.now(UTC)))
-    work = {
+    tasks = {
         asyncio.create_task(worker.run()),
         asyncio.create_task(tend(settings.amqp_url.get_secret_value(), remover, sweep)),
         asyncio.create_task(counts.run()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
     try:
-        await asyncio.wait({*work, serving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*tasks, serving}, return_when=asyncio.FIRST_COMPLETED)
         await worker.stop()
-        for task in work:
+        for task in tasks:
             if task.done():
                 task.result()  # a fault of ours: let it end the process
     finally:
-        for task in (*work, serving):
+        for task in (*tasks, serving):
             task.cancel()
-        await asyncio.gather(*work, serving, return_exceptions=True)
+        await asyncio.gather(*tasks, serving, return_exceptions=True)
         stores.close()
         await mongo.close(client)
         await mongo.close(counting_client)

@@ -1,0 +1,140 @@
+"""Logging in: what it gives, what fails alike, and what failures cost."""
+
+import asyncio
+from collections import Counter
+
+import jwt
+from prometheus_client import REGISTRY
+
+from command_api.accounts import gate
+from events.accounts import account_stream
+from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, OTHER, Api, claims, code, new_name
+
+
+@BOTH_DRIVERS
+async def test_a_login_gives_tokens_for_ten_minutes_that_nobody_keeps(stage, api):
+    name = await stage.account(None, "editor", "auditor")
+    response = await api.login(name.upper())
+    assert response.headers["cache-control"] == "no-store"
+    tokens = response.json()
+    assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 600)
+    found = claims(tokens)
+    assert (found["sub"], found["exp"] - found["iat"]) == (name, 600)
+    assert found["scope"] == tokens["scope"]
+    assert tokens["scope"] == "people:read people:write people:delete audit:read events:read"
+    keys = await api.client.get("/.well-known/jwks.json")
+    assert keys.headers["cache-control"] == "public, max-age=60"
+    (key,) = jwt.PyJWKSet.from_dict(keys.json()).keys
+    assert jwt.get_unverified_header(tokens["access_token"])["kid"] == key.key_id
+    assert "d" not in keys.json()["keys"][0]
+    assert await stage.types(name) == ["account.created", "account.logged_in"]
+    kept = await stage.everything()
+    for secret in (GOOD, tokens["access_token"], *tokens["refresh_token"].split(".")[1:]):
+        assert secret not in kept
+
+
+async def test_who_is_unknown_wrong_or_disabled_gets_the_same_answer_for_the_same_work(stage, api):
+    name, disabled = await stage.account(), await stage.account()
+    await stage.desk.directory.set_disabled(disabled, ORIGIN, disabled=True)
+    answers, checks = [], []
+    for who, password in ((name, OTHER), (new_name(), GOOD), (disabled, GOOD)):
+        before = REGISTRY.get_sample_value("rollcall_password_checks_total")
+        response = await api.login(who, password)
+        checks.append(REGISTRY.get_sample_value("rollcall_password_checks_total") - before)
+        answers.append((response.status_code, response.json(), response.headers["www-authenticate"]))
+    assert checks == [1, 1, 1]
+    assert answers[0] == answers[1] == answers[2]
+    assert (answers[0][0], answers[0][1]["type"]) == (401, "urn:rollcall:problem:invalid-credentials")
+    failures = [(await stage.events(account_stream(who)))[-1]["data"]["reason"] for who in (name, disabled)]
+    assert failures == ["wrong-password", "disabled"]
+
+
+async def test_names_that_are_no_account_s_are_not_written_down(stage, api):
+    password = "my-password-in-the-wrong-field"
+    assert code(await api.login(password)) == "invalid-credentials"
+    address = api.client._transport.client[0]
+    (event,) = await stage.events(f"address:{address}")
+    assert (event["actor"], event["source_address"]) == ("anonymous", address)
+    assert event["data"] == {"reason": "no-such-account", "failures": "1", "left_out": "0"}
+    assert password not in await stage.everything()
+
+
+async def test_of_a_flood_of_made_up_names_most_is_only_counted(stage, monkeypatch):
+    monkeypatch.setattr(gate, "_AT_ONCE", 3)
+    monkeypatch.setattr(gate, "_PER_SECOND", 0.0)
+    api = await stage.open()
+    for number in range(1, 6):
+        client = await stage.client(api.app, f"2001:db8:0:{number}::1")
+        assert (await Api(api.app, client, stage).login(new_name())).status_code == 401
+    logged = [len(await stage.events(f"address:2001:db8:0:{number}::/64")) for number in range(1, 6)]
+    assert logged == [1, 1, 1, 0, 0]
+    counted = await stage.store[stage.settings.mongo_db]["login_failures"].find_one({"_id": "left-out"})
+    assert counted["failures"] >= 2
+
+
+@BOTH_DRIVERS
+async def test_failures_cost_more_and_more_time_and_a_success_ends_that(stage, api):
+    name, stranger = await stage.account(), new_name()
+    elsewhere = Api(api.app, await stage.client(api.app), stage)
+    for who, where in ((name, api), (stranger, elsewhere)):
+        assert [(await where.login(who, OTHER)).status_code for _ in range(5)] == [401] * 5
+        locked = await where.login(who)
+        assert (locked.status_code, code(locked)) == (429, "too-many-attempts")
+        assert locked.headers["retry-after"] == "1"
+    # From another address too; the delay is the account's.
+    assert (await elsewhere.login(name)).status_code == 429
+    stage.later(seconds=1)
+    assert (await api.login(name, OTHER)).status_code == 401
+    stage.later(seconds=1.5)
+    assert (await api.login(name)).headers["retry-after"] == "1"
+    stage.later(seconds=0.5)
+    await api.tokens(name)
+    assert (await api.login(name, OTHER)).status_code == 401
+    types = Counter(await stage.types(name))
+    assert types == {
+        "account.created": 1,
+        "account.login_failed": 7,
+        "account.locked": 1,
+        "account.logged_in": 1,
+    }
+
+
+async def test_many_at_once_are_no_faster_than_one_after_the_other(stage, api):
+    name = await stage.account()
+    answers = await asyncio.gather(*(api.login(name, OTHER) for _ in range(12)))
+    looked_at = [answer for answer in answers if answer.status_code == 401]
+    assert len(looked_at) <= 5
+    assert all(answer.status_code in (401, 429, 503) for answer in answers)
+
+
+async def test_an_address_that_fails_with_many_names_waits_and_an_own_account_does_not_help(
+    stage, api, monkeypatch
+):
+    monkeypatch.setattr(gate, "FREE_PER_ADDRESS", 6)
+    own = await stage.account()
+    for attempt in range(6):
+        assert (await api.login(new_name(), OTHER)).status_code == 401
+        if attempt < 5:
+            await api.tokens(own)
+    address = api.client._transport.client[0]
+    assert (await stage.events(f"address:{address}"))[-1]["type"] == "account.locked"
+    assert (await api.login(own)).status_code == 429
+    elsewhere = Api(api.app, await stage.client(api.app), stage)
+    await elsewhere.tokens(own)
+
+
+async def test_a_one_time_password_must_be_changed_at_the_first_login(stage, api):
+    name = await stage.account(None, must_change=True)
+    refused = await api.login(name)
+    assert (refused.status_code, code(refused)) == (403, "password-change-required")
+    weak = await api.login(name, new_password="passwordpassword")
+    assert (weak.status_code, weak.json()["errors"][0]["field"]) == (422, "new_password")
+    # Whoever comes first: it is good for once.
+    answers = await asyncio.gather(*(api.login(name, new_password=f"{OTHER} {n}") for n in range(3)))
+    assert sorted(answer.status_code for answer in answers) == [200, 401, 401]
+    (first,) = [n for n, answer in enumerate(answers) if answer.status_code == 200]
+    assert code(await api.login(name)) == "invalid-credentials"
+    await api.tokens(name, f"{OTHER} {first}")
+    counts = Counter(await stage.types(name))
+    assert (counts["account.password_changed"], counts["account.logged_in"]) == (1, 2)
+    assert counts["account.login_failed"] == 3

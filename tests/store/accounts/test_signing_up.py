@@ -1,0 +1,113 @@
+"""Signing up, and what the routes say that cannot be done."""
+
+from datetime import timedelta
+
+from pydantic import SecretStr
+
+from events.accounts import account_stream
+from local.ports import free_ports
+from service_kit import mongo
+from service_kit.signing import KeyRing
+from service_kit.tokens import issue_token
+from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, code, new_name
+from tests.system import eventually
+
+
+def body(name: str, password: str = GOOD, **more) -> dict:
+    return {"name": name, "password": password, **more}
+
+
+@BOTH_DRIVERS
+async def test_signing_up_is_closed_for_the_invited_or_open(stage, api):
+    invitation = await stage.desk.directory.invite(("editor",), timedelta(days=1), ORIGIN)
+    taken, name = await stage.account(), new_name()
+    closed = await stage.open(signup="closed")
+    refused = await closed.client.post("/auth/signup", json=body(name, invitation=invitation))
+    assert (refused.status_code, code(refused)) == (403, "signup-closed")
+    tries = [
+        (body(name), 403),
+        (body(name, invitation="x.y"), 403),
+        (body(name, invitation=f"{invitation}x"), 403),
+        (body(name, "passwordpassword", invitation=invitation), 422),
+        (body(name, "short", invitation=invitation), 422),
+        (body("a b", invitation=invitation), 422),
+        (body(taken, invitation=invitation), 409),
+        (body(name.upper(), invitation=invitation), 201),
+        (body(new_name(), invitation=invitation), 403),
+    ]
+    for content, status in tries:
+        response = await api.client.post("/auth/signup", json=content)
+        assert response.status_code == status, (content, response.text)
+        assert GOOD not in response.text
+    assert "people:write" in (await api.tokens(name))["scope"]
+    over = await stage.desk.directory.invite(("admin",), timedelta(days=1), ORIGIN)
+    stage.later(days=1)
+    response = await api.client.post("/auth/signup", json=body(new_name(), invitation=over))
+    assert code(response) == "invalid-invitation"
+    (event,) = await stage.events(f"invitation:{invitation.partition('.')[0]}")
+    assert (event["type"], event["data"]["roles"]) == ("account.invited", "editor")
+    created = (await stage.events(account_stream(name)))[0]
+    assert (created["actor"], created["data"]["invitation"]) == (name, invitation.partition(".")[0])
+    assert invitation.partition(".")[2] not in await stage.everything()
+
+    opened = await stage.open(signup="open", signup_role="auditor")
+    made = await opened.client.post("/auth/signup", json=body(other := new_name()))
+    assert (made.status_code, made.json()) == (201, {"name": other, "roles": ["auditor"]})
+
+
+async def test_bodies_that_are_none_are_problems_that_repeat_nothing(api):
+    for path in ("/auth/signup", "/auth/login", "/auth/refresh", "/auth/logout"):
+        for content, status in (
+            (b"{", 400),
+            (b'{"password": "hunter2"}', 422),
+            (b'{"name": {"$ne": null}, "password": ["hunter2"], "refresh_token": {"$gt": ""}}', 422),
+            (b'"' + b"x" * 70_000 + b'"', 413),
+        ):
+            response = await api.client.post(
+                path, content=content, headers={"Content-Type": "application/json"}
+            )
+            assert response.status_code == status, (path, content[:40])
+            assert "hunter2" not in response.text
+        response = await api.client.post(path, content=b"name=x", headers={"Content-Type": "text/plain"})
+        assert response.status_code == 415
+
+
+async def test_without_own_keys_or_without_mongodb_no_accounts_are_kept(stage, databases, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("s" * 64)
+    elsewhere = {"signing_keys": None, "jwt_key_file": secret, "jwt_algorithm": "HS256"}
+    for changes, keys in ((elsewhere, 501), ({"mongo_uri": None}, 200)):
+        api = await stage.open(**changes)
+        response = await api.login("ada")
+        assert (response.status_code, code(response)) == (501, "no-accounts")
+        assert (await api.client.get("/.well-known/jwks.json")).status_code == keys
+
+
+async def test_without_mongodb_logins_fail_clearly_and_commands_go_on(stage, monkeypatch):
+    monkeypatch.setattr(mongo, "SELECTION_MS", 200)
+    monkeypatch.setattr(mongo, "OPERATION_MS", 200)
+    (nobody,) = free_ports(1)
+    api = await stage.open(mongo_uri=SecretStr(f"mongodb://127.0.0.1:{nobody}/"))
+    response = await api.login("ada")
+    assert (response.status_code, code(response)) == (503, "store-unavailable")
+    assert response.headers["retry-after"]
+    signer = KeyRing(stage.settings.signing_keys, "EdDSA").signer
+    token = issue_token(
+        key=signer.private,
+        kid=signer.kid,
+        algorithm="EdDSA",
+        issuer="rollcall",
+        audience="rollcall",
+        subject="ada",
+        scopes=["people:delete"],
+        ttl_seconds=60,
+    )
+    headers = {"Authorization": f"Bearer {token}"}
+
+    async def accepted() -> bool:
+        gone = await api.client.delete("/people/0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", headers=headers)
+        return gone.status_code == 202
+
+    async with api.app.router.lifespan_context(api.app):
+        await eventually(accepted)
+        assert (await api.client.get("/readyz")).status_code == 200
