@@ -70,7 +70,10 @@ VERBS = {
 }
 # What follows these belongs to the program they run, options and all.
 FORWARDING: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
-    "test": ("run every check and test; with arguments, pytest with them alone", checks.test),
+    "test": (
+        "run every check and test; with arguments, pytest with them alone; --long: as root, the slow tests",
+        checks.test,
+    ),
     "bench": ("run the benchmarks", checks.bench),
 }
 

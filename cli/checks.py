@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from local.install import install_missing
 from local.places import Places
@@ -18,17 +19,22 @@ _SERVERS = ("ROLLCALL_MONGO_URI", "ROLLCALL_AMQP_URL")
 _INTERRUPTED = 130
 # Several processes: much of a test is waiting for servers. `tests/conftest.py` says what belongs together.
 _ALL_TESTS = ("-n", "auto", "--maxprocesses", "4", "--no-loadscope-reorder")
+LONG: Final = "--long"
 
 
 def test(arguments: Sequence[str]) -> int:
     """Run every check and then pytest; with arguments, pytest with them alone.
 
     Args:
-        arguments: For pytest.
+        arguments: For pytest. `--long` among them runs the tests that need root or minutes, and no others.
 
     Returns:
         The exit status of the first stage that failed, or 0.
     """
+    long = LONG in arguments
+    if long and os.geteuid() != 0:
+        say(f"{LONG} cuts the power of file systems and stops servers for minutes: run it as root.")
+        return 1
     places, environment = _prepare()
     if not arguments:
         for title, command in _checks(Path(sys.executable).parent, places.root):
@@ -39,7 +45,9 @@ def test(arguments: Sequence[str]) -> int:
             if status:
                 return status
     say("== tests: pytest")
-    command = [sys.executable, "-m", "pytest", *(_found_from_here(arguments) or _ALL_TESTS)]
+    chosen = _found_from_here([argument for argument in arguments if argument != LONG])
+    own = ("-m", "long") if long else () if chosen else _ALL_TESTS
+    command = [sys.executable, "-m", "pytest", *own, *chosen]
     return _run(command, places.root, environment)
 
 

@@ -176,8 +176,11 @@ class Reads:
             limit: How many at most; 0 for all.
         """
         with store_errors():
-            # A negative limit asks for one batch and no open cursor.
-            found = self._database(strong)[collection].find(wanted, shown, sort=sort, limit=-limit)
+            # A first batch has 101 documents at most unless its size is given, and 16 MB in any case: what
+            # does not fit comes with the next one. (A negative limit, one batch alone, would hide it.)
+            found = self._database(strong)[collection].find(
+                wanted, shown, sort=sort, limit=limit, batch_size=limit
+            )
             documents = await found.to_list(limit or None)
             return Answer(documents, found.address)
 

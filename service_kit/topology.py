@@ -15,6 +15,9 @@ WORKERS: Final = "workers"
 """Carries no message: each worker consumes it, so its consumer count tells how many there are. The count
 of a command queue would not: of a single active consumer's rivals, a declare tells nothing."""
 
+PROBE: Final = "probe"
+"""Type of a message without a body that a worker only acknowledges: whoever publishes it into a command queue
+learns that the queue takes messages, and who consumes it learns that the queue is its own."""
 DELIVERY_LIMIT: Final = 50
 """Deliveries of one command before the broker takes it for one that kills workers. A handed-over
 or crashed worker returns what it had prefetched, so this must leave room for many restarts."""

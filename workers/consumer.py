@@ -14,7 +14,7 @@ from pamqp.commands import Queue
 
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, connect, declare, keep_connected
-from service_kit.topology import DEAD, WORKERS, partition_queue
+from service_kit.topology import DEAD, PROBE, WORKERS, partition_queue
 from workers import metrics
 from workers.announcer import Announcer
 from workers.intake import Delivery, Intake, Partition
@@ -205,6 +205,11 @@ class Session:
 
     async def _receive(self, partition: Partition, message: DeliveredMessage) -> None:
         properties = message.header.properties
+        if properties.message_type == PROBE:
+            partition.active = True
+            with broker_errors("acknowledging"):
+                await partition.channel.basic_ack(message.delivery_tag or 0, wait=False)
+            return
         self._intake.put(
             Delivery(
                 partition=partition,
