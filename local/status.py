@@ -16,6 +16,7 @@ from local.rabbit import amqp_url, greets
 from local.records import load
 from local.services import readiness
 from local.system import System, rabbitmq_data
+from service_kit.files import write_whole
 
 _FILE = "up.json"
 _GOOD = {"ready", "primary", "secondary", "yours"}
@@ -67,7 +68,7 @@ def save_description(places: Places, system: System) -> None:
     )
     parts += [] if rabbit else [Part("RabbitMQ", "yours")]
     parts += [Part(service.child.name, "service", service.host, service.port) for service in system.services]
-    (places.run / _FILE).write_text(json.dumps([asdict(part) for part in parts]))
+    write_whole(places.run / _FILE, json.dumps([asdict(part) for part in parts]))
 
 
 def forget_description(places: Places) -> None:

@@ -1,7 +1,8 @@
 """Owns remembering how far a subscriber has come, in a file that is never half written."""
 
-import os
 from pathlib import Path
+
+from service_kit.files import write_whole
 
 
 class FileCheckpoint:
@@ -23,9 +24,4 @@ class FileCheckpoint:
 
     def save(self, position: int) -> None:
         """Keep a position: after this, also across a loss of power."""
-        beside = self._path.with_name(f"{self._path.name}.new")
-        with beside.open("w", encoding="ascii") as file:
-            file.write(str(position))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+        write_whole(self._path, str(position))
