@@ -16,7 +16,7 @@ from pamqp.commands import Basic
 from events.commands import CONTENT_TYPE, encode_command
 from events.controls import Message
 from events.errors import BrokerUnavailable
-from service_kit.broker import broker_errors, declare, keep_connected
+from service_kit.broker import Lost, broker_errors, declare, keep_connected
 from service_kit.publishing import PERSISTENT, Template, encode_frames, publish, publish_each
 from service_kit.topology import COMMANDS, partition_of
 
@@ -50,11 +50,12 @@ class CommandPublisher:
         self._url = url
         self._partitions = partitions
         self._open: _Open | None = None
+        self._lost = Lost()
         self._in_flight = 0
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        await keep_connected(self._url, "command-api publisher", self._use)
+        await keep_connected(self._url, "command-api publisher", self._use, self._lost)
 
     async def _use(self, connection: AbstractConnection) -> None:
         await declare(connection, self._partitions)
@@ -88,8 +89,10 @@ class CommandPublisher:
         """Return if commands can be published now.
 
         Raises:
-            BrokerUnavailable: Not connected, or blocked by an alarm of the broker.
+            BrokerUnavailable: Not connected, with the reason; or blocked by an alarm of the broker.
         """
+        if self._open is None:
+            raise BrokerUnavailable(self._lost.reason)
         self._ready()
 
     async def publish(self, command: Message, reply: tuple[str, str] | None = None) -> None:

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import aio_pika
@@ -21,6 +22,10 @@ CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
 """Seconds, unless the URL has its own; a silent peer is given up after about two of them."""
 BACKOFF_CAP: Final = 5.0
+OTHER_PARTITIONS: Final = (
+    "RabbitMQ was set up with another number of partitions than {}: set ROLLCALL_PARTITIONS as it was"
+)
+_ABSENT: Final = "no queue '"
 
 log = structlog.get_logger()
 
@@ -125,15 +130,17 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
     """
     with broker_errors("declaring queues"):
         async with asyncio.timeout(CONNECT_TIMEOUT * 2):
-            last, beyond = partition_queue(partitions - 1), partition_queue(partitions)
-            started = await exists(connection, partition_queue(0))
-            if await exists(connection, beyond) or (started and not await exists(connection, last)):
-                raise BrokerUnavailable(
-                    f"RabbitMQ was set up with another number of partitions than {partitions}: "
-                    "set ROLLCALL_PARTITIONS as it was"
-                )
+            if await differs(connection, partitions):
+                raise BrokerUnavailable(OTHER_PARTITIONS.format(partitions))
             async with connection.channel() as channel:
                 await _declare_all(channel, partitions)
+
+
+async def differs(connection: AbstractConnection, partitions: int) -> bool:
+    """Return whether the broker was set up with another number of partitions; as `exists` in all else."""
+    last, beyond = partition_queue(partitions - 1), partition_queue(partitions)
+    started = await exists(connection, partition_queue(0))
+    return await exists(connection, beyond) or (started and not await exists(connection, last))
 
 
 async def exists(connection: AbstractConnection, queue: str) -> bool:
@@ -141,7 +148,10 @@ async def exists(connection: AbstractConnection, queue: str) -> bool:
     try:
         async with connection.channel() as channel:
             await channel.declare_queue(queue, passive=True)
-    except aiormq.exceptions.ChannelNotFoundEntity:
+    except aiormq.exceptions.ChannelNotFoundEntity as exc:
+        # The same code is given for a queue that is there, and down.
+        if _ABSENT not in str(exc):
+            raise
         return False
     return True
 
@@ -156,13 +166,26 @@ async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
             await declared.bind(queue.exchange, queue.routing_key)
 
 
-async def keep_connected(url: str, name: str, use: Callable[[AbstractConnection], Awaitable[None]]) -> None:
+@dataclass(slots=True)
+class Lost:
+    """Why there is no connection, for as long as there is none: what readiness tells."""
+
+    reason: str = "RabbitMQ is not connected"
+
+
+async def keep_connected(
+    url: str,
+    name: str,
+    use: Callable[[AbstractConnection], Awaitable[None]],
+    lost: Lost | None = None,
+) -> None:
     """Connect, use the connection until it is lost, and begin again, for ever.
 
     Args:
         url: AMQP URL.
         name: Shown in RabbitMQ's management and in the log.
         use: Gets each new connection; returns or raises `BrokerUnavailable` when it is lost.
+        lost: Is told the reason of each loss.
     """
     attempt = 0
     while True:
@@ -176,6 +199,8 @@ async def keep_connected(url: str, name: str, use: Callable[[AbstractConnection]
         if _is_ending():
             # The client may have made an error of its own of that.
             raise asyncio.CancelledError
+        if lost is not None:
+            lost.reason = reason
         # A connection that lived a while was a good one: its loss is a first failure, not the next.
         attempt = 1 if time.monotonic() - began > BACKOFF_CAP * 2 else attempt + 1
         pause = backoff(attempt)

@@ -13,7 +13,7 @@ from aiormq.channel import Channel
 from pamqp.commands import Queue
 
 from events.errors import BrokerUnavailable
-from service_kit.broker import broker_errors, connect, declare, keep_connected
+from service_kit.broker import Lost, broker_errors, connect, declare, keep_connected
 from service_kit.topology import DEAD, PROBE, WORKERS, partition_queue
 from workers import metrics
 from workers.announcer import Announcer
@@ -47,6 +47,7 @@ class Worker:
         self._store = store
         self._stamps = stamps
         self._intake: Intake | None = None
+        self._lost = Lost()
         self._finished = asyncio.Event()
 
     async def check(self) -> None:
@@ -56,11 +57,11 @@ class Worker:
             BrokerUnavailable: No session with the broker.
         """
         if self._intake is None:
-            raise BrokerUnavailable("RabbitMQ: the command queues are not consumed")
+            raise BrokerUnavailable(f"the command queues are not consumed: {self._lost.reason}")
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is delivered again, to another worker."""
-        await keep_connected(self._url, "worker consumer", self._consume)
+        await keep_connected(self._url, "worker consumer", self._consume, self._lost)
 
     async def stop(self) -> None:
         """Take nothing more, and return when the batches under way are acknowledged.

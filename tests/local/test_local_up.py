@@ -133,7 +133,9 @@ def test_up_sharded_with_three_brokers_serves_and_its_data_stays_what_it_is(mach
         assert machine.processes() == []
 
 
-def test_a_state_folder_that_was_moved_has_the_people_and_the_commands_that_wait(machine: Machine) -> None:
+def test_other_partitions_are_refused_and_a_moved_state_has_people_and_commands_that_wait(
+    machine: Machine,
+) -> None:
     process = machine.up()
     wait_ready(machine, process)
     paste(curl_lines(machine)[1])
@@ -145,6 +147,15 @@ def test_a_state_folder_that_was_moved_has_the_people_and_the_commands_that_wait
     eventually(lambda: "Stopping" in machine.said, 30, "it does not stop")
     os.kill(worker, signal.SIGKILL)
     assert (down.wait(60), process.wait(10)) == (0, 0)
+
+    machine.env["ROLLCALL_PARTITIONS"] = "4"
+    refused = machine.run("up")
+    assert (refused.returncode, machine.processes()) == (1, [])
+    assert refused.stderr.endswith(
+        "RabbitMQ was set up with another number of partitions than 4: set ROLLCALL_PARTITIONS as it was, or "
+        "begin anew with `./run reset`.\n"
+    )
+    del machine.env["ROLLCALL_PARTITIONS"]
 
     moved = machine.state.with_name("moved")
     machine.state.rename(moved)

@@ -135,22 +135,22 @@ async def test_a_poison_message_is_put_aside_with_its_reason_and_the_rest_goes_o
         assert await dead.get(fail=False) is None
 
 
-async def test_a_broker_with_another_number_of_partitions_is_refused(stage, cast):
-    for partitions in ("4", "16"):
-        service = stage.service("command_api", ROLLCALL_PARTITIONS=partitions)
-        service.spawn()
+@pytest.mark.parametrize("module", ["command_api", "workers"])
+@pytest.mark.parametrize("partitions", ["4", "16"])
+async def test_a_broker_with_another_number_of_partitions_is_refused(stage, cast, module, partitions):
+    service = stage.service(module, ROLLCALL_PARTITIONS=partitions)
+    service.spawn()
+    try:
 
-        async def explained(service=service):
+        async def explained():
             try:
                 status, parts = await readiness(service)
             except httpx.TransportError:
                 return False
-            return (
-                status == 503
-                and "not connected" in parts["rabbitmq"]
-                and ("another number of partitions" in service.words())
-            )
+            words = f"set up with another number of partitions than {partitions}: set ROLLCALL_PARTITIONS as"
+            return status == 503 and words in parts["rabbitmq"] and words in service.words()
 
-        await eventually(explained, within=20)
+        await eventually(explained, within=30)
+    finally:
         service.kill()
         stage.services.remove(service)
