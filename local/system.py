@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from events.errors import BrokerUnavailable
+from local import first_start
 from local.cluster import ShardedCluster
 from local.errors import SetupError
 from local.install import install_missing
@@ -32,10 +30,7 @@ from local.services import (
 )
 from local.shape import SET_MEMBERS, LocalPorts, Shape
 from local.signing_keys import ensure_signing_key
-from service_kit.broker import OTHER_PARTITIONS, broker_errors, connect, differs
 from service_kit.settings import Settings
-
-_LOOKING_S = 10
 
 
 class System:
@@ -94,6 +89,7 @@ class System:
             _refuse_other_data(self._places, self._shape)
         local = self._block.wanted(self._shape, mongo=self.own_mongo, rabbit=self.own_rabbit)
         check_ports([*self.ports.wanted(self._shape.workers), *local])
+        first_start.begin(self._places)
         install_missing(self._places, wants_mongod=self.own_mongo, wants_rabbitmq=self.own_rabbit)
         if not self._environ.get("ROLLCALL_IMAGES_KEY_FILE"):
             ensure_secret(self._places.images_key)
@@ -121,8 +117,12 @@ class System:
         self._spawn_initialisation()
         if self.rabbit:
             self.rabbit.wait_ready(pause=pause)
-        self._refuse_other_partitions(amqp_url)
+        partitions = number(
+            self.environment, "ROLLCALL_PARTITIONS", Settings.model_fields["partitions"].default
+        )
+        first_start.set_up_queues(amqp_url, partitions, pause)
         self._finish("The database could not be initialised", 60, pause)
+        first_start.finish(self._places, rabbitmq_data(self._places), partitions, pause)
         say("Starting the command API, the query API and the workers …")
         self.services = make_services(self._places, self.environment, self.ports, self._shape.workers)
         for service in self.services:
@@ -181,18 +181,6 @@ class System:
         self._spawn_once("rebuild", ["-m", "cli", "rebuild"], self.environment)
         self._finish("The read model could not be rebuilt", math.inf, pause)
 
-    def _refuse_other_partitions(self, amqp_url: str) -> None:
-        """Refuse a number that the broker was not set up with, at once; what else is wrong the services tell.
-
-        Raises:
-            SetupError: It was set up with another.
-        """
-        partitions = number(
-            self.environment, "ROLLCALL_PARTITIONS", Settings.model_fields["partitions"].default
-        )
-        if asyncio.run(_has_other_partitions(amqp_url, partitions)):
-            raise SetupError(f"{OTHER_PARTITIONS.format(partitions)}, or begin anew with `./run reset`.")
-
     def _spawn_once(self, name: str, arguments: list[str], environment: Mapping[str, str]) -> None:
         self._once = Child(
             name,
@@ -220,15 +208,6 @@ class System:
         if child.status:
             words = child.last_words() or "no output"
             raise SetupError(f"{failed} ({words}): see {shown(child.log)}.")
-
-
-async def _has_other_partitions(amqp_url: str, partitions: int) -> bool:
-    with contextlib.suppress(BrokerUnavailable):
-        async with await connect(amqp_url, "rollcall up") as connection:
-            with broker_errors("looking at queues"):
-                async with asyncio.timeout(_LOOKING_S):
-                    return await differs(connection, partitions)
-    return False
 
 
 def rabbitmq_data(places: Places) -> Path:
