@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
@@ -45,12 +45,14 @@ def export(options: argparse.Namespace) -> int:
     if path is not None and path.exists() and not path.is_file():
         raise SetupError(f"{shown(path)} is no file.")
     try:
-        with api.answer("GET", target, headers) as response:
-            if path is None:
-                lines = _copy(response, sys.stdout.buffer)
-            else:
-                with _writing(), whole_file(path) as out:
-                    lines = _copy(response, out)
+        with api.answer("GET", target, headers) as response, ExitStack() as stack:
+            out = sys.stdout.buffer
+            if path is not None:
+                with _writing():
+                    out = stack.enter_context(whole_file(path))
+            lines = _copy(response, out)
+            with _writing():
+                stack.close()
     except Interrupted as exc:
         raise SetupError(f"The export is not whole: {exc}. Run it again.") from exc
     say(f"{lines - (form == 'csv'):,} people{'' if path is None else f' in {shown(path)}'}.")

@@ -187,7 +187,8 @@ def _result(api: Api, import_id: str, status: dict[str, Any], errors: Path | Non
         return REJECTED
     try:
         with api.answer("GET", f"/imports/{import_id}/errors", {"Accept": "text/csv"}) as response:
-            write_whole(errors, response.read())
+            rows = response.read()
+        write_whole(errors, rows)
     except Interrupted as exc:
         raise SetupError(f"The errors could not be fetched: {exc}.") from exc
     except OSError as exc:
