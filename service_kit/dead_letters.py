@@ -94,7 +94,7 @@ async def look(url: str, most: int = MOST) -> Looked:
         BrokerUnavailable: RabbitMQ is away, or not done within `LOOK_SECONDS`.
     """
     async with _holding(url, most) as (_, held, more):
-        return Looked([_dead_message(one) for one in held], more)
+        return Looked([_dead_message(one) for one in (held[:-1] if more else held)], more)
 
 
 async def find(url: str, id_: str) -> DeadMessage:
@@ -187,9 +187,10 @@ async def _holding(
                 held: list[AbstractIncomingMessage] = []
                 size, more = 0, False
                 while not more and (message := await queue.get(fail=False)) is not None:
+                    # One more than is shown tells that there is more; it is held, and goes back, like them.
+                    more = len(held) == most or size > MOST_BYTES
                     held.append(message)
                     size += len(message.body)
-                    more = len(held) == most or size > MOST_BYTES
         async with asyncio.timeout(LOOK_SECONDS):
             yield channel, held, more
             with broker_errors("giving dead letters back"):
