@@ -25,7 +25,7 @@ async def mirror(event: Event) -> None:
 class Mirror(FileCheckpoint):
     """Writes the file before the place that it stands for."""
 
-    def save(self, position: int) -> None:
+    def save(self, position: str) -> None:
         """Keep both."""
         with file.with_suffix(".new").open("w", newline="", encoding="utf-8") as out:
             writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
