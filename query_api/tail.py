@@ -133,9 +133,12 @@ class Tail:
             await asyncio.sleep(WATCH_SECONDS)
             try:
                 newest = self._feed.newest
-                if newest is not None and not await holds(connection, newest, queue=self._queue):
-                    log.warning("stream without its newest event", offset=newest.offset)
-                    await connection.close()
+                if newest is None or await holds(
+                    connection, newest, queue=self._queue, seconds=PROOF_SECONDS
+                ):
+                    continue
+                log.warning("stream without its newest event", offset=newest.offset)
+                await connection.close()
             except BrokerUnavailable as exc:
                 log.debug("stream not looked at", reason=exc.detail)
 

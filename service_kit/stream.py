@@ -140,27 +140,31 @@ async def _close(owner: Any) -> None:
         log.debug("channel not closed", reason=exc.detail)
 
 
-async def probe(connection: AbstractConnection, start: Start, *, queue: str = EVENT_LOG) -> list[Entry]:
-    """Return some entries from a place on; none if none come within `PROBE_SECONDS`.
+async def probe(
+    connection: AbstractConnection, start: Start, *, queue: str = EVENT_LOG, seconds: float = PROBE_SECONDS
+) -> list[Entry]:
+    """Return some entries from a place on; none if none come within so many seconds.
 
     Raises:
         BrokerUnavailable: The stream cannot be consumed.
     """
     async with reading(connection, start, credit=1, queue=queue) as reader:
         try:
-            async with asyncio.timeout(PROBE_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await reader.take()
         except TimeoutError:
             return []
 
 
-async def holds(connection: AbstractConnection, position: Position, *, queue: str = EVENT_LOG) -> bool:
-    """Return whether the stream shows an entry at its place, within `PROBE_SECONDS`.
+async def holds(
+    connection: AbstractConnection, position: Position, *, queue: str = EVENT_LOG, seconds: float
+) -> bool:
+    """Return whether the stream shows an entry at its place, within so many seconds.
 
     Raises:
         BrokerUnavailable: The stream cannot be consumed.
     """
-    entries = await probe(connection, position.offset, queue=queue)
+    entries = await probe(connection, position.offset, queue=queue, seconds=seconds)
     return bool(entries) and entries[0].position == position
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from events.errors import PositionGone
 from service_kit.broker import connect, declare
+from service_kit.publishing import Template, publish
 from service_kit.settings import Settings
+from service_kit.stream import probe
 from service_kit.topology import EVENT_LOG
 from subscriber import FileCheckpoint, follow
 from tests.sse import following
@@ -111,7 +113,8 @@ async def test_a_stream_that_has_other_events_at_the_same_places_is_told_and_the
             await asyncio.wait_for(subscriber, 60)
 
         short = await gone(queries, position)
-        await grown(queries, int(position.split("-")[0]) + 1, commands, people)
+        offset = int(position.split("-")[0])
+        await grow(stage, offset)
         for answer in (short, await gone(queries, position)):
             assert answer["event_id"] == position.partition("-")[2]
             assert answer["next"] in answer["detail"]
@@ -126,7 +129,6 @@ async def test_a_stream_that_has_other_events_at_the_same_places_is_told_and_the
             events = await feed.until(await newest_of(queries, people[-1]))
         assert {event.data["id"] for event in events} <= known_now
         # An offset alone means what is there now.
-        offset = int(position.split("-")[0])
         async with following(queries, from_=offset) as feed:
             assert (await feed.next()).id == offset + 1
 
@@ -153,12 +155,15 @@ async def gone(queries, position):
     return await eventually(refused, within=60)
 
 
-async def grown(queries, beyond, commands, people):
-    """Create people until the stream has come beyond an offset."""
-    async with following(queries, from_="first") as feed:
-        while (event := await feed.next(within=30)).id <= beyond:
-            if event.data["subject"] == people[-1]:
-                people.append(await create(commands))
+async def grow(stage, beyond) -> None:
+    """Announce an event again and again until the stream has come beyond an offset."""
+    async with await connect(stage.rabbit.url, "tests") as connection:
+        (first, *_) = await probe(connection, "first")
+        channel = await connection.channel()
+        raw = await channel.get_underlay_channel()
+        frames = Template(raw, "", EVENT_LOG, delivery_mode=2).frames(first.event_id, first.body)
+        for _ in range(0, beyond + 1, 500):
+            await publish(raw, [frames] * min(500, beyond + 1), 15)
 
 
 async def newest_of(queries, person_id):
