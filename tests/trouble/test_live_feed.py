@@ -123,7 +123,7 @@ async def test_a_stream_that_has_other_events_at_the_same_places_is_told_and_the
 
         # The way on: what the client had not, the log has.
         page = (await queries.get(answer["next"] + "&limit=200")).json()
-        known_now = {item["id"] for item in page["items"]} | known
+        known_now = {item["event_id"] for item in page["items"]} | known
         assert {item["person_id"] for item in page["items"]} >= set(people[3:])
         async with following(queries, from_="first") as feed:
             events = await feed.until(await newest_of(queries, people[-1]))
@@ -168,7 +168,7 @@ async def grow(stage, beyond) -> None:
 
 async def newest_of(queries, person_id):
     page = (await queries.get("/events", params={"person_id": person_id, "consistency": "strong"})).json()
-    return page["items"][0]["id"]
+    return page["items"][0]["event_id"]
 
 
 async def refusal(queries) -> httpx.Response | None:
