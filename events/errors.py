@@ -32,6 +32,9 @@ RollcallError
 from collections.abc import Sequence
 from typing import ClassVar
 
+from events.position import Position
+from events.times import rfc3339
+
 
 class RollcallError(Exception):
     """Base of the tree.
@@ -176,9 +179,28 @@ class NotFound(RollcallError):
 
 
 class PositionGone(RollcallError):
-    """The stream of events does not have all that comes after a position."""
+    """The stream of events does not have all that comes after a position.
+
+    Args:
+        reason: Why not; the detail goes on with what to do.
+        position: The one that is gone.
+
+    Attributes:
+        event_id: The event at the position; empty if the position does not name it.
+        next: Where the query API has the log's events since then; all, if there is no telling.
+    """
 
     code = "position-gone"
+
+    def __init__(self, reason: str, position: Position) -> None:
+        since = position.since
+        bound = "" if since is None else f"from={rfc3339(since)}&"
+        self.event_id = position.event_id
+        self.next = f"/events?type=person.*&{bound}sort=applied_at&consistency=strong"
+        super().__init__(
+            f"{reason}: take a new snapshot; or follow from now on, and take the log's events since then: "
+            f"GET {self.next}, in pages or as an export (Accept: application/x-ndjson)"
+        )
 
 
 class UnknownSchema(RollcallError):

@@ -27,7 +27,7 @@ async def mirror(event: Event) -> None:
 class Mirror(FileCheckpoint):
     """Writes the file before the place that it stands for."""
 
-    def save(self, position: int) -> None:
+    def save(self, position: str) -> None:
         """Keep both."""
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")

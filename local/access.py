@@ -93,7 +93,7 @@ def _key_of_file(path: Path) -> _Signing:
             raise SetupError(
                 f"The token key {shown(path)} is shorter than {MIN_SECRET_BYTES} bytes: use a longer one."
             )
-    elif "OWNER_ONLY KEY" not in key:
+    elif "PRIVATE KEY" not in key:
         raise SetupError(
             f"{shown(path)} is no private key, and {settings.jwt_algorithm} signs with one: "
             "name it with --key-file, or ask the issuer of your tokens."
