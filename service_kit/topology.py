@@ -18,12 +18,10 @@ of a command queue would not: of a single active consumer's rivals, a declare te
 PROBE: Final = "probe"
 """Type of a message without a body that a worker only acknowledges: whoever publishes it into a command queue
 learns that the queue takes messages, and who consumes it learns that the queue is its own."""
-DELIVERY_LIMIT: Final = 50
-"""Deliveries of one command before the broker takes it for one that kills workers. A handed-over
-or crashed worker returns what it had prefetched, so this must leave room for many restarts."""
-LOOKS: Final = 1_000_000
-"""Deliveries of a dead letter before the broker drops it. Each look at it is one, and what it is returned
-without a limit goes to the end of the queue; from RabbitMQ 4.0 on, no limit would mean 20."""
+DELIVERY_LIMIT: Final = 1_000_000
+"""Deliveries of a message before the broker gives it up: out of reach. Every worker that ends returns what it
+had prefetched, and every look at a dead letter is a delivery, so a count tells nothing of the message. But
+what is returned without a limit goes to the end of the queue; from RabbitMQ 4.0 on, none would mean 20."""
 QUEUE_BYTES: Final = 128 * 1024 * 1024
 """A full queue refuses publishes: workers that stand still cannot fill the broker's disk."""
 LOG_BYTES: Final = 20_000_000_000
@@ -88,7 +86,7 @@ def queues(partitions: int) -> list[Queue]:
         "x-dead-letter-strategy": "at-least-once",
         "x-max-length-bytes": QUEUE_BYTES,
     }
-    dead = {**bounded, "x-delivery-limit": LOOKS, "x-max-length-bytes": QUEUE_BYTES}
+    dead = {**bounded, "x-delivery-limit": DELIVERY_LIMIT, "x-max-length-bytes": QUEUE_BYTES}
     log = {"x-queue-type": "stream", "x-max-length-bytes": LOG_BYTES, "x-max-age": LOG_AGE}
     return [
         *(Queue(partition_queue(n), COMMANDS, str(n), partition) for n in range(partitions)),

@@ -10,7 +10,7 @@ from aiormq.channel import Channel
 
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, keep_connected
-from service_kit.topology import EVENTS
+from service_kit.topology import DELIVERY_LIMIT, EVENTS
 from subscriber.dead import DeadLetters, queue_name
 from subscriber.handling import ATTEMPTS, Handler, Handling
 
@@ -24,7 +24,7 @@ _ARGUMENTS: Final[dict[str, Any]] = {
     "x-max-length-bytes": QUEUE_BYTES,
     # Never `reject-publish`: one subscriber that stands still would stop every announcement.
     "x-overflow": "drop-head",
-    "x-delivery-limit": 50,
+    "x-delivery-limit": DELIVERY_LIMIT,
 }
 
 

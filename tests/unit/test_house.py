@@ -52,6 +52,7 @@ ADAPTERS = {
     "pymongo": {
         "command_api/imports/store.py",
         "cli/log_reader.py",
+        "workers/attempts.py",
         "cli/read_model.py",
         "command_api/accounts/journal.py",
         "command_api/accounts/session_store.py",
