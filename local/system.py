@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from events.errors import BrokerUnavailable
 from local.cluster import ShardedCluster
 from local.errors import SetupError
 from local.install import install_missing
@@ -19,7 +21,14 @@ from local.ports import check_ports
 from local.processes import Child, Pause, stop_all, wait_until
 from local.rabbit_cluster import RabbitCluster
 from local.say import say, shown
-from local.services import TOKEN_SOURCES, Service, ServicePorts, make_services, service_environment
+from local.services import (
+    TOKEN_SOURCES,
+    Service,
+    ServicePorts,
+    make_services,
+    number,
+    service_environment,
+)
 from local.shape import SET_MEMBERS, LocalPorts, Shape
 from local.signing_keys import ensure_signing_key
 
@@ -108,6 +117,8 @@ class System:
         if self.rabbit:
             self.rabbit.wait_ready(pause=pause)
         self._finish("The database could not be initialised", 60, pause)
+        if self.rabbit:
+            self._replace_queues(amqp_url)
         say("Starting the command API, the query API and the workers …")
         self.services = make_services(self._places, self.environment, self.ports, self._shape.workers)
         for service in self.services:
@@ -159,6 +170,24 @@ class System:
             environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
         script = str(self._places.root / "mongo-cluster" / "initialise.py")
         self._spawn_once("initialise", [script], environment)
+
+    def _replace_queues(self, amqp_url: str) -> None:
+        """Bring queues that an earlier version has declared to the form of this one, with what is in them.
+
+        Raises:
+            SetupError: The broker does not let us; the next `up` goes on.
+        """
+        # It takes half a second to load, which is not for every verb.
+        from service_kit.replacing import bound_queues, replace_outdated
+        from service_kit.topology import IMAGE_TOPICS, IMAGES, PARTITIONS
+
+        partitions = number(self.environment, "ROLLCALL_PARTITIONS", PARTITIONS)
+        wanted = bound_queues(partitions, {IMAGES: IMAGE_TOPICS})
+        try:
+            for line in asyncio.run(replace_outdated(amqp_url, wanted)):
+                say(f"RabbitMQ: {line}.")
+        except BrokerUnavailable as exc:
+            raise SetupError(f"The queues of an older version could not be replaced: {exc.detail}") from exc
 
     def _rebuild(self, pause: Pause) -> None:
         """Bring a read model that an earlier version has left to the form of this one."""

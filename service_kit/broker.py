@@ -10,12 +10,12 @@ from typing import Final
 import aio_pika
 import aiormq
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from yarl import URL
 
-from events.errors import BrokerUnavailable
+from events.errors import BrokerUnavailable, OutdatedQueue
 from service_kit.addresses import broker_urls
-from service_kit.topology import EXCHANGES, partition_queue, queues
+from service_kit.topology import EXCHANGES, MOVING, Queue, partition_queue, queues
 
 CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
@@ -132,6 +132,8 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
                     f"RabbitMQ was set up with another number of partitions than {partitions}: "
                     "set ROLLCALL_PARTITIONS as it was"
                 )
+            if await exists(connection, MOVING):
+                raise BrokerUnavailable("RabbitMQ: its queues are being replaced: finish `rollcall queues`")
             async with connection.channel() as channel:
                 await _declare_all(channel, partitions)
 
@@ -151,9 +153,24 @@ async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
         await channel.declare_exchange(exchange.name, exchange.type, durable=True)
     # Backwards: a declaration cut short lacks a low number, and is not taken for a smaller system.
     for queue in reversed(queues(partitions)):
-        declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+        declared = await declare_queue(channel, queue)
         if queue.exchange is not None:
             await declared.bind(queue.exchange, queue.routing_key)
+
+
+async def declare_queue(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
+    """Declare a queue and return it.
+
+    Raises:
+        OutdatedQueue: It is there with other arguments.
+    """
+    try:
+        return await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+    except aiormq.exceptions.ChannelPreconditionFailed as exc:
+        raise OutdatedQueue(
+            f"RabbitMQ: the queue {queue.name} is that of another version of Rollcall: stop all services and "
+            "run `rollcall queues`, which replaces it and keeps what is in it"
+        ) from exc
 
 
 async def keep_connected(url: str, name: str, use: Callable[[AbstractConnection], Awaitable[None]]) -> None:

@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zlib import crc32
 
+PARTITIONS: Final = 8
+"""How many command queues there are, unless a setting says otherwise."""
 COMMANDS: Final = "commands"
 DEAD: Final = "commands.dead"
 EVENTS: Final = "events"
 EVENT_LOG: Final = "events.log"
+IMAGES: Final = "images"
+"""The subscriber that removes images which nobody has any more."""
+IMAGE_TOPICS: Final = ("person.image_changed", "person.deleted")
+MOVING: Final = "commands.moving"
+"""A queue that is there while queues are replaced; nobody declares any meanwhile (see `replacing`)."""
 WORKERS: Final = "workers"
 """Carries no message: each worker consumes it, so its consumer count tells how many there are. The count
 of a command queue would not: of a single active consumer's rivals, a declare tells nothing."""
@@ -24,6 +31,7 @@ had prefetched, and every look at a dead letter is a delivery, so a count tells 
 what is returned without a limit goes to the end of the queue; from RabbitMQ 4.0 on, none would mean 20."""
 QUEUE_BYTES: Final = 128 * 1024 * 1024
 """A full queue refuses publishes: workers that stand still cannot fill the broker's disk."""
+SUBSCRIBER_BYTES: Final = 1024 * 1024 * 1024
 LOG_BYTES: Final = 20_000_000_000
 LOG_AGE: Final = "30D"
 
@@ -94,3 +102,37 @@ def queues(partitions: int) -> list[Queue]:
         Queue(EVENT_LOG, EVENTS, "#", log),
         Queue(WORKERS, None, "", bounded),
     ]
+
+
+def subscriber_queue(name: str) -> str:
+    """Return the name of a subscriber's queue; the broker's rights want it to begin so."""
+    return f"{EVENTS}.{name}"
+
+
+def dead_queue(queue: str) -> str:
+    """Return the name of the queue of what was given up in a subscriber's queue."""
+    return f"{queue}.dead"
+
+
+DEAD_QUEUES: Final = (DEAD, dead_queue(subscriber_queue(IMAGES)))
+"""The dead letters that are known without being named; other subscribers' are their own."""
+
+
+def subscriber_queues(name: str) -> list[Queue]:
+    """Return a subscriber's queue, which it binds to its topics, and that of what it gives up."""
+    queue = {
+        "x-queue-type": "quorum",
+        # Order: of several processes of one subscriber, one at a time is served.
+        "x-single-active-consumer": True,
+        "x-max-length-bytes": SUBSCRIBER_BYTES,
+        # Never `reject-publish`: one subscriber that stands still would stop every announcement.
+        "x-overflow": "drop-head",
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+    dead = {
+        "x-queue-type": "quorum",
+        "x-max-length-bytes": QUEUE_BYTES,
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+    own = subscriber_queue(name)
+    return [Queue(own, None, "", queue), Queue(dead_queue(own), None, "", dead)]
