@@ -23,6 +23,7 @@ from service_kit.broker import broker_errors, connect, declare_queue, exists
 from service_kit.ids import new_id
 from service_kit.publishing import encode_frames, publish
 from service_kit.topology import (
+    DELIVERY_COUNTS,
     DELIVERY_LIMIT,
     EVENTS,
     MOVING,
@@ -35,7 +36,6 @@ from service_kit.topology import (
 AT_ONCE: Final = 200
 STEP_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.5
-_COUNT: Final = "x-delivery-count"
 _QUORUM: Final[dict[str, Any]] = {"x-queue-type": "quorum"}
 
 
@@ -184,7 +184,9 @@ def _copy(channel: Channel, message: DeliveredMessage, message_id: str, target: 
     properties = message.header.properties
     properties.message_id = message_id
     headers: dict[str, Any] = dict(properties.headers or {})
-    properties.headers = {name: value for name, value in headers.items() if name != _COUNT} or None
+    properties.headers = {
+        name: value for name, value in headers.items() if name not in DELIVERY_COUNTS
+    } or None
     method = Basic.Publish(routing_key=target, mandatory=True)
     return encode_frames(channel, method, properties, message.body)
 

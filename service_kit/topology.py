@@ -29,6 +29,9 @@ DELIVERY_LIMIT: Final = 1_000_000
 """Deliveries of a message before the broker gives it up: out of reach. Every worker that ends returns what it
 had prefetched, and every look at a dead letter is a delivery, so a count tells nothing of the message. But
 what is returned without a limit goes to the end of the queue; from RabbitMQ 4.0 on, none would mean 20."""
+DELIVERY_COUNTS: Final = ("x-delivery-count", "x-acquired-count")
+"""Headers in which the broker tells how often a message was delivered before. The second is that of 4.3 and
+later, where the first counts failures alone."""
 QUEUE_BYTES: Final = 128 * 1024 * 1024
 """A full queue refuses publishes: workers that stand still cannot fill the broker's disk."""
 SUBSCRIBER_BYTES: Final = 1024 * 1024 * 1024

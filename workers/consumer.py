@@ -15,7 +15,7 @@ from pamqp.commands import Queue
 
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, connect, declare, keep_connected
-from service_kit.topology import DEAD, PROBE, WORKERS, partition_queue
+from service_kit.topology import DEAD, DELIVERY_COUNTS, PROBE, WORKERS, partition_queue
 from workers import metrics
 from workers.announcer import Announcer
 from workers.intake import Delivery, Intake, Partition
@@ -134,8 +134,8 @@ async def _look(watch: AbstractChannel, queue: str) -> Queue.DeclareOk:
 
 def _returns(headers: Mapping[str, Any] | None) -> int:
     """Return how often a message came back: https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling."""
-    count = (headers or {}).get("x-delivery-count", 0)
-    return count if isinstance(count, int) else 0
+    counts = [(headers or {}).get(name) for name in DELIVERY_COUNTS]
+    return max((count for count in counts if isinstance(count, int)), default=0)
 
 
 async def _ignore(_message: DeliveredMessage) -> None:
