@@ -184,9 +184,9 @@ def _copy(channel: Channel, message: DeliveredMessage, message_id: str, target: 
     properties = message.header.properties
     properties.message_id = message_id
     headers: dict[str, Any] = dict(properties.headers or {})
-    properties.headers = {
-        name: value for name, value in headers.items() if name not in DELIVERY_COUNTS
-    } or None
+    for count in DELIVERY_COUNTS:
+        headers.pop(count, None)
+    properties.headers = headers or None
     method = Basic.Publish(routing_key=target, mandatory=True)
     return encode_frames(channel, method, properties, message.body)
 
