@@ -17,9 +17,9 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from events.commands import CONTENT_TYPE, encode_command
 from events.controls import Control
 from events.errors import BrokerUnavailable, InvalidRequest, NotFound
-from service_kit.broker import broker_errors, connect, declare, exists
+from service_kit.broker import broker_errors, connect, declare, declare_queue, exists
 from service_kit.dead_messages import SUBSCRIBER_DEAD, DeadMessage, dead_message
-from service_kit.topology import COMMANDS, DEAD, DEAD_QUEUES, partition_of
+from service_kit.topology import COMMANDS, DEAD, DEAD_QUEUES, dead_queue_of, partition_of
 
 LOOK_SECONDS: Final = 10.0
 MOST: Final = 1000
@@ -241,10 +241,16 @@ async def _holding(url: str, queue: str, most: int) -> AsyncIterator[tuple[Abstr
 async def _take(
     connection: AbstractConnection, channel: AbstractChannel, name: str, most: int
 ) -> tuple[list[AbstractIncomingMessage], bool]:
-    """Return the first messages, and whether there may be more."""
+    """Return the first messages, and whether there may be more.
+
+    Raises:
+        OutdatedQueue: It is that of an older version, where a look costs order, or the message itself.
+    """
     held: list[AbstractIncomingMessage] = []
     if not await exists(connection, name):
         return held, False
+    async with connection.channel() as trying:
+        await declare_queue(trying, dead_queue_of(name))
     queue = await channel.get_queue(name, ensure=False)
     size, more = 0, False
     while not more and (message := await queue.get(fail=False)) is not None:

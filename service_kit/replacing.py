@@ -145,7 +145,7 @@ async def _replace(connection: AbstractConnection, one: Bound) -> str:
         for exchange, key in one.bindings:
             await queue.bind(exchange, key)
     await _delete(connection, holding.name)
-    return f"replaced {name}, with {moved} messages"
+    return f"replaced {name}, with what was in it: {moved}"
 
 
 async def _move(connection: AbstractConnection, source: str, target: str) -> int:

@@ -139,3 +139,11 @@ def subscriber_queues(name: str) -> list[Queue]:
     }
     own = subscriber_queue(name)
     return [Queue(own, None, "", queue), Queue(dead_queue(own), None, "", dead)]
+
+
+def dead_queue_of(name: str) -> Queue:
+    """Return a queue of dead letters, by its name: `commands.dead` or `events.NAME.dead`."""
+    if name == DEAD:
+        return next(queue for queue in queues(1) if queue.name == DEAD)
+    _, dead = subscriber_queues(name.removeprefix(f"{EVENTS}.").removesuffix(".dead"))
+    return dead

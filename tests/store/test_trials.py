@@ -80,7 +80,8 @@ async def test_a_worker_may_end_anywhere_in_a_trial(one, town, half):
         if not lived:
             counts = await on_record(one, ana, ben)
             assert set(counts) <= {0}  # they were together
-            assert await town.work(one)
+            # It may have ended with all acknowledged, and only the record left.
+            assert not town.queue or await town.work(one)
         for person_id in (ana, ben):
             assert await applied(one, person_id) == names(sent, person_id)
             firsts = [one for one in dict.fromkeys(town.announced) if one in names(sent, person_id)]

@@ -10,6 +10,7 @@ from cli.__main__ import main
 from events.errors import OutdatedQueue
 from service_kit import replacing
 from service_kit.broker import connect, declare, declare_queue, exists
+from service_kit.dead_letters import look
 from service_kit.replacing import bound_queues, replace_outdated
 from service_kit.topology import EVENTS, EXCHANGES, MOVING, subscriber_queues
 from subscriber.dead import DeadLetters
@@ -82,11 +83,13 @@ async def test_queues_of_an_older_version_are_refused_by_name_and_replaced(vhost
         with pytest.raises(OutdatedQueue, match="run `rollcall queues`"):
             await declare(connection, PARTITIONS)
         await DeadLetters.open(connection, "old")  # a subscriber goes on with what is there
+    with pytest.raises(OutdatedQueue, match="events.old.dead"):
+        await look(vhost, ["events.old.dead"])
     monkeypatch.setenv("ROLLCALL_AMQP_URL", vhost)
     monkeypatch.setenv("ROLLCALL_PARTITIONS", str(PARTITIONS))
     assert await asyncio.to_thread(main, ["queues", "--subscriber", "old:person.*"]) == 0
     said = "".join(capsys.readouterr())
-    assert f"replaced commands.0, with {COUNT} messages" in said
+    assert f"replaced commands.0, with what was in it: {COUNT}" in said
     await everything_is_current(vhost)
     assert await content(vhost, NAMES[0]) == [*(b"%d" % number for number in range(COUNT)), b"new"]
     assert await content(vhost, "events.old") == [b"event", b"new"]
