@@ -132,10 +132,19 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
                     f"RabbitMQ was set up with another number of partitions than {partitions}: "
                     "set ROLLCALL_PARTITIONS as it was"
                 )
-            if await exists(connection, MOVING):
-                raise BrokerUnavailable("RabbitMQ: its queues are being replaced: finish `rollcall queues`")
+            await refuse_while_moving(connection)
             async with connection.channel() as channel:
                 await _declare_all(channel, partitions)
+
+
+async def refuse_while_moving(connection: AbstractConnection) -> None:
+    """Return if no queues are being replaced.
+
+    Raises:
+        BrokerUnavailable: They are, or that was cut.
+    """
+    if await exists(connection, MOVING):
+        raise BrokerUnavailable("RabbitMQ: its queues are being replaced: finish `rollcall queues`")
 
 
 async def exists(connection: AbstractConnection, queue: str) -> bool:

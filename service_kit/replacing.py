@@ -8,6 +8,7 @@ end.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -192,13 +193,19 @@ def _copy(channel: Channel, message: DeliveredMessage, message_id: str, target: 
 
 
 async def _free(connection: AbstractConnection, name: str) -> int:
-    """Return how many messages a queue has, once nobody consumes it: one who was cut may be there a while."""
-    async with asyncio.timeout(STEP_SECONDS):
-        while True:
-            messages, consumers = await _look(connection, name)
-            if not consumers:
-                return messages
-            await asyncio.sleep(_PAUSE_SECONDS)
+    """Return how many messages a queue has, once nobody consumes it: one who was cut may be there a while.
+
+    Raises:
+        BrokerUnavailable: Somebody still does.
+    """
+    deadline = time.monotonic() + STEP_SECONDS
+    while True:
+        messages, consumers = await _look(connection, name)
+        if not consumers:
+            return messages
+        if time.monotonic() > deadline:
+            raise BrokerUnavailable(f"RabbitMQ: somebody consumes {name}: stop workers and subscribers")
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _look(connection: AbstractConnection, name: str) -> tuple[int, int]:

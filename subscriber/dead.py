@@ -10,7 +10,7 @@ from aio_pika.abc import AbstractConnection
 
 from events.errors import OutdatedQueue
 from events.times import rfc3339, to_milliseconds
-from service_kit.broker import broker_errors, declare_queue
+from service_kit.broker import broker_errors, declare_queue, refuse_while_moving
 from service_kit.topology import Queue, dead_queue, subscriber_queue, subscriber_queues
 
 PUBLISH_SECONDS: Final = 10.0
@@ -23,7 +23,11 @@ async def declare_own(connection: AbstractConnection, queue: Queue) -> None:
     """Declare a subscriber's queue; one of an older version is used as it is, and said to be so.
 
     Such a one drops an event after 50 deliveries, or has no order among what is returned to it.
+
+    Raises:
+        BrokerUnavailable: Queues are being replaced.
     """
+    await refuse_while_moving(connection)
     try:
         async with connection.channel() as channel:
             await declare_queue(channel, queue)
