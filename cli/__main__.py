@@ -61,10 +61,11 @@ VERBS = {
     "rebuild": Verb("bring the read model to what the log says, in place", "rebuild", "rebuild"),
     "replay": Verb("deliver events again, as lines or to a queue", "replay", "replay"),
     "dead-letters": Verb(
-        "list, show, retry or drop parked people's commands and unreadable messages",
+        "list, show, retry or drop parked people's commands and dead messages",
         "dead_letters",
         "dead_letters",
     ),
+    "queues": Verb("replace the queues of an older version, with what is in them", "queues", "queues"),
     "images": Verb("remove people's images that nobody has", "images", "images"),
     "env": Verb("write .env: fresh secrets for docker-compose.yml", "env", "env"),
 }

@@ -23,6 +23,7 @@ RollcallError
 ├── UnknownSchema           an event of a schema that there has never been
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
+    │   └── OutdatedQueue       a queue has the arguments of another version
     ├── StoreUnavailable
     │   ├── Outdated            the read model has documents of an older projection
     │   └── NewerSchema         an event that this version of the code is too old to read
@@ -228,6 +229,10 @@ class BrokerUnavailable(Unavailable):
     """RabbitMQ is away, blocked, full, or did not confirm in time."""
 
     code = "broker-unavailable"
+
+
+class OutdatedQueue(BrokerUnavailable):
+    """A queue was declared by another version, with other arguments; it is to be replaced."""
 
 
 class StoreUnavailable(Unavailable):

@@ -25,6 +25,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "claims": _KEEP,
         "rejections": _APPEND,
         "parked": _KEEP,
+        "attempts": _KEEP,
         "images.files": _CLEAR,
         "images.chunks": _CLEAR,
         "imports": _COUNT,

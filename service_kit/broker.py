@@ -11,12 +11,12 @@ from typing import Final
 import aio_pika
 import aiormq
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from yarl import URL
 
-from events.errors import BrokerUnavailable
+from events.errors import BrokerUnavailable, OutdatedQueue
 from service_kit.addresses import broker_urls
-from service_kit.topology import EXCHANGES, partition_queue, queues
+from service_kit.topology import EXCHANGES, MOVING, Queue, partition_queue, queues
 
 CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
@@ -132,6 +132,7 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
         async with asyncio.timeout(CONNECT_TIMEOUT * 2):
             if await differs(connection, partitions):
                 raise BrokerUnavailable(OTHER_PARTITIONS.format(partitions))
+            await refuse_while_moving(connection)
             async with connection.channel() as channel:
                 await _declare_all(channel, partitions)
 
@@ -141,6 +142,16 @@ async def differs(connection: AbstractConnection, partitions: int) -> bool:
     last, beyond = partition_queue(partitions - 1), partition_queue(partitions)
     started = await exists(connection, partition_queue(0))
     return await exists(connection, beyond) or (started and not await exists(connection, last))
+
+
+async def refuse_while_moving(connection: AbstractConnection) -> None:
+    """Return if no queues are being replaced.
+
+    Raises:
+        BrokerUnavailable: They are, or that was cut.
+    """
+    if await exists(connection, MOVING):
+        raise BrokerUnavailable("RabbitMQ: its queues are being replaced: finish `rollcall queues`")
 
 
 async def exists(connection: AbstractConnection, queue: str) -> bool:
@@ -161,9 +172,24 @@ async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
         await channel.declare_exchange(exchange.name, exchange.type, durable=True)
     # Backwards: a declaration cut short lacks a low number, and is not taken for a smaller system.
     for queue in reversed(queues(partitions)):
-        declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+        declared = await declare_queue(channel, queue)
         if queue.exchange is not None:
             await declared.bind(queue.exchange, queue.routing_key)
+
+
+async def declare_queue(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
+    """Declare a queue and return it.
+
+    Raises:
+        OutdatedQueue: It is there with other arguments.
+    """
+    try:
+        return await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+    except aiormq.exceptions.ChannelPreconditionFailed as exc:
+        raise OutdatedQueue(
+            f"RabbitMQ: the queue {queue.name} is that of another version of Rollcall: stop all services and "
+            "run `rollcall queues`, which replaces it and keeps what is in it"
+        ) from exc
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from service_kit.images.stores import open_stores
 from service_kit.logs import configure_logs
 from service_kit.settings import Settings, load_settings
 from service_kit.web import create_app, serve
-from workers.consumer import Worker
+from workers.consumer import LIVED_SECONDS, Worker
 from workers.images import ImageRemover, tend
 from workers.import_counts import ImportCounts
 from workers.lines import Stamps
@@ -20,16 +20,17 @@ from workers.store import Store
 from workers.sweep import ImageSweep
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, lived_seconds: float = LIVED_SECONDS) -> None:
     """Consume commands, and serve health and metrics, until SIGTERM; finish what is under way.
 
     Args:
         settings: The process's settings.
+        lived_seconds: How long it must have lived before it tries suspects.
     """
     client = mongo.connect(settings, "rollcall-worker")
     store = Store(client, settings.mongo_db)
     stamps = Stamps(lambda: to_milliseconds(datetime.now(UTC)), new_id, "email" in settings.unique)
-    worker = Worker(settings.amqp_url.get_secret_value(), settings.partitions, store, stamps)
+    worker = Worker(settings.amqp_url.get_secret_value(), settings.partitions, store, stamps, lived_seconds)
     app = create_app("Rollcall worker", {"rabbitmq": worker.check, "mongodb": store.check})
     stores = open_stores(settings, client)
     remover = ImageRemover(client, settings.mongo_db, stores.all)

@@ -135,6 +135,7 @@ async def _open_lines(
             settled.parked[command.command_id] = BEHIND
     behind = {unique[command_id].person_id for command_id in applied} & lines.keys()
     behind |= {person_id for person_id, line in lines.items() if _is_to_be_known(line)}
+    behind |= {command.person_id for line in lines.values() for command in line.waiting if command.late}
     await _reload([lines[person_id] for person_id in behind], store, stamps)
     return lines
 

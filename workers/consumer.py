@@ -1,7 +1,8 @@
 """Owns the worker's life with the broker: two connections, a channel per partition, a fair share of them."""
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+import time
+from collections.abc import Awaitable, Coroutine, Mapping
 from functools import partial
 from math import ceil
 from typing import Any, Final, cast
@@ -14,7 +15,7 @@ from pamqp.commands import Queue
 
 from events.errors import BrokerUnavailable
 from service_kit.broker import Lost, broker_errors, connect, declare, keep_connected
-from service_kit.topology import DEAD, PROBE, WORKERS, partition_queue
+from service_kit.topology import DEAD, DELIVERY_COUNTS, PROBE, WORKERS, partition_queue
 from workers import metrics
 from workers.announcer import Announcer
 from workers.intake import Delivery, Intake, Partition
@@ -22,6 +23,8 @@ from workers.lines import Stamps
 from workers.pipeline import Pipeline
 from workers.store import Store
 
+LIVED_SECONDS: Final = 10.0
+"""So long a worker has lived before it tries suspects: in one that ends sooner, the fault is elsewhere."""
 PREFETCH: Final = 250
 """Per partition; also how much a crash makes the broker deliver again."""
 SHARE_SECONDS: Final = 1.0
@@ -39,13 +42,17 @@ class Worker:
         partitions: Number of command queues.
         store: The collections.
         stamps: Clock, ids and rules of uniqueness.
+        lived_seconds: How long it must have lived before it tries suspects.
     """
 
-    def __init__(self, url: str, partitions: int, store: Store, stamps: Stamps) -> None:
+    def __init__(
+        self, url: str, partitions: int, store: Store, stamps: Stamps, lived_seconds: float = LIVED_SECONDS
+    ) -> None:
         self._url = url
         self._partitions = partitions
         self._store = store
         self._stamps = stamps
+        self._try_from = time.monotonic() + lived_seconds
         self._intake: Intake | None = None
         self._lost = Lost()
         self._finished = asyncio.Event()
@@ -91,7 +98,7 @@ class Worker:
                 self._intake = intake
                 log.info("consuming", partitions=self._partitions)
                 await _until_first_ends(
-                    Pipeline(intake, self._store, announcer, self._stamps).run(),
+                    Pipeline(intake, self._store, announcer, self._stamps, self._try_from).run(),
                     session.share(),
                     _lost(channel.closed()),
                     _lost(connection.closed()),
@@ -124,6 +131,12 @@ async def _look(watch: AbstractChannel, queue: str) -> Queue.DeclareOk:
     with broker_errors("watching the queues"):
         async with asyncio.timeout(OPEN_SECONDS):
             return (await watch.declare_queue(queue, passive=True)).declaration_result
+
+
+def _returns(headers: Mapping[str, Any] | None) -> int:
+    """Return how often a message came back: https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling."""
+    counts = [(headers or {}).get(name) for name in DELIVERY_COUNTS]
+    return max((count for count in counts if isinstance(count, int)), default=0)
 
 
 async def _ignore(_message: DeliveredMessage) -> None:
@@ -219,5 +232,6 @@ class Session:
                 message_id=properties.message_id,
                 reply_to=properties.reply_to,
                 correlation_id=properties.correlation_id,
+                returns=_returns(properties.headers),
             )
         )

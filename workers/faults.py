@@ -27,6 +27,7 @@ class Reason:
 
 
 BEHIND: Final = Reason("waits-behind", "waits behind an earlier command of the same person")
+ENDED: Final = Reason("ended-its-worker", "each worker that tried it, alone, ended meanwhile")
 
 
 def concerns_one(exc: Exception) -> bool:

@@ -27,4 +27,7 @@ APPLY_SECONDS: Final = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 QUEUE_DEPTH: Final = Gauge("rollcall_queue_messages", "Messages ready in a queue", ["queue"])
+SUSPECTS: Final = Gauge(
+    "rollcall_suspect_messages", "Messages that were delivered often, held back to be tried on record"
+)
 ACTIVE_PARTITIONS: Final = Gauge("rollcall_active_partitions", "Command queues that this worker is active on")

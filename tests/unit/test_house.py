@@ -36,6 +36,7 @@ ADAPTERS = {
         "service_kit/broker.py",
         "cli/replay_queue.py",
         "service_kit/dead_letters.py",
+        "service_kit/replacing.py",
         "command_api/publisher.py",
         "service_kit/announcements.py",
         "service_kit/publishing.py",
@@ -53,6 +54,7 @@ ADAPTERS = {
     "pymongo": {
         "command_api/imports/store.py",
         "cli/log_reader.py",
+        "workers/attempts.py",
         "cli/read_model.py",
         "command_api/accounts/journal.py",
         "command_api/accounts/session_store.py",

@@ -55,6 +55,14 @@ async def test_an_event_that_never_succeeds_is_given_up_with_the_reason():
     assert taken.events == ["e1"] * 3
 
 
+async def test_an_event_that_was_given_up_is_no_repeat_when_it_is_handed_in_again():
+    taken = Taken(failures=3)
+    handling = Handling(taken, attempts=3)
+    assert await handling.take(body(1)) is not None
+    assert await handling.take(body(1)) is None
+    assert taken.events == ["e1"] * 4
+
+
 @pytest.mark.parametrize("rubbish", [b"", b"[]", b"{}", b"\x00"])
 async def test_rubbish_is_given_up_at_once(rubbish):
     taken = Taken()
