@@ -58,6 +58,7 @@ VERBS = {
     "verify": Verb("prove that nothing in the log was altered", "verify", "verify"),
     "checkpoint": Verb("sign the state of the log, for `verify`", "checkpoint", "checkpoint"),
     "checkpoint-key": Verb("make the key pair that signs checkpoints", "checkpoint", "checkpoint_key"),
+    "feed": Verb("hold the feed against the log, and announce what it lacks", "feed", "feed"),
     "rebuild": Verb("bring the read model to what the log says, in place", "rebuild", "rebuild"),
     "replay": Verb("deliver events again, as lines or to a queue", "replay", "replay"),
     "dead-letters": Verb(

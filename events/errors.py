@@ -26,6 +26,7 @@ RollcallError
     │   └── OutdatedQueue       a queue has the arguments of another version
     ├── StoreUnavailable
     │   ├── Outdated            the read model has documents of an older projection
+    │   ├── LogBehindFeed       the feed knows of events that the log lacks
     │   └── NewerSchema         an event that this version of the code is too old to read
     └── Busy                    too much of it is asked for at once
 """
@@ -245,6 +246,10 @@ class Outdated(StoreUnavailable):
     """The read model has documents in an older form than this code needs."""
 
     code = "read-model-outdated"
+
+
+class LogBehindFeed(StoreUnavailable):
+    """The feed knows of events that the log lacks: it was restored from an older copy."""
 
 
 class NewerSchema(StoreUnavailable):

@@ -25,6 +25,8 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "claims": _KEEP,
         "rejections": _APPEND,
         "parked": _KEEP,
+        "feed_marks": _GUARD,
+        "feed_gaps": _GUARD,
         "attempts": _KEEP,
         "images.files": _CLEAR,
         "images.chunks": _CLEAR,

@@ -39,6 +39,7 @@ class Entry:
         person_id: The event's subject.
         body: The announcement, as it was published.
         event_id: The event's id; empty if it is none of ours.
+        version: The person's version that the event made; 0 if it is none of ours.
     """
 
     offset: int
@@ -46,6 +47,7 @@ class Entry:
     person_id: str
     body: bytes
     event_id: str = ""
+    version: int = 0
 
     @property
     def position(self) -> Position:
@@ -197,8 +199,15 @@ def _entry(message: DeliveredMessage) -> Entry:
     offset = cast(int, (properties.headers or {})["x-stream-offset"])
     try:
         content = orjson.loads(message.body)
-        type_, person_id = str(content["type"]), str(content["subject"])
-        return Entry(offset, type_, person_id, message.body, event_id_of(content.get("id")))
+        type_, person_id, version = str(content["type"]), str(content["subject"]), content.get("version")
+        return Entry(
+            offset,
+            type_,
+            person_id,
+            message.body,
+            event_id_of(content.get("id")),
+            version if isinstance(version, int) else 0,
+        )
     except (orjson.JSONDecodeError, KeyError, TypeError):
         # Not ours: it has its place in the stream, and nobody is told.
         return Entry(offset, "", "", b"")

@@ -13,6 +13,7 @@ from service_kit.logs import configure_logs
 from service_kit.settings import Settings, load_settings
 from service_kit.web import create_app, serve
 from workers.consumer import LIVED_SECONDS, Worker
+from workers.feed_store import FeedStore
 from workers.images import ImageRemover, tend
 from workers.import_counts import ImportCounts
 from workers.lines import Stamps
@@ -30,8 +31,11 @@ async def work(settings: Settings, lived_seconds: float = LIVED_SECONDS) -> None
     client = mongo.connect(settings, "rollcall-worker")
     store = Store(client, settings.mongo_db)
     stamps = Stamps(lambda: to_milliseconds(datetime.now(UTC)), new_id, "email" in settings.unique)
-    worker = Worker(settings.amqp_url.get_secret_value(), settings.partitions, store, stamps, lived_seconds)
-    app = create_app("Rollcall worker", {"rabbitmq": worker.check, "mongodb": store.check})
+    feed = FeedStore(client, settings.mongo_db)
+    url = settings.amqp_url.get_secret_value()
+    worker = Worker(url, settings.partitions, store, feed, stamps, lived_seconds)
+    parts = {"rabbitmq": worker.check, "mongodb": store.check, "feed": store.gaps.check}
+    app = create_app("Rollcall worker", parts)
     stores = open_stores(settings, client)
     remover = ImageRemover(client, settings.mongo_db, stores.all)
     sweep = ImageSweep(client, settings.mongo_db, stores.all, lambda: datetime.now(UTC))
@@ -39,7 +43,7 @@ async def work(settings: Settings, lived_seconds: float = LIVED_SECONDS) -> None
     counts = ImportCounts(counting_client, settings.mongo_db, lambda: to_milliseconds(datetime.now(UTC)))
     tasks = {
         asyncio.create_task(worker.run()),
-        asyncio.create_task(tend(settings.amqp_url.get_secret_value(), remover, sweep)),
+        asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(counts.run()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))

@@ -1,10 +1,10 @@
 """Owns the worker's life with the broker: two connections, a channel per partition, a fair share of them."""
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from math import ceil
 from typing import Any, Final, cast
 
 import structlog
@@ -18,9 +18,11 @@ from service_kit.broker import Lost, broker_errors, connect, declare, keep_conne
 from service_kit.topology import DEAD, DELIVERY_COUNTS, PROBE, WORKERS, partition_queue
 from workers import metrics
 from workers.announcer import Announcer
+from workers.feed_store import FeedStore
 from workers.intake import Delivery, Intake, Partition
 from workers.lines import Stamps
 from workers.pipeline import Pipeline
+from workers.prover import Prover
 from workers.store import Store
 
 LIVED_SECONDS: Final = 10.0
@@ -28,6 +30,7 @@ LIVED_SECONDS: Final = 10.0
 PREFETCH: Final = 250
 """Per partition; also how much a crash makes the broker deliver again."""
 SHARE_SECONDS: Final = 1.0
+ASK_SECONDS: Final = 20.0
 OPEN_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 12.0
 
@@ -41,16 +44,24 @@ class Worker:
         url: AMQP URL.
         partitions: Number of command queues.
         store: The collections.
+        feed: What is on record about the feed.
         stamps: Clock, ids and rules of uniqueness.
         lived_seconds: How long it must have lived before it tries suspects.
     """
 
     def __init__(
-        self, url: str, partitions: int, store: Store, stamps: Stamps, lived_seconds: float = LIVED_SECONDS
+        self,
+        url: str,
+        partitions: int,
+        store: Store,
+        feed: FeedStore,
+        stamps: Stamps,
+        lived_seconds: float = LIVED_SECONDS,
     ) -> None:
         self._url = url
         self._partitions = partitions
         self._store = store
+        self._feed = feed
         self._stamps = stamps
         self._try_from = time.monotonic() + lived_seconds
         self._intake: Intake | None = None
@@ -91,14 +102,19 @@ class Worker:
                 channel = await publishing.channel(publisher_confirms=True)
                 announcer = Announcer(cast(Channel, await channel.get_underlay_channel()))
             intake = Intake()
-            session = Session(connection, intake, self._partitions)
+            session = Session(connection, intake, self._partitions, announcer.ask_whose)
+            prover = Prover(
+                connection, announcer, self._feed, session, intake, self._store.gaps, self._stamps
+            )
+            pipeline = Pipeline(intake, self._store, announcer, self._stamps, prover.admit, self._try_from)
             self._finished.clear()
             try:
                 await session.open()
                 self._intake = intake
                 log.info("consuming", partitions=self._partitions)
                 await _until_first_ends(
-                    Pipeline(intake, self._store, announcer, self._stamps, self._try_from).run(),
+                    pipeline.run(),
+                    prover.run(),
                     session.share(),
                     _lost(channel.closed()),
                     _lost(connection.closed()),
@@ -155,13 +171,25 @@ class Session:
         connection: Open; nothing is published on it, so that no alarm of the broker can block it.
         intake: Takes the deliveries.
         partitions: Number of command queues.
+        ask_whose: Publishes a probe into each of some partitions: whoever consumes it is told so by that.
+
+    Attributes:
+        partitions: As they are consumed now, by number; one that is handed over is another one afterwards.
+        count: How many there are.
     """
 
-    def __init__(self, connection: AbstractConnection, intake: Intake, partitions: int) -> None:
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        intake: Intake,
+        partitions: int,
+        ask_whose: Callable[[Sequence[int]], Awaitable[None]],
+    ) -> None:
+        self.partitions: dict[int, Partition] = {}
+        self.count = partitions
         self._connection = connection
         self._intake = intake
-        self._count = partitions
-        self._partitions: dict[int, Partition] = {}
+        self._ask_whose = ask_whose
 
     async def open(self) -> None:
         """Register for every partition.
@@ -169,7 +197,7 @@ class Session:
         Raises:
             BrokerUnavailable: The connection was lost.
         """
-        for number in range(self._count):
+        for number in range(self.count):
             await self._register(number)
 
     async def share(self) -> None:
@@ -182,17 +210,23 @@ class Session:
             watch = await self._connection.channel(publisher_confirms=False)
             channel = cast(Channel, await watch.get_underlay_channel())
             await channel.basic_consume(WORKERS, _ignore)
+        asked = -math.inf
         while True:
+            # A partition without commands has a consumer, too, whom else nothing would tell so.
+            unknown = [number for number, one in self.partitions.items() if not one.active]
+            if unknown and time.monotonic() - asked > ASK_SECONDS:
+                await self._ask_whose(unknown)
+                asked = time.monotonic()
             await asyncio.sleep(SHARE_SECONDS)
             workers = await self._observe(watch)
-            active = [p for p in self._partitions.values() if p.active]
+            active = [p for p in self.partitions.values() if p.active]
             metrics.ACTIVE_PARTITIONS.set(len(active))
-            for partition in active[ceil(self._count / workers) :]:
+            for partition in active[math.ceil(self.count / workers) :]:
                 await self._hand_over(partition)
 
     async def _observe(self, watch: AbstractChannel) -> int:
         """Note each queue's depth; return how many workers there are."""
-        for name in (*map(partition_queue, range(self._count)), DEAD):
+        for name in (*map(partition_queue, range(self.count)), DEAD):
             seen = await _look(watch, name)
             metrics.QUEUE_DEPTH.labels(name).set(seen.message_count or 0)
             if name != DEAD and not seen.consumer_count:
@@ -214,7 +248,7 @@ class Session:
                 await owner.set_qos(prefetch_count=PREFETCH)
                 channel = cast(Channel, await owner.get_underlay_channel())
                 partition = Partition(number, owner, channel)
-                self._partitions[number] = partition
+                self.partitions[number] = partition
                 await channel.basic_consume(partition_queue(number), partial(self._receive, partition))
 
     async def _receive(self, partition: Partition, message: DeliveredMessage) -> None:

@@ -25,6 +25,7 @@ class Partition:
         channel: The same, for acknowledging.
         active: Whether the broker has ever delivered to us here: we are the single active consumer.
         leaving: Being handed over: nothing more is taken.
+        proven: Whether the feed is known to hold what the log holds of it; until then nothing is taken.
         in_flight: Deliveries taken and not yet settled.
         held: Tags of deliveries that are held back: acknowledged one by one, never with what came after them.
         idle: Set while nothing is in flight.
@@ -35,6 +36,7 @@ class Partition:
     channel: Channel
     active: bool = False
     leaving: bool = False
+    proven: bool = False
     in_flight: int = 0
     held: set[int] = field(default_factory=set)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,6 +75,7 @@ class Intake:
     def __init__(self) -> None:
         self.closed = False
         self._waiting: deque[Delivery] = deque()
+        self._unproven: dict[Partition, list[Delivery]] = {}
         self._filled = asyncio.Event()
         self._taken_at = 0.0
 
@@ -82,9 +85,19 @@ class Intake:
         What is dropped stays unacknowledged, so the broker gives it to the next consumer.
         """
         delivery.partition.active = True
-        if not (self.closed or delivery.partition.leaving):
+        if self.closed or delivery.partition.leaving:
+            return
+        if delivery.partition.proven:
             self._waiting.append(delivery)
             self._filled.set()
+        else:
+            self._unproven.setdefault(delivery.partition, []).append(delivery)  # the prefetch bounds it
+
+    def prove(self, partition: Partition) -> None:
+        """Give out what waited until the feed was known to hold what the log holds of a partition."""
+        partition.proven = True
+        self._waiting += self._unproven.pop(partition, ())
+        self._filled.set()
 
     async def take(self, limit: int, seconds: float | None = None) -> list[Delivery]:
         """Wait for a delivery and return what is there, at most `limit`; nothing once closed.
@@ -127,6 +140,7 @@ class Intake:
         """Drop what waits and take nothing more; the broker will deliver it again, to others."""
         self.closed = True
         self._waiting.clear()
+        self._unproven.clear()
         self._filled.set()
 
     def settle(self, batch: Sequence[Delivery]) -> None:
@@ -140,6 +154,7 @@ class Intake:
     async def leave(self, partition: Partition) -> None:
         """Take nothing more of a partition, and return when nothing of it is in flight."""
         partition.leaving = True
+        self._unproven.pop(partition, None)
         self._waiting = deque(d for d in self._waiting if d.partition is not partition)
         if partition.in_flight:
             await partition.idle.wait()

@@ -18,7 +18,7 @@ from service_kit.broker import backoff
 from workers import metrics
 from workers.announcer import Announcer
 from workers.deliveries import Batch, acknowledge, read
-from workers.effects import Effects, steadily
+from workers.effects import Admit, Effects, steadily
 from workers.faults import BEHIND, ENDED, concerns_one, reason_of
 from workers.intake import Delivery, Intake
 from workers.isolation import settle_apart
@@ -40,6 +40,7 @@ class Pipeline:
         store: The collections.
         announcer: Publishes what follows from a batch.
         stamps: Clock, ids and rules of uniqueness.
+        admit: Returns when events may be announced.
         try_from: Monotonic time from which suspects are tried.
     """
 
@@ -49,12 +50,13 @@ class Pipeline:
         store: Store,
         announcer: Announcer,
         stamps: Stamps,
+        admit: Admit,
         try_from: float = 0.0,
     ) -> None:
         self._intake = intake
         self._store = store
         self._stamps = stamps
-        self._effects = Effects(store, announcer, stamps)
+        self._effects = Effects(store, announcer, stamps, admit)
         self._retrying = Retrying(store, stamps, self._effects)
         self._unprojected: dict[str, PersonState] = {}
         self._suspects = Suspects()

@@ -1,6 +1,7 @@
 """A worker's pipeline on a real store, a queue that delivers again what was not acknowledged, and its death."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ import orjson
 from events.commands import encode_command
 from events.controls import Chosen, DropParked, RetryParked
 from events.decider import PersonState
+from events.facts import RecordedEvent
 from tests.store.given import envelope, stamps
 from workers import intake as intakes
 from workers.attempts import Attempts
@@ -119,6 +121,9 @@ class Town:
     def encode(self, event: Any) -> bytes:
         return str(event.command_id).encode()
 
+    async def admit(self, events: Sequence[RecordedEvent]) -> None:
+        """Let everything be announced."""
+
     async def announce(self, frames: list[bytes]) -> None:
         if frames:
             half = self.fate.step("announce")
@@ -137,8 +142,8 @@ class Town:
         self.fate = fate or Fate()
         channel = _Channel(self)
         intake = Intake()
-        partition = Partition(0, channel, channel)  # type: ignore[arg-type]
-        pipeline = Pipeline(intake, mortal(store, self.fate), self, stamps())  # type: ignore[arg-type]
+        partition = Partition(0, channel, channel, proven=True)  # type: ignore[arg-type]
+        pipeline = Pipeline(intake, mortal(store, self.fate), self, stamps(), self.admit)  # type: ignore[arg-type]
         for number, body in enumerate(list(self.queue)):
             intake.put(Delivery(partition, number + 1, body, None, "waiter", None, self.returns))
         running = asyncio.create_task(pipeline.run())
