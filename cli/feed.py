@@ -76,7 +76,8 @@ async def _run(options: argparse.Namespace) -> int:
 
 async def _check(both: _Both, options: argparse.Namespace) -> int:
     difference, lost = await both.compare()
-    _tell("the feed lacks it", difference.missing, options)
+    missing = [place for place in difference.missing if not place.in_feed]
+    _tell("the feed lacks it", missing, options)
     _tell("the log lacks it", lost, options)
     now = to_milliseconds(datetime.now(UTC))
     await both.store.record_gaps(lost, now)
@@ -84,13 +85,12 @@ async def _check(both: _Both, options: argparse.Namespace) -> int:
     if options.accept_loss:
         say(f"Put on record that {await both.store.accept(getpass.getuser(), now):,} events are lost.")
         open_ = []
-    lacking = len(difference.missing)
     say(
         f"{difference.events:,} events of the log and {difference.entries:,} of the feed: "
-        + (f"the feed lacks {lacking:,}, " if lacking else "the feed lacks none, ")
+        + (f"the feed lacks {len(missing):,}, " if missing else "the feed lacks none, ")
         + (f"the log lacks {len(open_):,}." if open_ else "the log lacks none.")
     )
-    return DIFFERENT if lacking or open_ else EQUAL
+    return DIFFERENT if missing or open_ else EQUAL
 
 
 async def _mend(both: _Both, options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from zlib import crc32
@@ -35,12 +35,14 @@ class Place:
         person_id: Whom it is about.
         version: The person's version that it made.
         applied_at: When it was applied, UTC; in what is read from the feed, nobody looks at it.
+        in_feed: Whether the feed has it, too: it is to be announced again for its person's order alone.
     """
 
     event_id: str
     person_id: str
     version: int
     applied_at: datetime | None = None
+    in_feed: bool = False
 
 
 @dataclass(slots=True)
@@ -160,7 +162,7 @@ async def _subtract(
             if not there and place.version < first_missing.get(place.person_id, place.version + 1):
                 first_missing[place.person_id] = place.version
             if place.person_id in first_missing:
-                later.setdefault(place.person_id, []).append(place)
+                later.setdefault(place.person_id, []).append(replace(place, in_feed=there))
                 missing += 1
     # Whoever follows the feed would else see an older event of a person after a newer one, and no more.
     for person_id, places in later.items():

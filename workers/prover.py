@@ -250,21 +250,18 @@ class Prover:
     async def _look(self) -> None:
         """See that the newest mark is still there, and make another one if something was announced since."""
         proven = [number for number, one in self._partitions.items() if one.proven]
-        newest = max((self._marks[n][0] for n in proven if n in self._marks), key=_made, default=None)
-        if newest is not None and not await self._holds(newest) and not await self._holds(newest):
+        if not proven:
+            return
+        self._gaps.set(await self._store.gaps())
+        now = self._clock()
+        due = [n for n in proven if n in self._oldest or self._marks[n][0].floor > now]
+        entry = await self._last_entry() if due else None
+        newest = max((self._marks[number][0] for number in proven), key=_made)
+        if (due and entry is None) or not await self._holds(newest):
             log.error("the feed has lost entries", offset=newest.offset)
             for number in proven:
                 self._partitions[number].proven = False
-            return
-        if proven:
-            self._gaps.set(await self._store.gaps())
-        now = self._clock()
-        due = [
-            number
-            for number in proven
-            if number in self._oldest or (number in self._marks and self._marks[number][0].floor > now)
-        ]
-        if due and (entry := await self._last_entry()) is not None:
+        elif entry is not None:
             await self._mark(due, entry, now, self._marks)
 
 
