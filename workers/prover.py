@@ -14,10 +14,11 @@ from aio_pika.abc import AbstractConnection
 
 from events.errors import Unavailable
 from events.facts import RecordedEvent
+from events.position import Position
 from service_kit.broker import backoff
 from service_kit.feed_comparison import Place, compare, reach
 from service_kit.ids import new_id
-from service_kit.stream import Entry, Start, probe
+from service_kit.stream import PROBE_SECONDS, Entry, Start, holds, probe
 from service_kit.topology import EVENT_LOG, partition_of
 from workers import metrics
 from workers.announcer import Announcer
@@ -171,20 +172,19 @@ class Prover:
         places = {(mark.offset, mark.event_id): mark for mark in marks}
         gate = asyncio.Semaphore(_PROBES_AT_ONCE)
 
-        async def holds(mark: Mark) -> bool:
+        async def held(mark: Mark) -> bool:
             async with gate:
                 return await self._holds(mark)
 
-        answers = await asyncio.gather(*map(holds, places.values()))
-        there = {place for place, held in zip(places, answers, strict=True) if held}
+        answers = await asyncio.gather(*map(held, places.values()))
+        there = {place for place, answer in zip(places, answers, strict=True) if answer}
         return {mark for mark in marks if (mark.offset, mark.event_id) in there}
 
     async def _holds(self, mark: Mark) -> bool:
         """Return whether the feed still has at a mark's offset the event that was there."""
         if mark.offset < 0:
             return True  # what is in the feed now came after it
-        found = await probe(self._connection, mark.offset, queue=EVENT_LOG)
-        return bool(found) and (found[0].offset, found[0].event_id) == (mark.offset, mark.event_id)
+        return await holds(self._connection, Position(mark.offset, mark.event_id), seconds=PROBE_SECONDS)
 
     @staticmethod
     def _begin(marks: Sequence[Mark], held: Mark, floor: datetime) -> int:
