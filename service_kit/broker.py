@@ -3,9 +3,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, cast
 
 import aio_pika
 import aiormq
@@ -19,7 +19,9 @@ from service_kit.topology import EXCHANGES, partition_queue, queues
 
 CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
-"""Seconds, unless the URL has its own; a silent peer is given up after about two of them."""
+"""Seconds, unless the URL has its own; the client gives a silent peer up after some three of them."""
+WATCH_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 5.0
 BACKOFF_CAP: Final = 5.0
 
 log = structlog.get_logger()
@@ -112,6 +114,74 @@ async def _connect_to(node: str, name: str, seconds: float) -> AbstractConnectio
     return connection
 
 
+@asynccontextmanager
+async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+    """Give an open connection, and close it when the block ends; a peer that hangs delays that little.
+
+    Args:
+        url: AMQP URL, of one node or several.
+        name: Shown in RabbitMQ's management.
+
+    Raises:
+        BrokerUnavailable: No connection to any node within `CONNECT_TIMEOUT`.
+    """
+    connection = await connect(url, name)
+    try:
+        yield connection
+    finally:
+        try:
+            with broker_errors("closing"):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await connection.close()
+        except BrokerUnavailable as exc:
+            log.debug("connection not closed", connection=name, reason=exc.detail)
+
+
+async def lost(connection: AbstractConnection) -> None:
+    """Return once a connection is dead, whoever ended it and however.
+
+    The library's own `closed()` is done by its own `close()` alone: of a connection that the broker, the
+    network or a heartbeat has ended it says nothing, ever. So this looks at what is beneath, the tasks
+    that read and write, and at how long the peer has been silent.
+
+    Args:
+        connection: It was open.
+    """
+    if connection.transport is None:
+        return
+    beneath = cast(aiormq.Connection, connection.transport.connection)
+    closing = beneath.closing
+    try:
+        while beneath.is_opened and not beneath.is_connection_was_stuck:
+            done, _ = await asyncio.wait({closing}, timeout=WATCH_SECONDS)
+            if done:
+                return
+    finally:
+        closing.cancel()
+
+
+async def until_lost(connection: AbstractConnection, work: Coroutine[Any, Any, None]) -> None:
+    """Do some work, and break it off when the connection that it needs is dead.
+
+    Args:
+        connection: It was open.
+        work: May wait for anything, even for ever.
+
+    Raises:
+        BrokerUnavailable: The connection was lost before the work was done.
+    """
+    task, watch = asyncio.create_task(work), asyncio.create_task(lost(connection))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() or task.cancelled():
+            raise BrokerUnavailable("RabbitMQ: the connection was lost")
+        task.result()
+    finally:
+        task.cancel()
+        watch.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
 async def declare(connection: AbstractConnection, partitions: int) -> None:
     """Declare every exchange, queue and binding; does nothing to those that are there.
 
@@ -156,20 +226,23 @@ async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
             await declared.bind(queue.exchange, queue.routing_key)
 
 
-async def keep_connected(url: str, name: str, use: Callable[[AbstractConnection], Awaitable[None]]) -> None:
+async def keep_connected(
+    url: str, name: str, use: Callable[[AbstractConnection], Coroutine[Any, Any, None]]
+) -> None:
     """Connect, use the connection until it is lost, and begin again, for ever.
 
     Args:
         url: AMQP URL.
         name: Shown in RabbitMQ's management and in the log.
-        use: Gets each new connection; returns or raises `BrokerUnavailable` when it is lost.
+        use: Gets each new connection, and is cancelled when that is dead (see `lost`); may return or raise
+            `BrokerUnavailable` to have another one.
     """
     attempt = 0
     while True:
         began = time.monotonic()
         try:
-            async with await connect(url, name) as connection:
-                await use(connection)
+            async with connected(url, name) as connection:
+                await until_lost(connection, use(connection))
             reason = "the connection was closed"
         except BrokerUnavailable as exc:
             reason = exc.detail

@@ -22,7 +22,7 @@ from events.commands import CONTENT_TYPE, encode_command
 from events.controls import Control
 from events.errors import NotFound
 from events.times import rfc3339
-from service_kit.broker import broker_errors, connect, declare
+from service_kit.broker import broker_errors, connected, declare
 from service_kit.topology import COMMANDS, DEAD, partition_of
 
 LOOK_SECONDS: Final = 10.0
@@ -153,7 +153,7 @@ async def ask(url: str, partitions: int, control: Control) -> None:
     Raises:
         BrokerUnavailable: RabbitMQ is away, has another number of partitions, or does not confirm.
     """
-    async with await connect(url, "dead letters") as connection:
+    async with connected(url, "dead letters") as connection:
         await declare(connection, partitions)
         with broker_errors("publishing"):
             async with asyncio.timeout(LOOK_SECONDS):
@@ -179,7 +179,7 @@ async def _holding(
     url: str, most: int
 ) -> AsyncIterator[tuple[AbstractChannel, list[AbstractIncomingMessage], bool]]:
     """Hold the first messages of the queue; what is not acknowledged goes back when the block ends."""
-    async with await connect(url, "dead letters") as connection:
+    async with connected(url, "dead letters") as connection:
         with broker_errors("looking at dead letters"):
             async with asyncio.timeout(LOOK_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)

@@ -13,7 +13,7 @@ from aiormq.channel import Channel
 from pamqp.commands import Queue
 
 from events.errors import BrokerUnavailable
-from service_kit.broker import broker_errors, connect, declare, keep_connected
+from service_kit.broker import broker_errors, connected, declare, keep_connected, lost
 from service_kit.topology import DEAD, PROBE, WORKERS, partition_queue
 from workers import metrics
 from workers.announcer import Announcer
@@ -78,7 +78,7 @@ class Worker:
 
     async def _consume(self, connection: AbstractConnection) -> None:
         await declare(connection, self._partitions)
-        async with await connect(self._url, "worker publisher") as publishing:
+        async with connected(self._url, "worker publisher") as publishing:
             with broker_errors("opening a channel"):
                 channel = await publishing.channel(publisher_confirms=True)
                 announcer = Announcer(cast(Channel, await channel.get_underlay_channel()))
@@ -92,16 +92,16 @@ class Worker:
                 await _until_first_ends(
                     Pipeline(intake, self._store, announcer, self._stamps).run(),
                     session.share(),
-                    _lost(channel.closed()),
-                    _lost(connection.closed()),
+                    _ended(channel.closed()),
+                    _ended(lost(publishing)),
                 )
             finally:
                 self._intake = None
                 self._finished.set()
 
 
-async def _lost(closed: Awaitable[object]) -> None:
-    await closed
+async def _ended(ending: Awaitable[object]) -> None:
+    await ending
     raise BrokerUnavailable("RabbitMQ: the connection was closed")
 
 

@@ -6,6 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from events.errors import BrokerUnavailable
+from query_api.replays import FIRST, Replays
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually, new_person
 
@@ -72,3 +74,26 @@ async def refusal(queries) -> httpx.Response | None:
             return None
         await response.aread()
         return response
+
+
+async def replayed(replays: Replays) -> bool:
+    try:
+        async with replays.after(FIRST) as (entries, _):
+            return bool(entries)
+    except BrokerUnavailable:
+        return False
+
+
+async def test_a_connection_that_is_lost_while_nobody_uses_it_is_made_again(stage, cast):
+    async with stage.client(cast["command_api"]) as commands:
+        await create(commands)
+    replays = Replays(stage.rabbit.url)
+    running = asyncio.create_task(replays.run())
+    try:
+        await eventually(lambda: replayed(replays))
+        await asyncio.to_thread(stage.rabbit.kill)
+        await asyncio.to_thread(stage.rabbit.start)
+        await eventually(lambda: replayed(replays), within=30)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
