@@ -50,7 +50,7 @@ class PartStatus:
     @property
     def good(self) -> bool:
         """Whether it does its work."""
-        return self.state in _GOOD
+        return self.state.partition(";")[0] in _GOOD
 
 
 def save_description(places: Places, system: System) -> None:

@@ -209,11 +209,17 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
 async def exists(connection: AbstractConnection, queue: str) -> bool:
     """Return whether a queue is there; asks under the caller's deadline and names no failure."""
     try:
-        async with connection.channel() as channel:
-            await channel.declare_queue(queue, passive=True)
+        await depth(connection, queue)
     except aiormq.exceptions.ChannelNotFoundEntity:
         return False
     return True
+
+
+async def depth(connection: AbstractConnection, queue: str) -> int:
+    """Return how many messages wait in a queue; asks under the caller's deadline and names no failure."""
+    async with connection.channel() as channel:
+        declared = await channel.declare_queue(queue, passive=True)
+    return declared.declaration_result.message_count or 0
 
 
 async def _declare_all(channel: AbstractChannel, partitions: int) -> None:

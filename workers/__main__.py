@@ -7,6 +7,7 @@ import uvloop
 
 from events.times import to_milliseconds
 from service_kit import mongo
+from service_kit.clocks import ClockWatch
 from service_kit.ids import new_id
 from service_kit.images.stores import open_stores
 from service_kit.logs import configure_logs
@@ -30,7 +31,12 @@ async def work(settings: Settings) -> None:
     store = Store(client, settings.mongo_db)
     stamps = Stamps(lambda: to_milliseconds(datetime.now(UTC)), new_id, "email" in settings.unique)
     worker = Worker(settings.amqp_url.get_secret_value(), settings.partitions, store, stamps)
-    app = create_app("Rollcall worker", {"rabbitmq": worker.check, "mongodb": store.check})
+    clocks = ClockWatch(client, lambda: datetime.now(UTC))
+    app = create_app(
+        "Rollcall worker",
+        {"rabbitmq": worker.check, "mongodb": store.check},
+        remarks={"clock": clocks.check},
+    )
     stores = open_stores(settings, client)
     remover = ImageRemover(client, settings.mongo_db, stores.all)
     sweep = ImageSweep(client, settings.mongo_db, stores.all, lambda: datetime.now(UTC))
@@ -40,6 +46,7 @@ async def work(settings: Settings) -> None:
         asyncio.create_task(worker.run()),
         asyncio.create_task(tend(settings.amqp_url.get_secret_value(), remover, sweep)),
         asyncio.create_task(counts.run()),
+        asyncio.create_task(clocks.run()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
     try:

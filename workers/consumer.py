@@ -1,6 +1,7 @@
 """Owns the worker's life with the broker: two connections, a channel per partition, a fair share of them."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Coroutine
 from functools import partial
 from math import ceil
@@ -25,6 +26,8 @@ from workers.store import Store
 PREFETCH: Final = 250
 """Per partition; also how much a crash makes the broker deliver again."""
 SHARE_SECONDS: Final = 1.0
+STALE_SECONDS: Final = 30.0
+"""A worker that has not seen its consumers for so long is not ready."""
 OPEN_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 12.0
 
@@ -47,16 +50,19 @@ class Worker:
         self._store = store
         self._stamps = stamps
         self._intake: Intake | None = None
+        self._session: Session | None = None
         self._finished = asyncio.Event()
 
     async def check(self) -> None:
-        """Return if the queues are consumed.
+        """Return if the queues are consumed, as the broker said lately.
 
         Raises:
-            BrokerUnavailable: No session with the broker.
+            BrokerUnavailable: No session with the broker, or it says nothing.
         """
-        if self._intake is None:
+        if self._intake is None or self._session is None:
             raise BrokerUnavailable("RabbitMQ: the command queues are not consumed")
+        if (silence := time.monotonic() - self._session.seen) > STALE_SECONDS:
+            raise BrokerUnavailable(f"RabbitMQ: no word on the command queues for {silence:.0f} s")
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is delivered again, to another worker."""
@@ -87,7 +93,7 @@ class Worker:
             self._finished.clear()
             try:
                 await session.open()
-                self._intake = intake
+                self._intake, self._session = intake, session
                 log.info("consuming", partitions=self._partitions)
                 await _until_first_ends(
                     Pipeline(intake, self._store, announcer, self._stamps).run(),
@@ -96,7 +102,7 @@ class Worker:
                     _ended(lost(publishing)),
                 )
             finally:
-                self._intake = None
+                self._intake = self._session = None
                 self._finished.set()
 
 
@@ -141,6 +147,9 @@ class Session:
         connection: Open; nothing is published on it, so that no alarm of the broker can block it.
         intake: Takes the deliveries.
         partitions: Number of command queues.
+
+    Attributes:
+        seen: When the broker last told that every queue has its consumer, by `time.monotonic`.
     """
 
     def __init__(self, connection: AbstractConnection, intake: Intake, partitions: int) -> None:
@@ -148,6 +157,7 @@ class Session:
         self._intake = intake
         self._count = partitions
         self._partitions: dict[int, Partition] = {}
+        self.seen = time.monotonic()
 
     async def open(self) -> None:
         """Register for every partition.
@@ -183,6 +193,7 @@ class Session:
             metrics.QUEUE_DEPTH.labels(name).set(seen.message_count or 0)
             if name != DEAD and not seen.consumer_count:
                 raise BrokerUnavailable(f"RabbitMQ: the consumer of {name} is gone")
+        self.seen = time.monotonic()
         return max(1, (await _look(watch, WORKERS)).consumer_count or 0)
 
     async def _hand_over(self, partition: Partition) -> None:

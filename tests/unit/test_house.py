@@ -35,6 +35,7 @@ ADAPTERS = {
         "service_kit/broker.py",
         "cli/replay_queue.py",
         "service_kit/dead_letters.py",
+        "command_api/open_channel.py",
         "command_api/publisher.py",
         "service_kit/announcements.py",
         "service_kit/publishing.py",
