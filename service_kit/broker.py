@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, cast
 
 import aio_pika
@@ -129,12 +129,10 @@ async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
     try:
         yield connection
     finally:
-        try:
-            with broker_errors("closing"):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await connection.close()
-        except BrokerUnavailable as exc:
-            log.debug("connection not closed", connection=name, reason=exc.detail)
+        # Of no use to anybody by now, however it ends.
+        with suppress(BrokerUnavailable), broker_errors("closing"):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await connection.close()
 
 
 async def lost(connection: AbstractConnection) -> None:

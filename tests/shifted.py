@@ -1,13 +1,17 @@
 """Runs a service whose clock is wrong: `python -m tests.shifted`; what, and by how much, from the environment."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import time
 from datetime import datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
 import jwt.api_jwt
 
-from tests.system import Service
+if TYPE_CHECKING:
+    from tests.system import Service
 
 _REAL = time.time
 
