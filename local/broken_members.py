@@ -7,16 +7,16 @@ there is room: it runs, accepts connections, and confirms nothing until it is st
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
 from dataclasses import dataclass
-from typing import Any
 
 from local.errors import SetupError
 from local.rabbit import RabbitNode
 
 DOWN_SECONDS = 60.0
 _LONGEST_PAUSE = 1800.0
-ASK_SECONDS = 10.0
+_ASK_SECONDS = 10.0
+_COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -74,28 +74,39 @@ WELL = NodeWord((), most_run=True, alarm=False)
 def ask(node: RabbitNode) -> NodeWord | None:
     """Return what a node says; None if it does not answer. Takes a second or two of processor time."""
     try:
-        cluster = json.loads(node.ctl("cluster_status", "--formatter", "json", timeout_s=ASK_SECONDS))
-        columns = ("name", "type", "members", "online")
-        told = node.ctl("list_queues", "--quiet", "--formatter", "json", *columns, timeout_s=ASK_SECONDS)
+        cluster = json.loads(node.ctl("cluster_status", "--formatter", "json", timeout_s=_ASK_SECONDS))
+        # It fails after the lines of the queues that it could ask, when one could not be.
+        columns = ("--quiet", "--no-table-headers", "name", "type", "members", "online")
+        told = node.ctl("list_queues", *columns, timeout_s=_ASK_SECONDS, partly=True)
     except (SetupError, ValueError):
         return None
-    down = members_down(node.name, json.loads(told))
+    down = members_down(node.name, told)
     most = 2 * len(cluster["running_nodes"]) > len(cluster["disk_nodes"])
     return NodeWord(down, most, bool(down) and _alarmed(node))
 
 
-def members_down(node: str, queues: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the names of the quorum queues that have a member on a node, and it is down."""
+def members_down(node: str, told: str) -> tuple[str, ...]:
+    """Return the names of the quorum queues that have a member on a node, and it is down.
+
+    Args:
+        node: The node's name.
+        told: A line for each queue: its name, type, members and those of them that are online.
+    """
+    rows = [line.split("\t") for line in told.splitlines()]
     return tuple(
-        queue["name"]
-        for queue in queues
-        if queue["type"] == "quorum" and node in queue["members"] and node not in queue["online"]
+        name
+        for name, type_, members, online in (row for row in rows if len(row) == _COLUMNS)
+        if type_ == "quorum" and node in _nodes(members) and node not in _nodes(online)
     )
+
+
+def _nodes(listed: str) -> set[str]:
+    return set(re.findall(r"[^][,\s\"]+", listed))
 
 
 def _alarmed(node: RabbitNode) -> bool:
     try:
-        node.ctl("check_local_alarms", "--quiet", timeout_s=ASK_SECONDS, program="rabbitmq-diagnostics")
+        node.ctl("check_local_alarms", "--quiet", timeout_s=_ASK_SECONDS, program="rabbitmq-diagnostics")
     except SetupError:
         return True
     return False

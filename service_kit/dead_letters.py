@@ -190,9 +190,9 @@ async def _holding(
                     held.append(message)
                     size += len(message.body)
                     more = len(held) == most or size > MOST_BYTES
-        async with asyncio.timeout(LOOK_SECONDS):
-            yield channel, held, more
-            with broker_errors("giving dead letters back"):
+        with broker_errors("giving dead letters back"):
+            async with asyncio.timeout(LOOK_SECONDS):
+                yield channel, held, more
                 for message in held:
                     if not message.processed:
                         await message.nack(requeue=True)

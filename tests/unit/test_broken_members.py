@@ -7,12 +7,10 @@ WELL = NodeWord((), most_run=True, alarm=False)
 
 
 def test_a_queue_is_down_where_its_member_on_the_node_is():
-    queues = [
-        {"name": "commands.0", "type": "quorum", "members": ["a@h", "a-1@h"], "online": ["a-1@h"]},
-        {"name": "commands.1", "type": "quorum", "members": ["a@h", "a-1@h"], "online": ["a@h"]},
-        {"name": "elsewhere", "type": "quorum", "members": ["a-1@h"], "online": []},
-        {"name": "replies", "type": "classic", "members": "", "online": ""},
-    ]
+    queues = (
+        "commands.0\tquorum\t[a@h, a-1@h]\t[a-1@h]\ncommands.1\tquorum\t[a@h, a-1@h]\t[a@h]\n"
+        "elsewhere\tquorum\t[a-1@h]\t[]\nevents.log\tstream\t[a@h]\t[]\nreplies\tclassic\t\t\nError:\n"
+    )
     assert members_down("a@h", queues) == ("commands.0",)
     assert members_down("a-1@h", queues) == ("commands.1", "elsewhere")
 
