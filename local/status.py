@@ -135,7 +135,7 @@ def _member_state(port: int) -> str:
         return "no answer"
     try:
         client: MongoClient[dict[str, Any]] = MongoClient(
-            LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=1000
+            LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=1000, socketTimeoutMS=1000
         )
         with client:
             hello = client.admin.command("hello")
