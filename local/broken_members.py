@@ -75,9 +75,9 @@ def ask(node: RabbitNode) -> NodeWord | None:
     """Return what a node says; None if it does not answer. Takes a second or two of processor time."""
     try:
         cluster = json.loads(node.ctl("cluster_status", "--formatter", "json", timeout_s=_ASK_SECONDS))
-        # It fails after the lines of the queues that it could ask, when one could not be.
+        # As text: the lines of the other queues come also when one cannot be asked.
         columns = ("--quiet", "--no-table-headers", "name", "type", "members", "online")
-        told = node.ctl("list_queues", *columns, timeout_s=_ASK_SECONDS, partly=True)
+        told = node.ctl("list_queues", *columns, timeout_s=_ASK_SECONDS)
     except (SetupError, ValueError):
         return None
     down = members_down(node.name, told)

@@ -188,20 +188,13 @@ class RabbitNode:
         if self.epmd in self.children:
             stop_all([self.epmd], 5)
 
-    def ctl(
-        self,
-        *arguments: str,
-        timeout_s: float = 60.0,
-        program: str = "rabbitmqctl",
-        partly: bool = False,
-    ) -> str:
+    def ctl(self, *arguments: str, timeout_s: float = 60.0, program: str = "rabbitmqctl") -> str:
         """Run `rabbitmqctl` on this node, e.g. `ctl("list_queues", "name", "messages")`.
 
         Args:
             arguments: What follows `rabbitmqctl`.
             timeout_s: Seconds until it is given up.
             program: Another of RabbitMQ's tools, e.g. `rabbitmq-queues`.
-            partly: Whether what it printed will do if it failed after that.
 
         Returns:
             What it printed on standard output.
@@ -222,7 +215,7 @@ class RabbitNode:
             )
         except subprocess.TimeoutExpired as exc:
             raise SetupError(f"{program} {arguments[0]} took more than {timeout_s:.0f} s.") from exc
-        if done.returncode and not (partly and done.stdout):
+        if done.returncode:
             raise SetupError(f"{program} {' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
