@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -116,6 +117,8 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Run the verb on the command line and end."""
+    # Else the libraries print their tracebacks; what they mean comes as a sentence.
+    logging.getLogger().addHandler(logging.NullHandler())
     sys.exit(main(sys.argv[1:]))
 
 

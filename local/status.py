@@ -51,7 +51,7 @@ class PartStatus:
     @property
     def good(self) -> bool:
         """Whether it does its work."""
-        return self.state in _GOOD
+        return self.state.partition(";")[0] in _GOOD
 
 
 def save_description(places: Places, system: System) -> None:
@@ -136,7 +136,7 @@ def _member_state(port: int) -> str:
         return "no answer"
     try:
         client: MongoClient[dict[str, Any]] = MongoClient(
-            LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=1000
+            LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=1000, socketTimeoutMS=1000
         )
         with client:
             hello = client.admin.command("hello")

@@ -48,7 +48,7 @@ class Replays:
         self._connection = connection
         self._connected.set()
         try:
-            await connection.closed()
+            await asyncio.Future()  # until the connection is lost
         finally:
             self._connected.clear()
             self._connection = None

@@ -53,6 +53,15 @@ class Tail:
         """Read until cancelled."""
         await keep_connected(self._url, "query-api stream", self._use)
 
+    async def check(self) -> None:
+        """Return if the stream is read.
+
+        Raises:
+            BrokerUnavailable: It is not.
+        """
+        if not self._ready.is_set():
+            raise BrokerUnavailable("RabbitMQ: the stream of events is not read")
+
     async def connection(self) -> AbstractConnection:
         """Return the open connection, once the end of the stream is known.
 

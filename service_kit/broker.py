@@ -3,10 +3,10 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import aio_pika
 import aiormq
@@ -20,7 +20,9 @@ from service_kit.topology import EXCHANGES, MOVING, Queue, partition_queue, queu
 
 CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
-"""Seconds, unless the URL has its own; a silent peer is given up after about two of them."""
+"""Seconds, unless the URL has its own; the client gives a silent peer up after some three of them."""
+WATCH_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 5.0
 BACKOFF_CAP: Final = 5.0
 OTHER_PARTITIONS: Final = (
     "RabbitMQ was set up with another number of partitions than {}: set ROLLCALL_PARTITIONS as it was"
@@ -117,6 +119,72 @@ async def _connect_to(node: str, name: str, seconds: float) -> AbstractConnectio
     return connection
 
 
+@asynccontextmanager
+async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+    """Give an open connection, and close it when the block ends; a peer that hangs delays that little.
+
+    Args:
+        url: AMQP URL, of one node or several.
+        name: Shown in RabbitMQ's management.
+
+    Raises:
+        BrokerUnavailable: No connection to any node within `CONNECT_TIMEOUT`.
+    """
+    connection = await connect(url, name)
+    try:
+        yield connection
+    finally:
+        # Of no use to anybody by now, however it ends.
+        with suppress(BrokerUnavailable), broker_errors("closing"):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await connection.close()
+
+
+async def lost(connection: AbstractConnection) -> None:
+    """Return once a connection is dead, whoever ended it and however.
+
+    The library's own `closed()` is done by its own `close()` alone: of a connection that the broker, the
+    network or a heartbeat has ended it says nothing, ever. So this looks at what is beneath, the tasks
+    that read and write, and at how long the peer has been silent.
+
+    Args:
+        connection: It was open.
+    """
+    if connection.transport is None:
+        return
+    beneath = cast(aiormq.Connection, connection.transport.connection)
+    closing = beneath.closing
+    try:
+        while beneath.is_opened and not beneath.is_connection_was_stuck:
+            done, _ = await asyncio.wait({closing}, timeout=WATCH_SECONDS)
+            if done:
+                return
+    finally:
+        closing.cancel()
+
+
+async def until_lost(connection: AbstractConnection, work: Coroutine[Any, Any, None]) -> None:
+    """Do some work, and break it off when the connection that it needs is dead.
+
+    Args:
+        connection: It was open.
+        work: May wait for anything, even for ever.
+
+    Raises:
+        BrokerUnavailable: The connection was lost before the work was done.
+    """
+    task, watch = asyncio.create_task(work), asyncio.create_task(lost(connection))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() or task.cancelled():
+            raise BrokerUnavailable("RabbitMQ: the connection was lost")
+        task.result()
+    finally:
+        task.cancel()
+        watch.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
 async def declare(connection: AbstractConnection, partitions: int) -> None:
     """Declare every exchange, queue and binding; does nothing to those that are there.
 
@@ -157,14 +225,20 @@ async def refuse_while_moving(connection: AbstractConnection) -> None:
 async def exists(connection: AbstractConnection, queue: str) -> bool:
     """Return whether a queue is there; asks under the caller's deadline and names no failure."""
     try:
-        async with connection.channel() as channel:
-            await channel.declare_queue(queue, passive=True)
+        await depth(connection, queue)
     except aiormq.exceptions.ChannelNotFoundEntity as exc:
         # The same code is given for a queue that is there, and down.
         if _ABSENT not in str(exc):
             raise
         return False
     return True
+
+
+async def depth(connection: AbstractConnection, queue: str) -> int:
+    """Return how many messages wait in a queue; asks under the caller's deadline and names no failure."""
+    async with connection.channel() as channel:
+        declared = await channel.declare_queue(queue, passive=True)
+    return declared.declaration_result.message_count or 0
 
 
 async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
@@ -193,7 +267,7 @@ async def declare_queue(channel: AbstractChannel, queue: Queue) -> AbstractQueue
 
 
 @dataclass(slots=True)
-class Lost:
+class Outage:
     """Why there is no connection, for as long as there is none: what readiness tells."""
 
     reason: str = "RabbitMQ is not connected"
@@ -202,31 +276,32 @@ class Lost:
 async def keep_connected(
     url: str,
     name: str,
-    use: Callable[[AbstractConnection], Awaitable[None]],
-    lost: Lost | None = None,
+    use: Callable[[AbstractConnection], Coroutine[Any, Any, None]],
+    outage: Outage | None = None,
 ) -> None:
     """Connect, use the connection until it is lost, and begin again, for ever.
 
     Args:
         url: AMQP URL.
         name: Shown in RabbitMQ's management and in the log.
-        use: Gets each new connection; returns or raises `BrokerUnavailable` when it is lost.
-        lost: Is told the reason of each loss.
+        use: Gets each new connection, and is cancelled when that is dead (see `lost`); may return or raise
+            `BrokerUnavailable` to have another one.
+        outage: Is told the reason of each loss.
     """
     attempt = 0
     while True:
         began = time.monotonic()
         try:
-            async with await connect(url, name) as connection:
-                await use(connection)
+            async with connected(url, name) as connection:
+                await until_lost(connection, use(connection))
             reason = "the connection was closed"
         except BrokerUnavailable as exc:
             reason = exc.detail
         if _is_ending():
             # The client may have made an error of its own of that.
             raise asyncio.CancelledError
-        if lost is not None:
-            lost.reason = reason
+        if outage is not None:
+            outage.reason = reason
         # A connection that lived a while was a good one: its loss is a first failure, not the next.
         attempt = 1 if time.monotonic() - began > BACKOFF_CAP * 2 else attempt + 1
         pause = backoff(attempt)

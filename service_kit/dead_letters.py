@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from events.commands import CONTENT_TYPE, encode_command
 from events.controls import Control
 from events.errors import BrokerUnavailable, InvalidRequest, NotFound
-from service_kit.broker import broker_errors, connect, declare, declare_queue, exists
+from service_kit.broker import broker_errors, connected, declare, declare_queue, exists
 from service_kit.dead_messages import SUBSCRIBER_DEAD, DeadMessage, dead_message
 from service_kit.topology import COMMANDS, DEAD, DEAD_QUEUES, dead_queue_of, partition_of
 
@@ -182,7 +182,7 @@ async def ask(url: str, partitions: int, control: Control) -> None:
     Raises:
         BrokerUnavailable: RabbitMQ is away, has another number of partitions, or does not confirm.
     """
-    async with await connect(url, "dead letters") as connection:
+    async with connected(url, "dead letters") as connection:
         await declare(connection, partitions)
         with broker_errors("publishing"):
             async with asyncio.timeout(LOOK_SECONDS):
@@ -225,7 +225,7 @@ async def _holding(url: str, queue: str, most: int) -> AsyncIterator[tuple[Abstr
 
     A queue that is not there has none.
     """
-    async with await connect(url, "dead letters") as connection:
+    async with connected(url, "dead letters") as connection:
         with broker_errors("looking at dead letters"):
             async with asyncio.timeout(LOOK_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)

@@ -7,6 +7,7 @@ import uvloop
 
 from events.times import to_milliseconds
 from service_kit import mongo
+from service_kit.clocks import ClockWatch
 from service_kit.ids import new_id
 from service_kit.images.stores import open_stores
 from service_kit.logs import configure_logs
@@ -34,8 +35,9 @@ async def work(settings: Settings, lived_seconds: float = LIVED_SECONDS) -> None
     feed = FeedStore(client, settings.mongo_db)
     url = settings.amqp_url.get_secret_value()
     worker = Worker(url, settings.partitions, store, feed, stamps, lived_seconds)
+    clocks = ClockWatch(client, lambda: datetime.now(UTC))
     parts = {"rabbitmq": worker.check, "mongodb": store.check, "feed": store.gaps.check}
-    app = create_app("Rollcall worker", parts)
+    app = create_app("Rollcall worker", parts, remarks={"clock": clocks.check})
     stores = open_stores(settings, client)
     remover = ImageRemover(client, settings.mongo_db, stores.all)
     sweep = ImageSweep(client, settings.mongo_db, stores.all, lambda: datetime.now(UTC))
@@ -45,6 +47,7 @@ async def work(settings: Settings, lived_seconds: float = LIVED_SECONDS) -> None
         asyncio.create_task(worker.run()),
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(counts.run()),
+        asyncio.create_task(clocks.run()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
     try:

@@ -14,7 +14,7 @@ from aiormq.channel import Channel
 from pamqp.commands import Queue
 
 from events.errors import BrokerUnavailable
-from service_kit.broker import Lost, broker_errors, connect, declare, keep_connected
+from service_kit.broker import Outage, broker_errors, connected, declare, keep_connected, lost
 from service_kit.topology import DEAD, DELIVERY_COUNTS, PROBE, WORKERS, partition_queue
 from workers import metrics
 from workers.announcer import Announcer
@@ -31,6 +31,8 @@ PREFETCH: Final = 250
 """Per partition; also how much a crash makes the broker deliver again."""
 SHARE_SECONDS: Final = 1.0
 ASK_SECONDS: Final = 20.0
+STALE_SECONDS: Final = 30.0
+"""A worker that has not seen its consumers for so long is not ready."""
 OPEN_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 12.0
 
@@ -65,21 +67,24 @@ class Worker:
         self._stamps = stamps
         self._try_from = time.monotonic() + lived_seconds
         self._intake: Intake | None = None
-        self._lost = Lost()
+        self._outage = Outage()
+        self._session: Session | None = None
         self._finished = asyncio.Event()
 
     async def check(self) -> None:
-        """Return if the queues are consumed.
+        """Return if the queues are consumed, as the broker said lately.
 
         Raises:
-            BrokerUnavailable: No session with the broker.
+            BrokerUnavailable: No session with the broker, or it says nothing.
         """
-        if self._intake is None:
-            raise BrokerUnavailable(f"the command queues are not consumed: {self._lost.reason}")
+        if self._intake is None or self._session is None:
+            raise BrokerUnavailable(f"the command queues are not consumed: {self._outage.reason}")
+        if (silence := time.monotonic() - self._session.seen) > STALE_SECONDS:
+            raise BrokerUnavailable(f"RabbitMQ: no word on the command queues for {silence:.0f} s")
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is delivered again, to another worker."""
-        await keep_connected(self._url, "worker consumer", self._consume, self._lost)
+        await keep_connected(self._url, "worker consumer", self._consume, self._outage)
 
     async def stop(self) -> None:
         """Take nothing more, and return when the batches under way are acknowledged.
@@ -97,7 +102,7 @@ class Worker:
 
     async def _consume(self, connection: AbstractConnection) -> None:
         await declare(connection, self._partitions)
-        async with await connect(self._url, "worker publisher") as publishing:
+        async with connected(self._url, "worker publisher") as publishing:
             with broker_errors("opening a channel"):
                 channel = await publishing.channel(publisher_confirms=True)
                 announcer = Announcer(cast(Channel, await channel.get_underlay_channel()))
@@ -110,22 +115,22 @@ class Worker:
             self._finished.clear()
             try:
                 await session.open()
-                self._intake = intake
+                self._intake, self._session = intake, session
                 log.info("consuming", partitions=self._partitions)
                 await _until_first_ends(
                     pipeline.run(),
                     prover.run(),
                     session.share(),
-                    _lost(channel.closed()),
-                    _lost(connection.closed()),
+                    _ended(channel.closed()),
+                    _ended(lost(publishing)),
                 )
             finally:
-                self._intake = None
+                self._intake = self._session = None
                 self._finished.set()
 
 
-async def _lost(closed: Awaitable[object]) -> None:
-    await closed
+async def _ended(ending: Awaitable[object]) -> None:
+    await ending
     raise BrokerUnavailable("RabbitMQ: the connection was closed")
 
 
@@ -176,6 +181,7 @@ class Session:
     Attributes:
         partitions: As they are consumed now, by number; one that is handed over is another one afterwards.
         count: How many there are.
+        seen: When the broker last told that every queue has its consumer, by `time.monotonic`.
     """
 
     def __init__(
@@ -190,6 +196,7 @@ class Session:
         self._connection = connection
         self._intake = intake
         self._ask_whose = ask_whose
+        self.seen = time.monotonic()
 
     async def open(self) -> None:
         """Register for every partition.
@@ -231,6 +238,7 @@ class Session:
             metrics.QUEUE_DEPTH.labels(name).set(seen.message_count or 0)
             if name != DEAD and not seen.consumer_count:
                 raise BrokerUnavailable(f"RabbitMQ: the consumer of {name} is gone")
+        self.seen = time.monotonic()
         return max(1, (await _look(watch, WORKERS)).consumer_count or 0)
 
     async def _hand_over(self, partition: Partition) -> None:

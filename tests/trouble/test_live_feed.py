@@ -6,7 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from events.errors import PositionGone
+from events.errors import BrokerUnavailable, PositionGone
+from query_api.replays import FIRST, Replays
 from service_kit.broker import connect, declare
 from service_kit.publishing import Template, publish
 from service_kit.settings import Settings
@@ -177,3 +178,26 @@ async def refusal(queries) -> httpx.Response | None:
             return None
         await response.aread()
         return response
+
+
+async def replayed(replays: Replays) -> bool:
+    try:
+        async with replays.after(FIRST) as (entries, _):
+            return bool(entries)
+    except BrokerUnavailable:
+        return False
+
+
+async def test_a_connection_that_is_lost_while_nobody_uses_it_is_made_again(stage, cast):
+    async with stage.client(cast["command_api"]) as commands:
+        await create(commands)
+    replays = Replays(stage.rabbit.url)
+    running = asyncio.create_task(replays.run())
+    try:
+        await eventually(lambda: replayed(replays))
+        await asyncio.to_thread(stage.rabbit.kill)
+        await asyncio.to_thread(stage.rabbit.start)
+        await eventually(lambda: replayed(replays), within=30)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -37,6 +37,7 @@ ADAPTERS = {
         "cli/replay_queue.py",
         "service_kit/dead_letters.py",
         "service_kit/replacing.py",
+        "command_api/open_channel.py",
         "command_api/publisher.py",
         "service_kit/announcements.py",
         "service_kit/publishing.py",
