@@ -80,20 +80,26 @@ class Reads:
         Raises:
             NotFound: Not even the primary has that version yet.
         """
+        needed = 1 if min_version is None else min_version
         answer = await self.find("people", {"_id": person_id}, SHOWN, strong=strong)
-        if min_version is None or _version(answer) >= min_version:
-            return _without_tombstones(answer)
-        if not strong:
+        if not strong and _version(_without_tombstones(answer)) < needed:
             answer = await self.find("people", {"_id": person_id}, SHOWN, strong=True)
-        if _version(answer) < min_version:
+        if min_version is not None and _version(answer) < min_version:
             raise NotFound(f"the person is not at version {min_version} yet", retry_after=1)
         return _without_tombstones(answer)
 
     async def person_by_document(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
         """Return the person with a document; nothing if there is none.
 
-        The document's claim names its person, so that each of the two reads asks one shard.
+        The document's claim names its person, so that each of the two reads asks one shard. A claim that a
+        secondary does not have, or has of an earlier holder, is asked of the primary.
         """
+        answer = await self._holder(document_type, document_id, strong=strong)
+        if not strong and not answer.documents:
+            answer = await self._holder(document_type, document_id, strong=True)
+        return answer
+
+    async def _holder(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
         claim = {"_id": document_claim(document_type, document_id)}
         holder = await self.find("claims", claim, {"person_id": 1}, strong=strong)
         if not holder.documents:
