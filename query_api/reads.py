@@ -10,7 +10,8 @@ from events.errors import NotFound
 from events.views import name_keys
 from query_api.cursors import Cursor, after, fingerprint
 from query_api.filters import SORTS, PeopleQuery, conditions
-from service_kit.mongo import reading, store_errors
+from query_api.lease import Databases, Lease
+from service_kit.mongo import store_errors
 
 SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0, "image_id": 0}
 """What of a person's document is nobody's to see is left out."""
@@ -47,27 +48,27 @@ class Page:
 
 
 class Reads:
-    """The queries, each from a secondary unless a strong one is asked for.
+    """The queries, each from a secondary unless a strong one is asked for, or a lag may be on record.
 
     Every method raises `StoreUnavailable` when MongoDB does not answer in time.
 
     Args:
         client: A client of either driver.
         database: Database name.
+        lease: Says whether secondaries may be read; for who promises nothing to those who waited, None.
     """
 
-    def __init__(self, client: Any, database: str) -> None:
+    def __init__(self, client: Any, database: str, lease: Lease | None = None) -> None:
         self._client = client
-        self._eventual = reading(client, database, strong=False)
-        self._strong = reading(client, database, strong=True)
+        self._databases = Databases(client, database, lease)
 
     def _database(self, strong: bool) -> Any:
-        return self._strong if strong else self._eventual
+        return self._databases.choose(strong=strong)
 
     async def check(self) -> None:
         """Return if a member answers."""
         with store_errors():
-            await self._eventual["people"].find({"_id": ""}, limit=1).to_list(1)
+            await self._database(strong=False)["people"].find({"_id": ""}, limit=1).to_list(1)
 
     async def person(self, person_id: str, *, min_version: int | None, strong: bool) -> Answer:
         """Return the person; nothing if there is none, or it was deleted.

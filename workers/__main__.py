@@ -38,6 +38,7 @@ async def work(settings: Settings) -> None:
     counts = ImportCounts(counting_client, settings.mongo_db, lambda: to_milliseconds(datetime.now(UTC)))
     tasks = {
         asyncio.create_task(worker.run()),
+        asyncio.create_task(store.visibility.watch()),
         asyncio.create_task(tend(settings.amqp_url.get_secret_value(), remover, sweep)),
         asyncio.create_task(counts.run()),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,7 @@ class Batch:
         control: What an operator asks of a parked person's line; it is then alone in its batch.
         number: Which one it is, counted from 1.
         settled: What became of the commands.
+        shown: Whether reads show it, for those who wait for an answer; None until it is projected.
     """
 
     deliveries: list[Delivery] = field(default_factory=list)
@@ -39,6 +41,11 @@ class Batch:
     control: Control | None = None
     number: int = 0
     settled: Settled = field(default_factory=Settled)
+    shown: asyncio.Task[bool] | None = None
+
+    def awaited(self) -> set[str]:
+        """Return the ids of the people for whose commands somebody waits."""
+        return {command.person_id for delivery, command in self.commands if delivery.reply_to is not None}
 
     def waiting(self) -> list[Waiting]:
         """Return the commands that are to wait, in order of arrival, each once."""

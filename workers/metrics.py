@@ -28,3 +28,4 @@ APPLY_SECONDS: Final = Histogram(
 )
 QUEUE_DEPTH: Final = Gauge("rollcall_queue_messages", "Messages ready in a queue", ["queue"])
 ACTIVE_PARTITIONS: Final = Gauge("rollcall_active_partitions", "Command queues that this worker is active on")
+LAG_ON_RECORD: Final = Gauge("rollcall_lag_on_record", "Whether query APIs are to read from primaries")

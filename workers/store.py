@@ -17,6 +17,7 @@ from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
 from service_kit.schema import load_collections
 from workers.documents import PROJECTION, person_changes, person_document
 from workers.parked import ParkedLines
+from workers.visibility import Visibility
 
 _CLAIM_TRIES: Final = 5
 _HEAD: Final = {"keys": 0}
@@ -33,6 +34,7 @@ class Store:
 
     Attributes:
         parked: The commands that wait.
+        visibility: Tells when reads show what was projected.
     """
 
     def __init__(self, client: Any, database: str) -> None:
@@ -42,6 +44,7 @@ class Store:
         self._claims = self._db["claims"]
         self._rejections = self._db["rejections"]
         self.parked = ParkedLines(self._db["parked"], self._insert)
+        self.visibility = Visibility(client, database)
 
     async def check(self) -> None:
         """Return if the unique indexes that all correctness rests on are there."""

@@ -51,6 +51,8 @@ ADAPTERS = {
     },
     "pymongo": {
         "command_api/imports/store.py",
+        "query_api/lease.py",
+        "workers/visibility.py",
         "cli/log_reader.py",
         "cli/read_model.py",
         "command_api/accounts/journal.py",
