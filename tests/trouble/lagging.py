@@ -1,6 +1,7 @@
 """Lets a secondary lag: it answers reads, and applies nothing while it is locked."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
@@ -37,23 +38,23 @@ async def lagging(system: System, period: float | None = None) -> AsyncIterator[
             for client in clients:
                 client.admin.command(command)
 
+        over = asyncio.Event()
+
         async def pulse() -> None:
-            while period is not None:
-                await asyncio.sleep(period)
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(over.wait(), period)
                 await asyncio.to_thread(every, {"fsyncUnlock": 1})
-                await asyncio.sleep(0.01)
-                await asyncio.to_thread(every, {"fsync": 1, "lock": True})
+                if not over.is_set():
+                    await asyncio.sleep(0.01)
+                    await asyncio.to_thread(every, {"fsync": 1, "lock": True})
 
         await asyncio.to_thread(every, {"fsync": 1, "lock": True})
         pulsing = asyncio.create_task(pulse())
         try:
             yield
         finally:
-            pulsing.cancel()
-            (ended,) = await asyncio.gather(pulsing, return_exceptions=True)
-            # A lock that was under way when the pulse was cancelled is taken all the same.
-            await asyncio.sleep(0.1)
+            over.set()
+            await pulsing
             for client in clients:
-                while client.admin.command("currentOp").get("fsyncLock"):
-                    client.admin.command("fsyncUnlock")
-            assert isinstance(ended, asyncio.CancelledError) or ended is None, ended
+                assert not client.admin.command("currentOp").get("fsyncLock")
