@@ -82,6 +82,8 @@ def _what(entry: dict[str, Any]) -> tuple[str, str] | None:
     collection = entry["ns"].partition(".")[2]
     if collection in ("system.profile", "lags"):  # what query APIs ask all the time
         return None
+    if "afterClusterTime" in command.get("readConcern", {}):  # a worker that asks whether a member lags
+        return None
     if entry["op"] in ("update", "remove"):  # single statements of a bulk, without their command
         return collection, {"remove": "delete"}.get(entry["op"], entry["op"])
     verb = next(iter(command), "")
