@@ -85,6 +85,11 @@ class Deployment:
         return f"mongodb://{','.join(self.routers)}/" if self.routers else self.sets[0].uri
 
     @property
+    def seats(self) -> int:
+        """How many seats the sets that hold people have: as many as the largest has members."""
+        return max(len(one.members) for one in self.sets if one.role != "config")
+
+    @property
     def shards(self) -> list[ReplicaSet]:
         """The sets that are shards."""
         return [one for one in self.sets if one.role == "shard"]

@@ -21,6 +21,7 @@ from order import Order
 from pymongo.errors import PyMongoError
 from replica_sets import ensure_sets
 from schema import ensure_collections, ensure_shards
+from seats import record_seats
 from users import ensure_users
 
 
@@ -47,6 +48,7 @@ def _inside(uri: str, deployment: Deployment | None, order: Order, access: Acces
         access.wait(lambda: f"no answer from {where}", lambda: _answers(client))
         changes = ensure_shards(client, deployment.shards, access) if deployment else []
         changes += ensure_collections(client, order.database, access)
+        changes += record_seats(client, order.database, deployment, access)
         return changes + ensure_users(client, uri, order.database, order.passwords, access)
 
 

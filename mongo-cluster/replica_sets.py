@@ -1,10 +1,13 @@
 """Makes replica sets of members that run: initiates new ones, adds and removes members of old ones."""
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from deployment import Access, Client, Deployment, ReplicaSet
 from pymongo.errors import OperationFailure, PyMongoError
+
+from service_kit.lags import SEAT, seats_of
 
 _NOT_YET_INITIALISED: Final = 94
 _ALREADY_INITIALISED: Final = 23
@@ -20,12 +23,42 @@ def ensure_sets(deployment: Deployment, access: Access) -> list[str]:
     """
     _wait_for_members(deployment, access)
     # All at once: each set needs some ten seconds for its first election.
-    changes = [change for wanted in deployment.sets for change in _ensure_initiated(wanted, access)]
+    seats = deployment.seats
+    changes = [change for wanted in deployment.sets for change in _ensure_initiated(wanted, seats, access)]
     for wanted in deployment.sets:
         with access.set_of(wanted) as client:
             _wait_for_primary(client, wanted, access)
-            changes += _ensure_members(client, wanted, access)
+            changes += _ensure_members(client, wanted, seats, access)
+            if wanted.role != "config":
+                changes += ensure_seats(client, wanted.members, seats, access)
     return changes
+
+
+def ensure_seats(client: Client, members: Sequence[str], count: int, access: Access) -> list[str]:
+    """Give the members of a set their seats, as tags; return a line if that changed any.
+
+    Args:
+        client: Of the set.
+        members: Their addresses, in the order in which they are seated.
+        count: How many seats there are.
+        access: How the deployment is reached.
+    """
+    while True:
+        config = client.admin.command("replSetGetConfig")["config"]
+        seated = [
+            {**member, "tags": _tags(member, members, count)} if member["host"] in members else member
+            for member in config["members"]
+        ]
+        if config["members"] == seated:
+            return []
+        if _reconfigure(client, {**config, "members": seated}, access):
+            return [f"seated the members of replica set {config['_id']}"]
+        time.sleep(0.1)
+
+
+def _tags(member: Mapping[str, Any], members: Sequence[str], count: int) -> dict[str, str]:
+    others = {name: tag for name, tag in member.get("tags", {}).items() if not name.startswith(SEAT)}
+    return {**others, **seats_of(members.index(member["host"]), len(members), count)}
 
 
 def _wait_for_members(deployment: Deployment, access: Access) -> None:
@@ -54,11 +87,11 @@ def _answers(address: str, access: Access) -> bool:
     return True
 
 
-def _ensure_initiated(wanted: ReplicaSet, access: Access) -> list[str]:
+def _ensure_initiated(wanted: ReplicaSet, seats: int, access: Access) -> list[str]:
     with access.member(wanted.members[0]) as client:
         if not (_is_new(client) and _is_new_everywhere(wanted, access)):
             return []
-        _initiate(client, wanted)
+        _initiate(client, wanted, seats)
     return [f"initiated replica set {wanted.name} of {len(wanted.members)} members"]
 
 
@@ -89,8 +122,8 @@ def _is_new_everywhere(wanted: ReplicaSet, access: Access) -> bool:
     return True
 
 
-def _initiate(client: Client, wanted: ReplicaSet) -> None:
-    members = [_member(number, wanted, address) for number, address in enumerate(wanted.members)]
+def _initiate(client: Client, wanted: ReplicaSet, seats: int) -> None:
+    members = [_member(number, wanted, address, seats) for number, address in enumerate(wanted.members)]
     role = {"configsvr": True} if wanted.role == "config" else {}
     try:
         client.admin.command({"replSetInitiate": {"_id": wanted.name, **role, "members": members}})
@@ -99,12 +132,17 @@ def _initiate(client: Client, wanted: ReplicaSet) -> None:
             raise
 
 
-def _member(number: int, wanted: ReplicaSet, address: str) -> dict[str, Any]:
+def _member(number: int, wanted: ReplicaSet, address: str, seats: int) -> dict[str, Any]:
     # Unequal priorities: an even number of members elects sooner, and the first is preferred.
-    return {"_id": number, "host": address, "priority": 2 if address == wanted.members[0] else 1}
+    member: dict[str, Any] = {
+        "_id": number,
+        "host": address,
+        "priority": 2 if address == wanted.members[0] else 1,
+    }
+    return member if wanted.role == "config" else {**member, "tags": _tags(member, wanted.members, seats)}
 
 
-def _ensure_members(client: Client, wanted: ReplicaSet, access: Access) -> list[str]:
+def _ensure_members(client: Client, wanted: ReplicaSet, seats: int, access: Access) -> list[str]:
     """Add what is described and not there, remove what is there and not described, one at a time.
 
     A set changes by one voting member at a time; see
@@ -118,7 +156,7 @@ def _ensure_members(client: Client, wanted: ReplicaSet, access: Access) -> list[
         gone = next((host for host in there if host not in wanted.members), None)
         if added is not None:
             number = max(member["_id"] for member in there.values()) + 1
-            members = [*config["members"], _member(number, wanted, added)]
+            members = [*config["members"], _member(number, wanted, added, seats)]
             change = f"added {added} to replica set {wanted.name}"
         elif gone is not None:
             members = [member for member in config["members"] if member["host"] != gone]

@@ -31,6 +31,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.files": _CLEAR,
         "images.chunks": _CLEAR,
         "imports": _COUNT,
+        "lags": _KEEP,
     },
     # Accounts and their events, images that nobody has yet, how far imports are: nothing of people.
     "rollcall-command": {
@@ -47,7 +48,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-query": dict.fromkeys(
         (
             *("events", "people", "claims", "rejections", "parked"),
-            *("images.files", "images.chunks", "imports", "import_errors"),
+            *("images.files", "images.chunks", "imports", "import_errors", "lags"),
         ),
         _READ,
     ),

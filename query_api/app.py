@@ -19,6 +19,7 @@ from query_api.follower import HEARTBEAT_SECONDS
 from query_api.gate import Gate
 from query_api.images import add_image_routes
 from query_api.imports import add_export_route, add_import_routes
+from query_api.lease import Lease
 from query_api.live import LiveDesk, add_live_route
 from query_api.log_reads import LogReads
 from query_api.metrics import ReplicationLag
@@ -56,7 +57,8 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         SystemExit: The token key is missing or weak.
     """
     client = mongo.connect(settings, "rollcall-query-api")
-    reads = Reads(client, settings.mongo_db)
+    lease = Lease(client, settings.mongo_db, time.monotonic)
+    reads = Reads(client, settings.mongo_db, lease)
     exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
     url = settings.amqp_url.get_secret_value()
     verifier, feed, positions = TokenVerifier(settings), Feed(), Positions(time.monotonic)
@@ -68,7 +70,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        runs = (live.tail.run(), live.replays.run(), clocks.run())
+        runs = (live.tail.run(), live.replays.run(), clocks.run(), lease.run())
         reading = [asyncio.create_task(run) for run in runs]
         try:
             yield
@@ -89,7 +91,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         description=_ABOUT + roles_table(),
         version="1",
     )
-    exports = Exports(exporting, settings.mongo_db)
+    exports = Exports(exporting, settings.mongo_db, lease)
     add_export_route(app, desk, exports)
     add_read_routes(app, desk)
     add_audit_routes(app, desk, exports)

@@ -14,10 +14,11 @@ from events.imports import correlation_of
 from query_api.export_lines import CSV, NDJSON, csv_header, csv_rows, ndjson
 from query_api.filters import SORTS, ExportQuery, conditions
 from query_api.import_lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
+from query_api.lease import Databases, Lease
 from query_api.log_filters import EventsQuery, all_of
 from query_api.people_lines import people_csv, people_header, people_ndjson
 from query_api.reads import SHOWN
-from service_kit.mongo import reading, store_errors
+from service_kit.mongo import store_errors
 
 BATCH: Final = 500
 """Documents that are read and written at once: some milliseconds in which nobody else is answered."""
@@ -117,14 +118,14 @@ class Exports:
     Args:
         client: A client of either driver that sets no deadline: see `service_kit.mongo.connect`.
         database: Database name.
+        lease: Says whether secondaries may be read; None if they always may.
     """
 
-    def __init__(self, client: Any, database: str) -> None:
-        self._eventual = reading(client, database, strong=False)
-        self._strong = reading(client, database, strong=True)
+    def __init__(self, client: Any, database: str, lease: Lease | None = None) -> None:
+        self._databases = Databases(client, database, lease)
 
     def _cursor(self, collection: str, wanted: Mapping[str, Any], *, strong: bool, **more: Any) -> Any:
-        database = self._strong if strong else self._eventual
+        database = self._databases.choose(strong=strong)
         # Undecoded batches: decoding many documents at once takes half the time.
         return database[collection].find_raw_batches(wanted, batch_size=BATCH, **more)
 

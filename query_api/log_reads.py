@@ -139,30 +139,40 @@ class LogReads:
         """
         mark = fingerprint({"person_id": person_id, "include": query.include})
         place = Place.read(query.cursor, mark)
-        events, rejections = await asyncio.gather(
-            self._newest_events(person_id, place, query),
-            self._newest_rejections(person_id, place, query) if query.include else _nothing(),
-        )
-        found = list(merge(events.documents, rejections.documents, key=_decided, reverse=True))
+        member, found = await self._decided(person_id, place, query, strong=query.strong)
+        if not (found or query.cursor or query.strong):
+            member, found = await self._decided(person_id, place, query, strong=True)
         if not found and query.cursor is None:
             raise PersonNotFound(f"nothing is known of a person {person_id}")
         page = found[: query.limit]
         shown = await self._shown(person_id, page, strong=query.strong)
         following = place.beyond(page).encode(mark) if len(found) > query.limit else None
-        return Page(Answer(shown, events.member), following, None)
+        return Page(Answer(shown, member), following, None)
 
-    async def _newest_events(self, person_id: str, place: Place, query: HistoryQuery) -> Answer:
+    async def _decided(
+        self, person_id: str, place: Place, query: HistoryQuery, *, strong: bool
+    ) -> tuple[tuple[str, int] | None, list[dict[str, Any]]]:
+        """Return who answered, and what was decided of a person, newest first: a page and one more."""
+        events, rejections = await asyncio.gather(
+            self._newest_events(person_id, place, query.limit + 1, strong=strong),
+            self._newest_rejections(person_id, place, query.limit + 1, strong=strong)
+            if query.include
+            else _nothing(),
+        )
+        return events.member, list(
+            merge(events.documents, rejections.documents, key=_decided_at, reverse=True)
+        )
+
+    async def _newest_events(self, person_id: str, place: Place, limit: int, *, strong: bool) -> Answer:
         wanted = {"person_id": person_id, **place.events}
         # Of a page's versions none may be missing, and this member may be behind the one before it.
         newest = 0 if place.version is None else place.version - 1
-        return await self._whole(wanted, _ALL, newest, [("version", -1)], query.limit + 1, query.strong)
+        return await self._whole(wanted, _ALL, newest, [("version", -1)], limit, strong)
 
-    async def _newest_rejections(self, person_id: str, place: Place, query: HistoryQuery) -> Answer:
+    async def _newest_rejections(self, person_id: str, place: Place, limit: int, *, strong: bool) -> Answer:
         wanted = {"person_id": person_id, **place.rejections}
         order = [("rejected_at", -1), ("_id", -1)]
-        return await self._reads.find(
-            "rejections", wanted, _ALL, strong=query.strong, sort=order, limit=query.limit + 1
-        )
+        return await self._reads.find("rejections", wanted, _ALL, strong=strong, sort=order, limit=limit)
 
     async def _shown(
         self, person_id: str, page: Sequence[Mapping[str, Any]], *, strong: bool
@@ -223,7 +233,7 @@ async def _nothing() -> Answer:
     return Answer([], None)
 
 
-def _decided(document: Mapping[str, Any]) -> datetime:
+def _decided_at(document: Mapping[str, Any]) -> datetime:
     """Return when an event was applied, or a command was refused."""
     time: datetime = document["applied_at"] if "applied_at" in document else document["rejected_at"]
     return time

@@ -77,9 +77,9 @@ class ParkedReads:
             if not (key.isascii() and key.isdigit() and len(key) < 10):
                 raise invalid_cursor("is no cursor of this API")
             wanted["position"] = {"$gt": int(key)}
-        answer = await self._reads.find(
-            "parked", wanted, {}, strong=query.strong, sort=list(_ORDER.items()), limit=query.limit + 1
-        )
+        answer = await self._in_order(wanted, query.limit + 1, strong=query.strong)
+        if not (answer.documents or query.cursor or query.strong):
+            answer = await self._in_order(wanted, query.limit + 1, strong=True)
         if not answer.documents and query.cursor is None:
             raise NotFound(f"nothing waits of a person {person_id}")
         following = None
@@ -87,6 +87,10 @@ class ParkedReads:
             answer.documents.pop()
             following = Cursor("position", mark, str(answer.documents[-1]["position"]), "").encode()
         return Page(Answer([_command(one) for one in answer.documents], answer.member), following, None)
+
+    async def _in_order(self, wanted: Mapping[str, Any], limit: int, *, strong: bool) -> Answer:
+        order = list(_ORDER.items())
+        return await self._reads.find("parked", wanted, {}, strong=strong, sort=order, limit=limit)
 
     async def command(self, person_id: str, command_id: str, *, strong: bool) -> Answer:
         """Return why a command waits, if it does."""

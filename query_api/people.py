@@ -141,23 +141,31 @@ def add_read_routes(app: FastAPI, desk: ReadDesk) -> None:
         await desk.authorize(request, "people:read")
         strong = read_query(ReadQuery, request.query_params).strong
         ids = path_id(request, "person_id"), path_id(request, "command_id")
-        content = {"person_id": ids[0], "command_id": ids[1]}
-        event = await desk.reads.event_of_command(*ids, strong=strong)
-        if event.documents:
-            found = event.documents[0]
-            applied = {"status": "applied", "version": found["version"], "event_id": found["_id"]}
-            return desk.answer({**content, **applied}, event)
-        rejection = await desk.reads.rejection_of_command(*ids, strong=strong)
-        if rejection.documents:
-            found = rejection.documents[0]
-            rejected = {"status": "rejected", "reason": found["code"], "detail": found["detail"]}
-            return desk.answer({**content, **rejected}, rejection)
-        waiting = await desk.parked.command(*ids, strong=strong)
-        if not waiting.documents:
+        status, source = await _status(desk, *ids, strong=strong)
+        if status is None and not strong:
+            status, source = await _status(desk, *ids, strong=True)
+        if status is None:
             raise NotFound("the command is not decided yet, or was never accepted", retry_after=1)
+        return desk.answer({"person_id": ids[0], "command_id": ids[1], **status}, source)
+
+
+async def _status(
+    desk: ReadDesk, person_id: str, command_id: str, *, strong: bool
+) -> tuple[dict[str, Any] | None, Answer]:
+    """Return what became of a command, None if that is not known, and who said so."""
+    event = await desk.reads.event_of_command(person_id, command_id, strong=strong)
+    if event.documents:
+        found = event.documents[0]
+        return {"status": "applied", "version": found["version"], "event_id": found["_id"]}, event
+    rejection = await desk.reads.rejection_of_command(person_id, command_id, strong=strong)
+    if rejection.documents:
+        found = rejection.documents[0]
+        return {"status": "rejected", "reason": found["code"], "detail": found["detail"]}, rejection
+    waiting = await desk.parked.command(person_id, command_id, strong=strong)
+    if waiting.documents:
         found = waiting.documents[0]
-        parked = {"status": "parked", "reason": found["reason"], "detail": found["detail"]}
-        return desk.answer({**content, **parked}, waiting)
+        return {"status": "parked", "reason": found["reason"], "detail": found["detail"]}, waiting
+    return None, waiting
 
 
 async def _past(log: LogReads, person_id: str, query: PersonQuery) -> Answer:

@@ -10,7 +10,8 @@ from events.errors import NotFound
 from events.views import name_keys
 from query_api.cursors import Cursor, after, fingerprint
 from query_api.filters import SORTS, PeopleQuery, conditions
-from service_kit.mongo import reading, store_errors
+from query_api.lease import Databases, Lease
+from service_kit.mongo import store_errors
 
 SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0, "image_id": 0}
 """What of a person's document is nobody's to see is left out."""
@@ -47,27 +48,27 @@ class Page:
 
 
 class Reads:
-    """The queries, each from a secondary unless a strong one is asked for.
+    """The queries, each from a secondary unless a strong one is asked for, or a lag may be on record.
 
     Every method raises `StoreUnavailable` when MongoDB does not answer in time.
 
     Args:
         client: A client of either driver.
         database: Database name.
+        lease: Says whether secondaries may be read; for who promises nothing to those who waited, None.
     """
 
-    def __init__(self, client: Any, database: str) -> None:
+    def __init__(self, client: Any, database: str, lease: Lease | None = None) -> None:
         self._client = client
-        self._eventual = reading(client, database, strong=False)
-        self._strong = reading(client, database, strong=True)
+        self._databases = Databases(client, database, lease)
 
     def _database(self, strong: bool) -> Any:
-        return self._strong if strong else self._eventual
+        return self._databases.choose(strong=strong)
 
     async def check(self) -> None:
         """Return if a member answers."""
         with store_errors():
-            await self._eventual["people"].find({"_id": ""}, limit=1).to_list(1)
+            await self._database(strong=False)["people"].find({"_id": ""}, limit=1).to_list(1)
 
     async def person(self, person_id: str, *, min_version: int | None, strong: bool) -> Answer:
         """Return the person; nothing if there is none, or it was deleted.
@@ -80,20 +81,26 @@ class Reads:
         Raises:
             NotFound: Not even the primary has that version yet.
         """
+        needed = 1 if min_version is None else min_version
         answer = await self.find("people", {"_id": person_id}, SHOWN, strong=strong)
-        if min_version is None or _version(answer) >= min_version:
-            return _without_tombstones(answer)
-        if not strong:
+        if not strong and _version(_without_tombstones(answer)) < needed:
             answer = await self.find("people", {"_id": person_id}, SHOWN, strong=True)
-        if _version(answer) < min_version:
+        if min_version is not None and _version(answer) < min_version:
             raise NotFound(f"the person is not at version {min_version} yet", retry_after=1)
         return _without_tombstones(answer)
 
     async def person_by_document(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
         """Return the person with a document; nothing if there is none.
 
-        The document's claim names its person, so that each of the two reads asks one shard.
+        The document's claim names its person, so that each of the two reads asks one shard. A claim that a
+        secondary does not have, or has of an earlier holder, is asked of the primary.
         """
+        answer = await self._holder(document_type, document_id, strong=strong)
+        if not strong and not answer.documents:
+            answer = await self._holder(document_type, document_id, strong=True)
+        return answer
+
+    async def _holder(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
         claim = {"_id": document_claim(document_type, document_id)}
         holder = await self.find("claims", claim, {"person_id": 1}, strong=strong)
         if not holder.documents:

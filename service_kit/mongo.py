@@ -18,10 +18,11 @@ from pymongo.errors import (
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
-from pymongo.read_preferences import Primary, PrimaryPreferred, SecondaryPreferred
+from pymongo.read_preferences import Nearest, Primary, PrimaryPreferred, SecondaryPreferred
 from pymongo.write_concern import WriteConcern
 
 from events.errors import StoreUnavailable
+from service_kit.lags import seat_tag
 from service_kit.settings import Settings
 
 SELECTION_MS: Final = 3000
@@ -123,6 +124,11 @@ def newest(client: Any, name: str) -> Any:
         name: Database name.
     """
     return reading(client, name, strong=True).with_options(read_preference=PrimaryPreferred())
+
+
+def in_seat(number: int) -> Any:
+    """Return the read preference for the member of each shard in a seat, primary or secondary."""
+    return Nearest(tag_sets=[{seat_tag(number): "held"}])
 
 
 def is_transient(exc: PyMongoError) -> bool:

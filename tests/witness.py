@@ -80,7 +80,9 @@ def _what(entry: dict[str, Any]) -> tuple[str, str] | None:
     """Return the collection and the verb of a profiled operation, if a router sent it."""
     command = entry.get("command", {})
     collection = entry["ns"].partition(".")[2]
-    if collection == "system.profile":
+    if collection in ("system.profile", "lags"):  # what query APIs ask all the time
+        return None
+    if "afterClusterTime" in command.get("readConcern", {}):  # a worker that asks whether a member lags
         return None
     if entry["op"] in ("update", "remove"):  # single statements of a bulk, without their command
         return collection, {"remove": "delete"}.get(entry["op"], entry["op"])

@@ -45,6 +45,7 @@ async def work(settings: Settings, lived_seconds: float = LIVED_SECONDS) -> None
     counts = ImportCounts(counting_client, settings.mongo_db, lambda: to_milliseconds(datetime.now(UTC)))
     tasks = {
         asyncio.create_task(worker.run()),
+        asyncio.create_task(store.visibility.watch()),
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(counts.run()),
         asyncio.create_task(clocks.run()),

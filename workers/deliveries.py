@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +33,7 @@ class Batch:
         number: Which one it is, counted from 1.
         trial: Whether these were held back, and are now tried: others that came before them may still wait.
         settled: What became of the commands.
+        shown: Whether reads show it, for those who wait for an answer; None until it is projected.
     """
 
     deliveries: list[Delivery] = field(default_factory=list)
@@ -41,6 +43,11 @@ class Batch:
     number: int = 0
     trial: bool = False
     settled: Settled = field(default_factory=Settled)
+    shown: asyncio.Task[bool] | None = None
+
+    def awaited(self) -> set[str]:
+        """Return the ids of the people for whose commands somebody waits."""
+        return {command.person_id for delivery, command in self.commands if delivery.reply_to is not None}
 
     def waiting(self) -> list[Waiting]:
         """Return the commands that are to wait, in order of arrival, each once."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -55,19 +56,36 @@ class Effects:
         self._admit = admit
 
     async def make(self, batch: Batch) -> bool:
-        """Make the effects of a batch; return whether the projection of somebody failed.
+        """Make the effects of a batch, but for its answers; return whether the projection of somebody failed.
 
         Commands are parked after all that was decided before them is announced.
 
         Raises:
             BrokerUnavailable: The broker is lost.
         """
-        failed, _ = await asyncio.gather(self.publish(batch.settled), self._announcer.bury(batch.dead))
+        failed, _ = await asyncio.gather(
+            self.publish(batch.settled, partial(self._begin_to_show, batch)),
+            self._announcer.bury(batch.dead),
+        )
         if waiting := batch.waiting():
             now = self._stamps.clock()
             await steadily("parking", lambda: self._store.parked.append(waiting, now))
-        await self._announcer.reply(batch.replies())
         return failed
+
+    def _begin_to_show(self, batch: Batch) -> None:
+        if person_ids := batch.awaited():
+            batch.shown = asyncio.create_task(self._store.visibility.reached(person_ids))
+
+    async def answer(self, batch: Batch) -> None:
+        """Answer those who wait, once reads show what they are told.
+
+        If that cannot be had in time they are told nothing: what they get then, a 202, promises nothing.
+
+        Raises:
+            BrokerUnavailable: The broker is lost.
+        """
+        if batch.shown is not None and await batch.shown:
+            await self._announcer.reply(batch.replies())
 
     async def recheck(self, settled: Settled) -> None:
         """Let the commands of people who were parked while these were being settled wait, too."""
@@ -75,15 +93,20 @@ class Effects:
         for person_id in parked:
             settled.set_aside(person_id, BEHIND)
 
-    async def publish(self, settled: Settled) -> bool:
+    async def publish(self, settled: Settled, on_projected: Callable[[], None] = lambda: None) -> bool:
         """Project and announce; return whether that failed for somebody, whose commands then wait.
 
         Announced is only what a majority has projected: a snapshot's position rests on it (docs/adr/0017).
+
+        Args:
+            settled: What was settled.
+            on_projected: Called between the two.
 
         Raises:
             BrokerUnavailable: The broker is lost.
         """
         failed = await steadily("projecting", lambda: project_apart(settled, self._store))
+        on_projected()
         for person_id, reason in failed.items():
             settled.set_aside(person_id, reason)
         frames = []

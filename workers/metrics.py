@@ -40,3 +40,4 @@ FEED_ANNOUNCED_AGAIN: Final = Counter(
 FEED_MISSING_IN_LOG: Final = Gauge(
     "rollcall_feed_events_missing_in_log", "Events that the feed has and the log lacks, accepted by nobody"
 )
+LAG_ON_RECORD: Final = Gauge("rollcall_lag_on_record", "Whether query APIs are to read from primaries")

@@ -1,8 +1,8 @@
-"""Owns the way of a batch through the worker: settle it, make its effects, acknowledge it.
+"""Owns the way of a batch through the worker: settle it, make its effects, acknowledge it, answer.
 
 The effects of one batch overlap with settling the next; effects of two batches never do, so that each
-person's events are announced in order. Alone, between batches, is done what an operator asks, and suspects
-are tried.
+person's events are announced in order. Who waits for an answer waits also until reads show it, which holds
+up nobody else. Alone, between batches, is done what an operator asks, and suspects are tried.
 """
 
 import asyncio
@@ -28,6 +28,8 @@ from workers.store import Store
 from workers.suspects import Suspects, Trial
 
 BATCH: Final = 500
+ANSWERS: Final = 64
+"""Batches whose answers may be due; more only when the store is in trouble, and then all wait."""
 
 log = structlog.get_logger()
 
@@ -72,10 +74,12 @@ class Pipeline:
             BrokerUnavailable: The broker is lost; nothing of what was under way is acknowledged.
         """
         settled: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=1)
+        awaited: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=ANSWERS)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._settle_all(settled))
-                group.create_task(self._effect_all(settled))
+                group.create_task(self._effect_all(settled, awaited))
+                group.create_task(self._answer_all(awaited))
         except BaseExceptionGroup as failures:
             lost, faults = failures.split(BrokerUnavailable)
             if faults is not None or lost is None:
@@ -190,7 +194,9 @@ class Pipeline:
                 "line not changed", person_id=control.person_id, type=control.type, reason=reason.detail
             )
 
-    async def _effect_all(self, settled: asyncio.Queue[Batch | None]) -> None:
+    async def _effect_all(
+        self, settled: asyncio.Queue[Batch | None], awaited: asyncio.Queue[Batch | None]
+    ) -> None:
         while (batch := await settled.get()) is not None:
             states = dict(batch.settled.states)
             if batch.number <= self._doubtful:
@@ -203,6 +209,13 @@ class Pipeline:
                 if self._unprojected.get(person_id) is state:
                     del self._unprojected[person_id]
             settled.task_done()
+            if batch.shown is not None:
+                await awaited.put(batch)
+        await awaited.put(None)
+
+    async def _answer_all(self, awaited: asyncio.Queue[Batch | None]) -> None:
+        while (batch := await awaited.get()) is not None:
+            await self._effects.answer(batch)
 
     async def _finish(self, batch: Batch) -> None:
         """Acknowledge, count and log a batch whose effects are made."""

@@ -19,6 +19,7 @@ from workers.attempts import Attempts
 from workers.documents import PROJECTION, person_changes, person_document
 from workers.feed_store import Gaps
 from workers.parked import ParkedLines
+from workers.visibility import Visibility
 
 _CLAIM_TRIES: Final = 5
 _HEAD: Final = {"keys": 0}
@@ -37,6 +38,7 @@ class Store:
         parked: The commands that wait.
         attempts: The suspects that are being tried.
         gaps: The people to whose streams nothing may be appended.
+        visibility: Tells when reads show what was projected.
     """
 
     def __init__(self, client: Any, database: str) -> None:
@@ -48,6 +50,7 @@ class Store:
         self.parked = ParkedLines(self._db["parked"], self._insert)
         self.attempts = Attempts(self._db["attempts"])
         self.gaps = Gaps()
+        self.visibility = Visibility(client, database)
 
     async def check(self) -> None:
         """Return if the unique indexes that all correctness rests on are there."""

@@ -112,7 +112,8 @@ async def test_a_shard_is_added_and_takes_its_share_while_commands_flow(stage, c
     async with traffic(stage, cast, rate=300):
         added = stage.cluster.add_shard(free_ports(2))
         await asyncio.to_thread(added.wait_ready)
-        assert await asyncio.to_thread(stage.initialise) == ["added shard shard-3"]
+        seated = "seated the members of replica set shard-3"
+        assert await asyncio.to_thread(stage.initialise) == [seated, "added shard shard-3"]
         moved = await asyncio.to_thread(run_script, "spread.py", ROLLCALL_MONGO_URI=stage.mongo.uri)
         assert moved.returncode == 0, moved.stderr
         # A sixth of all, twice, of each collection.

@@ -54,6 +54,8 @@ ADAPTERS = {
     },
     "pymongo": {
         "command_api/imports/store.py",
+        "query_api/lease.py",
+        "workers/visibility.py",
         "cli/log_reader.py",
         "workers/attempts.py",
         "cli/read_model.py",
