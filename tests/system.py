@@ -173,7 +173,7 @@ class System:
             brokers: RabbitMQ nodes.
         """
         for name in ("mongo", "rabbit"):
-            (directory / name).mkdir()
+            (directory / name).mkdir(exist_ok=True)
         mongo = _mongo(directory / "mongo", topology, members)
         rabbit = _rabbit(directory / "rabbit", brokers)
         system = cls(directory, mongo, rabbit, secrets.token_hex(32))
