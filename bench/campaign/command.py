@@ -40,7 +40,8 @@ def main(arguments: Sequence[str]) -> int:
         _say(f"not root: without {', '.join(sorted(kinds & NEED_ROOT))}")
         kinds -= NEED_ROOT
     topologies = [options.topology] if options.topology else list(TOPOLOGIES)
-    # What subscribers tell of a broker that is away is no news here.
+    # What subscribers and their library tell of a broker that is away is no news here.
+    logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     signal.signal(signal.SIGTERM, _interrupt)
     results: dict[str, list[Count]] = {}

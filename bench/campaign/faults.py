@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 from pymongo.errors import PyMongoError
@@ -15,6 +16,8 @@ from events.errors import BrokerUnavailable
 from local.errors import SetupError
 from service_kit.topology import EVENT_LOG
 
+_LOOP_SECONDS = 60.0
+"""A crash loop ends earlier than planned on a machine that is slow at starting workers."""
 Fault = Iterator[float]
 """Yields how many seconds are to pass before it goes on. Closed early, it heals."""
 
@@ -89,12 +92,15 @@ def _crashloop(stage: Stage, step: Step) -> Fault:
     for one in workers:
         one.held = True
     try:
+        end = time.monotonic() + _LOOP_SECONDS
         for number in range(step.count):
             for one in workers:
                 one.kill()
                 one.start()
-            # Long enough, mostly, that they have connected and taken something.
-            yield 0.3 + (step.pick * (number + 1) % 13) / 6
+            # Now and then long enough that they have connected and taken something.
+            yield 0.2 + (step.pick * (number + 1) % 13) / 6
+            if time.monotonic() > end:
+                break
     finally:
         for _ in away:
             pass

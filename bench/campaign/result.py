@@ -16,8 +16,10 @@ from cli.__main__ import VERBS
 from local.errors import SetupError
 from service_kit.topology import COMMANDS
 
-READY_SECONDS, ANSWERED_SECONDS = 240.0, 150.0
-DECIDED_SECONDS, HEARD_SECONDS = 240.0, 120.0
+READY_SECONDS, ANSWERED_SECONDS = 180.0, 120.0
+DECIDED_SECONDS, HEARD_SECONDS = 180.0, 120.0
+HOPELESS = 6
+"""So many times less patience, once a restart of everything did not help either."""
 _CHECKS = (("verify",), ("rebuild", "--check"), ("feed", "check"))
 _POLL = 2.0
 
@@ -26,15 +28,15 @@ def conclude(stage: Stage, load: Load, director: Director) -> list[Count]:
     """Bring a run to rest, each step within its time, and count."""
     found: list[Count] = []
     stage.diary.note("bringing everything back")
+    patience = 1.0
     if not director.recover(READY_SECONDS):
         stage.diary.note(f"NOT READY: {director.stuck[-1]}; everything is restarted, to count at least")
-        _restart(stage, director)
-    director.heal()
+        patience = 1.0 if _restart(stage, director) else 1.0 / HOPELESS
     stage.diary.note("waiting for the last answers")
-    load.stop(ANSWERED_SECONDS)
-    found.append(Count.of("not decided or not drained in time", _drained(stage, load, director)))
-    log = _read(stage, director)
-    log = _heard(stage, load, director, log)
+    load.stop(ANSWERED_SECONDS * patience)
+    left = _drained(stage, director, DECIDED_SECONDS * patience)
+    found.append(Count.of("not decided or not drained in time", left))
+    log = _heard(stage, load, director, HEARD_SECONDS * patience)
     found += counts.of_commands(log, load.where.promises)
     for had in load.listeners:
         found += counts.of_listener(log, had, load.warm)
@@ -45,11 +47,12 @@ def conclude(stage: Stage, load: Load, director: Director) -> list[Count]:
     return found + list(_checked(stage))
 
 
-def _restart(stage: Stage, director: Director) -> None:
+def _restart(stage: Stage, director: Director) -> bool:
+    """Restart everything; return whether that helped."""
     for one in stage.kept:
         one.kill()
     stage.start_all()
-    director.recover(READY_SECONDS)
+    return director.recover(READY_SECONDS)
 
 
 def depths(stage: Stage) -> dict[str, int]:
@@ -74,9 +77,9 @@ def _undrained(stage: Stage) -> list[str]:
     ]
 
 
-def _drained(stage: Stage, load: Load, director: Director) -> list[str]:
+def _drained(stage: Stage, director: Director, seconds: float) -> list[str]:
     """Wait until no queue holds a command; return what is left when time is over."""
-    end = time.monotonic() + DECIDED_SECONDS
+    end = time.monotonic() + seconds
     quiet = 0
     while quiet < 2:
         left = _undrained(stage)
@@ -97,9 +100,10 @@ def _read(stage: Stage, director: Director) -> Log:
     return Log.read(stage.system)
 
 
-def _heard(stage: Stage, load: Load, director: Director, log: Log) -> Log:
+def _heard(stage: Stage, load: Load, director: Director, seconds: float) -> Log:
     """Wait until each subscriber has had everything, or time is over; return the log of then."""
-    end = time.monotonic() + HEARD_SECONDS
+    log = _read(stage, director)
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         lacking = {had.name: len(counts.missing(log, had, load.warm)) for had in load.listeners}
         if not any(lacking.values()):
