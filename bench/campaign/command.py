@@ -18,7 +18,7 @@ from types import FrameType
 
 import structlog
 
-from bench.campaign.clients import Where
+from bench.campaign.asking import Where
 from bench.campaign.counts import Count
 from bench.campaign.director import Director
 from bench.campaign.load import Load

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from bench.campaign.clients import Where
+from bench.campaign.asking import Where
 from events.errors import PositionGone
 from subscriber import Event, FileCheckpoint, follow, subscribe
 

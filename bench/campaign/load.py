@@ -12,7 +12,8 @@ from typing import Any
 
 import aio_pika
 
-from bench.campaign.clients import AGAIN, Editor, Where
+from bench.campaign.asking import AGAIN, Where
+from bench.campaign.clients import Editor
 from bench.campaign.listeners import Had, from_a_queue, from_the_stream, over_http
 from bench.campaign.senders import change_pictures, import_files
 from events.errors import BrokerUnavailable

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from bench.campaign.clients import AGAIN, Where
+from bench.campaign.asking import AGAIN, Where
 from bench.campaign.promises import Promise
 from tests.people_files import CSV, csv_of
 from tests.pictures import photo
