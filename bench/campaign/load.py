@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,9 +100,17 @@ class Load:
         self._thread.start()
         self._wait(self._start(), seconds)
 
-    def stop(self, seconds: float) -> None:
-        """Begin nothing new, and return when every client is answered; those that are not give up then."""
-        self._wait(self._stop(seconds), seconds + 60)
+    def stop(self, seconds: float, meanwhile: Callable[[float], None]) -> None:
+        """Begin nothing new, and return when every client is answered; those that are not give up then.
+
+        Args:
+            seconds: Until then.
+            meanwhile: Called again and again with the seconds that it is to take.
+        """
+        stopping = asyncio.run_coroutine_threadsafe(self._stop(seconds), self._loop)
+        while not stopping.done():
+            meanwhile(0.5)
+        stopping.result()
 
     def close(self) -> None:
         """End all tasks and the thread."""

@@ -33,7 +33,7 @@ def conclude(stage: Stage, load: Load, director: Director) -> list[Count]:
         stage.diary.note(f"NOT READY: {director.stuck[-1]}; everything is restarted, to count at least")
         patience = 1.0 if _restart(stage, director) else 1.0 / HOPELESS
     stage.diary.note("waiting for the last answers")
-    load.stop(ANSWERED_SECONDS * patience)
+    load.stop(ANSWERED_SECONDS * patience, director.watch)
     left = _drained(stage, director, DECIDED_SECONDS * patience)
     found.append(Count.of("not decided or not drained in time", left))
     log = _heard(stage, load, director, HEARD_SECONDS * patience)
