@@ -34,7 +34,7 @@ def conclude(stage: Stage, load: Load, director: Director) -> list[Count]:
         patience = 1.0 if _restart(stage, director) else 1.0 / HOPELESS
     stage.diary.note("waiting for the last answers")
     load.stop(ANSWERED_SECONDS * patience, director.watch)
-    left = _drained(stage, director, DECIDED_SECONDS * patience)
+    left = _drained(stage, load, director, DECIDED_SECONDS * patience)
     found.append(Count.of("not decided or not drained in time", left))
     log = _heard(stage, load, director, HEARD_SECONDS * patience)
     found += counts.of_commands(log, load.where.promises)
@@ -67,7 +67,10 @@ def depths(stage: Stage) -> dict[str, int]:
     return {name: int(count) for name, count in (row for row in rows if len(row) == 2) if count.isdigit()}
 
 
-def _undrained(stage: Stage) -> list[str]:
+def _undrained(stage: Stage, load: Load) -> list[str]:
+    # Of a queue that has no leader, the broker says that it holds nothing.
+    if down := sorted(load.watch.since):
+        return [f"partitions that take nothing: {down}"]
     waiting = depths(stage)
     dead = f"{COMMANDS}.dead"
     return [
@@ -77,12 +80,12 @@ def _undrained(stage: Stage) -> list[str]:
     ]
 
 
-def _drained(stage: Stage, director: Director, seconds: float) -> list[str]:
+def _drained(stage: Stage, load: Load, director: Director, seconds: float) -> list[str]:
     """Wait until no queue holds a command; return what is left when time is over."""
     end = time.monotonic() + seconds
     quiet = 0
     while quiet < 2:
-        left = _undrained(stage)
+        left = _undrained(stage, load)
         quiet = 0 if left else quiet + 1
         if left and time.monotonic() > end:
             return left
