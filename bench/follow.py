@@ -22,7 +22,7 @@ import uvloop
 
 from bench.load import request
 
-_EVENT = re.compile(rb'id: (\d+)\nevent: [a-z_.]+\ndata: [^\n]*?"time":"([^"]+)"[^\n]*\n\n')
+_EVENT = re.compile(rb'id: (\d+)[-0-9a-f]*\nevent: [a-z_.]+\ndata: [^\n]*?"time":"([^"]+)"[^\n]*\n\n')
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class Stack:
         ports = {f"ROLLCALL_{name}_PORT": str(port) for name in ("COMMAND", "QUERY", "WORKER")}
         child = self._start(module, database, ports)
         what = f"service {module}"
-        wait_until(lambda: readiness("127.0.0.1", port) == "ready", [child], what=what, timeout_s=30)
+        wait_until(lambda: readiness("127.0.0.1", port).startswith("ready"), [child], what=what, timeout_s=30)
         return Running(child, port)
 
     def floor(self, module: str, database: str, *, listening: bool = True) -> Running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,13 +59,15 @@ VERBS = {
     "verify": Verb("prove that nothing in the log was altered", "verify", "verify"),
     "checkpoint": Verb("sign the state of the log, for `verify`", "checkpoint", "checkpoint"),
     "checkpoint-key": Verb("make the key pair that signs checkpoints", "checkpoint", "checkpoint_key"),
+    "feed": Verb("hold the feed against the log, and announce what it lacks", "feed", "feed"),
     "rebuild": Verb("bring the read model to what the log says, in place", "rebuild", "rebuild"),
     "replay": Verb("deliver events again, as lines or to a queue", "replay", "replay"),
     "dead-letters": Verb(
-        "list, show, retry or drop parked people's commands and unreadable messages",
+        "list, show, retry or drop parked people's commands and dead messages",
         "dead_letters",
         "dead_letters",
     ),
+    "queues": Verb("replace the queues of an older version, with what is in them", "queues", "queues"),
     "images": Verb("remove people's images that nobody has", "images", "images"),
     "env": Verb("write .env: fresh secrets for docker-compose.yml", "env", "env"),
 }
@@ -114,6 +117,8 @@ def main(argv: Sequence[str]) -> int:
 
 def run() -> None:
     """Run the verb on the command line and end."""
+    # Else the libraries print their tracebacks; what they mean comes as a sentence.
+    logging.getLogger().addHandler(logging.NullHandler())
     sys.exit(main(sys.argv[1:]))
 
 

@@ -3,7 +3,6 @@
 import fcntl
 import gzip
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from events.times import rfc3339, to_milliseconds
 from local.errors import SetupError
-from local.keys import write_private
 from local.say import shown
+from service_kit.files import OWNER_ONLY, make_folder, whole_file, write_whole
 from verifier import Checkpoint, Head, KnownHeads, MerkleRoot, digest, head_line, sign
 from verifier.checkpoints import FORMAT, NONE_BEFORE
 from verifier.folder import checkpoint_path, heads_path
@@ -67,13 +66,13 @@ def make_key(folder: Path) -> tuple[Path, Path]:
     """
     private, public = folder / PRIVATE, folder / PUBLIC
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, mode=0o700)
         if taken := [path for path in (private, public) if path.exists()]:
             raise SetupError(f"{shown(taken[0])} is there already: choose another folder.")
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_private(private, pem.decode())
-        public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        write_whole(private, pem, mode=OWNER_ONLY)
+        write_whole(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     except OSError as exc:
         raise SetupError(f"No key can be written to {shown(folder)} ({exc.strerror}).") from exc
     return private, public
@@ -87,7 +86,7 @@ def held(folder: Path) -> Iterator[None]:
         SetupError: Another one writes there, or nobody can.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = (folder / _LOCK).open("w")
     except OSError as exc:
         raise SetupError(f"{shown(folder)} cannot be written to ({exc.strerror}).") from exc
@@ -123,8 +122,7 @@ def write_checkpoint(
         previous=digest(last) if last else NONE_BEFORE,
     )
     checkpoint = sign(statement, key.private)
-    with _whole(checkpoint_path(folder, number)) as fresh:
-        fresh.write_bytes(checkpoint.encode() + b"\n")
+    write_whole(checkpoint_path(folder, number), checkpoint.encode() + b"\n")
     return checkpoint
 
 
@@ -134,7 +132,7 @@ def _write_heads(path: Path, heads: Iterator[Head], known: KnownHeads) -> Checkp
     streams = events = changed = 0
     before = known.latest()
     old = next(before, None)
-    with _whole(path) as fresh, fresh.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
+    with whole_file(path) as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
         for head in heads:
             while old and old.person_id < head.person_id:
                 old = next(before, None)
@@ -159,24 +157,3 @@ def _write_heads(path: Path, heads: Iterator[Head], known: KnownHeads) -> Checkp
         key_id="",
         signature="",
     )
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Give a file that takes the name when the block is done and its content is on disk."""
-    fresh = path.with_name(f"{path.name}.new")
-    try:
-        yield fresh
-        _sync(fresh)
-        fresh.replace(path)
-        _sync(path.parent)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

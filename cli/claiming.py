@@ -39,6 +39,7 @@ def restore_claims(sides: Sides, people: Sequence[Folded], done: Rebuilt) -> Non
         if lacking and not sides.job.check:
             claims = [Claim(name, folded.person_id, folded.version) for name, folded in lacking]
             done.repaired["claim_missing"] += sides.model.claim(claims)
+            done.repaired["claim_taken"] += _take_back(sides, claims)
             lacking = _lacking(sides, lacking, strong=True)
         lasting = [one for one in lacking if not under_way(one[1])]
         _tell(sides, lasting, done)
@@ -54,6 +55,39 @@ def _lacking(sides: Sides, held: Held, *, strong: bool) -> Held:
     return [
         (name, folded) for name, folded in held if there.get(name, {}).get("person_id") != folded.person_id
     ]
+
+
+def _take_back(sides: Sides, claims: Sequence[Claim]) -> int:
+    """Give values to whom they belong that are reserved for people who do not have them; return how many."""
+    # The claim first: one that is older than the log it is held against is no worker's any more.
+    there = sides.model.claims_named({claim.name for claim in claims}, strong=True)
+    known = sides.folded(_people(list(there.values())))
+    return sum(
+        sides.model.hand_over(there[claim.name], claim)
+        for claim in claims
+        if claim.name in there and _is_stray(there[claim.name], known[there[claim.name]["person_id"]])
+    )
+
+
+def free_claims(sides: Sides, document: Mapping[str, Any], done: Rebuilt) -> None:
+    """Release what is reserved for a person who is gone from log and read model.
+
+    Args:
+        sides: The log and the read model.
+        document: What the read model had of the person.
+        done: Takes what became of it.
+    """
+    names = claims_of(_fields(document), unique_email=True)
+    there = sides.model.claims_named(names, strong=True) if names else {}
+    held = [claim for claim in there.values() if claim["person_id"] == document["_id"]]
+    done.repaired["claim_stray"] += sides.model.release(held) if held else 0
+
+
+def _fields(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields with unique values in a document of the read model; a deleted person has none."""
+    if "deleted" in document:
+        return {}
+    return {name: str(document.get(name)) for name in ("document_type", "document_id", "email")}
 
 
 def _tell(sides: Sides, lacking: Held, done: Rebuilt) -> None:
@@ -119,9 +153,7 @@ class ClaimWalker:
         done.found += map(_stray, suspects)
 
     def _is_held(self, claim: Mapping[str, Any], holder: Mapping[str, Any] | None) -> bool:
-        if holder is None or "deleted" in holder:
-            return False
-        fields = {name: str(holder.get(name)) for name in ("document_type", "document_id", "email")}
+        fields = _fields(holder) if holder else {}
         return claim["_id"] in claims_of(fields, unique_email=self._sides.job.unique_email)
 
 

@@ -13,8 +13,9 @@ from typing import Any, Final, TypeVar
 from pydantic import SecretStr, ValidationError
 
 from cli.proof import log_address
+from events.commands import COMMAND_TYPES
 from events.controls import Chosen, Control, DropParked, RetryParked
-from events.errors import NotFound
+from events.errors import InvalidRequest, NotFound
 from events.times import to_milliseconds
 from local.errors import SetupError
 from local.places import Places
@@ -23,12 +24,15 @@ from query_api.filters import MAX_PAGE
 from query_api.parked_reads import ParkedQuery, ParkedReads
 from query_api.reads import Reads
 from service_kit import dead_letters, mongo
-from service_kit.dead_letters import DeadMessage, Looked, message_view
+from service_kit.dead_letters import HandedIn, Looked
+from service_kit.dead_messages import DeadMessage, message_view
 from service_kit.ids import new_id
 from service_kit.settings import Settings
+from service_kit.topology import DEAD
 
 DONE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
+_SECONDS_EACH: Final = 0.05
 
 Result = TypeVar("Result")
 
@@ -37,13 +41,16 @@ class DeadLetterDesk:
     """What operators can do.
 
     Args:
-        parked: The queries on parked people.
+        reads: Finds what became of commands.
         url: AMQP URL.
         partitions: How many command queues there are.
+        queues: The queues of dead letters to look at.
     """
 
-    def __init__(self, parked: ParkedReads, url: str, partitions: int) -> None:
-        self._parked = parked
+    def __init__(self, reads: Reads, url: str, partitions: int, queues: Sequence[str]) -> None:
+        self._reads = reads
+        self._parked = ParkedReads(reads)
+        self._queues = queues
         self._url = url
         self._partitions = partitions
 
@@ -60,8 +67,8 @@ class DeadLetterDesk:
         return await _all(lambda query: self._parked.line(person_id, query))
 
     async def messages(self) -> Looked:
-        """Return the unreadable messages."""
-        return await dead_letters.look(self._url)
+        """Return the dead messages."""
+        return await dead_letters.look(self._url, self._queues)
 
     @staticmethod
     def message_view(message: DeadMessage) -> dict[str, Any]:
@@ -70,15 +77,52 @@ class DeadLetterDesk:
 
     async def message(self, id_: str) -> dict[str, Any]:
         """Return a message with its body."""
-        return message_view(await dead_letters.find(self._url, id_), whole=True)
+        return message_view(await dead_letters.find(self._url, id_, self._queues), whole=True)
 
-    async def hand_in(self, id_: str) -> None:
-        """Publish a message to its partition again."""
-        await dead_letters.hand_in(self._url, id_)
+    async def hand_in(self, id_: str) -> HandedIn:
+        """Publish a message to its queue again, after those of its person that died before it."""
+        return HandedIn(await dead_letters.hand_in(self._url, id_, self._queues))
+
+    async def hand_in_all(self, person_id: str | None = None) -> HandedIn:
+        """Publish what can be read to its queue again: everybody's, or one person's."""
+        return await dead_letters.hand_in_all(self._url, self._queues, person_id)
 
     async def give_up(self, id_: str) -> None:
         """Delete a message."""
-        await dead_letters.give_up(self._url, id_)
+        await dead_letters.give_up(self._url, id_, self._queues)
+
+    async def outcomes(self, messages: Sequence[DeadMessage]) -> dict[str, str]:
+        """Wait for what becomes of commands that were handed in.
+
+        Returns:
+            By the command's id `applied`, `parked`, or the code of its refusal; without those that no worker
+            has decided in time.
+        """
+        subjects = [one.subject for one in messages if one.dead_queue == DEAD and one.subject is not None]
+        open_ = {subject.id: subject for subject in subjects if subject.type in COMMAND_TYPES}
+        found: dict[str, str] = {}
+        deadline = time.monotonic() + DONE_SECONDS + len(open_) * _SECONDS_EACH
+        while open_ and time.monotonic() < deadline:
+            for subject in list(open_.values()):
+                outcome = await self._outcome(subject.person_id or "", subject.id)
+                if outcome is not None:
+                    found[subject.id] = outcome
+                    del open_[subject.id]
+            if open_:
+                await asyncio.sleep(_PAUSE_SECONDS)
+        return found
+
+    async def _outcome(self, person_id: str, command_id: str) -> str | None:
+        event, rejection, parked = await asyncio.gather(
+            self._reads.event_of_command(person_id, command_id, strong=True),
+            self._reads.rejection_of_command(person_id, command_id, strong=True),
+            self._parked.command(person_id, command_id, strong=True),
+        )
+        if parked.documents:
+            return "parked"
+        if event.documents:
+            return "applied"
+        return str(rejection.documents[0]["code"]) if rejection.documents else None
 
     async def retry(self, person_id: str, actor: str) -> dict[str, Any] | None:
         """Have a person's line applied; return what still waits at its head, or None.
@@ -132,12 +176,19 @@ class DeadLetterDesk:
 
 
 @asynccontextmanager
-async def open_desk() -> AsyncIterator[DeadLetterDesk]:
+async def open_desk(queues: Sequence[str]) -> AsyncIterator[DeadLetterDesk]:
     """Open MongoDB and know the broker: those of the settings, or those that `./run up` runs.
 
+    Args:
+        queues: The queues of dead letters to look at; those that are known, if none is named.
+
     Raises:
-        SetupError: One is not known here.
+        SetupError: One is not known here, or a queue is none of dead letters.
     """
+    try:
+        looked_at = dead_letters.dead_queues(queues)
+    except InvalidRequest as exc:
+        raise SetupError(f"{exc.detail}.") from exc
     address = log_address()
     url = os.environ.get("ROLLCALL_AMQP_URL") or running_amqp_url(Places.find())
     if not url:
@@ -148,7 +199,7 @@ async def open_desk() -> AsyncIterator[DeadLetterDesk]:
         raise SetupError(f"A setting is wrong: {exc.errors(include_input=False)[0]['msg']}.") from None
     client = mongo.connect(settings, "rollcall dead-letters")
     try:
-        yield DeadLetterDesk(ParkedReads(Reads(client, address.database)), url, settings.partitions)
+        yield DeadLetterDesk(Reads(client, address.database), url, settings.partitions, looked_at)
     finally:
         await mongo.close(client)
 

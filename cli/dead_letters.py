@@ -1,4 +1,4 @@
-"""The verb for dead letters: parked people and unreadable messages; exit status 2 if they cannot be read."""
+"""The verb for dead letters: parked people, dead messages; status 1 if some are left, 2 if it cannot look."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import asyncio
 import getpass
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from events.commands import COMMAND_TYPES
 from events.errors import NotFound, Unavailable
 from local.errors import SetupError
 from local.say import say, show
+from service_kit.topology import DEAD
 
 if TYPE_CHECKING:
     from cli.dead_letter_desk import DeadLetterDesk
+    from service_kit.dead_letters import HandedIn
 
 DONE, FAILED, CANNOT = 0, 1, 2
 _PEOPLE: Final = {
@@ -25,24 +29,40 @@ _PEOPLE: Final = {
     "attempts": "ATTEMPTS",
     "detail": "REASON",
 }
-_MESSAGES: Final = {"id": "UNREADABLE MESSAGE", "queue": "QUEUE", "time": "SINCE", "reason": "REASON"}
+_MESSAGES: Final = {
+    "id": "DEAD MESSAGE",
+    "dead_queue": "IN",
+    "person_id": "PERSON",
+    "time": "SINCE",
+    "reason": "REASON",
+}
+_AT_ONCE: Final = 20
 
 
 def add_dead_letters(parser: argparse.ArgumentParser) -> None:
     """Sub-verbs of `dead-letters` and their options."""
     words = parser.add_subparsers(dest="action", metavar="list|show|retry|drop", required=True)
-    listing = words.add_parser("list", help="who is parked and why, and which messages are unreadable")
+    listing = words.add_parser("list", help="who is parked and why, and which messages are dead")
     showing = words.add_parser("show", help="what waits of a person, in order; or a message, whole")
-    retrying = words.add_parser("retry", help="apply a person's line in order; or hand a message in again")
+    retrying = words.add_parser(
+        "retry", help="apply what waits of a person, in order; or hand a message in again"
+    )
     dropping = words.add_parser("drop", help="give up what waits, on record; or delete a message")
     showing.add_argument("what", metavar="PERSON|MESSAGE", type=_named)
     chosen = retrying.add_mutually_exclusive_group(required=True)
     chosen.add_argument("what", metavar="PERSON|MESSAGE", type=_named, nargs="?")
-    chosen.add_argument("--all", action="store_true", help="everybody who is parked")
+    chosen.add_argument("--all", action="store_true", help="everybody who is parked, and every message")
     dropping.add_argument("what", metavar="PERSON|MESSAGE", type=_named)
     dropping.add_argument(
         "commands", metavar="COMMAND", type=_id, nargs="*", help="of the person (default: all)"
     )
+    for one in (listing, showing, retrying, dropping):
+        one.add_argument(
+            "--queue",
+            action="append",
+            default=[],
+            help="a queue of dead letters, e.g. events.notify.dead (default: those of Rollcall itself)",
+        )
     for one in (listing, showing):
         one.add_argument("--json", action="store_true", help="as JSON, one a line")
     for one in (retrying, dropping):
@@ -65,7 +85,7 @@ async def _run(options: argparse.Namespace) -> int:
     # What it needs of the services takes a second to load, which is not for every verb.
     from cli.dead_letter_desk import open_desk
 
-    async with open_desk() as desk:
+    async with open_desk(options.queue) as desk:
         return await ACTIONS[options.action](desk, options)
 
 
@@ -82,9 +102,9 @@ async def _list(desk: DeadLetterDesk, options: argparse.Namespace) -> int:
     if messages:
         show(_table(_MESSAGES, messages))
     if not people and not messages:
-        say("Nobody is parked, and no message is unreadable.")
+        say("Nobody is parked, and no message is dead.")
     if seen.more:
-        say("There are more unreadable messages than these.")
+        say("There are more dead messages than these.")
     return DONE
 
 
@@ -99,18 +119,83 @@ async def _show(desk: DeadLetterDesk, options: argparse.Namespace) -> int:
 
 
 async def _retry(desk: DeadLetterDesk, options: argparse.Namespace) -> int:
+    tally = Tally()
     if options.what is not None and not _is_id(options.what):
-        await desk.hand_in(options.what)
-        say(f"Message {options.what} is in its queue again.")
-        return DONE
-    people = [one["person_id"] for one in await desk.people()] if options.all else [options.what]
-    heads = await asyncio.gather(*(desk.retry(person_id, options.actor) for person_id in people))
-    for person_id, head in zip(people, heads, strict=True):
+        await _tell(desk, await desk.hand_in(options.what), tally)
+        return tally.status
+    parked = [one["person_id"] for one in await desk.people()]
+    people = parked if options.all else [one for one in parked if one == options.what]
+    await _retry_people(desk, people, options.actor, tally)
+    await _tell(desk, await desk.hand_in_all(options.what), tally)
+    if options.all:
+        say(tally.sum)
+    elif not (tally.done or tally.left):
+        raise NotFound(f"nothing waits of a person {options.what}")
+    return tally.status
+
+
+@dataclass
+class Tally:
+    """What a retry has come to: how many lines and messages are done, and how many are left."""
+
+    done: int = 0
+    left: int = 0
+
+    def tell(self, line: str, *, done: bool) -> None:
+        """Say one, and count it."""
+        say(line)
+        self.done += done
+        self.left += not done
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return FAILED if self.left else DONE
+
+    @property
+    def sum(self) -> str:
+        """All of it in a sentence."""
+        if not (self.done or self.left):
+            return "Nobody is parked, and no message is dead."
+        return f"{self.done:,} done, {self.left:,} left."
+
+
+async def _retry_people(desk: DeadLetterDesk, people: Sequence[str], actor: str, tally: Tally) -> None:
+    few = asyncio.Semaphore(_AT_ONCE)
+
+    async def retry(person_id: str) -> None:
+        async with few:
+            try:
+                head = await desk.retry(person_id, actor)
+            except (NotFound, SetupError) as exc:
+                tally.tell(f"Person {person_id}: {exc}", done=isinstance(exc, NotFound))
+                return
         if head is None:
-            say(f"Person {person_id}: applied; nothing waits any more.")
+            tally.tell(f"Person {person_id}: applied; nothing waits any more.", done=True)
         else:
-            say(f"Person {person_id}: still parked, after {head['attempts']} attempts: {head['detail']}")
-    return DONE if not any(heads) else FAILED
+            why = f"after {head['attempts']} attempts: {head['detail']}"
+            tally.tell(f"Person {person_id}: still parked, {why}", done=False)
+
+    await asyncio.gather(*map(retry, people))
+
+
+async def _tell(desk: DeadLetterDesk, handed: HandedIn, tally: Tally) -> None:
+    """Say what became of messages that were handed in, and which are left."""
+    outcomes = await desk.outcomes(handed.done)
+    for message in handed.done:
+        subject = message.subject
+        if subject is None or subject.id not in outcomes:
+            decided = subject is None or subject.type not in COMMAND_TYPES or message.dead_queue != DEAD
+            more = "" if decided else ", but no worker has decided it yet"
+            tally.tell(f"Message {message.id} is in {message.queue} again{more}.", done=decided)
+            continue
+        outcome = outcomes[subject.id]
+        what = outcome if outcome in ("applied", "parked") else f"rejected as {outcome}"
+        line = f"Message {message.id}: {subject.type} of person {subject.person_id}: {what}."
+        tally.tell(line, done=outcome != "parked")
+    for message in handed.left:
+        why = f"cannot be read, and stays in {message.dead_queue}: {message.reason}"
+        tally.tell(f"Message {message.id} {why}", done=False)
 
 
 async def _drop(desk: DeadLetterDesk, options: argparse.Namespace) -> int:

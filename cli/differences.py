@@ -22,7 +22,7 @@ Kind = Literal[
 ]
 TEXTS: Final[Mapping[str, str]] = {
     "missing": "the read model lacks the person",
-    "orphan": "the read model has a person of whom the log knows nothing",
+    "orphan": "the read model has a person of whom the log knows nothing: the last copy; left alone",
     "changed": "the document differs from the log",
     "stale": "the document is older than the log",
     "outdated": f"the document is in an older form than projection {PROJECTION}",
@@ -33,8 +33,8 @@ TEXTS: Final[Mapping[str, str]] = {
     "claim_taken": "a value of the person's is reserved for another person; left alone",
     "claim_stray": "a value is reserved that the person has not",
 }
-LEFT_ALONE: Final = frozenset({"ahead", "newer", "unreadable", "claim_taken"})
-"""What a rebuild cannot put right."""
+LEFT_ALONE: Final = frozenset({"ahead", "newer", "unreadable", "claim_taken", "orphan"})
+"""What a rebuild does not put right; orphans, only when it is told to remove them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from local.definitions import password_hash
 from local.errors import SetupError
-from local.keys import write_private
+from local.keys import is_lost
 from local.places import Places
 from local.say import say, shown
+from service_kit.files import OWNER_ONLY, write_whole
 
 _HEADER = """\
 # Secrets of docker-compose.yml, made by `./run env`. Keep a copy in a safe place: without them the data
@@ -54,7 +55,7 @@ def write_env(path: Path, *, force: bool) -> None:
         SetupError: It is there already, or cannot be written.
     """
     try:
-        if path.exists():
+        if path.exists() and not is_lost(path):
             if not force:
                 raise SetupError(
                     f"{shown(path)} is there, and a cluster that has run with it opens with no other: "
@@ -62,7 +63,7 @@ def write_env(path: Path, *, force: bool) -> None:
                 )
             path.rename(path.with_name(f"{path.name}.before"))
         lines = [f"{name}={value}\n" for name, value in variables().items()]
-        write_private(path, _HEADER + "".join(lines))
+        write_whole(path, _HEADER + "".join(lines), mode=OWNER_ONLY)
     except OSError as exc:
         raise SetupError(f"{shown(path)} cannot be written ({exc.strerror}).") from exc
     say(_NEXT.format(path=shown(path)))

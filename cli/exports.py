@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +14,7 @@ from cli.api import Interrupted, add_api, find_api, target_of
 from cli.meter import Meter
 from local.errors import SetupError
 from local.say import say, shown
+from service_kit.files import whole_file
 
 _FORMS = {"csv": "text/csv", "ndjson": "application/x-ndjson"}
 _PART = 1 << 16
@@ -43,24 +44,16 @@ def export(options: argparse.Namespace) -> int:
     target = target_of("/people/export", **dict(options.filter))
     if path is not None and path.exists() and not path.is_file():
         raise SetupError(f"{shown(path)} is no file.")
-    part = None if path is None else path.with_name(f"{path.name}.part")
     try:
-        with api.answer("GET", target, headers) as response:
-            if path is None or part is None:
-                lines = _copy(response, sys.stdout.buffer)
-            else:
+        with api.answer("GET", target, headers) as response, ExitStack() as stack:
+            out = sys.stdout.buffer
+            if path is not None:
                 with _writing():
-                    out = part.open("wb")
-                with out:
-                    lines = _copy(response, out)
-                with _writing():
-                    part.replace(path)
-    except (Interrupted, SetupError) as exc:
-        if part is not None:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-        if isinstance(exc, SetupError):
-            raise
+                    out = stack.enter_context(whole_file(path))
+            lines = _copy(response, out)
+            with _writing():
+                stack.close()
+    except Interrupted as exc:
         raise SetupError(f"The export is not whole: {exc}. Run it again.") from exc
     say(f"{lines - (form == 'csv'):,} people{'' if path is None else f' in {shown(path)}'}.")
     return 0

@@ -20,6 +20,7 @@ from cli.meter import Meter
 from local.errors import SetupError
 from local.say import say, show, shown
 from service_kit.broker import backoff
+from service_kit.files import write_whole
 from service_kit.ids import derived_id
 
 FINE, REJECTED = 0, 3
@@ -186,7 +187,8 @@ def _result(api: Api, import_id: str, status: dict[str, Any], errors: Path | Non
         return REJECTED
     try:
         with api.answer("GET", f"/imports/{import_id}/errors", {"Accept": "text/csv"}) as response:
-            errors.write_bytes(response.read())
+            rows = response.read()
+        write_whole(errors, rows)
     except Interrupted as exc:
         raise SetupError(f"The errors could not be fetched: {exc}.") from exc
     except OSError as exc:

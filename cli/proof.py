@@ -18,13 +18,14 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cli.chain_walk import ChainWalker, Job, heads_file
-from cli.log_reader import LogAddress
+from cli.log_reader import LogAddress, connect, read_all
 from cli.log_walk import walk_ranges
 from cli.meter import Meter
 from local.errors import SetupError
 from local.places import Places
 from local.say import shown
 from local.status import running_mongo_uri
+from service_kit.mongo import reading
 from verifier import Chain, Finding, Head, KnownHeads, Unreadable, public_keys, read_chain
 
 
@@ -109,6 +110,21 @@ class Proof:
                     self._found(finding)
                 meter.show(part, events)
         return Totals(people, events, ranges, time.monotonic() - began)
+
+    def read_gaps(self) -> None:
+        """Find what the feed is known to have and the log lacks, unless somebody has accepted that.
+
+        Raises:
+            StoreUnavailable: MongoDB stays away.
+        """
+        client = connect(self._address)
+        try:
+            gaps = reading(client, self._address.database, strong=True)["feed_gaps"]
+            for gap in read_all(gaps, {"accepted_at": None}, [("_id", 1)]):
+                text = "the feed knows of this event, and the log lacks it"
+                self._found(Finding("forgotten", text, gap["person_id"], gap["version"], gap["_id"]))
+        finally:
+            client.close()
 
     def heads(self, totals: Totals) -> Iterator[Head]:
         """Yield the heads that the walk kept, in order of person."""

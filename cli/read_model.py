@@ -113,6 +113,12 @@ class ReadModel:
         ]
         return len(documents) - len(self._insert("claims", documents))
 
+    def hand_over(self, seen: Mapping[str, Any], claim: Claim) -> bool:
+        """Reserve a value for another person, if its claim is still as it was seen; return whether it was."""
+        held_by = {"person_id": claim.person_id, "version": claim.version}
+        with refusals():
+            return bool(self._db["claims"].update_one(dict(seen), {"$set": held_by}).matched_count)
+
     def release(self, seen: Sequence[Mapping[str, Any]]) -> int:
         """Remove claims, each if it is still as it was seen; return how many were."""
         operations = [DeleteOne(dict(claim)) for claim in seen]

@@ -34,7 +34,13 @@ _SHOWN: Final = 20
 
 def add_rebuild(parser: argparse.ArgumentParser) -> None:
     """Options of `rebuild`."""
-    parser.add_argument("--check", action="store_true", help="write nothing; print each difference")
+    what_else = parser.add_mutually_exclusive_group()
+    what_else.add_argument("--check", action="store_true", help="write nothing; print each difference")
+    what_else.add_argument(
+        "--drop-orphans",
+        action="store_true",
+        help="remove people of whom the log knows nothing, which is the last copy of them",
+    )
     parser.add_argument("--json", action="store_true", help="differences as JSON, one a line")
     parser.add_argument(
         "--afresh", action="store_true", help="do not go on where a rebuild that was ended had come to"
@@ -54,7 +60,7 @@ def rebuild(options: argparse.Namespace) -> int:
 
 def _rebuild(options: argparse.Namespace) -> int:
     unique = os.environ.get("ROLLCALL_UNIQUE", "").replace(",", " ").split()
-    job = Rebuilding(log_address(), "email" in unique, options.check)
+    job = Rebuilding(log_address(), "email" in unique, options.check, options.drop_orphans)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from cli.claiming import restore_claims
+from cli.claiming import free_claims, restore_claims
 from cli.differences import LEFT_ALONE, difference
 from cli.folding import Folded, folds
 from cli.log_walk import RANGES, Range
@@ -23,6 +23,8 @@ class PeopleWalker:
     def __init__(self, job: Rebuilding) -> None:
         self._sides = Sides(job)
         self._check = job.check
+        self._drops = job.drop_orphans
+        self._stays = LEFT_ALONE - {"orphan"} if self._drops else LEFT_ALONE
         self._model = self._sides.model
 
     def borders(self) -> list[str]:
@@ -64,7 +66,7 @@ class PeopleWalker:
             kind = _kind(pair)
             if kind == "missing":
                 missing.append(pair)
-            elif kind == "orphan" or kind in LEFT_ALONE:
+            elif kind in LEFT_ALONE:
                 again.append(pair)
             else:
                 other.append(pair)
@@ -94,11 +96,13 @@ class PeopleWalker:
                 (known[one], seen.get(one)) for one in person_ids if difference(known[one], seen.get(one))
             ]
             if not self._check:
-                left = self._remove_orphans(self._repair(left, done), done)
+                left = self._repair(left, done)
+            if self._drops:
+                left = self._remove_orphans(left, done)
             person_ids = []
             for folded, document in left:
                 found = difference(folded, document)
-                if found and (found.kind in LEFT_ALONE or (self._check and not under_way(folded))):
+                if found and (found.kind in self._stays or (self._check and not under_way(folded))):
                     done.found.append(found)
                 else:
                     person_ids.append(folded.person_id)
@@ -106,11 +110,12 @@ class PeopleWalker:
         done.found += [found for pair in left if pair[0].person_id in remain and (found := difference(*pair))]
 
     def _remove_orphans(self, pairs: Sequence[Pair], done: Rebuilt) -> list[Pair]:
-        """Remove those of whom also the primary's log knows nothing; return the others."""
+        """Remove those of whom also the primary's log knows nothing, with their claims; return the others."""
         left = []
         for folded, document in pairs:
             orphan = _kind((folded, document)) == "orphan"
             if orphan and document is not None and self._model.remove(document):
+                free_claims(self._sides, document, done)
                 done.repaired["orphan"] += 1
             else:
                 left.append((folded, document))

@@ -29,6 +29,7 @@ from local.places import Places
 from local.say import say, shown
 from local.status import running_amqp_url
 from query_api.export_lines import ndjson
+from service_kit.files import sync_folder
 
 FINE, STOPPED, INTERRUPTED = 0, 1, 130
 
@@ -106,6 +107,8 @@ class _Replay:
             else:
                 with path.open("xb") as file:
                     self._write_to(file, meter)
+                    os.fsync(file.fileno())
+                sync_folder(path.parent)
         except OSError as exc:
             raise SetupError(f"{shown(path) if path else 'Standard output'}: {exc.strerror}.") from exc
 

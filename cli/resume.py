@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from cli.log_walk import Range, all_ranges
 from local.errors import SetupError
 from local.places import Places
 from local.say import shown
+from service_kit.files import make_folder, write_whole
 from workers.documents import PROJECTION
 
 _GOOD_FOR_S: Final = 24 * 3600.0
@@ -83,11 +83,9 @@ class ResumeFile:
             SetupError: It cannot be written.
         """
         # Another rebuild may be under way: each file is whole in itself, so either will do.
-        fresh = self._path.with_suffix(f".{os.getpid()}.new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fresh.write_text(json.dumps(asdict(progress)), encoding="utf-8")
-            fresh.replace(self._path)
+            make_folder(self._path.parent, mode=0o700)
+            write_whole(self._path, json.dumps(asdict(progress)))
         except OSError as exc:
             raise SetupError(
                 f"{shown(self._path)} cannot be written ({exc.strerror}): set ROLLCALL_STATE_DIR to a "

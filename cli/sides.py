@@ -27,11 +27,13 @@ class Rebuilding:
         address: The log and the read model.
         unique_email: Whether e-mail addresses are claimed.
         check: Write nothing, only compare.
+        drop_orphans: Remove people of whom the log knows nothing; they are the last copy.
     """
 
     address: LogAddress
     unique_email: bool
     check: bool
+    drop_orphans: bool = False
 
 
 @dataclass

@@ -49,5 +49,6 @@ def _verify(options: argparse.Namespace) -> int:
                 raise SetupError(f"There is no checkpoint in {shown(options.checkpoints)}.")
             against = f", against {chain.described}"
         totals = proof.walk()
+        proof.read_gaps()
     say(f"{totals.described}{against}: {result(proof.findings)}.")
     return FOUND if proof.findings else FINE

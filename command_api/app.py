@@ -21,6 +21,7 @@ from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
 from command_api.uploads import Uploads
 from service_kit import mongo
+from service_kit.clocks import ClockWatch
 from service_kit.guard import Limits
 from service_kit.images import ImageSecret
 from service_kit.images.stores import open_stores
@@ -86,14 +87,19 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     progress = None if client is None else ImportStore(client, settings.mongo_db)
     means = None if progress is None else Means(publisher, progress, clock, settings.import_patience, ending)
 
+    clocks = None if client is None else ClockWatch(client, clock)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        connected = asyncio.create_task(publisher.run())
+        running = [asyncio.create_task(publisher.run())]
+        if clocks is not None:
+            running.append(asyncio.create_task(clocks.run()))
         try:
             yield
         finally:
-            connected.cancel()
-            await asyncio.gather(connected, return_exceptions=True)
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await inbox.close()
             images.uploads.close()
             stores.close()
@@ -106,6 +112,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         "Rollcall command API",
         {"rabbitmq": publisher.check},
         lifespan,
+        remarks=None if clocks is None else {"clock": clocks.check},
         limits=Limits.of(settings),
         description=_ABOUT + roles_table(),
         version="1",

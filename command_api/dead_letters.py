@@ -1,4 +1,4 @@
-"""Owns the routes for operators: retry or drop what waits of a parked person, and the unreadable messages."""
+"""Owns the routes for operators: retry or drop what waits of a parked person, and dead messages."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from command_api.people import CommandDesk
 from command_api.preferences import read_preferences
 from events.controls import Chosen, Control, DropParked, RetryParked
 from service_kit import dead_letters
-from service_kit.dead_letters import message_view
+from service_kit.dead_messages import message_view
 from service_kit.web import PlainRoute, path_id
 
 
@@ -50,26 +50,42 @@ def _add_message_routes(app: FastAPI, desk: CommandDesk, url: str) -> None:
     @app.get("/dead-letters/messages", tags=["operations"], **doc.MESSAGES)
     async def list_messages(request: Request) -> Response:
         await desk.authorize(request, "ops")
-        seen = await dead_letters.look(url)
+        seen = await dead_letters.look(url, _queues(request))
         items = [message_view(message, whole=False) for message in seen.messages]
         return _json({"items": items, "more": seen.more})
 
     @app.get("/dead-letters/messages/{id}", tags=["operations"], **doc.MESSAGE)
     async def read_message(request: Request) -> Response:
         await desk.authorize(request, "ops")
-        return _json(message_view(await dead_letters.find(url, request.path_params["id"]), whole=True))
+        message = await dead_letters.find(url, request.path_params["id"], _queues(request))
+        return _json(message_view(message, whole=True))
+
+    @app.post("/dead-letters/messages/retry", tags=["operations"], **doc.RETRY_MESSAGES)
+    async def retry_messages(request: Request) -> Response:
+        await desk.authorize(request, "ops")
+        handed = await dead_letters.hand_in_all(url, _queues(request))
+        done, left = (
+            [message_view(message, whole=False) for message in messages]
+            for messages in (handed.done, handed.left)
+        )
+        return _json({"items": done, "left": left})
 
     @app.post("/dead-letters/messages/{id}/retry", tags=["operations"], **doc.RETRY_MESSAGE)
     async def retry_message(request: Request) -> Response:
         await desk.authorize(request, "ops")
-        message = await dead_letters.hand_in(url, request.path_params["id"])
-        return _json({**message_view(message, whole=False), "status": "published"})
+        *before, message = await dead_letters.hand_in(url, request.path_params["id"], _queues(request))
+        also = [message_view(one, whole=False) for one in before]
+        return _json({**message_view(message, whole=False), "status": "published", "before": also})
 
     @app.delete("/dead-letters/messages/{id}", tags=["operations"], **doc.DROP_MESSAGE)
     async def drop_message(request: Request) -> Response:
         await desk.authorize(request, "ops")
-        message = await dead_letters.give_up(url, request.path_params["id"])
+        message = await dead_letters.give_up(url, request.path_params["id"], _queues(request))
         return _json({**message_view(message, whole=False), "status": "dropped"})
+
+
+def _queues(request: Request) -> list[str]:
+    return dead_letters.dead_queues(request.query_params.getlist("queue"))
 
 
 async def _stamp(desk: CommandDesk, request: Request) -> dict[str, Any]:

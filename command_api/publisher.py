@@ -5,20 +5,22 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import orjson
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.channel import Channel
 from aiormq.exceptions import DeliveryError
-from pamqp.commands import Basic
 
-from events.commands import CONTENT_TYPE, encode_command
+from command_api.confirms import Confirms
+from command_api.open_channel import OpenChannel
+from events.commands import encode_command
 from events.controls import Message
 from events.errors import BrokerUnavailable
-from service_kit.broker import broker_errors, declare, keep_connected
-from service_kit.publishing import PERSISTENT, Template, encode_frames, publish, publish_each
-from service_kit.topology import COMMANDS, partition_of
+from service_kit.broker import Outage, broker_errors, declare, keep_connected
+from service_kit.ids import new_id
+from service_kit.publishing import publish, publish_each
+from service_kit.topology import partition_of
 
 PUBLISH_SECONDS: Final = 5.0
 MAX_IN_FLIGHT: Final = 2000
@@ -26,6 +28,11 @@ RENEW_SECONDS: Final = 1.0
 """How long a channel is used at least. On a channel that first publishes to a queue just after a node of the
 cluster died, RabbitMQ 3.10 may look for the queue's leader on that node, and refuse every publish until
 the node is back, although the queue works. Another channel asks anew."""
+
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked which partitions are to be probed."""
+PROBE_ROOM: Final = 100
+"""Messages in a queue beyond which no probe is added: without a worker, probes pile up no further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,47 @@ class CommandPublisher:
     def __init__(self, url: str, partitions: int) -> None:
         self._url = url
         self._partitions = partitions
-        self._open: _Open | None = None
+        self._open: OpenChannel | None = None
+        self._outage = Outage()
         self._in_flight = 0
+        self._confirms = Confirms(partitions)
 
     async def run(self) -> None:
-        """Stay connected until cancelled."""
-        await keep_connected(self._url, "command-api publisher", self._use)
+        """Stay connected, and know which partitions take commands, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_connected(self._url, "command-api publisher", self._use, self._outage))
+            group.create_task(self._keep_probing())
+
+    async def _keep_probing(self) -> None:
+        while True:
+            ready = self._open
+            if ready is not None and not ready.blocked():
+                await asyncio.gather(*(self._probe(ready, number) for number in self._confirms.due()))
+            await asyncio.sleep(LOOK_SECONDS if ready else LOOK_SECONDS / 10)
+
+    async def _probe(self, ready: OpenChannel, number: int) -> None:
+        """Prove that a partition takes messages: by one without a body, which a worker drops.
+
+        Where many wait, the queue's word on how many is proof enough, unless a publish has just failed.
+        """
+        try:
+            if not self._confirms.failing(number) and await ready.depth(number) > PROBE_ROOM:
+                self._confirms.confirmed(number)
+                return
+            id_ = new_id()
+            await self._send(ready, ready.probe_frames(number, id_), id_, number)
+        except BrokerUnavailable as exc:
+            self._confirms.failed(number, exc.detail)
+
+    async def _send(self, ready: OpenChannel, frames: bytes, id_: str, number: int) -> None:
+        try:
+            await publish(ready.channel, [frames], PUBLISH_SECONDS, (id_,))
+        except BrokerUnavailable as exc:
+            if isinstance(exc.__cause__, DeliveryError):
+                ready.refused.set()
+            self._confirms.failed(number, exc.detail)
+            raise
+        self._confirms.confirmed(number)
 
     async def _use(self, connection: AbstractConnection) -> None:
         await declare(connection, self._partitions)
@@ -65,7 +107,7 @@ class CommandPublisher:
                     # Unroutable is an error here, not a silent return (aio-pika's default).
                     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                     raw = cast(Channel, await channel.get_underlay_channel())
-                    self._open = _Open(connection, raw, self._partitions)
+                    self._open = OpenChannel(connection, raw, self._partitions)
                     began = time.monotonic()
                     if not await self._open.refuses(channel):
                         return
@@ -77,7 +119,7 @@ class CommandPublisher:
         finally:
             self._open = None
 
-    def _ready(self) -> "_Open":
+    def _ready(self) -> OpenChannel:
         if self._open is None:
             raise BrokerUnavailable("RabbitMQ is not connected")
         if self._open.blocked():
@@ -85,12 +127,16 @@ class CommandPublisher:
         return self._open
 
     async def check(self) -> None:
-        """Return if commands can be published now.
+        """Return if commands can be published: every partition has confirmed its newest publish, lately.
 
         Raises:
-            BrokerUnavailable: Not connected, or blocked by an alarm of the broker.
+            BrokerUnavailable: Not connected, with the reason; blocked by an alarm of the broker; or a
+                partition takes nothing.
         """
+        if self._open is None:
+            raise BrokerUnavailable(self._outage.reason)
         self._ready()
+        self._confirms.check()
 
     async def publish(self, command: Message, reply: tuple[str, str] | None = None) -> None:
         """Publish one command, persistent and mandatory, and wait for the broker's confirm.
@@ -112,11 +158,8 @@ class CommandPublisher:
             raise BrokerUnavailable("too many commands wait for RabbitMQ's confirm")
         self._in_flight += 1
         try:
-            await publish(ready.channel, [frames], PUBLISH_SECONDS, (command.command_id,))
-        except BrokerUnavailable as exc:
-            if isinstance(exc.__cause__, DeliveryError):
-                ready.refused.set()
-            raise
+            number = partition_of(command.person_id, self._partitions)
+            await self._send(ready, frames, command.command_id, number)
         finally:
             self._in_flight -= 1
 
@@ -135,86 +178,11 @@ class CommandPublisher:
         frames = [ready.plain_frames(one.type_, one.person_id, one.command_id, one.body) for one in commands]
         ids = tuple(one.command_id for one in commands)
         refused = await publish_each(ready.channel, frames, PUBLISH_SECONDS, ids)
+        numbers = [partition_of(one.person_id, self._partitions) for one in commands]
+        for number in set(numbers) - {numbers[position] for position in refused}:
+            self._confirms.confirmed(number)
         if refused:
             ready.refused.set()
+        for position in refused:
+            self._confirms.failed(numbers[position], "the broker refused a command")
         return [commands[position] for position in refused]
-
-
-class _Open:
-    """An open channel, and the frames of commands on it.
-
-    Args:
-        connection: Its connection.
-        channel: In confirm mode, raising what is returned.
-        partitions: How many there are.
-
-    Attributes:
-        channel: The same.
-        refused: Set when the broker has refused a publish.
-    """
-
-    def __init__(self, connection: AbstractConnection, channel: Channel, partitions: int) -> None:
-        self.channel = channel
-        self.refused = asyncio.Event()
-        self._connection = connection
-        self._partitions = partitions
-        self._templates: dict[tuple[str, str], Template] = {}
-
-    async def refuses(self, channel: AbstractChannel) -> bool:
-        """Wait until the broker has refused a publish, then return True; or False once it is closed."""
-        refused = asyncio.create_task(self.refused.wait())
-        try:
-            await asyncio.wait(
-                [refused, asyncio.ensure_future(channel.closed())], return_when="FIRST_COMPLETED"
-            )
-            return refused.done()
-        finally:
-            refused.cancel()
-
-    def blocked(self) -> bool:
-        """Return whether an alarm of the broker blocks the connection.
-
-        The client tells it only to those who await its readiness, so this takes the first step of that:
-        a connection that is ready ends there.
-        """
-        transport = self._connection.transport
-        if transport is None:
-            return True
-        waiting = transport.connection.ready().__await__()
-        try:
-            next(waiting)
-        except StopIteration:
-            return False
-        finally:
-            waiting.close()
-        return True
-
-    def frames(self, command: Message, body: bytes, reply: tuple[str, str] | None) -> bytes:
-        """Return the frames of a command, on its way to its person's partition."""
-        if reply is None:
-            return self.plain_frames(command.type, command.person_id, command.command_id, body)
-        key = str(partition_of(command.person_id, self._partitions))
-        method = Basic.Publish(exchange=COMMANDS, routing_key=key, mandatory=True)
-        properties = Basic.Properties(
-            message_id=command.command_id,
-            reply_to=reply[0],
-            correlation_id=reply[1],
-            **_properties(command.type),
-        )
-        return encode_frames(self.channel, method, properties, body)
-
-    def plain_frames(self, type_: str, person_id: str, command_id: str, body: bytes) -> bytes:
-        """Return the frames of a command that nobody waits for."""
-        key = str(partition_of(person_id, self._partitions))
-        return self._template(type_, key).frames(command_id, body)
-
-    def _template(self, type_: str, key: str) -> Template:
-        template = self._templates.get((type_, key))
-        if template is None:
-            template = Template(self.channel, COMMANDS, key, mandatory=True, **_properties(type_))
-            self._templates[type_, key] = template
-        return template
-
-
-def _properties(type_: str) -> dict[str, Any]:
-    return {"content_type": CONTENT_TYPE, "delivery_mode": PERSISTENT, "message_type": type_}

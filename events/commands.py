@@ -29,7 +29,10 @@ SOURCE: Final = "/rollcall/command-api"
 
 
 class Envelope(BaseModel):
-    """What every message in a command queue carries; `accepted_at` is UTC with milliseconds."""
+    """What every message in a command queue carries; `accepted_at` is UTC with milliseconds.
+
+    One that is `late` was a dead letter, and comes after commands that were accepted after it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -49,6 +52,7 @@ class Envelope(BaseModel):
     traceparent: str | None = None
     source_address: str | None = Field(default=None, alias="sourceaddress")
     user_agent: str | None = Field(default=None, alias="useragent")
+    late: bool = False
 
 
 class CreatePerson(Envelope):
@@ -133,6 +137,7 @@ def encode_command(command: Envelope) -> dict[str, Any]:
         "traceparent": command.traceparent,
         "sourceaddress": command.source_address,
         "useragent": command.user_agent,
+        "late": command.late or None,
     }
     message = {name: value for name, value in attributes.items() if value is not None}
     data = getattr(command, "data", None)

@@ -23,14 +23,19 @@ RollcallError
 ├── UnknownSchema           an event of a schema that there has never been
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
+    │   └── OutdatedQueue       a queue has the arguments of another version
     ├── StoreUnavailable
     │   ├── Outdated            the read model has documents of an older projection
+    │   ├── LogBehindFeed       the feed knows of events that the log lacks
     │   └── NewerSchema         an event that this version of the code is too old to read
     └── Busy                    too much of it is asked for at once
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
+
+from events.position import Position
+from events.times import rfc3339
 
 
 class RollcallError(Exception):
@@ -176,9 +181,28 @@ class NotFound(RollcallError):
 
 
 class PositionGone(RollcallError):
-    """The stream of events does not have all that comes after a position."""
+    """The stream of events does not have all that comes after a position.
+
+    Args:
+        reason: Why not; the detail goes on with what to do.
+        position: The one that is gone.
+
+    Attributes:
+        event_id: The event at the position; empty if the position does not name it.
+        next: Where the query API has the log's events since then; all, if there is no telling.
+    """
 
     code = "position-gone"
+
+    def __init__(self, reason: str, position: Position) -> None:
+        since = position.since
+        bound = "" if since is None else f"from={rfc3339(since)}&"
+        self.event_id = position.event_id
+        self.next = f"/events?type=person.*&{bound}sort=applied_at&consistency=strong"
+        super().__init__(
+            f"{reason}: take a new snapshot; or follow from now on, and take the log's events since then: "
+            f"GET {self.next}, in pages or as an export (Accept: application/x-ndjson)"
+        )
 
 
 class UnknownSchema(RollcallError):
@@ -208,6 +232,10 @@ class BrokerUnavailable(Unavailable):
     code = "broker-unavailable"
 
 
+class OutdatedQueue(BrokerUnavailable):
+    """A queue was declared by another version, with other arguments; it is to be replaced."""
+
+
 class StoreUnavailable(Unavailable):
     """MongoDB is away or did not answer in time."""
 
@@ -218,6 +246,10 @@ class Outdated(StoreUnavailable):
     """The read model has documents in an older form than this code needs."""
 
     code = "read-model-outdated"
+
+
+class LogBehindFeed(StoreUnavailable):
+    """The feed knows of events that the log lacks: it was restored from an older copy."""
 
 
 class NewerSchema(StoreUnavailable):

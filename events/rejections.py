@@ -10,6 +10,7 @@ RollcallError
     ├── ValueTaken              a unique value belongs to another person
     │   ├── DuplicateDocument
     │   └── DuplicateEmail
+    ├── Superseded              it comes out of the dead letters, and a later change has overtaken it
     └── Dropped                 an operator gave it up while its person was parked
 """
 
@@ -72,6 +73,12 @@ class DuplicateEmail(ValueTaken):
     code = "duplicate-email"
 
 
+class Superseded(Rejection):
+    """An operator handed the command in again after a later one of its person was applied."""
+
+    code = "superseded"
+
+
 class Dropped(Rejection):
     """An operator gave the command up while its person was parked."""
 
@@ -88,6 +95,7 @@ REJECTIONS: Final[dict[str, type[Rejection]]] = {
         ImageExpired,
         DuplicateDocument,
         DuplicateEmail,
+        Superseded,
         Dropped,
     )
 }

@@ -2,10 +2,12 @@
 
 import asyncio
 import csv
+import io
 import os
 import sys
 from pathlib import Path
 
+from service_kit.files import write_whole
 from subscriber import Event, FileCheckpoint, follow
 
 COLUMNS = ["id", "version", "document_type", "document_id", "first_name", "last_name", "email"]
@@ -25,13 +27,13 @@ async def mirror(event: Event) -> None:
 class Mirror(FileCheckpoint):
     """Writes the file before the place that it stands for."""
 
-    def save(self, position: int) -> None:
+    def save(self, position: str) -> None:
         """Keep both."""
-        with file.with_suffix(".new").open("w", newline="", encoding="utf-8") as out:
-            writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(people.values())
-        file.with_suffix(".new").replace(file)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(people.values())
+        write_whole(file, text.getvalue())
         super().save(position)
 
 

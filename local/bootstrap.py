@@ -23,6 +23,7 @@ from local.places import Places
 from local.plan import check_wheel, plan_installation
 from local.progress import run_logged
 from local.say import say, shown
+from service_kit.files import write_whole
 
 
 def set_up(places: Places, *, mongod: bool, wants_rabbitmq: bool) -> None:
@@ -49,7 +50,9 @@ def set_up(places: Places, *, mongod: bool, wants_rabbitmq: bool) -> None:
         log = places.logs / "install.log"
         python = _environment(places.root / ".venv", log)
         _install_packages(python, places.root, log, mongod=mongod)
-        stamp.write_text(" ".join([digest, *(["mongod"] if mongod else [])]) + "\n")
+        # Else the stamp could outlive, in a loss of power, what it says is there.
+        os.sync()
+        write_whole(stamp, " ".join([digest, *(["mongod"] if mongod else [])]) + "\n")
 
 
 @contextlib.contextmanager

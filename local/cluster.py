@@ -19,10 +19,12 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from local.errors import SetupError
+from local.keys import is_lost
 from local.mongo import ReplicaSet
 from local.places import ROOT
 from local.ports import LOOPBACK
 from local.processes import Child, Pause, stop_all, wait_until
+from service_kit.files import make_folder, write_whole
 
 CONFIG = "config"
 _DESCRIPTION = "cluster.json"
@@ -124,8 +126,8 @@ class ShardedCluster:
 
     def spawn(self) -> None:
         """Start every member that does not run; do not wait."""
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.description.write_text(json.dumps(self._described(), indent=1) + "\n")
+        make_folder(self._directory, mode=0o700)
+        write_whole(self.description, json.dumps(self._described(), indent=1) + "\n")
         for each in self.sets:
             each.spawn()
 
@@ -153,7 +155,7 @@ class ShardedCluster:
         """
         self._ports = ClusterPorts(self._ports.router, self._ports.config, [*self._ports.shards, ports])
         self.shards.append(self._shard(len(self._ports.shards), ports))
-        self.description.write_text(json.dumps(self._described(), indent=1) + "\n")
+        write_whole(self.description, json.dumps(self._described(), indent=1) + "\n")
         self.shards[-1].spawn()
         return self.shards[-1]
 
@@ -218,7 +220,7 @@ class ShardedCluster:
 
     def _refuse_other_data(self) -> None:
         """Refuse ports, or fewer shards, that the stored cluster does not know: it holds addresses."""
-        if not self.description.exists():
+        if not self.description.exists() or is_lost(self.description):
             return
         stored = json.loads(self.description.read_text())["replica_sets"]
         wanted = self._described()["replica_sets"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
 from local.errors import SetupError
-from local.say import shown
+from local.say import say, shown
+from service_kit.files import OWNER_ONLY, make_folder, write_whole
 
 _RANDOM_BYTES = 48
 _LEAST_CHARACTERS = 32
@@ -15,6 +15,10 @@ _LEAST_CHARACTERS = 32
 
 def ensure_secret(path: Path) -> str:
     """Read the secret in `path`; when there is none, make one first.
+
+    A file without content is what a loss of power can leave of one that was not synced. None of the
+    secrets made here opens anything by itself, so another takes its place: the broker is given its cookie
+    and password at each start, and the images' key makes new ids and short tickets, but reads no old ones.
 
     Args:
         path: The file, mode 0600, in a directory of mode 0700.
@@ -26,11 +30,13 @@ def ensure_secret(path: Path) -> str:
         SetupError: The file cannot be read, or is too short to be a secret.
     """
     try:
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_private(path, secrets.token_hex(_RANDOM_BYTES))
+        if is_lost(path):
+            say(f"{shown(path)} is empty, as a loss of power leaves it: making another secret.")
+        if not path.exists() or is_lost(path):
+            make_folder(path.parent, mode=0o700)
+            write_whole(path, secrets.token_hex(_RANDOM_BYTES), mode=OWNER_ONLY)
         elif path.stat().st_mode & 0o077:
-            path.chmod(0o600)
+            path.chmod(OWNER_ONLY)
         secret = path.read_text().strip()
     except OSError as exc:
         raise SetupError(
@@ -44,11 +50,10 @@ def ensure_secret(path: Path) -> str:
     return secret
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        os.fchmod(descriptor, 0o600)
-    fresh.replace(path)
+def is_lost(path: Path) -> bool:
+    """Return whether a file is there, with nothing in it or NULs alone: its content never reached the disk.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return path.exists() and not path.read_bytes().strip(b"\0 \r\n")

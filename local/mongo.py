@@ -14,6 +14,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 from local.mongod import find_mongod
 from local.ports import LOOPBACK, listens
 from local.processes import Child, Pause, stop_all, wait_until
+from service_kit.files import make_folder
 
 _NOT_YET_INITIALISED = 94
 _ALREADY_INITIALISED = 23
@@ -114,7 +115,7 @@ class ReplicaSet:
     def spawn(self) -> None:
         """Start every member that does not run; do not wait."""
         for path in self._paths:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(path, mode=0o700)
         for member in self.members:
             member.start()
 

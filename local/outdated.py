@@ -10,6 +10,8 @@ from pymongo.errors import PyMongoError
 from local.errors import SetupError
 from workers.documents import PROJECTION
 
+_ANSWER_MS = 10_000
+
 
 def is_outdated(uri: str, database: str) -> bool:
     """Return whether a document of the read model is in an older form than ours.
@@ -17,7 +19,9 @@ def is_outdated(uri: str, database: str) -> bool:
     Raises:
         SetupError: MongoDB does not answer.
     """
-    client: MongoClient[dict[str, Any]] = MongoClient(uri, serverSelectionTimeoutMS=10_000)
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        uri, serverSelectionTimeoutMS=_ANSWER_MS, socketTimeoutMS=_ANSWER_MS
+    )
     try:
         with client:
             older = {"projection": {"$not": {"$gte": PROJECTION}}}

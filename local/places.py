@@ -9,6 +9,7 @@ from pathlib import Path
 
 from local.errors import SetupError
 from local.say import shown
+from service_kit.files import make_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,7 +66,7 @@ class Places:
         parts = (self.data, self.logs, self.run, self.cache, self.signing_keys.parent)
         for directory in (self.state, *parts):
             try:
-                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_folder(directory, mode=0o700)
                 reason = None if os.access(directory, os.W_OK | os.X_OK) else "it is someone else's"
             except OSError as exc:
                 reason = exc.strerror

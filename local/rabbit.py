@@ -15,12 +15,14 @@ from pathlib import Path
 
 from local.definitions import user_definitions
 from local.errors import SetupError
-from local.keys import ensure_secret, write_private
+from local.keys import ensure_secret
 from local.places import ROOT
 from local.ports import LOOPBACK, listens
 from local.processes import Child, Pause, stop_all, wait_until
+from local.rabbit_moved import put_right_where_moved
 from local.rabbitmq_server import find_epmd, find_rabbitmq, server_environment
 from local.say import shown
+from service_kit.files import OWNER_ONLY, make_folder, write_whole
 
 _USER = "rollcall"
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
@@ -94,6 +96,7 @@ class RabbitNode:
         self.directory = directory
         self._peers = list(peers)
         self._conf = directory / f"{label}.conf"
+        self._data = directory / "mnesia" / name
         self._configuration = configuration
         self._programs = programs or find_rabbitmq()
         self._env = server_environment(self._conf, name, dist_port, epmd_port)
@@ -135,8 +138,7 @@ class RabbitNode:
     @property
     def has_data(self) -> bool:
         """Whether it has been set up before, alone or as part of a cluster."""
-        data = self.directory / "mnesia" / self.name
-        return data.is_dir() and any(data.iterdir())
+        return self._data.is_dir() and any(self._data.iterdir())
 
     def start(self, timeout_s: float = 60.0) -> None:
         """Start the node and wait until clients can connect."""
@@ -221,18 +223,17 @@ class RabbitNode:
 
     def _write_configuration(self) -> None:
         for part in ("home", "mnesia", "log"):
-            (self.directory / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(self.directory / part, mode=0o700)
+        put_right_where_moved(self._data)
         ensure_secret(self.directory / "home" / ".erlang.cookie")
         (self.directory / "rabbitmq-env.conf").touch()
-        # Whole at any moment: another node may be reading it.
-        plugins = (self._configuration / "enabled_plugins").read_text()
-        write_private(self.directory / "enabled_plugins", plugins)
-        users = self.directory / "users.json"
+        plugins, users = self.directory / "enabled_plugins", self.directory / "users.json"
+        write_whole(plugins, (self._configuration / plugins.name).read_bytes(), mode=OWNER_ONLY)
         definitions = user_definitions(_USER, ensure_secret(self.directory / "password"))
-        write_private(users, json.dumps(definitions, indent=2))
-        common = (self._configuration / "rabbitmq.conf").read_text()
-        own = _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
-        write_private(self._conf, common + own + self._cluster_configuration())
+        write_whole(users, json.dumps(definitions, indent=2), mode=OWNER_ONLY)
+        conf = (self._configuration / "rabbitmq.conf").read_text()
+        conf += _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
+        write_whole(self._conf, conf + self._cluster_configuration(), mode=OWNER_ONLY)
 
     def _cluster_configuration(self) -> str:
         if len(self._peers) < 2:

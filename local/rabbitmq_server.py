@@ -8,7 +8,10 @@ from pathlib import Path
 
 from local.errors import SetupError
 from local.ports import LOOPBACK
+from local.say import shown
 
+_LATIN_1 = 0xFF
+_QUOTES = "\"'\\"
 _PACKAGED = Path("/usr/lib/rabbitmq/bin")
 _ERLANG = "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
 
@@ -56,8 +59,16 @@ def server_environment(conf: Path, name: str, dist_port: int, epmd_port: int) ->
         name: Its name.
         dist_port: Its port for other nodes.
         epmd_port: The port mapper's port.
+
+    Raises:
+        SetupError: RabbitMQ cannot keep data in a folder of that name.
     """
     directory = conf.parent
+    if odd := sorted({sign for sign in str(directory) if sign in _QUOTES or ord(sign) > _LATIN_1}):
+        raise SetupError(
+            f"RabbitMQ cannot keep its data in {shown(directory)}, for the characters {' '.join(odd)} in "
+            "that name: rename the folder, or set ROLLCALL_STATE_DIR to another."
+        )
     inherited = {
         key: value
         for key, value in os.environ.items()

@@ -14,6 +14,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from service_kit.files import write_whole
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -39,10 +41,7 @@ class ProcessRecord:
 
     def save(self, directory: Path) -> None:
         """Write the record as `<name>.process` in `directory`, whole or not at all."""
-        path = directory / f"{self.name}.process"
-        fresh = path.with_suffix(f".{os.getpid()}.new")
-        fresh.write_text(json.dumps(asdict(self)))
-        fresh.replace(path)
+        write_whole(directory / f"{self.name}.process", json.dumps(asdict(self)))
 
 
 def start_time(pid: int) -> int | None:

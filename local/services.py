@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Service:
     @property
     def ready(self) -> bool:
         """Whether `/readyz` answers 200."""
-        return readiness(self.host, self.port) == "ready"
+        return readiness(self.host, self.port).startswith("ready")
 
 
 def number(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -172,15 +173,17 @@ def make_services(
     ]
 
 
-def readiness(host: str, port: int, timeout_s: float = 2.0) -> str:
-    """What `/readyz` says: `ready`, `not ready`, or `no answer`."""
+def readiness(host: str, port: int, timeout_s: float = 3.0) -> str:
+    """What `/readyz` says: `ready`, perhaps with remarks; `not ready` and why; or `no answer`."""
     connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=timeout_s)
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
-        response.read()
-    except (OSError, http.client.HTTPException):
+        told = json.loads(response.read())
+    except (OSError, ValueError, http.client.HTTPException):
         return "no answer"
     finally:
         connection.close()
-    return "ready" if response.status == http.client.OK else "not ready"
+    word, kind = ("ready", "remarks") if response.status == http.client.OK else ("not ready", "parts")
+    faults = [f"{name}: {said}" for name, said in told.get(kind, {}).items() if said != "ok"]
+    return "; ".join([word, *faults])

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from local.errors import SetupError
-from local.keys import write_private
-from local.say import shown
+from local.keys import is_lost
+from local.say import say, shown
+from service_kit.files import OWNER_ONLY, make_folder, write_whole
 from service_kit.signing import PrivateKey, key_name, made_at
 
 KEPT = timedelta(days=30)
@@ -20,7 +21,7 @@ _RSA_BITS = 3072
 
 
 def ensure_signing_key(folder: Path, algorithm: str) -> None:
-    """Make the first key if the folder has none.
+    """Make the first key if the folder has none; drop those whose content a loss of power has taken.
 
     Args:
         folder: Where it goes.
@@ -30,11 +31,14 @@ def ensure_signing_key(folder: Path, algorithm: str) -> None:
         SetupError: The folder cannot be used.
     """
     try:
+        for path in filter(is_lost, folder.glob("*.pem")):
+            say(f"{shown(path)} is empty, as a loss of power leaves it: its tokens are refused.")
+            path.unlink()
         if not folder.is_dir() or not any(folder.glob("*.pem")):
             add_signing_key(folder, datetime.now(UTC), algorithm)
         for path in folder.glob("*.pem"):
             if path.stat().st_mode & 0o077:
-                path.chmod(0o600)
+                path.chmod(OWNER_ONLY)
     except OSError as exc:
         raise _unusable(folder, exc) from exc
 
@@ -59,13 +63,10 @@ def add_signing_key(folder: Path, now: datetime, algorithm: str) -> Path:
         key = ed25519.Ed25519PrivateKey.generate()
     path = folder / key_name(now)
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, mode=0o700)
         before = sorted(folder.glob("*.pem"))
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        # Whole before it is there: a service may look at any time.
-        fresh = folder.parent / path.name
-        write_private(fresh, text)
-        fresh.replace(path)
+        write_whole(path, text, mode=OWNER_ONLY)
         for old, successor in pairwise(before):
             replaced_at = made_at(successor.name)
             if made_at(old.name) and replaced_at and replaced_at < (now - KEPT).timestamp():

@@ -16,6 +16,7 @@ from local.rabbit import amqp_url, greets
 from local.records import load
 from local.services import readiness
 from local.system import System, rabbitmq_data
+from service_kit.files import write_whole
 
 _FILE = "up.json"
 _GOOD = {"ready", "primary", "secondary", "yours"}
@@ -50,7 +51,7 @@ class PartStatus:
     @property
     def good(self) -> bool:
         """Whether it does its work."""
-        return self.state in _GOOD
+        return self.state.partition(";")[0] in _GOOD
 
 
 def save_description(places: Places, system: System) -> None:
@@ -67,7 +68,7 @@ def save_description(places: Places, system: System) -> None:
     )
     parts += [] if rabbit else [Part("RabbitMQ", "yours")]
     parts += [Part(service.child.name, "service", service.host, service.port) for service in system.services]
-    (places.run / _FILE).write_text(json.dumps([asdict(part) for part in parts]))
+    write_whole(places.run / _FILE, json.dumps([asdict(part) for part in parts]))
 
 
 def forget_description(places: Places) -> None:
@@ -135,7 +136,7 @@ def _member_state(port: int) -> str:
         return "no answer"
     try:
         client: MongoClient[dict[str, Any]] = MongoClient(
-            LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=1000
+            LOOPBACK, port, directConnection=True, serverSelectionTimeoutMS=1000, socketTimeoutMS=1000
         )
         with client:
             hello = client.admin.command("hello")

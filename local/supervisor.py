@@ -7,14 +7,18 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import FrameType
 
+from local.broken_members import WELL, NodeWord, RestartRule, ask
 from local.errors import AlreadyRunning, SetupError
 from local.places import Places
 from local.processes import Child
+from local.rabbit import RabbitNode
 from local.records import end_leftovers
 from local.say import say, shown
+from local.services import Service
 from local.status import forget_description, save_description
 from local.system import System
 
@@ -22,6 +26,8 @@ _LOCK = "up.lock"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_BACKOFF_S = 30.0
 _SETTLED_S = 60.0
+_ASK_EVERY_S = 15.0
+_BROKER_STOP_S = 20.0
 
 
 class Stopped(BaseException):
@@ -158,13 +164,59 @@ class _Backoff:
         self._started = time.monotonic()
 
 
+class BrokerWatch:
+    """Ends a node whose queues are down although it could serve; whoever looks after it starts it again.
+
+    Args:
+        node: The node.
+        services: While all are ready, the node is not asked: that costs a second of processor time.
+        asking: Asks meanwhile: a question takes seconds.
+    """
+
+    def __init__(self, node: RabbitNode, services: Sequence[Service], asking: Executor) -> None:
+        self._node = node
+        self._services = services
+        self._asking = asking
+        self._rule = RestartRule()
+        self._question: Future[NodeWord | None] | None = None
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Take an answer that is there, act on it, and ask again when it is time."""
+        now = time.monotonic()
+        if self._question is None:
+            if now >= self._next and self._node.running:
+                self._question = self._asking.submit(self._ask)
+            return
+        if not self._question.done():
+            return
+        word, self._question, self._next = self._question.result(), None, now + _ASK_EVERY_S
+        if self._rule.due(now, word) and word is not None:
+            say(
+                f"{self._node.server.name}: {', '.join(word.down)} down for a minute, although it has room: "
+                "restarting it."
+            )
+            self._node.server.stop(_BROKER_STOP_S)
+
+    def _ask(self) -> NodeWord | None:
+        return WELL if all(service.ready for service in self._services) else ask(self._node)
+
+
 def _watch(system: System, stop: StopRequest) -> None:
     """Start again what dies, until the user wants it all to end."""
     backoffs = {child.name: _Backoff() for child in system.children}
-    while True:
-        stop.pause(0.25)
-        for child in system.children:
-            _look_after(child, backoffs[child.name])
+    nodes = system.rabbit.nodes if system.rabbit else []
+    asking = ThreadPoolExecutor(1)
+    watches = [BrokerWatch(node, system.services, asking) for node in nodes]
+    try:
+        while True:
+            stop.pause(0.25)
+            for child in system.children:
+                _look_after(child, backoffs[child.name])
+            for watch in watches:
+                watch.look()
+    finally:
+        asking.shutdown(wait=False, cancel_futures=True)
 
 
 def _look_after(child: Child, backoff: _Backoff) -> None:

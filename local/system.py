@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from events.errors import BrokerUnavailable
+from local import first_start
 from local.cluster import ShardedCluster
 from local.errors import SetupError
 from local.install import install_missing
@@ -19,9 +22,17 @@ from local.ports import check_ports
 from local.processes import Child, Pause, stop_all, wait_until
 from local.rabbit_cluster import RabbitCluster
 from local.say import say, shown
-from local.services import TOKEN_SOURCES, Service, ServicePorts, make_services, service_environment
+from local.services import (
+    TOKEN_SOURCES,
+    Service,
+    ServicePorts,
+    make_services,
+    number,
+    service_environment,
+)
 from local.shape import SET_MEMBERS, LocalPorts, Shape
 from local.signing_keys import ensure_signing_key
+from service_kit.settings import Settings
 
 
 class System:
@@ -80,6 +91,7 @@ class System:
             _refuse_other_data(self._places, self._shape)
         local = self._block.wanted(self._shape, mongo=self.own_mongo, rabbit=self.own_rabbit)
         check_ports([*self.ports.wanted(self._shape.workers), *local])
+        first_start.begin(self._places)
         install_missing(self._places, wants_mongod=self.own_mongo, wants_rabbitmq=self.own_rabbit)
         if not self._environ.get("ROLLCALL_IMAGES_KEY_FILE"):
             ensure_secret(self._places.images_key)
@@ -107,7 +119,13 @@ class System:
         self._spawn_initialisation()
         if self.rabbit:
             self.rabbit.wait_ready(pause=pause)
+            self._replace_queues(amqp_url)
+        partitions = number(
+            self.environment, "ROLLCALL_PARTITIONS", Settings.model_fields["partitions"].default
+        )
+        first_start.set_up_queues(amqp_url, partitions, pause)
         self._finish("The database could not be initialised", 60, pause)
+        first_start.finish(self._places, rabbitmq_data(self._places), partitions, pause)
         say("Starting the command API, the query API and the workers …")
         self.services = make_services(self._places, self.environment, self.ports, self._shape.workers)
         for service in self.services:
@@ -159,6 +177,24 @@ class System:
             environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
         script = str(self._places.root / "mongo-cluster" / "initialise.py")
         self._spawn_once("initialise", [script], environment)
+
+    def _replace_queues(self, amqp_url: str) -> None:
+        """Bring queues that an earlier version has declared to the form of this one, with what is in them.
+
+        Raises:
+            SetupError: The broker does not let us; the next `up` goes on.
+        """
+        # It takes half a second to load, which is not for every verb.
+        from service_kit.replacing import bound_queues, replace_outdated
+        from service_kit.topology import IMAGE_TOPICS, IMAGES, PARTITIONS
+
+        partitions = number(self.environment, "ROLLCALL_PARTITIONS", PARTITIONS)
+        wanted = bound_queues(partitions, {IMAGES: IMAGE_TOPICS})
+        try:
+            for line in asyncio.run(replace_outdated(amqp_url, wanted)):
+                say(f"RabbitMQ: {line}.")
+        except BrokerUnavailable as exc:
+            raise SetupError(f"The queues of an older version could not be replaced: {exc.detail}") from exc
 
     def _rebuild(self, pause: Pause) -> None:
         """Bring a read model that an earlier version has left to the form of this one."""

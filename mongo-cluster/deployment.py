@@ -135,7 +135,13 @@ class Access:
     def open_as(self, uri: str, user: str, password: str, database: str) -> Client:
         """Return such a client of another user, who belongs to a database."""
         return MongoClient(
-            uri, username=user, password=password, authSource=database, serverSelectionTimeoutMS=_ANSWER_MS
+            uri,
+            username=user,
+            password=password,
+            authSource=database,
+            serverSelectionTimeoutMS=_ANSWER_MS,
+            connectTimeoutMS=_ANSWER_MS,
+            socketTimeoutMS=_OPERATION_MS,
         )
 
     def _client(self, uri: str, **options: Any) -> Client:

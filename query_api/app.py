@@ -29,6 +29,7 @@ from query_api.reads import Reads
 from query_api.replays import Replays
 from query_api.tail import Tail
 from service_kit import mongo
+from service_kit.clocks import ClockWatch
 from service_kit.guard import Limits
 from service_kit.images.gridfs import GridFsReader
 from service_kit.openapi import document
@@ -62,11 +63,13 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     live = LiveDesk(feed, Tail(url, feed, positions), Replays(url), verifier, heartbeat)
     parked = ParkedReads(reads)
     desk = ReadDesk(reads, LogReads(reads), parked, verifier, settings.read_from_header, positions)
+    clocks = ClockWatch(client, lambda: datetime.now(UTC))
     REGISTRY.register(ReplicationLag(client))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        reading = [asyncio.create_task(live.tail.run()), asyncio.create_task(live.replays.run())]
+        runs = (live.tail.run(), live.replays.run(), clocks.run())
+        reading = [asyncio.create_task(run) for run in runs]
         try:
             yield
         finally:
@@ -81,6 +84,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         {"mongodb": reads.check, "read_model": Gate(client, settings.mongo_db).check},
         lifespan,
         parked.count,
+        remarks={"stream": live.tail.check, "clock": clocks.check},
         limits=Limits.of(settings),
         description=_ABOUT + roles_table(),
         version="1",

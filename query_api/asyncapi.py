@@ -92,7 +92,9 @@ def asyncapi(version: str) -> dict[str, Any]:
             "address": EVENT_LOG,
             "title": "The stream",
             "description": "Consume from an offset with the argument `x-stream-offset`; the header of that "
-            "name tells an event's. It keeps 30 days or 20 GB, unless a policy says otherwise.",
+            "name tells an event's; with a hyphen and its `id` after it, that is a position. A power cut may "
+            "put another event at an offset: look whether yours is still there. It keeps 30 days or 20 GB, "
+            "unless a policy says otherwise.",
             "messages": messages,
             "bindings": {"amqp": {"is": "queue", "queue": {"name": EVENT_LOG, "durable": True}}},
         },

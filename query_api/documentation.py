@@ -10,8 +10,9 @@ from service_kit.parameters import parameters
 _ETAG: Final = {"ETag": {"description": "The version in quotes", "schema": TEXT}}
 _POSITION: Final = {
     "X-Stream-Position": {
-        "description": "Follow `/events/stream` from here to miss no change; absent until one is known",
-        "schema": {"type": "integer"},
+        "description": "Follow `/events/stream` from here to miss no change: an offset, a hyphen, "
+        "an event's id; absent until one is known",
+        "schema": TEXT,
     }
 }
 PERSON_ID: Final = in_path("person_id", "The person's id")

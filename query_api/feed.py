@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from events.position import Position
 from service_kit.stream import Entry
 
 MAX_EVENTS: Final = 20_000
@@ -31,23 +32,31 @@ class Item:
         type: Its type; empty if it is none of ours.
         person_id: Whom it is about.
         frame: Its lines of the event stream.
+        event_id: Its id; empty if it is none of ours.
     """
 
     offset: int
     type: str
     person_id: str
     frame: bytes
+    event_id: str
+
+    @property
+    def position(self) -> Position:
+        """Its place, with its name."""
+        return Position(self.offset, self.event_id)
 
 
 def item(entry: Entry) -> Item:
     """Return an entry as clients get it: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
     if not entry.type:
-        return Item(entry.offset, "", "", b"")
+        return Item(entry.offset, "", "", b"", "")
     # Our own JSON has no line ends; another publisher's may.
     body = entry.body.replace(b"\r", b"").replace(b"\n", b"\ndata: ")
     kind = entry.type.replace("\r", "").replace("\n", "").encode()
-    frame = b"id: %d\nevent: %b\ndata: %b\n\n" % (entry.offset, kind, body)
-    return Item(entry.offset, entry.type, entry.person_id, frame)
+    place = str(entry.position).encode()
+    frame = b"id: %b\nevent: %b\ndata: %b\n\n" % (place, kind, body)
+    return Item(entry.offset, entry.type, entry.person_id, frame, entry.event_id)
 
 
 class Feed:
@@ -60,6 +69,8 @@ class Feed:
     Attributes:
         floor: The first offset that it has everything from; None while it has read nothing.
         next: The offset after the newest one; None likewise.
+        newest: The newest event's position; None while there was none.
+        epoch: How often everything was forgotten: what a client knew of an earlier one means nothing here.
         closed: Whether clients must go, and come again.
     """
 
@@ -71,6 +82,8 @@ class Feed:
         self._joined: tuple[int, int, bytes] = (-1, -1, b"")
         self.floor: int | None = None
         self.next: int | None = None
+        self.newest: Position | None = None
+        self.epoch = 0
         self.closed = False
 
     def start(self, offset: int) -> None:
@@ -81,7 +94,9 @@ class Feed:
     def reset(self) -> None:
         """Forget everything: what was read before has no connection to what comes now."""
         self._items, self._bytes = [], 0
-        self.floor = self.next = None
+        self._joined = (-1, -1, b"")
+        self.floor = self.next = self.newest = None
+        self.epoch += 1
         self._wake()
 
     def close(self) -> None:
@@ -98,6 +113,7 @@ class Feed:
         self._items += items
         self._bytes += sum(len(one.frame) for one in items)
         self.next = items[-1].offset + 1
+        self.newest = items[-1].position
         max_events, max_bytes = self._max
         drop = max(0, len(self._items) - max_events)
         self._bytes -= sum(len(one.frame) for one in self._items[:drop])
@@ -121,11 +137,20 @@ class Feed:
         """
         if not self.covers(offset):
             raise Behind
+        begin = self._index(offset)
+        return self._items[begin : begin + MAX_CHUNK]
+
+    def has(self, position: Position) -> bool:
+        """Return whether a position's event is here, at its offset."""
+        begin = self._index(position.offset)
+        return begin < len(self._items) and self._items[begin].position == position
+
+    def _index(self, offset: int) -> int:
         begin = offset - self._items[0].offset if self._items else 0
         if not 0 <= begin < len(self._items) or self._items[begin].offset != offset:
             # Numbers were left out, or it is the end.
             begin = bisect_left(self._items, offset, key=lambda one: one.offset)
-        return self._items[begin : begin + MAX_CHUNK]
+        return begin
 
     def joined(self, items: Sequence[Item]) -> bytes:
         """Return the lines of all items; made once for all clients that are at the same place."""

@@ -16,6 +16,7 @@ from events import vocabulary
 from events.errors import InvalidFields
 from events.text import TOP, fold, words
 from events.times import parse_rfc3339, rfc3339
+from query_api.cursors import MAX_CURSOR
 from service_kit.problems import field_errors
 
 SORTS: Final = {
@@ -142,7 +143,7 @@ class PeopleQuery(PeopleFilters):
         description="A field; `-` before it turns the order round",
     )
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Items a page")
-    cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before")
+    cursor: str | None = Field(default=None, max_length=MAX_CURSOR, description="`next` of the page before")
     count: bool = Field(default=False, description="Also tell how many match in all")
 
 

@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from events.errors import Unavailable
+from events.errors import PositionGone, Unavailable
+from events.position import Position
 from query_api.feed import Behind, Feed, Item, item
-from query_api.replays import FIRST, Replays, take
+from query_api.replays import FIRST, OTHER, Replays, take
 from service_kit.stream import Entry, Reading
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -21,7 +22,7 @@ class Follower:
 
     Args:
         feed: The newest events.
-        position: It gets what comes after this offset; `FIRST` for all that there is.
+        position: It gets what comes after it; `FIRST` for all that there is.
         types: Only events of these types; all, if empty.
         person_id: Only events about this person; about all, if None.
         expires_at: When its token ends, seconds since 1970.
@@ -31,7 +32,7 @@ class Follower:
     def __init__(
         self,
         feed: Feed,
-        position: int,
+        position: Position,
         *,
         types: frozenset[str] = frozenset(),
         person_id: str | None = None,
@@ -39,8 +40,9 @@ class Follower:
         heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._feed = feed
-        self._from = position
-        self._next = max(position + 1, 0)
+        self._epoch = feed.epoch
+        self._at = position
+        self._next = max(position.offset + 1, 0)
         self._types = types
         self._person_id = person_id
         self._expires_at = expires_at
@@ -55,11 +57,14 @@ class Follower:
         """Get what the feed does not have any more.
 
         Raises:
-            PositionGone: The stream does not have it either.
+            PositionGone: The stream does not have it either, or another event is at the position.
             Unavailable: It cannot be had now.
         """
-        if not self._feed.covers(self._next):
-            self._older = await self._stack.enter_async_context(replays.after(self._from))
+        named = bool(self._at.event_id)
+        if not self._feed.covers(self._at.offset if named else self._next):
+            self._older = await self._stack.enter_async_context(replays.after(self._at))
+        elif named and not self._feed.has(self._at):
+            raise PositionGone(OTHER, self._at)
 
     async def close(self) -> None:
         """Give back what it holds."""
@@ -93,14 +98,14 @@ class Follower:
     def _greeting(self) -> bytes:
         """Return the first lines: a client that is cut before its first event resumes here too."""
         # Of one that wants the first event, the request itself says so again.
-        place = b"" if self._from == FIRST else b"id: %d\n" % (self._next - 1)
-        return b"retry: %d\n%b\n" % (RETRY_MS, place)
+        return b"retry: %d\n%b\n" % (RETRY_MS, self._id())
 
     async def _replay(self, entries: list[Entry], reader: Reading) -> AsyncIterator[bytes]:
         told = time.monotonic()
         while not self._left and not self._must_go():
             chunk = self._lines(list(map(item, entries)))
-            self._next = entries[-1].offset + 1
+            if entries:
+                self._at, self._next = entries[-1].position, entries[-1].offset + 1
             if not chunk and time.monotonic() - told > self._heartbeat:
                 chunk = self._place()
             if chunk:
@@ -117,7 +122,7 @@ class Follower:
             items = self._feed.since(self._next)
             chunk = self._lines(items)
             if items:
-                self._next = items[-1].offset + 1
+                self._at, self._next = items[-1].position, items[-1].offset + 1
             if not chunk and time.monotonic() - told >= self._heartbeat:
                 chunk = self._place()
             if chunk:
@@ -137,6 +142,8 @@ class Follower:
         """Return why the client must go; nothing if it may stay."""
         if self._feed.closed:
             return "ending"
+        if self._feed.epoch != self._epoch:
+            return "lost"  # the stream was cut: whether the client's position still holds is asked anew
         return "token-expired" if time.time() >= self._expires_at else ""
 
     def _lines(self, items: Sequence[Item]) -> bytes:
@@ -151,4 +158,7 @@ class Follower:
 
     def _place(self) -> bytes:
         """Return a heartbeat: no event, but the client's place, also where its filters kept all out."""
-        return b": heartbeat\nid: %d\n\n" % (self._next - 1)
+        return b": heartbeat\n%b\n" % self._id()
+
+    def _id(self) -> bytes:
+        return b"" if self._at == FIRST else f"id: {self._at}\n".encode()

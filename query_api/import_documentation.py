@@ -11,7 +11,6 @@ from service_kit.examples import EXAMPLE_PERSON
 from service_kit.openapi import TEXT, UUID, in_path, json_answer, problems
 from service_kit.parameters import parameters
 
-_INTEGER: Final = {"type": "integer"}
 _MAYBE: Final = {"type": ["string", "null"]}
 _TIME: Final = {"type": "string", "format": "date-time"}
 _ID: Final = in_path("import_id", "The import's id")
@@ -112,7 +111,7 @@ EXPORT: Final[dict[str, Any]] = {
             **{
                 "X-Stream-Position": {
                     "description": "Follow `/events/stream` from here to miss no change",
-                    "schema": _INTEGER,
+                    "schema": TEXT,
                 }
             },
         ),

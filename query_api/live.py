@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from events.errors import InvalidFields, PositionGone, Unavailable
 from events.facts import EventType
+from events.position import PATTERN, Position
 from query_api.feed import Feed
 from query_api.follower import HEARTBEAT_SECONDS, Follower
 from query_api.replays import FIRST, Replays
@@ -30,10 +31,8 @@ SEND_SECONDS: Final = 20.0
 """A client that takes nothing for so long is gone, or as good as that."""
 CATCH_UP_SECONDS: Final = 2.0
 """How far this process may be behind another one from which a client brings its position."""
-_AHEAD: Final = (
-    "the stream of events has not come to this position: it is another stream than the one that the "
-    "position is from; take a new snapshot"
-)
+EXAMPLE: Final = "1234-0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
+_AHEAD: Final = "the stream of events ends before this position: it was cut, or is another one"
 
 CLIENTS: Final = Gauge("rollcall_live_clients", "Clients that follow the stream of events")
 SLOW: Final = Counter("rollcall_live_clients_cut_total", "Clients that were cut off since they took nothing")
@@ -53,8 +52,9 @@ class LiveQuery(BaseModel):
     from_: str = Field(
         default="now",
         alias="from",
-        pattern=r"^(now|first|-1|[0-9]{1,18})$",
-        description="`now`, `first` (all that the stream has), or a position: what comes after it",
+        pattern=rf"^(now|first|{PATTERN})$",
+        description="`now`, `first` (all that the stream has), or a position: what comes after it. An offset "
+        "alone is read too, without the promise that it still means the same event",
     )
     type: Annotated[frozenset[EventType], BeforeValidator(_types)] = Field(
         default=frozenset(), description="Only these; several times, or with commas between"
@@ -62,7 +62,7 @@ class LiveQuery(BaseModel):
     person_id: UUID | None = Field(default=None, description="Only events about this person")
 
 
-def live_query(request: Request) -> tuple[LiveQuery, int | None]:
+def live_query(request: Request) -> tuple[LiveQuery, Position | None]:
     """Return the parameters, and the position; None for now. `Last-Event-ID` wins over `from`.
 
     Raises:
@@ -81,14 +81,16 @@ def live_query(request: Request) -> tuple[LiveQuery, int | None]:
         errors = exc.errors(include_url=False, include_input=False, include_context=False)
         raise InvalidFields("a parameter is not valid", field_errors(errors)) from exc
     place = query.from_
-    return query, {"now": None, "first": FIRST}[place] if place in ("now", "first") else int(place)
+    return query, {"now": None, "first": FIRST}[place] if place in ("now", "first") else Position.parse(place)
 
 
 STREAM: Final[dict[str, Any]] = {
     "response_class": Response,  # of no media type that FastAPI would list beside ours
     "summary": "Follow the events, live",
-    "description": "Scope `events:read`. Server-sent events: `id` is the position, `event` the type, `data` "
-    "the CloudEvent. A comment breaks 15 s of silence. `event: cut` ends a response: come again.",
+    "description": "Scope `events:read`. Server-sent events: `id` is the position (the offset in the "
+    "stream, a hyphen, the event's id), `event` the type, `data` the CloudEvent. A comment breaks 15 s of "
+    "silence. `event: cut` ends a response: come again. 410: the stream does not have the position's event "
+    "at its place; `next` is where the log has the events since then.",
     "responses": {
         200: {"description": "Events, without end", "content": {"text/event-stream": {"schema": TEXT}}},
         **problems(401, 403, 410, 422, 503),
@@ -96,7 +98,7 @@ STREAM: Final[dict[str, Any]] = {
     "openapi_extra": {
         "parameters": [
             *parameters(LiveQuery),
-            header("Last-Event-ID", "The position that the client has; wins over `from`.", "1234"),
+            header("Last-Event-ID", "The position that the client has; wins over `from`.", EXAMPLE),
         ]
     },
 }
@@ -146,11 +148,12 @@ class LiveDesk:
             raise
         return follower
 
-    async def _place(self, position: int | None) -> int:
+    async def _place(self, position: Position | None) -> Position:
         """Return the position to follow from.
 
         Raises:
             PositionGone: It lies beyond the stream's end.
+            Unavailable: Where that is, is not known now.
         """
         deadline = asyncio.get_running_loop().time() + CATCH_UP_SECONDS
         happened = asyncio.Event()
@@ -158,13 +161,15 @@ class LiveDesk:
         try:
             while True:
                 happened.clear()
-                reached = (self.feed.next or 0) - 1
-                if position is None or position <= reached:
-                    return reached if position is None else position
+                reached = self.feed.newest or Position((self.feed.next or 0) - 1)
+                if self.feed.next is not None and (position is None or position.offset <= reached.offset):
+                    return position or reached
                 async with asyncio.timeout_at(deadline):
                     await happened.wait()
         except TimeoutError:
-            raise PositionGone(_AHEAD) from None
+            if position is None or self.feed.next is None:
+                raise Unavailable("the end of the stream of events is not known") from None
+            raise PositionGone(_AHEAD, position) from None
         finally:
             self.feed.remove(happened)
 

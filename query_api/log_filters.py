@@ -12,9 +12,10 @@ from pydantic import AfterValidator, Field
 from events.accounts import ACCOUNT_EVENT_TYPES, AccountEventType, is_stream
 from events.facts import EVENT_TYPES, EventType
 from events.times import parse_rfc3339
+from query_api.cursors import MAX_CURSOR
 from query_api.filters import MAX_PAGE, ReadQuery
 
-_Cursor = Annotated[str, Field(max_length=1000)]
+_Cursor = Annotated[str, Field(max_length=MAX_CURSOR)]
 
 
 def _stream(text: str) -> str:

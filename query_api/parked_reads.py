@@ -9,7 +9,7 @@ from pydantic import Field
 
 from events.errors import NotFound, StoreUnavailable
 from events.times import rfc3339
-from query_api.cursors import Cursor, fingerprint, invalid_cursor
+from query_api.cursors import MAX_CURSOR, Cursor, fingerprint, invalid_cursor
 from query_api.filters import MAX_PAGE, ReadQuery
 from query_api.reads import Answer, Page, Reads
 
@@ -24,7 +24,7 @@ class ParkedQuery(ReadQuery):
     """Parameters of the lists of parked people and of what waits of one."""
 
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Items a page")
-    cursor: str | None = Field(default=None, max_length=1000, description="`next` of the page before")
+    cursor: str | None = Field(default=None, max_length=MAX_CURSOR, description="`next` of the page before")
 
 
 class ParkedReads:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from events.position import Position
 from service_kit.mongo import MAX_STALENESS_SECONDS
 
 STRONG_SECONDS: Final = 30.0
@@ -20,7 +21,7 @@ SKEW_SECONDS: Final = 60.0
 
 
 class Positions:
-    """Remembers, for as long as it matters, which offset the stream had reached when.
+    """Remembers, for as long as it matters, which position the stream had reached when.
 
     Args:
         clock: Monotonic seconds.
@@ -36,19 +37,19 @@ class Positions:
     ) -> None:
         self._clock = clock
         self._strong, self._eventual, self._grain = strong, eventual, strong / 60
-        self._floor: int | None = None
-        self._seen: deque[tuple[float, int]] = deque()
+        self._floor: Position | None = None
+        self._seen: deque[tuple[float, Position]] = deque()
 
-    def start_after(self, offset: int) -> None:
-        """Note that all up to an offset was in the stream long before this process began."""
-        self._floor = offset
+    def start_after(self, position: Position) -> None:
+        """Note that all up to a position was in the stream long before this process began."""
+        self._floor = position
 
-    def reached(self, offset: int) -> None:
-        """Note that an offset is in the stream now."""
+    def reached(self, position: Position) -> None:
+        """Note that a position is in the stream now."""
         now = self._clock()
         if self._seen and now - self._seen[-1][0] < self._grain:
             return  # the older entry says less, which is safe; the next one comes soon enough
-        self._seen.append((now, offset))
+        self._seen.append((now, position))
         while len(self._seen) > 1 and self._seen[1][0] <= now - self._eventual:
             self._seen.popleft()
 
@@ -57,7 +58,7 @@ class Positions:
         self._floor = None
         self._seen.clear()
 
-    def before_read(self, *, strong: bool) -> int | None:
+    def before_read(self, *, strong: bool) -> Position | None:
         """Return the position for a read that begins now; None if none is known to be safe.
 
         Args:

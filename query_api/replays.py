@@ -8,6 +8,7 @@ from typing import Final
 from aio_pika.abc import AbstractConnection
 
 from events.errors import BrokerUnavailable, PositionGone, Unavailable
+from events.position import Position
 from service_kit.broker import keep_connected
 from service_kit.stream import Entry, Reading, reading, truncated_before
 from service_kit.topology import EVENT_LOG
@@ -17,12 +18,10 @@ CREDIT: Final = 200
 """Events that wait for one client; the broker keeps the rest."""
 OPEN_SECONDS: Final = 4.0
 FIRST_SECONDS: Final = 5.0
-FIRST: Final = -2
+FIRST: Final = Position(-2)
 """No position, but all that the stream still has. -1 is the position before the very first event."""
-_GONE: Final = (
-    "the stream of events does not reach back to this position: take a new snapshot; the log keeps every "
-    "event, and GET /events with Accept: application/x-ndjson exports it"
-)
+OTHER: Final = "the stream of events does not have this position's event there any more"
+_GONE: Final = "the stream of events does not reach back to this position"
 
 
 class Replays:
@@ -49,20 +48,22 @@ class Replays:
         self._connection = connection
         self._connected.set()
         try:
-            await connection.closed()
+            await asyncio.Future()  # until the connection is lost
         finally:
             self._connected.clear()
             self._connection = None
 
     @asynccontextmanager
-    async def after(self, position: int) -> AsyncIterator[tuple[list[Entry], Reading]]:
+    async def after(self, position: Position) -> AsyncIterator[tuple[list[Entry], Reading]]:
         """Read what comes after a position, for as long as the block runs; give the first entries at once.
 
+        Those are none if a named position's event came alone: it is read too, to see that it is there.
+
         Args:
-            position: An offset; `FIRST` for all that there is. Something must come after it.
+            position: Where to begin; `FIRST` for all that there is. Something must come after it.
 
         Raises:
-            PositionGone: The stream has dropped some of it.
+            PositionGone: The stream has dropped some of it, or has another event there.
             Unavailable: Too many replays run already, or the broker is away.
         """
         if not self._free:
@@ -70,17 +71,20 @@ class Replays:
         self._free -= 1
         try:
             connection = await self._open()
-            start = max(position + 1, 0)
+            start = position.offset if position.event_id else max(position.offset + 1, 0)
             async with reading(connection, start, credit=CREDIT, queue=self._queue) as reader:
                 entries = await take(reader)
                 delivered = entries[0].offset
-                if position != FIRST and (
+                if position.event_id:
+                    if entries.pop(0).position != position:
+                        raise PositionGone(OTHER, position)
+                elif position != FIRST and (
                     delivered < start
                     or (
                         delivered > start and await truncated_before(connection, delivered, queue=self._queue)
                     )
                 ):
-                    raise PositionGone(_GONE)
+                    raise PositionGone(_GONE, position)
                 yield entries, reader
         finally:
             self._free += 1

@@ -2,28 +2,36 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 
 import structlog
 from aio_pika.abc import AbstractConnection
 
 from events.errors import BrokerUnavailable
+from events.position import Position
 from query_api.feed import Feed
 from query_api.positions import EVENTUAL_SECONDS, SKEW_SECONDS, Positions
 from service_kit.broker import keep_connected
-from service_kit.stream import probe, reading, truncated_before
+from service_kit.stream import Entry, Reading, holds, position_before, probe, reading, truncated_before
 from service_kit.topology import EVENT_LOG
 
 CREDIT: Final = 1000
 PAUSE_SECONDS: Final = 0.02
 """Clients are woken so often at most: at 500 events/s that is one write for ten events."""
 READY_SECONDS: Final = 4.0
+PROOF_SECONDS: Final = 10.0
+"""How long the stream may take to show what was read last; beyond its end the broker waits in silence."""
+WATCH_SECONDS: Final = 20.0
+"""How often it is asked for that while the connection lasts."""
 
 log = structlog.get_logger()
 
 
 class Tail:
-    """One connection and one consumer; goes on where it was when they were lost.
+    """One connection and one consumer; goes on where it was when they were lost, if that is still there.
+
+    RabbitMQ does not sync its streams to disk: a power cut leaves a shorter stream, which then grows over
+    the same offsets with other events.
 
     Args:
         url: AMQP URL.
@@ -45,6 +53,15 @@ class Tail:
         """Read until cancelled."""
         await keep_connected(self._url, "query-api stream", self._use)
 
+    async def check(self) -> None:
+        """Return if the stream is read.
+
+        Raises:
+            BrokerUnavailable: It is not.
+        """
+        if not self._ready.is_set():
+            raise BrokerUnavailable("RabbitMQ: the stream of events is not read")
+
     async def connection(self) -> AbstractConnection:
         """Return the open connection, once the end of the stream is known.
 
@@ -62,29 +79,77 @@ class Tail:
 
     async def _use(self, connection: AbstractConnection) -> None:
         self._connection = connection
-        seeding: asyncio.Task[None] | None = None
+        aside = [asyncio.create_task(self._watch(connection))]
         try:
             if self._feed.next is None and not await self._begin(connection):
-                seeding = asyncio.create_task(self._seed(connection))
-            start = self._feed.next
+                aside.append(asyncio.create_task(self._seed(connection)))
+            newest = self._feed.newest
+            start = self._feed.next if newest is None else newest.offset
             assert start is not None  # noqa: S101 - it was begun
             async with reading(connection, start, credit=CREDIT, queue=self._queue) as reader:
+                entries = [] if newest is None else await self._proven(reader, newest)
                 while True:
+                    if entries:
+                        await self._take(connection, entries)
                     if (self._feed.next or 0) > self._goal:
                         self._ready.set()
                     entries = await reader.take()
-                    expected = self._feed.next
-                    if expected is not None and entries[0].offset != expected:
-                        await self._reconcile(connection, expected, entries[0].offset)
-                    self._feed.add(entries)
-                    self._positions.reached(entries[-1].offset)
-                    await asyncio.sleep(PAUSE_SECONDS)
         finally:
             self._ready.clear()
             self._connection = None
-            if seeding is not None:
-                seeding.cancel()
-                await asyncio.gather(seeding, return_exceptions=True)
+            for task in aside:
+                task.cancel()
+            await asyncio.gather(*aside, return_exceptions=True)
+
+    async def _take(self, connection: AbstractConnection, entries: list[Entry]) -> None:
+        expected, delivered = self._feed.next, entries[0].offset
+        if expected is not None and delivered != expected:
+            await self._reconcile(connection, expected, delivered)
+        self._feed.add(entries)
+        self._positions.reached(entries[-1].position)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _reconcile(self, connection: AbstractConnection, expected: int, delivered: int) -> None:
+        """Go on over numbers that were left out; not if events are missing or the stream is new."""
+        if delivered < expected or await truncated_before(connection, delivered, queue=self._queue):
+            self._break_off(expected, delivered)
+
+    async def _proven(self, reader: Reading, newest: Position) -> list[Entry]:
+        """Return what comes after the newest event that was read, once the stream has shown that one again.
+
+        Raises:
+            BrokerUnavailable: It does not, so all that was read is forgotten.
+        """
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
+                entries = await reader.take()
+        except TimeoutError:
+            entries = []
+        if not entries or entries[0].position != newest:
+            self._break_off(newest.offset, entries[0].offset if entries else None)
+        return entries[1:]
+
+    def _break_off(self, expected: int, delivered: int | None) -> NoReturn:
+        """Forget what was read, which sends every client away; a new connection begins anew."""
+        log.warning("stream broken off", expected=expected, delivered=delivered)
+        self._feed.reset()
+        self._positions.forget()
+        raise BrokerUnavailable("RabbitMQ: the stream is not the one that was read before")
+
+    async def _watch(self, connection: AbstractConnection) -> None:
+        """End a connection under which the stream was cut: the next one finds out what is there."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                newest = self._feed.newest
+                if newest is None or await holds(
+                    connection, newest, queue=self._queue, seconds=PROOF_SECONDS
+                ):
+                    continue
+                log.warning("stream without its newest event", offset=newest.offset)
+                await connection.close()
+            except BrokerUnavailable as exc:
+                log.debug("stream not looked at", reason=exc.detail)
 
     async def _begin(self, connection: AbstractConnection) -> bool:
         """Begin some minutes ago: all before that is in every copy, and clients of a process that has
@@ -97,22 +162,18 @@ class Tail:
         self._goal = newest[-1].offset if newest else -1
         self._feed.start((recent or newest)[0].offset if recent or newest else 0)
         if recent:
-            self._positions.start_after(recent[0].offset - 1)
+            await self._start_before(connection, recent[0].offset)
         return bool(recent)
 
-    async def _reconcile(self, connection: AbstractConnection, expected: int, delivered: int) -> None:
-        """Go on over numbers that were left out; begin anew if events are missing or the stream is new."""
-        if delivered < expected or await truncated_before(connection, delivered, queue=self._queue):
-            log.warning("stream broken off", expected=expected, delivered=delivered)
-            self._feed.reset()
-            self._positions.forget()
+    async def _start_before(self, connection: AbstractConnection, offset: int) -> None:
+        self._positions.start_after(await position_before(connection, offset, queue=self._queue))
 
     async def _seed(self, connection: AbstractConnection) -> None:
         """Learn that when the first entry since some minutes ago comes, if none was there."""
         try:
             async with reading(connection, _long_ago(), credit=1, queue=self._queue) as reader:
                 entries = await reader.take()
-                self._positions.start_after(entries[0].offset - 1)
+                await self._start_before(connection, entries[0].offset)
         except BrokerUnavailable as exc:
             log.debug("positions not seeded", reason=exc.detail)
 

@@ -3,24 +3,31 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 import aio_pika
 import aiormq
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from yarl import URL
 
-from events.errors import BrokerUnavailable
+from events.errors import BrokerUnavailable, OutdatedQueue
 from service_kit.addresses import broker_urls
-from service_kit.topology import EXCHANGES, partition_queue, queues
+from service_kit.topology import EXCHANGES, MOVING, Queue, partition_queue, queues
 
 CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
-"""Seconds, unless the URL has its own; a silent peer is given up after about two of them."""
+"""Seconds, unless the URL has its own; the client gives a silent peer up after some three of them."""
+WATCH_SECONDS: Final = 1.0
+CLOSE_SECONDS: Final = 5.0
 BACKOFF_CAP: Final = 5.0
+OTHER_PARTITIONS: Final = (
+    "RabbitMQ was set up with another number of partitions than {}: set ROLLCALL_PARTITIONS as it was"
+)
+_ABSENT: Final = "no queue '"
 
 log = structlog.get_logger()
 
@@ -112,6 +119,72 @@ async def _connect_to(node: str, name: str, seconds: float) -> AbstractConnectio
     return connection
 
 
+@asynccontextmanager
+async def connected(url: str, name: str) -> AsyncIterator[AbstractConnection]:
+    """Give an open connection, and close it when the block ends; a peer that hangs delays that little.
+
+    Args:
+        url: AMQP URL, of one node or several.
+        name: Shown in RabbitMQ's management.
+
+    Raises:
+        BrokerUnavailable: No connection to any node within `CONNECT_TIMEOUT`.
+    """
+    connection = await connect(url, name)
+    try:
+        yield connection
+    finally:
+        # Of no use to anybody by now, however it ends.
+        with suppress(BrokerUnavailable), broker_errors("closing"):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await connection.close()
+
+
+async def lost(connection: AbstractConnection) -> None:
+    """Return once a connection is dead, whoever ended it and however.
+
+    The library's own `closed()` is done by its own `close()` alone: of a connection that the broker, the
+    network or a heartbeat has ended it says nothing, ever. So this looks at what is beneath, the tasks
+    that read and write, and at how long the peer has been silent.
+
+    Args:
+        connection: It was open.
+    """
+    if connection.transport is None:
+        return
+    beneath = cast(aiormq.Connection, connection.transport.connection)
+    closing = beneath.closing
+    try:
+        while beneath.is_opened and not beneath.is_connection_was_stuck:
+            done, _ = await asyncio.wait({closing}, timeout=WATCH_SECONDS)
+            if done:
+                return
+    finally:
+        closing.cancel()
+
+
+async def until_lost(connection: AbstractConnection, work: Coroutine[Any, Any, None]) -> None:
+    """Do some work, and break it off when the connection that it needs is dead.
+
+    Args:
+        connection: It was open.
+        work: May wait for anything, even for ever.
+
+    Raises:
+        BrokerUnavailable: The connection was lost before the work was done.
+    """
+    task, watch = asyncio.create_task(work), asyncio.create_task(lost(connection))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() or task.cancelled():
+            raise BrokerUnavailable("RabbitMQ: the connection was lost")
+        task.result()
+    finally:
+        task.cancel()
+        watch.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
 async def declare(connection: AbstractConnection, partitions: int) -> None:
     """Declare every exchange, queue and binding; does nothing to those that are there.
 
@@ -125,25 +198,47 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
     """
     with broker_errors("declaring queues"):
         async with asyncio.timeout(CONNECT_TIMEOUT * 2):
-            last, beyond = partition_queue(partitions - 1), partition_queue(partitions)
-            started = await exists(connection, partition_queue(0))
-            if await exists(connection, beyond) or (started and not await exists(connection, last)):
-                raise BrokerUnavailable(
-                    f"RabbitMQ was set up with another number of partitions than {partitions}: "
-                    "set ROLLCALL_PARTITIONS as it was"
-                )
+            if await differs(connection, partitions):
+                raise BrokerUnavailable(OTHER_PARTITIONS.format(partitions))
+            await refuse_while_moving(connection)
             async with connection.channel() as channel:
                 await _declare_all(channel, partitions)
+
+
+async def differs(connection: AbstractConnection, partitions: int) -> bool:
+    """Return whether the broker was set up with another number of partitions; as `exists` in all else."""
+    last, beyond = partition_queue(partitions - 1), partition_queue(partitions)
+    started = await exists(connection, partition_queue(0))
+    return await exists(connection, beyond) or (started and not await exists(connection, last))
+
+
+async def refuse_while_moving(connection: AbstractConnection) -> None:
+    """Return if no queues are being replaced.
+
+    Raises:
+        BrokerUnavailable: They are, or that was cut.
+    """
+    if await exists(connection, MOVING):
+        raise BrokerUnavailable("RabbitMQ: its queues are being replaced: finish `rollcall queues`")
 
 
 async def exists(connection: AbstractConnection, queue: str) -> bool:
     """Return whether a queue is there; asks under the caller's deadline and names no failure."""
     try:
-        async with connection.channel() as channel:
-            await channel.declare_queue(queue, passive=True)
-    except aiormq.exceptions.ChannelNotFoundEntity:
+        await depth(connection, queue)
+    except aiormq.exceptions.ChannelNotFoundEntity as exc:
+        # The same code is given for a queue that is there, and down.
+        if _ABSENT not in str(exc):
+            raise
         return False
     return True
+
+
+async def depth(connection: AbstractConnection, queue: str) -> int:
+    """Return how many messages wait in a queue; asks under the caller's deadline and names no failure."""
+    async with connection.channel() as channel:
+        declared = await channel.declare_queue(queue, passive=True)
+    return declared.declaration_result.message_count or 0
 
 
 async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
@@ -151,31 +246,62 @@ async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
         await channel.declare_exchange(exchange.name, exchange.type, durable=True)
     # Backwards: a declaration cut short lacks a low number, and is not taken for a smaller system.
     for queue in reversed(queues(partitions)):
-        declared = await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+        declared = await declare_queue(channel, queue)
         if queue.exchange is not None:
             await declared.bind(queue.exchange, queue.routing_key)
 
 
-async def keep_connected(url: str, name: str, use: Callable[[AbstractConnection], Awaitable[None]]) -> None:
+async def declare_queue(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
+    """Declare a queue and return it.
+
+    Raises:
+        OutdatedQueue: It is there with other arguments.
+    """
+    try:
+        return await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
+    except aiormq.exceptions.ChannelPreconditionFailed as exc:
+        raise OutdatedQueue(
+            f"RabbitMQ: the queue {queue.name} is that of another version of Rollcall: stop all services and "
+            "run `rollcall queues`, which replaces it and keeps what is in it"
+        ) from exc
+
+
+@dataclass(slots=True)
+class Outage:
+    """Why there is no connection, for as long as there is none: what readiness tells."""
+
+    reason: str = "RabbitMQ is not connected"
+
+
+async def keep_connected(
+    url: str,
+    name: str,
+    use: Callable[[AbstractConnection], Coroutine[Any, Any, None]],
+    outage: Outage | None = None,
+) -> None:
     """Connect, use the connection until it is lost, and begin again, for ever.
 
     Args:
         url: AMQP URL.
         name: Shown in RabbitMQ's management and in the log.
-        use: Gets each new connection; returns or raises `BrokerUnavailable` when it is lost.
+        use: Gets each new connection, and is cancelled when that is dead (see `lost`); may return or raise
+            `BrokerUnavailable` to have another one.
+        outage: Is told the reason of each loss.
     """
     attempt = 0
     while True:
         began = time.monotonic()
         try:
-            async with await connect(url, name) as connection:
-                await use(connection)
+            async with connected(url, name) as connection:
+                await until_lost(connection, use(connection))
             reason = "the connection was closed"
         except BrokerUnavailable as exc:
             reason = exc.detail
         if _is_ending():
             # The client may have made an error of its own of that.
             raise asyncio.CancelledError
+        if outage is not None:
+            outage.reason = reason
         # A connection that lived a while was a good one: its loss is a first failure, not the next.
         attempt = 1 if time.monotonic() - began > BACKOFF_CAP * 2 else attempt + 1
         pause = backoff(attempt)

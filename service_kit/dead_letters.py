@@ -1,55 +1,31 @@
-"""Owns the operators' way to the broker: the messages in `commands.dead`, and what is asked of a parked line.
+"""Owns the operators' way to the broker: to queues of dead letters, and what is asked of a parked line.
 
 To look at a message is to take it and give it back, which the broker counts as a delivery: the queue's limit
 must be high (see `service_kit.topology`). What is held when the connection is lost is back by itself.
 """
 
 import asyncio
-import base64
-import hashlib
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 import aio_pika
 import orjson
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from events.commands import CONTENT_TYPE, encode_command
 from events.controls import Control
-from events.errors import NotFound
-from events.times import rfc3339
-from service_kit.broker import broker_errors, connect, declare
-from service_kit.topology import COMMANDS, DEAD, partition_of
+from events.errors import BrokerUnavailable, InvalidRequest, NotFound
+from service_kit.broker import broker_errors, connected, declare, declare_queue, exists
+from service_kit.dead_messages import SUBSCRIBER_DEAD, DeadMessage, dead_message
+from service_kit.topology import COMMANDS, DEAD, DEAD_QUEUES, dead_queue_of, partition_of
 
 LOOK_SECONDS: Final = 10.0
 MOST: Final = 1000
 MOST_BYTES: Final = 32 * 1024 * 1024
-_PARTITION: Final = re.compile(rf"{COMMANDS}\.(\d+)")
-
-
-@dataclass(frozen=True, slots=True)
-class DeadMessage:
-    """A message that no worker could read, or that was delivered too often in vain.
-
-    Attributes:
-        id: Made of its content; repeats of a message share it.
-        message_id: As the sender named it.
-        queue: The command queue that it came from.
-        reason: Why it is here.
-        time: Since when, RFC 3339; None if nobody wrote it down.
-        body: As it was received.
-    """
-
-    id: str
-    message_id: str | None
-    queue: str
-    reason: str
-    time: str | None
-    body: bytes
+AT_ONCE: Final = 100
+"""Messages that are handed in while one look lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,86 +36,139 @@ class Looked:
     more: bool
 
 
-def message_view(message: DeadMessage, *, whole: bool) -> dict[str, Any]:
-    """Return an unreadable message as operators see it.
+@dataclass(slots=True)
+class HandedIn:
+    """What was handed in, in order, and what was left where it is."""
 
-    Args:
-        message: The message.
-        whole: With its body, as text if it is text, else in base64.
+    done: list[DeadMessage] = field(default_factory=list)
+    left: list[DeadMessage] = field(default_factory=list)
+
+
+def dead_queues(names: Sequence[str]) -> list[str]:
+    """Return the queues of dead letters to look at: those that are named, or all that are known.
+
+    Raises:
+        InvalidRequest: A name is none of such a queue.
     """
-    view: dict[str, Any] = {
-        "id": message.id,
-        "message_id": message.message_id,
-        "queue": message.queue,
-        "reason": message.reason,
-        "time": message.time,
-        "bytes": len(message.body),
-    }
-    if whole:
-        try:
-            view["body"] = message.body.decode()
-        except UnicodeDecodeError:
-            view["body_base64"] = base64.b64encode(message.body).decode()
-    return view
+    for name in names:
+        if name != DEAD and not SUBSCRIBER_DEAD.fullmatch(name):
+            raise InvalidRequest(f"a queue of dead letters is {DEAD} or events.NAME.dead, not {name[:100]!r}")
+    return list(names or DEAD_QUEUES)
 
 
-async def look(url: str, most: int = MOST) -> Looked:
-    """Return what is in the queue, and leave it there.
+async def look(url: str, queues: Sequence[str] = DEAD_QUEUES, most: int = MOST) -> Looked:
+    """Return what is in queues of dead letters, and leave it there.
 
     Args:
         url: AMQP URL.
-        most: How many to look at.
+        queues: Which.
+        most: How many to look at in each.
 
     Raises:
         BrokerUnavailable: RabbitMQ is away, or not done within `LOOK_SECONDS`.
     """
-    async with _holding(url, most) as (_, held, more):
-        return Looked([_dead_message(one) for one in held], more)
+    looked: list[DeadMessage] = []
+    any_more = False
+    for queue in queues:
+        async with _holding(url, queue, most) as (_, held, more):
+            looked += [message for _, message in (held[:-1] if more else held)]
+            any_more = any_more or more
+    return Looked(looked, any_more)
 
 
-async def find(url: str, id_: str) -> DeadMessage:
+async def find(url: str, id_: str, queues: Sequence[str] = DEAD_QUEUES) -> DeadMessage:
     """Return one message, and leave it there.
 
     Raises:
-        NotFound: There is none with this id among the first `MOST`.
+        NotFound: There is none with this id among the first `MOST` of each queue.
         BrokerUnavailable: RabbitMQ is away.
     """
-    async with _holding(url, MOST) as (_, held, _more):
-        return _one(held, id_)[1]
+    for message in (await look(url, queues)).messages:
+        if message.id == id_:
+            return message
+    raise NotFound(f"there is no dead message {id_} among the first {MOST}")
 
 
-async def hand_in(url: str, id_: str) -> DeadMessage:
-    """Publish a message to its partition again, and take it out once the broker has confirmed that.
+async def hand_in(url: str, id_: str, queues: Sequence[str] = DEAD_QUEUES) -> list[DeadMessage]:
+    """Publish a message to its queue again, after those of its person that died before it.
 
-    Cut in between, it is in both queues: commands are recognised by their ids.
+    Each is taken out once the broker has confirmed it. Cut in between, it is in both queues: commands and
+    events are recognised by their ids.
+
+    Returns:
+        What was published, in order; the one that is meant is the last.
 
     Raises:
-        NotFound: There is none with this id among the first `MOST`.
-        BrokerUnavailable: RabbitMQ is away, or does not confirm; nothing is taken out.
+        NotFound: There is none with this id among the first `MOST`, or it does not tell where it belongs.
+        BrokerUnavailable: RabbitMQ is away, or does not confirm; nothing unconfirmed is taken out.
     """
-    async with _holding(url, MOST) as (channel, held, _):
-        found, message = _one(held, id_)
-        number = _PARTITION.fullmatch(message.queue)
-        if number is None:
-            raise NotFound(f"the message does not tell its partition: its queue is {message.queue!r}")
-        with broker_errors("publishing again"):
-            await _publish(channel, number[1], message.body, message.message_id)
-            await found.ack()
-        return message
+    meant = await find(url, id_, queues)
+    if meant.target is None:
+        raise NotFound(f"the message does not tell its partition: its queue is {meant.queue!r}")
+    async with _holding(url, meant.dead_queue, MOST) as (channel, held, _):
+        ids = [message.id for _, message in held]
+        if id_ not in ids:
+            raise NotFound(f"there is no dead message {id_} any more")
+        upto = held[: ids.index(id_)]
+        before = [pair for pair in upto if meant.person_id and pair[1].person_id == meant.person_id]
+        for taken, message in (*before, held[ids.index(id_)]):
+            await _hand_in(channel, taken, message)
+        return [message for _, message in before] + [meant]
 
 
-async def give_up(url: str, id_: str) -> DeadMessage:
+async def hand_in_all(
+    url: str, queues: Sequence[str] = DEAD_QUEUES, person_id: str | None = None
+) -> HandedIn:
+    """Publish what can be read to its queue again, in the order in which it died.
+
+    Args:
+        url: AMQP URL.
+        queues: Which queues of dead letters.
+        person_id: Whose; None for everybody's.
+
+    Returns:
+        What was published; and what was left, since it cannot be read, or since there was too much before it.
+
+    Raises:
+        BrokerUnavailable: RabbitMQ is away, or does not confirm; what was published until then is done.
+    """
+    handed = HandedIn()
+    for queue in queues:
+        tried: set[str] = set()
+        while True:
+            async with _holding(url, queue, MOST) as (channel, held, _):
+                # What dies again meanwhile comes to the end, and is not tried once more.
+                mine = [pair for pair in held if _may_go(pair[1], person_id) and pair[1].id not in tried]
+                for taken, message in mine[:AT_ONCE]:
+                    await _hand_in(channel, taken, message)
+                    handed.done.append(message)
+            if not mine:
+                break
+            tried |= {message.id for _, message in mine[:AT_ONCE]}
+        handed.left += [message for _, message in held if person_id is None and not _may_go(message, None)]
+    return handed
+
+
+def _may_go(message: DeadMessage, person_id: str | None) -> bool:
+    readable = message.subject is not None and message.target is not None
+    return readable and person_id in (None, message.person_id)
+
+
+async def give_up(url: str, id_: str, queues: Sequence[str] = DEAD_QUEUES) -> DeadMessage:
     """Delete a message.
 
     Raises:
         NotFound: There is none with this id among the first `MOST`.
         BrokerUnavailable: RabbitMQ is away.
     """
-    async with _holding(url, MOST) as (_, held, _more):
-        found, message = _one(held, id_)
-        with broker_errors("acknowledging"):
-            await found.ack()
-        return message
+    queue = (await find(url, id_, queues)).dead_queue
+    async with _holding(url, queue, MOST) as (_, held, _more):
+        for taken, message in held:
+            if message.id == id_:
+                with broker_errors("acknowledging"):
+                    await taken.ack()
+                return message
+    raise NotFound(f"there is no dead message {id_} any more")
 
 
 async def ask(url: str, partitions: int, control: Control) -> None:
@@ -153,18 +182,31 @@ async def ask(url: str, partitions: int, control: Control) -> None:
     Raises:
         BrokerUnavailable: RabbitMQ is away, has another number of partitions, or does not confirm.
     """
-    async with await connect(url, "dead letters") as connection:
+    async with connected(url, "dead letters") as connection:
         await declare(connection, partitions)
         with broker_errors("publishing"):
             async with asyncio.timeout(LOOK_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
                 key = str(partition_of(control.person_id, partitions))
-                await _publish(channel, key, orjson.dumps(encode_command(control)), control.command_id)
+                body = orjson.dumps(encode_command(control))
+                await _publish(channel, (COMMANDS, key), body, control.command_id)
 
 
-async def _publish(channel: AbstractChannel, key: str, body: bytes, message_id: str | None) -> None:
-    """Publish to a partition, persistent and mandatory; return when it is confirmed."""
-    exchange = await channel.get_exchange(COMMANDS, ensure=False)
+async def _hand_in(channel: AbstractChannel, taken: AbstractIncomingMessage, message: DeadMessage) -> None:
+    """Publish a message again, and take it out once that is confirmed."""
+    if message.target is None:
+        raise BrokerUnavailable(f"RabbitMQ: the message {message.id} belongs to no queue")
+    with broker_errors("publishing again"):
+        await _publish(channel, message.target, message.again, message.message_id)
+        await taken.ack()
+
+
+async def _publish(
+    channel: AbstractChannel, target: tuple[str, str], body: bytes, message_id: str | None
+) -> None:
+    """Publish to a partition or a queue, persistent and mandatory; return when it is confirmed."""
+    name, key = target
+    exchange = await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
     message = aio_pika.Message(
         body,
         message_id=message_id,
@@ -174,54 +216,50 @@ async def _publish(channel: AbstractChannel, key: str, body: bytes, message_id: 
     await exchange.publish(message, key, mandatory=True)
 
 
+Taken = list[tuple[AbstractIncomingMessage, DeadMessage]]
+
+
 @asynccontextmanager
-async def _holding(
-    url: str, most: int
-) -> AsyncIterator[tuple[AbstractChannel, list[AbstractIncomingMessage], bool]]:
-    """Hold the first messages of the queue; what is not acknowledged goes back when the block ends."""
-    async with await connect(url, "dead letters") as connection:
+async def _holding(url: str, queue: str, most: int) -> AsyncIterator[tuple[AbstractChannel, Taken, bool]]:
+    """Hold the first messages of a queue; what is not acknowledged goes back when the block ends.
+
+    A queue that is not there has none.
+    """
+    async with connected(url, "dead letters") as connection:
         with broker_errors("looking at dead letters"):
             async with asyncio.timeout(LOOK_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                queue = await channel.get_queue(DEAD, ensure=False)
-                held: list[AbstractIncomingMessage] = []
-                size, more = 0, False
-                while not more and (message := await queue.get(fail=False)) is not None:
-                    held.append(message)
-                    size += len(message.body)
-                    more = len(held) == most or size > MOST_BYTES
-        async with asyncio.timeout(LOOK_SECONDS):
-            yield channel, held, more
-            with broker_errors("giving dead letters back"):
+                held, more = await _take(connection, channel, queue, most)
+        with broker_errors("holding dead letters"):
+            async with asyncio.timeout(LOOK_SECONDS):
+                yield channel, [(one, _read(one, queue)) for one in held], more
                 for message in held:
                     if not message.processed:
                         await message.nack(requeue=True)
 
 
-def _one(held: list[AbstractIncomingMessage], id_: str) -> tuple[AbstractIncomingMessage, DeadMessage]:
-    for one in held:
-        message = _dead_message(one)
-        if message.id == id_:
-            return one, message
-    raise NotFound(f"there is no dead message {id_} among the first {MOST}")
+async def _take(
+    connection: AbstractConnection, channel: AbstractChannel, name: str, most: int
+) -> tuple[list[AbstractIncomingMessage], bool]:
+    """Return the first messages, and whether there may be more.
 
-
-def _dead_message(message: AbstractIncomingMessage) -> DeadMessage:
-    queue, reason, time = _history(dict(message.headers or {}))
-    mark = hashlib.sha256(repr((message.message_id, queue)).encode() + message.body).hexdigest()
-    return DeadMessage(mark[:16], message.message_id, queue, reason, time, message.body)
-
-
-def _history(headers: dict[str, Any]) -> tuple[str, str, str | None]:
-    """Return a message's queue, reason and time: as our worker wrote them, or as the broker did.
-
-    https://www.rabbitmq.com/docs/dlx#effects: `x-death`, the newest entry first.
+    Raises:
+        OutdatedQueue: It is that of an older version, where a look costs order, or the message itself.
     """
-    if "x-rollcall-queue" in headers:
-        time = headers.get("x-rollcall-time")
-        return str(headers["x-rollcall-queue"]), str(headers.get("x-rollcall-reason", "")), time
-    for death in headers.get("x-death") or ():
-        when = death.get("time")
-        time = rfc3339(when) if isinstance(when, datetime) and when.tzinfo else None
-        return str(death.get("queue", "")), f"given up by the broker: {death.get('reason')}", time
-    return "", "unknown", None
+    held: list[AbstractIncomingMessage] = []
+    if not await exists(connection, name):
+        return held, False
+    async with connection.channel() as trying:
+        await declare_queue(trying, dead_queue_of(name))
+    queue = await channel.get_queue(name, ensure=False)
+    size, more = 0, False
+    while not more and (message := await queue.get(fail=False)) is not None:
+        # One more than is shown tells that there is more; it is held, and goes back, like them.
+        more = len(held) == most or size > MOST_BYTES
+        held.append(message)
+        size += len(message.body)
+    return held, more
+
+
+def _read(message: AbstractIncomingMessage, queue: str) -> DeadMessage:
+    return dead_message(message.body, message.message_id, dict(message.headers or {}), queue)

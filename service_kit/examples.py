@@ -79,9 +79,12 @@ _DEAD: Final = {
     "id": "9f86d081884c7d65",
     "message_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
     "queue": "commands.3",
+    "dead_queue": "commands.dead",
     "reason": "subject: Field required",
     "time": "2026-02-28T09:30:00.000Z",
     "bytes": 512,
+    "type": None,
+    "person_id": None,
 }
 _CHANGES: Final = {"occupation": {"from": None, "to": "Engineer"}}
 EXAMPLES: Final[dict[str, Any]] = {
@@ -145,6 +148,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "parked_line": {"person_id": EXAMPLE_ID, "items": [_WAITING], "next": None},
     "dead_message": _DEAD,
     "dead_messages": {"items": [_DEAD], "more": False},
+    "handed_in": {"items": [], "left": [_DEAD]},
     "import": IMPORT_EXAMPLE,
     "import_read": IMPORT_READ_EXAMPLE,
 }

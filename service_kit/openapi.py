@@ -41,14 +41,19 @@ TEXT: Final = {"type": "string"}
 
 DEAD_MESSAGE: Final[dict[str, Any]] = {
     "type": "object",
-    "required": ["id", "message_id", "queue", "reason", "time", "bytes"],
+    "required": [
+        *("id", "message_id", "queue", "dead_queue", "reason", "time", "bytes", "type", "person_id"),
+    ],
     "properties": {
         "id": {**TEXT, "description": "Made of its content; repeats of a message share it"},
         "message_id": {"type": ["string", "null"]},
-        "queue": TEXT,
+        "queue": {**TEXT, "description": "Where it came from, and goes when it is handed in"},
+        "dead_queue": {**TEXT, "description": "Where it is"},
         "reason": TEXT,
         "time": {"type": ["string", "null"], "format": "date-time"},
         "bytes": {"type": "integer"},
+        "type": {"type": ["string", "null"], "description": "Of the command or event, if it can be read"},
+        "person_id": {"type": ["string", "null"], "format": "uuid"},
         "body": {**TEXT, "description": "Of a single one, if it is text"},
         "body_base64": {**TEXT, "description": "Of a single one, if it is none"},
     },

@@ -132,8 +132,11 @@ def problem_of(error: RollcallError) -> Response:
             headers["WWW-Authenticate"] = (
                 f'Bearer realm="rollcall", error="insufficient_scope", scope="{scope}"'
             )
-        case PositionGone():
-            headers["Link"] = '</events>; rel="alternate"; type="application/x-ndjson"'
+        case PositionGone(event_id=event_id, next=url):
+            more["next"] = url
+            if event_id:
+                more["event_id"] = event_id
+            headers["Link"] = f'<{url}>; rel="alternate"; type="application/x-ndjson"'
         case TooManyRequests(policy=policy, retry_after=seconds):
             more["violated-policies"] = [policy]
             headers["Retry-After"] = str(seconds)

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service_kit.addresses import broker_urls
 from service_kit.rates import Quota
+from service_kit.topology import PARTITIONS
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
         description="RabbitMQ URL; several nodes: `amqp://user:password@h1:5672,h2:5672,h3:5672/`"
     )
     partitions: int = Field(
-        default=8, ge=1, le=256, description="command queues; fixed once the broker has them"
+        default=PARTITIONS, ge=1, le=256, description="command queues; fixed once the broker has them"
     )
     unique: Annotated[frozenset[Literal["email"]], NoDecode] = Field(
         default=frozenset(), description="values unique beside the document: `email` or nothing"

@@ -17,6 +17,7 @@ from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
 from events.errors import BrokerUnavailable
+from events.position import Position, event_id_of
 from service_kit.broker import broker_errors
 from service_kit.topology import EVENT_LOG
 
@@ -37,12 +38,21 @@ class Entry:
         type: The event's type.
         person_id: The event's subject.
         body: The announcement, as it was published.
+        event_id: The event's id; empty if it is none of ours.
+        version: The person's version that the event made; 0 if it is none of ours.
     """
 
     offset: int
     type: str
     person_id: str
     body: bytes
+    event_id: str = ""
+    version: int = 0
+
+    @property
+    def position(self) -> Position:
+        """The entry's place; of what is none of ours, only the offset."""
+        return Position(self.offset, self.event_id)
 
 
 class Reading:
@@ -132,18 +142,43 @@ async def _close(owner: Any) -> None:
         log.debug("channel not closed", reason=exc.detail)
 
 
-async def probe(connection: AbstractConnection, start: Start, *, queue: str = EVENT_LOG) -> list[Entry]:
-    """Return some entries from a place on; none if none come within `PROBE_SECONDS`.
+async def probe(
+    connection: AbstractConnection, start: Start, *, queue: str = EVENT_LOG, seconds: float = PROBE_SECONDS
+) -> list[Entry]:
+    """Return some entries from a place on; none if none come within so many seconds.
 
     Raises:
         BrokerUnavailable: The stream cannot be consumed.
     """
     async with reading(connection, start, credit=1, queue=queue) as reader:
         try:
-            async with asyncio.timeout(PROBE_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await reader.take()
         except TimeoutError:
             return []
+
+
+async def holds(
+    connection: AbstractConnection, position: Position, *, queue: str = EVENT_LOG, seconds: float
+) -> bool:
+    """Return whether the stream shows an entry at its place, within so many seconds.
+
+    Raises:
+        BrokerUnavailable: The stream cannot be consumed.
+    """
+    entries = await probe(connection, position.offset, queue=queue, seconds=seconds)
+    return bool(entries) and entries[0].position == position
+
+
+async def position_before(connection: AbstractConnection, offset: int, *, queue: str = EVENT_LOG) -> Position:
+    """Return the position of the entry before an offset; unnamed where the stream shows none.
+
+    Raises:
+        BrokerUnavailable: The stream cannot be consumed.
+    """
+    entries = await probe(connection, offset - 1, queue=queue) if offset else []
+    here = entries[0].position if entries else None
+    return here if here is not None and here.offset == offset - 1 else Position(offset - 1)
 
 
 async def truncated_before(connection: AbstractConnection, delivered: int, *, queue: str = EVENT_LOG) -> bool:
@@ -164,7 +199,15 @@ def _entry(message: DeliveredMessage) -> Entry:
     offset = cast(int, (properties.headers or {})["x-stream-offset"])
     try:
         content = orjson.loads(message.body)
-        return Entry(offset, str(content["type"]), str(content["subject"]), message.body)
+        type_, person_id, version = str(content["type"]), str(content["subject"]), content.get("version")
+        return Entry(
+            offset,
+            type_,
+            person_id,
+            message.body,
+            event_id_of(content.get("id")),
+            version if isinstance(version, int) else 0,
+        )
     except (orjson.JSONDecodeError, KeyError, TypeError):
         # Not ours: it has its place in the stream, and nobody is told.
         return Entry(offset, "", "", b"")

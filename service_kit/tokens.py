@@ -150,6 +150,8 @@ class TokenVerifier:
             raise Unavailable("the token issuer's keys cannot be had now") from exc
         except jwt.ExpiredSignatureError as exc:
             raise Unauthenticated("the token has expired") from exc
+        except jwt.ImmatureSignatureError as exc:
+            raise Unauthenticated("the token is not good yet, by this service's clock") from exc
         except (jwt.PyJWTError, KeyError, ValueError) as exc:
             raise Unauthenticated("the token is not valid here") from exc
         claims = decoded["payload"]

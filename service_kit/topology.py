@@ -7,10 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from zlib import crc32
 
+PARTITIONS: Final = 8
+"""How many command queues there are, unless a setting says otherwise."""
 COMMANDS: Final = "commands"
 DEAD: Final = "commands.dead"
 EVENTS: Final = "events"
 EVENT_LOG: Final = "events.log"
+IMAGES: Final = "images"
+"""The subscriber that removes images which nobody has any more."""
+IMAGE_TOPICS: Final = ("person.image_changed", "person.deleted")
+MOVING: Final = "commands.moving"
+"""A queue that is there while queues are replaced; nobody declares any meanwhile (see `replacing`)."""
 WORKERS: Final = "workers"
 """Carries no message: each worker consumes it, so its consumer count tells how many there are. The count
 of a command queue would not: of a single active consumer's rivals, a declare tells nothing."""
@@ -18,14 +25,16 @@ of a command queue would not: of a single active consumer's rivals, a declare te
 PROBE: Final = "probe"
 """Type of a message without a body that a worker only acknowledges: whoever publishes it into a command queue
 learns that the queue takes messages, and who consumes it learns that the queue is its own."""
-DELIVERY_LIMIT: Final = 50
-"""Deliveries of one command before the broker takes it for one that kills workers. A handed-over
-or crashed worker returns what it had prefetched, so this must leave room for many restarts."""
-LOOKS: Final = 1_000_000
-"""Deliveries of a dead letter before the broker drops it. Each look at it is one, and what it is returned
-without a limit goes to the end of the queue; from RabbitMQ 4.0 on, no limit would mean 20."""
+DELIVERY_LIMIT: Final = 1_000_000
+"""Deliveries of a message before the broker gives it up: out of reach. Every worker that ends returns what it
+had prefetched, and every look at a dead letter is a delivery, so a count tells nothing of the message. But
+what is returned without a limit goes to the end of the queue; from RabbitMQ 4.0 on, none would mean 20."""
+DELIVERY_COUNTS: Final = ("x-delivery-count", "x-acquired-count")
+"""Headers in which the broker tells how often a message was delivered before. The second is that of 4.3 and
+later, where the first counts failures alone."""
 QUEUE_BYTES: Final = 128 * 1024 * 1024
 """A full queue refuses publishes: workers that stand still cannot fill the broker's disk."""
+SUBSCRIBER_BYTES: Final = 1024 * 1024 * 1024
 LOG_BYTES: Final = 20_000_000_000
 LOG_AGE: Final = "30D"
 
@@ -88,7 +97,7 @@ def queues(partitions: int) -> list[Queue]:
         "x-dead-letter-strategy": "at-least-once",
         "x-max-length-bytes": QUEUE_BYTES,
     }
-    dead = {**bounded, "x-delivery-limit": LOOKS, "x-max-length-bytes": QUEUE_BYTES}
+    dead = {**bounded, "x-delivery-limit": DELIVERY_LIMIT, "x-max-length-bytes": QUEUE_BYTES}
     log = {"x-queue-type": "stream", "x-max-length-bytes": LOG_BYTES, "x-max-age": LOG_AGE}
     return [
         *(Queue(partition_queue(n), COMMANDS, str(n), partition) for n in range(partitions)),
@@ -96,3 +105,45 @@ def queues(partitions: int) -> list[Queue]:
         Queue(EVENT_LOG, EVENTS, "#", log),
         Queue(WORKERS, None, "", bounded),
     ]
+
+
+def subscriber_queue(name: str) -> str:
+    """Return the name of a subscriber's queue; the broker's rights want it to begin so."""
+    return f"{EVENTS}.{name}"
+
+
+def dead_queue(queue: str) -> str:
+    """Return the name of the queue of what was given up in a subscriber's queue."""
+    return f"{queue}.dead"
+
+
+DEAD_QUEUES: Final = (DEAD, dead_queue(subscriber_queue(IMAGES)))
+"""The dead letters that are known without being named; other subscribers' are their own."""
+
+
+def subscriber_queues(name: str) -> list[Queue]:
+    """Return a subscriber's queue, which it binds to its topics, and that of what it gives up."""
+    queue = {
+        "x-queue-type": "quorum",
+        # Order: of several processes of one subscriber, one at a time is served.
+        "x-single-active-consumer": True,
+        "x-max-length-bytes": SUBSCRIBER_BYTES,
+        # Never `reject-publish`: one subscriber that stands still would stop every announcement.
+        "x-overflow": "drop-head",
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+    dead = {
+        "x-queue-type": "quorum",
+        "x-max-length-bytes": QUEUE_BYTES,
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+    own = subscriber_queue(name)
+    return [Queue(own, None, "", queue), Queue(dead_queue(own), None, "", dead)]
+
+
+def dead_queue_of(name: str) -> Queue:
+    """Return a queue of dead letters, by its name: `commands.dead` or `events.NAME.dead`."""
+    if name == DEAD:
+        return next(queue for queue in queues(1) if queue.name == DEAD)
+    _, dead = subscriber_queues(name.removeprefix(f"{EVENTS}.").removesuffix(".dead"))
+    return dead

@@ -159,6 +159,7 @@ def create_app(
     checks: Mapping[str, Check],
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
     measure: Callable[[], Awaitable[None]] | None = None,
+    remarks: Mapping[str, Check] | None = None,
     limits: Limits | None = None,
     **options: Any,
 ) -> FastAPI:
@@ -169,6 +170,7 @@ def create_app(
         checks: What must be well for the service to be ready.
         lifespan: Opens and closes what the routes use.
         measure: Brings gauges up to date before each scrape; has a deadline of its own, and does not fail.
+        remarks: What is told beside, and leaves the service ready when it is not well.
         limits: Rates and origins; by default no request is counted, and no origin is let in.
         **options: Passed on to FastAPI.
     """
@@ -193,12 +195,14 @@ def create_app(
     @app.get(
         "/readyz",
         tags=["operations"],
-        summary="Every part that this service needs is there",
+        summary="The service can do what it is for",
         responses={503: {"description": "A part is not ready; `parts` tells which and why"}},
+        description="`remarks` tells what is not well and leaves the service ready.",
     )
     async def readyz() -> Response:
         ready, parts = await readiness(checks)
-        body = orjson.dumps({"ready": ready, "parts": parts})
+        _, told = await readiness(remarks or {})
+        body = orjson.dumps({"ready": ready, "parts": parts, "remarks": told})
         return Response(body, 200 if ready else 503, media_type="application/json")
 
     @app.get(

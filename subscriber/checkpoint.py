@@ -1,11 +1,12 @@
 """Owns remembering how far a subscriber has come, in a file that is never half written."""
 
-import os
 from pathlib import Path
+
+from service_kit.files import write_whole
 
 
 class FileCheckpoint:
-    """The position of the last event that was handled.
+    """The position of the last event that was handled: its offset in the stream, a hyphen, its id.
 
     Args:
         path: Where it is kept; its directory exists.
@@ -14,18 +15,13 @@ class FileCheckpoint:
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
 
-    def load(self) -> int | None:
-        """Return the position; None before the first."""
+    def load(self) -> str | None:
+        """Return the position; None before the first. One that an older version kept is an offset alone."""
         try:
-            return int(self._path.read_text(encoding="ascii"))
+            return self._path.read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return None
 
-    def save(self, position: int) -> None:
+    def save(self, position: str) -> None:
         """Keep a position: after this, also across a loss of power."""
-        beside = self._path.with_name(f"{self._path.name}.new")
-        with beside.open("w", encoding="ascii") as file:
-            file.write(str(position))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self._path)
+        write_whole(self._path, position)

@@ -1,21 +1,38 @@
 """Owns the queue of what a subscriber gave up on: with the reason, confirmed before anything is forgotten."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import aio_pika
+import structlog
 from aio_pika.abc import AbstractConnection
 
-from service_kit.broker import broker_errors
+from events.errors import OutdatedQueue
+from events.times import rfc3339, to_milliseconds
+from service_kit.broker import broker_errors, declare_queue, refuse_while_moving
+from service_kit.topology import Queue, dead_queue, subscriber_queue, subscriber_queues
 
 PUBLISH_SECONDS: Final = 10.0
-_BYTES: Final = 128 * 1024 * 1024
 _REASON_CHARACTERS: Final = 500
 
+log = structlog.get_logger()
 
-def queue_name(name: str) -> str:
-    """Return the name of a subscriber's queue; the broker's rights want it to begin so."""
-    return f"events.{name}"
+
+async def declare_own(connection: AbstractConnection, queue: Queue) -> None:
+    """Declare a subscriber's queue; one of an older version is used as it is, and said to be so.
+
+    Such a one drops an event after 50 deliveries, or has no order among what is returned to it.
+
+    Raises:
+        BrokerUnavailable: Queues are being replaced.
+    """
+    await refuse_while_moving(connection)
+    try:
+        async with connection.channel() as channel:
+            await declare_queue(channel, queue)
+    except OutdatedQueue as exc:
+        log.warning("queue of an older version", queue=queue.name, reason=exc.detail)
 
 
 class DeadLetters:
@@ -28,7 +45,7 @@ class DeadLetters:
 
     def __init__(self, channel: Any, name: str) -> None:
         self._channel = channel
-        self._queue = f"{queue_name(name)}.dead"
+        self._queue = dead_queue(subscriber_queue(name))
 
     @classmethod
     async def open(cls, connection: AbstractConnection, name: str) -> "DeadLetters":
@@ -40,10 +57,8 @@ class DeadLetters:
         with broker_errors("declaring the dead letters' queue"):
             async with asyncio.timeout(PUBLISH_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                letters = cls(channel, name)
-                arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-max-length-bytes": _BYTES}
-                await channel.declare_queue(letters._queue, durable=True, arguments=arguments)
-        return letters
+                await declare_own(connection, subscriber_queues(name)[1])
+        return cls(channel, name)
 
     async def put(self, body: bytes, reason: str) -> None:
         """Keep a message and why it was given up.
@@ -54,7 +69,10 @@ class DeadLetters:
         message = aio_pika.Message(
             body,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            headers={"x-rollcall-reason": reason[:_REASON_CHARACTERS]},
+            headers={
+                "x-rollcall-reason": reason[:_REASON_CHARACTERS],
+                "x-rollcall-time": rfc3339(to_milliseconds(datetime.now(UTC))),
+            },
         )
         with broker_errors("publishing a dead letter"):
             async with asyncio.timeout(PUBLISH_SECONDS):

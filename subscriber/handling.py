@@ -69,10 +69,12 @@ class Handling:
         if event_id in self._seen:
             return None
         reason = await self._insist(event)
+        if reason is not None:
+            return reason  # it may be handed in again
         self._seen[event_id] = None
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        return reason
+        return None
 
     async def _insist(self, event: Event) -> str | None:
         attempt = 1

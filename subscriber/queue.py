@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
@@ -10,22 +10,12 @@ from aiormq.channel import Channel
 
 from events.errors import BrokerUnavailable
 from service_kit.broker import broker_errors, keep_connected
-from service_kit.topology import EVENTS
-from subscriber.dead import DeadLetters, queue_name
+from service_kit.topology import EVENTS, subscriber_queues
+from subscriber.dead import DeadLetters, declare_own
 from subscriber.handling import ATTEMPTS, Handler, Handling
 
 PREFETCH: Final = 50
 OPEN_SECONDS: Final = 10.0
-QUEUE_BYTES: Final = 1024 * 1024 * 1024
-_ARGUMENTS: Final[dict[str, Any]] = {
-    "x-queue-type": "quorum",
-    # Order: of several processes of one subscriber, one at a time is served.
-    "x-single-active-consumer": True,
-    "x-max-length-bytes": QUEUE_BYTES,
-    # Never `reject-publish`: one subscriber that stands still would stop every announcement.
-    "x-overflow": "drop-head",
-    "x-delivery-limit": 50,
-}
 
 
 async def subscribe(
@@ -81,7 +71,9 @@ async def _open(
         async with asyncio.timeout(OPEN_SECONDS):
             owner = await connection.channel(publisher_confirms=False)
             await owner.set_qos(prefetch_count=PREFETCH)
-            queue = await owner.declare_queue(queue_name(name), durable=True, arguments=_ARGUMENTS)
+            own, _ = subscriber_queues(name)
+            await declare_own(connection, own)
+            queue = await owner.get_queue(own.name, ensure=False)
             for topic in topics:
                 await queue.bind(EVENTS, topic)
             channel = cast(Channel, await owner.get_underlay_channel())

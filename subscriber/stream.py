@@ -1,18 +1,22 @@
 """Owns following the stream from a position that the subscriber remembers itself."""
 
+import asyncio
 from collections.abc import Collection
 from typing import Final, Literal
 
 from aio_pika.abc import AbstractConnection
 
-from events.errors import PositionGone
+from events.errors import BrokerUnavailable, PositionGone
+from events.position import Position
 from service_kit.broker import keep_connected
-from service_kit.stream import Entry, reading, truncated_before
+from service_kit.stream import Entry, Reading, probe, reading, truncated_before
 from subscriber.checkpoint import FileCheckpoint
 from subscriber.dead import DeadLetters
 from subscriber.handling import ATTEMPTS, Handler, Handling
 
 CREDIT: Final = 200
+PROOF_SECONDS: Final = 10.0
+"""How long the stream may take to show the checkpoint's event again."""
 
 
 async def follow(
@@ -21,7 +25,7 @@ async def follow(
     handle: Handler,
     checkpoint: FileCheckpoint,
     *,
-    start: int | Literal["first", "next"] = "first",
+    start: int | str = "first",
     types: Collection[str] = (),
     attempts: int = ATTEMPTS,
 ) -> None:
@@ -32,35 +36,84 @@ async def follow(
         name: The subscriber's; what it gives up on goes to the queue `events.<name>.dead`.
         handle: Gets each event; see `Handler`.
         checkpoint: How far it has come. Saved after each batch, so a crash repeats some events.
-        start: Where to begin if there is no checkpoint: an offset, or an end of the stream.
+        start: Where to begin if there is no checkpoint: the position of an event that was handled
+            (`1234-0199b1f0-…`, as the live feed and snapshots name it), an offset, which is handled itself,
+            or an end of the stream: `first`, `next`.
         types: Only these events; all, if empty.
         attempts: How often an event is tried before it is given up.
 
     Raises:
-        PositionGone: The stream has dropped what comes after the checkpoint: the log's export has it.
+        PositionGone: The stream does not have the checkpoint's event at its place, or has dropped what comes
+            after it. The message says where the log has it; `start="first"` with a new checkpoint gives all
+            that the stream still has, most of it again.
+        ValueError: The checkpoint or `start` is no position.
     """
     handling = Handling(handle, attempts)
 
     async def use(connection: AbstractConnection) -> None:
         letters = await DeadLetters.open(connection, name)
-        done = checkpoint.load()
-        begin = start if done is None else done + 1
+        done, begin = place(checkpoint.load(), start)
         async with reading(connection, begin, credit=CREDIT) as reader:
-            entries = await reader.take()
-            if done is not None:
-                await _check(connection, done + 1, entries[0].offset)
+            entries = await _first(connection, reader, done)
             while True:
-                await _handle(entries, handling, letters, types)
-                checkpoint.save(entries[-1].offset)
+                if entries:
+                    await _handle(entries, handling, letters, types)
+                    done = entries[-1].position
+                    checkpoint.save(str(done))
                 entries = await reader.take()
+                if done is not None and entries[0].offset <= done.offset:
+                    raise BrokerUnavailable("RabbitMQ: the stream was cut")  # the next connection sees how
 
     await keep_connected(url, f"subscriber {name}", use)
 
 
-async def _check(connection: AbstractConnection, wanted: int, delivered: int) -> None:
-    missing = delivered > wanted and await truncated_before(connection, delivered)
-    if missing or delivered < wanted:
-        raise PositionGone(f"the stream has nothing between {wanted} and {delivered} any more")
+def place(kept: str | None, start: int | str) -> tuple[Position | None, int | Literal["first", "next"]]:
+    """Return the position of the last event that was handled, if there is one, and where to begin.
+
+    Raises:
+        ValueError: It is no position.
+    """
+    if kept is None:
+        if isinstance(start, int):
+            return None, start
+        if start == "first":
+            return None, "first"
+        if start == "next":
+            return None, "next"
+    done = Position.parse(str(start) if kept is None else kept)
+    return done, done.offset if done.event_id else done.offset + 1
+
+
+async def _first(connection: AbstractConnection, reader: Reading, done: Position | None) -> list[Entry]:
+    """Return the first entries after a position; none yet if only its own event came.
+
+    Raises:
+        BrokerUnavailable: The stream is empty, as one is that was just made anew.
+        PositionGone: The stream does not go on where the position is.
+    """
+    if done is not None and done.event_id:
+        return await _after_named(connection, reader, done)
+    entries = await reader.take()
+    if done is not None:
+        wanted, delivered = done.offset + 1, entries[0].offset
+        if delivered < wanted or (delivered > wanted and await truncated_before(connection, delivered)):
+            raise PositionGone(f"the stream has nothing between {wanted} and {delivered} any more", done)
+    return entries
+
+
+async def _after_named(connection: AbstractConnection, reader: Reading, done: Position) -> list[Entry]:
+    try:
+        async with asyncio.timeout(PROOF_SECONDS):
+            entries = await reader.take()
+    except TimeoutError:
+        # Beyond the stream's end the broker waits, and says nothing.
+        newest = await probe(connection, "last")
+        if not newest or newest[-1].offset >= done.offset:
+            raise BrokerUnavailable("RabbitMQ: the stream delivers nothing") from None
+        raise PositionGone(f"the stream ends before event {done.event_id}", done) from None
+    if entries[0].position != done:
+        raise PositionGone(f"the stream does not have event {done.event_id} at its place any more", done)
+    return entries[1:]
 
 
 async def _handle(

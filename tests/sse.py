@@ -15,14 +15,19 @@ class Event:
     """One block of an event stream.
 
     Attributes:
-        id: The position, if the block names one.
+        position: Where it is, if the block says so.
         type: Its type; empty for a block without one.
         data: Its JSON, if it has data.
     """
 
-    id: int | None
+    position: str | None
     type: str
     data: Any
+
+    @property
+    def id(self) -> int | None:
+        """The position's offset."""
+        return None if self.position is None else int(self.position.split("-")[0] or -1)
 
 
 class Following:
@@ -34,7 +39,7 @@ class Following:
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
-        self.last: int | None = None
+        self.last: str | None = None
         self._lines = response.aiter_lines()
 
     async def block(self, within: float = 10.0) -> Event:
@@ -47,10 +52,9 @@ class Following:
                     fields[name] = value
                 elif fields:
                     if "id" in fields:
-                        self.last = int(fields["id"])
+                        self.last = fields["id"]
                     data = json.loads(fields["data"]) if "data" in fields else None
-                    place = int(fields["id"]) if "id" in fields else None
-                    return Event(place, fields.get("event", ""), data)
+                    return Event(fields.get("id"), fields.get("event", ""), data)
         raise EOFError
 
     async def next(self, within: float = 10.0) -> Event:
@@ -76,7 +80,7 @@ class Following:
 
 @asynccontextmanager
 async def following(
-    client: httpx.AsyncClient, last: int | None = None, **params: Any
+    client: httpx.AsyncClient, last: str | int | None = None, **params: Any
 ) -> AsyncIterator[Following]:
     """Follow the feed for as long as the block runs.
 

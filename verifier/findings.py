@@ -10,6 +10,7 @@ Kind = Literal[
     "replaced",
     "unlinked",
     "truncated",
+    "forgotten",
     "removed",
     "rewritten",
     "unreadable",

@@ -13,8 +13,8 @@ from events.facts import EVENT_TYPES, RecordedEvent
 from events.outcomes import Outcome
 from events.times import rfc3339
 from service_kit.announcements import announcement, announcements
-from service_kit.publishing import PERSISTENT, encode_frames, publish
-from service_kit.topology import DEAD
+from service_kit.publishing import PERSISTENT, encode_frames, publish, publish_each
+from service_kit.topology import COMMANDS, DEAD, PROBE
 
 CONFIRM_SECONDS: Final = 15.0
 _REASON_CHARACTERS: Final = 500
@@ -65,6 +65,23 @@ class Announcer:
             BrokerUnavailable: Not all are confirmed; announcing them all again is harmless.
         """
         await publish(self._channel, frames, CONFIRM_SECONDS)
+
+    async def ask_whose(self, partitions: Sequence[int]) -> None:
+        """Publish a probe into each of some partitions; one that refuses it is asked another time.
+
+        Raises:
+            BrokerUnavailable: The connection was lost.
+        """
+        frames = [
+            encode_frames(
+                self._channel,
+                Basic.Publish(exchange=COMMANDS, routing_key=str(number)),
+                Basic.Properties(message_type=PROBE),
+                b"",
+            )
+            for number in partitions
+        ]
+        await publish_each(self._channel, frames, CONFIRM_SECONDS, ())
 
     async def reply(self, replies: Sequence[Reply]) -> None:
         """Send outcomes; one whose queue is gone is dropped by the broker: nobody waits any more.

@@ -9,7 +9,7 @@ from events.commands import Command, CreatePerson
 from events.decider import PersonState
 from events.rejections import Rejection
 from workers.documents import is_current, rejection_document, state_of
-from workers.faults import BEHIND, Reason
+from workers.faults import BEHIND, LOG_BEHIND, Reason
 from workers.lines import Done, Line, Stamps, Step
 from workers.store import Store
 
@@ -115,9 +115,13 @@ async def _open_lines(
     refused = {key: rejection for key, rejection in rejected.items() if key not in applied}
     settled.rejections.update(refused)
     lines = {}
+    reasons: dict[str, Reason] = {}
     for person_id in people:
         if person_id in parked and person_id not in retried:
             continue  # its head may be what cannot be read
+        if person_id in store.gaps.people:
+            reasons[person_id] = LOG_BEHIND
+            continue
         head = heads.get(person_id)
         # One in another form, while a projection is rolled out, says nothing: the log is folded.
         known = state_of(head) if head and is_current(head) else PersonState(person_id)
@@ -132,9 +136,10 @@ async def _open_lines(
         if command.person_id in lines:
             lines[command.person_id].waiting.append(command)
         else:
-            settled.parked[command.command_id] = BEHIND
+            settled.parked[command.command_id] = reasons.pop(command.person_id, BEHIND)
     behind = {unique[command_id].person_id for command_id in applied} & lines.keys()
     behind |= {person_id for person_id, line in lines.items() if _is_to_be_known(line)}
+    behind |= {command.person_id for line in lines.values() for command in line.waiting if command.late}
     await _reload([lines[person_id] for person_id in behind], store, stamps)
     return lines
 

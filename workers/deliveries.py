@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from events.commands import Command
-from events.controls import Control, decode_message
+from events.controls import Control, Message, decode_message
 from events.errors import MalformedMessage
 from events.outcomes import Applied, Outcome, Parked, Rejected
 from events.views import person_view
@@ -16,7 +16,7 @@ from service_kit.topology import partition_queue
 from workers.announcer import DeadLetter, Reply
 from workers.batches import Settled
 from workers.faults import BEHIND
-from workers.intake import Delivery
+from workers.intake import Delivery, Partition
 from workers.parked import Waiting
 
 
@@ -30,6 +30,7 @@ class Batch:
         dead: The unreadable ones.
         control: What an operator asks of a parked person's line; it is then alone in its batch.
         number: Which one it is, counted from 1.
+        trial: Whether these were held back, and are now tried: others that came before them may still wait.
         settled: What became of the commands.
     """
 
@@ -38,6 +39,7 @@ class Batch:
     dead: list[DeadLetter] = field(default_factory=list)
     control: Control | None = None
     number: int = 0
+    trial: bool = False
     settled: Settled = field(default_factory=Settled)
 
     def waiting(self) -> list[Waiting]:
@@ -59,7 +61,11 @@ class Batch:
         ]
 
 
-def read(deliveries: Sequence[Delivery], now: datetime) -> list[Batch]:
+def read(
+    deliveries: Sequence[Delivery],
+    now: datetime,
+    hold: Callable[[Delivery, Message], bool] = lambda _delivery, _message: False,
+) -> list[Batch]:
     """Return the deliveries as batches, in order: a control has one of its own.
 
     What is neither command nor control is set apart as dead.
@@ -67,6 +73,7 @@ def read(deliveries: Sequence[Delivery], now: datetime) -> list[Batch]:
     Args:
         deliveries: In order of arrival.
         now: The time, UTC.
+        hold: Tells whether a message is held back, and no part of a batch.
     """
     batches = [Batch()]
     for delivery in deliveries:
@@ -77,6 +84,8 @@ def read(deliveries: Sequence[Delivery], now: datetime) -> list[Batch]:
             letter = DeadLetter(delivery.body, delivery.message_id, queue, exc.detail, now)
             batches[-1].dead.append(letter)
         else:
+            if hold(delivery, message):
+                continue
             if isinstance(message, Control):
                 batches += [Batch([delivery], control=message), Batch()]
                 continue
@@ -98,13 +107,20 @@ def outcome_of(command: Command, settled: Settled) -> Outcome:
     return Applied(version=done.event.version, event_id=done.event.event_id, person=person)
 
 
-async def acknowledge(deliveries: Sequence[Delivery]) -> None:
-    """Acknowledge a batch: for each partition everything up to its last delivery.
+async def acknowledge(batch: Batch) -> None:
+    """Acknowledge a batch: for each partition everything up to its last delivery, if nothing of that is held.
 
     Raises:
         BrokerUnavailable: The broker is lost; it will deliver all of it again.
     """
-    last = {delivery.partition: delivery.tag for delivery in deliveries}
+    tags: dict[Partition, list[int]] = {}
+    for delivery in batch.deliveries:
+        tags.setdefault(delivery.partition, []).append(delivery.tag)
     with broker_errors("acknowledging"):
-        for partition, tag in last.items():
-            await partition.channel.basic_ack(tag, multiple=True, wait=False)
+        for partition, its in tags.items():
+            if not (batch.trial or partition.held):
+                await partition.channel.basic_ack(its[-1], multiple=True, wait=False)
+                continue
+            for tag in its:
+                await partition.channel.basic_ack(tag, multiple=False, wait=False)
+            partition.held.difference_update(its)

@@ -1,13 +1,14 @@
 """Owns the effects of what was settled: project, announce, park what failed, bury what is dead, reply."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
 
 from events.commands import Command
 from events.errors import StoreUnavailable
+from events.facts import RecordedEvent
 from service_kit.broker import backoff
 from workers import metrics
 from workers.announcer import Announcer
@@ -19,6 +20,7 @@ from workers.lines import Stamps
 from workers.store import Store
 
 Result = TypeVar("Result")
+Admit = Callable[[Sequence[RecordedEvent]], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -43,12 +45,14 @@ class Effects:
         store: The collections.
         announcer: Publishes what follows.
         stamps: Clock, ids and rules of uniqueness.
+        admit: Returns when events may be announced (see `workers.prover`).
     """
 
-    def __init__(self, store: Store, announcer: Announcer, stamps: Stamps) -> None:
+    def __init__(self, store: Store, announcer: Announcer, stamps: Stamps, admit: Admit) -> None:
         self._store = store
         self._announcer = announcer
         self._stamps = stamps
+        self._admit = admit
 
     async def make(self, batch: Batch) -> bool:
         """Make the effects of a batch; return whether the projection of somebody failed.
@@ -92,6 +96,8 @@ class Effects:
                     raise
                 settled.set_aside(done.event.person_id, reason_of(exc))
                 failed[done.event.person_id] = reason_of(exc)
+        events = [done.event for done in settled.done.values()]
+        await steadily("announcing", lambda: self._admit(events))
         await self._announcer.announce(frames)
         return bool(failed)
 

@@ -27,6 +27,8 @@ class Reason:
 
 
 BEHIND: Final = Reason("waits-behind", "waits behind an earlier command of the same person")
+LOG_BEHIND: Final = Reason("log-behind-feed", "the feed knows of later events of the person than the log has")
+ENDED: Final = Reason("ended-its-worker", "each worker that tried it, alone, ended meanwhile")
 
 
 def concerns_one(exc: Exception) -> bool:

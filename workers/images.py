@@ -11,12 +11,10 @@ from events.errors import Unavailable
 from events.stored import payload_of
 from service_kit.images import ImageStore
 from service_kit.mongo import store_errors, writing
+from service_kit.topology import IMAGE_TOPICS, IMAGES
 from subscriber import Event, subscribe
 from workers.sweep import ImageSweep
 
-SUBSCRIBER: Final = "images"
-"""Its queue is `events.images`; what could not be removed goes to `events.images.dead`, and to the sweep."""
-TOPICS: Final = ("person.image_changed", "person.deleted")
 SWEEP_SECONDS: Final = 6 * 3600.0
 
 log = structlog.get_logger()
@@ -66,7 +64,7 @@ async def tend(url: str, remover: ImageRemover, sweep: ImageSweep) -> None:
         sweep: Finds what is left.
     """
     async with asyncio.TaskGroup() as group:
-        group.create_task(subscribe(url, SUBSCRIBER, remover.handle, topics=TOPICS))
+        group.create_task(subscribe(url, IMAGES, remover.handle, topics=IMAGE_TOPICS))
         group.create_task(_keep_sweeping(sweep))
 
 

@@ -9,7 +9,7 @@ from events.claims import Claim, claims_of
 from events.commands import Command, RevertPerson
 from events.decider import PersonState, decide, evolve
 from events.facts import RecordedEvent, record
-from events.rejections import Rejection
+from events.rejections import Rejection, Superseded
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Line:
         done: What this batch put into the log, or found there.
         claimed: Claims that were won and are not yet backed by an event.
         freed: Claims that an event gave up, by the version of that event.
+        newest: When the newest of the commands in the log was accepted; known once the log was read.
         past: Earlier versions that waiting commands want back, each with the id of its event.
     """
 
@@ -74,6 +75,7 @@ class Line:
     done: list[Done] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
     freed: dict[str, int] = field(default_factory=dict)
+    newest: datetime | None = None
     past: dict[int, tuple[PersonState, str]] = field(default_factory=dict)
 
     def plan(self, stamps: Stamps, *, chained: bool) -> tuple[list[Step], list[tuple[Command, Rejection]]]:
@@ -90,12 +92,13 @@ class Line:
         """
         steps: list[Step] = []
         refused: list[tuple[Command, Rejection]] = []
-        state = self.state
+        state, newest = self.state, self.newest
         for command in self.waiting:
             if chained and isinstance(command, RevertPerson):
                 break  # it may want back what this chain only now appends
             command, past = self._with_past(command)
             try:
+                _refuse_overtaken(command, newest)
                 (event,) = decide(command, state, past)
             except Rejection as rejection:
                 if steps:
@@ -118,7 +121,7 @@ class Line:
             if chained and step.needs:
                 break
             steps.append(step)
-            state = after
+            state, newest = after, _later(newest, recorded.accepted_at)
             if not chained:
                 break
         return steps, refused
@@ -150,6 +153,7 @@ class Line:
         self.waiting.popleft()
         self.state = step.after
         self.done.append(Done(step.event, step.after))
+        self.newest = _later(self.newest, step.event.accepted_at)
         self.claimed -= step.needs
         for name in step.frees:
             self.freed[name] = step.event.version
@@ -170,6 +174,7 @@ class Line:
         ever: set[str] = set()
         for event in stream:
             state = evolve(state, event)
+            self.newest = _later(self.newest, event.accepted_at)
             ever |= claims_of(state.fields, unique_email=stamps.unique_email)
             if event.command_id in wanted:
                 self.drop(event.command_id)
@@ -186,3 +191,17 @@ class Line:
             *(Claim(name, person_id, given_up) for name, given_up in self.freed.items()),
             *(Claim(name, person_id, version + 2) for name in stray),
         ]
+
+
+def _later(one: datetime | None, other: datetime) -> datetime:
+    return other if one is None else max(one, other)
+
+
+def _refuse_overtaken(command: Command, newest: datetime | None) -> None:
+    """Refuse a command out of the dead letters whose person has changed since by a later one.
+
+    Raises:
+        Superseded: Applied now, it would put older values over newer ones.
+    """
+    if command.late and newest is not None and newest > command.accepted_at:
+        raise Superseded("it was a dead letter, and a later command has changed the person meanwhile")

@@ -27,4 +27,16 @@ APPLY_SECONDS: Final = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 QUEUE_DEPTH: Final = Gauge("rollcall_queue_messages", "Messages ready in a queue", ["queue"])
+SUSPECTS: Final = Gauge(
+    "rollcall_suspect_messages", "Messages that were delivered often, held back to be tried on record"
+)
 ACTIVE_PARTITIONS: Final = Gauge("rollcall_active_partitions", "Command queues that this worker is active on")
+FEED_PROVEN_AT: Final = Gauge(
+    "rollcall_feed_proven_timestamp_seconds", "When the feed was last held against the log at a take-over"
+)
+FEED_ANNOUNCED_AGAIN: Final = Counter(
+    "rollcall_feed_announced_again_total", "Events that the feed had lost and that were announced again"
+)
+FEED_MISSING_IN_LOG: Final = Gauge(
+    "rollcall_feed_events_missing_in_log", "Events that the feed has and the log lacks, accepted by nobody"
+)

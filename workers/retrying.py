@@ -4,6 +4,7 @@ Both run alone, and are done again from the beginning if they were cut: what is 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, assert_never
 
 import structlog
@@ -18,7 +19,7 @@ from workers import metrics
 from workers.batches import Settled
 from workers.documents import rejection_document
 from workers.effects import Effects, steadily
-from workers.faults import BEHIND, concerns_one, reason_of
+from workers.faults import BEHIND, Reason, concerns_one, reason_of
 from workers.isolation import settle_apart
 from workers.lines import Stamps
 from workers.store import Store
@@ -57,6 +58,15 @@ class Retrying:
                 await self._drop(control)
             case _:
                 assert_never(control)
+
+    async def give_up(self, control: Control, reason: Reason) -> None:
+        """Note at the head of a line why what was asked of it is not tried any more; the line stays."""
+        person_id, now = control.person_id, self._stamps.clock()
+        parked = self._store.parked
+        for command_id, _ in await steadily("retrying", lambda: parked.first(person_id, 1)):
+            note = partial(parked.failed_again, person_id, command_id, reason, now)
+            await steadily("retrying", note)
+        log.error("given up", person_id=person_id, type=control.type, reason=reason.kind)
 
     async def _retry(self, control: RetryParked) -> None:
         """Apply a person's line from its head until it is empty or a command fails."""

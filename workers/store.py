@@ -15,7 +15,9 @@ from events.rejections import REJECTIONS, Rejection
 from events.stored import event_document, event_of
 from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
 from service_kit.schema import load_collections
+from workers.attempts import Attempts
 from workers.documents import PROJECTION, person_changes, person_document
+from workers.feed_store import Gaps
 from workers.parked import ParkedLines
 
 _CLAIM_TRIES: Final = 5
@@ -33,6 +35,8 @@ class Store:
 
     Attributes:
         parked: The commands that wait.
+        attempts: The suspects that are being tried.
+        gaps: The people to whose streams nothing may be appended.
     """
 
     def __init__(self, client: Any, database: str) -> None:
@@ -42,6 +46,8 @@ class Store:
         self._claims = self._db["claims"]
         self._rejections = self._db["rejections"]
         self.parked = ParkedLines(self._db["parked"], self._insert)
+        self.attempts = Attempts(self._db["attempts"])
+        self.gaps = Gaps()
 
     async def check(self) -> None:
         """Return if the unique indexes that all correctness rests on are there."""

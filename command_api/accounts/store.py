@@ -7,14 +7,12 @@ until it is in the log. The name is the document's id, so it is unique, and ever
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
 from events.accounts import AccountFact, Origin
 from service_kit.mongo import store_errors, writing
-
-_LISTED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class AccountStore:
     async def all(self) -> list[Account]:
         """Return all accounts in order of name."""
         with store_errors():
-            found = await self._accounts.find({}, sort=[("_id", 1)]).to_list(_LISTED)
+            found = await self._accounts.find({}, sort=[("_id", 1)]).to_list(None)
         return list(map(_account, found))
 
     async def insert(self, account: Account) -> bool:

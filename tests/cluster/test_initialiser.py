@@ -144,7 +144,7 @@ def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None
             client.rollcall[collection].insert_one({"person_id": "x"})
 
 
-@pytest.mark.parametrize("collection", ["people", "claims", "rejections", "parked"])
+@pytest.mark.parametrize("collection", ["people", "claims", "rejections", "parked", "attempts"])
 def test_the_command_api_s_user_sees_nothing_of_people(guarded, first_run, collection) -> None:
     with guarded.client("rollcall-command") as client:
         with pytest.raises(OperationFailure, match="not authorized"):

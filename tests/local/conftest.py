@@ -50,6 +50,10 @@ class Machine:
         self.started.append(process)
         return process
 
+    def url_of(self, api: str) -> str:
+        """The address of the `COMMAND` or the `QUERY` API."""
+        return f"http://127.0.0.1:{self.env[f'ROLLCALL_{api}_PORT']}"
+
     @property
     def said(self) -> str:
         return "".join((self.state.parent / name).read_text() for name in ("up.out", "up.err"))

@@ -1,17 +1,22 @@
 """Data of one broker becomes that of three, and never the other way."""
 
 import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import aio_pika
 import pytest
+from aiormq.exceptions import ChannelNotFoundEntity
 
 from local.errors import SetupError
 from local.ports import free_ports
-from local.rabbit import RabbitNode
+from local.rabbit import FIRST_NODE, RabbitNode
 from local.rabbit_cluster import RabbitCluster
 from service_kit.broker import connect, declare
 from service_kit.topology import COMMANDS, EVENT_LOG, EVENTS, queues
+from tests.system import eventually
 
 MESSAGES = 200
 
@@ -50,7 +55,62 @@ async def _kept(url: str) -> int:
         return count
 
 
-async def test_a_brokers_queues_and_messages_grow_to_three_nodes(tmp_path, ports):
+async def _waiting(url: str) -> int:
+    """Return how many commands the queues give out."""
+    async with await connect(url, "tests") as connection, connection.channel() as channel:
+        async with asyncio.timeout(20):
+            declared = [await channel.declare_queue(f"{COMMANDS}.{n}", passive=True) for n in range(8)]
+        return sum(queue.declaration_result.message_count or 0 for queue in declared)
+
+
+async def test_a_node_whose_folder_was_moved_or_copied_has_all_that_was_in_it(tmp_path, ports):
+    """Also with the original beside it, to which it must not write; and in names that Erlang splits."""
+    places = [tmp_path / name for name in ("stä te", "a rather long name " * 5 + "é", "copy")]
+    places[0].mkdir()
+    rabbit = cluster(places[0], ports, 1)
+    rabbit.start()
+    await _fill(rabbit.url)
+    names = places[0] / "mnesia" / FIRST_NODE / "coordination" / FIRST_NODE / "names.dets"
+    await eventually(lambda: _is_on_disk(names), within=30)
+    rabbit.stop()
+    for before, now, put in zip(places, places[1:], (Path.rename, shutil.copytree), strict=False):
+        put(before, now)
+        left = contents(before)
+        # As a loss of power leaves them: the broker takes the new ones.
+        for secret in ("password", "home/.erlang.cookie"):
+            (now / secret).write_bytes(b"")
+        rabbit = cluster(now, ports, 1)
+        try:
+            rabbit.start()
+            await eventually(lambda url=rabbit.url: _has_all(_waiting, url), within=30)
+            await eventually(lambda url=rabbit.url: _has_all(_kept, url), within=30)
+        finally:
+            rabbit.stop()
+        assert contents(before) == left
+
+
+async def _has_all(count: Callable[[str], Awaitable[int]], url: str) -> bool:
+    """Return whether all messages are there; False while the broker opens what it has."""
+    with suppress(ChannelNotFoundEntity):
+        return await count(url) == MESSAGES
+    return False
+
+
+async def _is_on_disk(names: Path) -> bool:
+    """Return whether the first stream's coordinator is, without which RabbitMQ 3.10 cannot open it again."""
+    return names.exists() and b"rabbit_stream_coordinator" in names.read_bytes()  # noqa: ASYNC240
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_that_the_broker_cannot_use_is_one_sentence(tmp_path, ports):
+    with pytest.raises(SetupError, match=r'for the characters " € in that name: rename the folder'):
+        cluster(tmp_path / 'a "€"', ports, 1)
+
+
+async def test_a_brokers_declaredand_messages_grow_to_three_nodes(tmp_path, ports):
     rabbit = cluster(tmp_path, ports, 1)
     try:
         rabbit.start()

@@ -8,11 +8,13 @@ import subprocess
 import time
 from collections.abc import Callable
 
+import httpx
 import pytest
 
 from local.ports import is_free
+from local.sending import send_people
 from local.signing_keys import ensure_signing_key
-from tests.local.conftest import Machine
+from tests.local.conftest import RUN, Machine
 
 
 def eventually(question: Callable[[], bool], timeout_s: float, what: str) -> None:
@@ -129,6 +131,48 @@ def test_up_sharded_with_three_brokers_serves_and_its_data_stays_what_it_is(mach
         assert (refused.returncode, refused.stdout) == (1, "")
         assert words in refused.stderr
         assert machine.processes() == []
+
+
+def test_other_partitions_are_refused_and_a_moved_state_has_people_and_commands_that_wait(
+    machine: Machine,
+) -> None:
+    process = machine.up()
+    wait_ready(machine, process)
+    paste(curl_lines(machine)[1])
+    token = machine.run("token", "--sub", "mover").stdout.strip()
+    worker = json.loads((machine.state / "run" / "worker-0.process").read_text())["pid"]
+    os.kill(worker, signal.SIGSTOP)
+    assert send_people(machine.url_of("COMMAND"), token, 20) == (20, 0)
+    down = subprocess.Popen([str(RUN), "down"], env=machine.env, cwd=machine.state.parent)
+    eventually(lambda: "Stopping" in machine.said, 30, "it does not stop")
+    os.kill(worker, signal.SIGKILL)
+    assert (down.wait(60), process.wait(10)) == (0, 0)
+
+    machine.env["ROLLCALL_PARTITIONS"] = "4"
+    refused = machine.run("up")
+    assert (refused.returncode, machine.processes()) == (1, [])
+    assert refused.stderr.endswith(
+        "RabbitMQ was set up with another number of partitions than 4: set ROLLCALL_PARTITIONS as it was, or "
+        "begin anew with `./run reset`.\n"
+    )
+    del machine.env["ROLLCALL_PARTITIONS"]
+
+    moved = machine.state.with_name("moved")
+    machine.state.rename(moved)
+    machine.env["ROLLCALL_STATE_DIR"] = str(moved)
+    wait_ready(machine, machine.up())
+    client = httpx.Client(base_url=machine.url_of("QUERY"), headers={"Authorization": f"Bearer {token}"})
+    with client:
+        eventually(lambda: count(client) == 21, 30, "what waited is not applied")
+        people = {one["id"] for one in client.get("/people?limit=50").json()["items"]}
+        with client.stream("GET", "/events/stream?from=first", timeout=30) as feed:
+            told = (json.loads(line[6:]) for line in feed.iter_lines() if line.startswith("data: "))
+            assert {next(told)["subject"] for _ in range(21)} == people
+    assert not machine.state.exists()
+
+
+def count(client: httpx.Client) -> int:
+    return len(client.get("/people?limit=50").json()["items"])
 
 
 @pytest.mark.parametrize(

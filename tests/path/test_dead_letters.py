@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 
 import aio_pika
 import httpx
@@ -10,8 +11,11 @@ from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
 from cli.__main__ import main
+from events.commands import UpdatePerson, encode_command
+from events.person import PersonChanges
+from events.times import to_milliseconds
 from service_kit.ids import new_id
-from service_kit.topology import COMMANDS
+from service_kit.topology import COMMANDS, DEAD, partition_of, partition_queue, subscriber_queues
 from tests.system import eventually, new_person
 
 WAIT = {"Prefer": "wait=20"}
@@ -203,6 +207,109 @@ async def test_an_unreadable_message_is_listed_shown_handed_in_again_and_deleted
     assert await operator("show", first["id"], status=1)
 
 
+def an_update(person_id: str, seconds: int, **changes) -> UpdatePerson:
+    """Return a command that was accepted so many seconds from now."""
+    command_id = new_id()
+    return UpdatePerson(
+        command_id=command_id,
+        person_id=person_id,
+        accepted_at=to_milliseconds(datetime.now(UTC) + timedelta(seconds=seconds)),
+        actor="tester",
+        correlation_id=command_id,
+        data=PersonChanges(**changes),
+    )
+
+
+async def bury(system, *bodies: bytes, exchange: str = DEAD, key: str = "", **headers: str) -> None:
+    """Put messages where the dead ones are, as the worker or a subscriber does."""
+    connection = await aio_pika.connect(system.rabbit.url)
+    async with connection, connection.channel() as channel:
+        to = await channel.get_exchange(exchange) if exchange else channel.default_exchange
+        headers = {"x-rollcall-reason": "delivered too often", **headers}
+        for body in bodies:
+            await to.publish(aio_pika.Message(body, delivery_mode=2, headers=headers), key)
+
+
+def wire(command: UpdatePerson) -> bytes:
+    return json.dumps(encode_command(command)).encode()
+
+
+async def test_dead_commands_are_retried_in_order_and_never_put_over_newer_values(
+    system, services, commands, queries, operator
+):
+    made = [(await commands.post("/people", json=new_person(), headers=WAIT)).json() for _ in range(2)]
+    ana, ben = (person["id"] for person in made)
+    early = [an_update(ana, -60, address="early", occupation=f"{n}") for n in range(2)]
+    later = await commands.patch(f"/people/{ana}", json={"address": "later"}, headers=WAIT)
+    assert later.status_code == 200
+    lost = [an_update(ben, n, address=f"Calle {n}") for n in range(1, 6)]
+    for command in (*early, *lost):
+        where = partition_queue(partition_of(command.person_id, 8))
+        await bury(system, wire(command), **{"x-rollcall-queue": where})
+    await bury(system, b"no command", **{"x-rollcall-queue": "commands.0"})
+    page = (await commands.get("/dead-letters/messages")).json()["items"]
+    bens = [one for one in page if one["person_id"] == ben]
+    assert [one["type"] for one in bens] == ["person.update"] * 5
+
+    # One of them takes with it what died before it of the same person, and nothing else.
+    answer = (await commands.post(f"/dead-letters/messages/{bens[1]['id']}/retry")).json()
+    assert answer["status"] == "published"
+    assert [one["id"] for one in answer["before"]] == [bens[0]["id"]]
+    said = await operator("retry", ben)
+    assert [line.endswith(f"of person {ben}: applied.") for line in said] == [True] * 3
+
+    said = await operator("retry", "--all", status=1)
+    assert sum(line.endswith(f"of person {ana}: rejected as superseded.") for line in said) == 2
+    stays = [line for line in said if "cannot be read, and stays in commands.dead" in line]
+    assert len(stays) == 1
+    assert said[-1] == "2 done, 1 left."
+    assert (await versions(queries, ben))[1:] == [command.command_id for command in lost]
+    person = (await queries.get(f"/people/{ana}?consistency=strong")).json()
+    assert (person["address"], person["version"]) == ("later", 2)
+    status = await queries.get(f"/people/{ana}/commands/{early[0].command_id}?consistency=strong")
+    assert (status.json()["status"], status.json()["reason"]) == ("rejected", "superseded")
+    assert await operator("drop", stays[0].split()[1])
+    assert await operator("retry", "--all") == ["Nobody is parked, and no message is dead."]
+
+
+async def test_what_a_subscriber_gave_up_is_listed_and_handed_to_it_alone_again(system, commands, operator):
+    queue, dead = subscriber_queues("weary")
+    connection = await aio_pika.connect(system.rabbit.url)
+    async with connection, connection.channel() as channel:
+        for one in (queue, dead):
+            await channel.declare_queue(one.name, durable=True, arguments=one.arguments)
+    events = [
+        json.dumps({"id": f"e{n}", "type": "person.updated", "subject": SOMEBODY, "version": n}).encode()
+        for n in range(3)
+    ]
+    await bury(system, *events, exchange="", key=dead.name)
+    rows = [json.loads(row) for row in await operator("list", "--json", "--queue", dead.name)]
+    rows = [row for row in rows if row["kind"] == "message"]
+    assert [(row["type"], row["person_id"], row["queue"]) for row in rows] == [
+        ("person.updated", SOMEBODY, queue.name)
+    ] * 3
+    assert (await commands.get("/dead-letters/messages?queue=other")).status_code == 400
+    page = (await commands.get(f"/dead-letters/messages?queue={dead.name}")).json()
+    assert [one["id"] for one in page["items"]] == [row["id"] for row in rows]
+    said = await operator("retry", rows[0]["id"], "--queue", dead.name)
+    assert said == [f"Message {rows[0]['id']} is in {queue.name} again."]
+    handed = await commands.post(f"/dead-letters/messages/retry?queue={dead.name}")
+    assert [one["id"] for one in handed.json()["items"]] == [row["id"] for row in rows[1:]]
+    assert handed.json()["left"] == []
+    taken = []
+    connection = await aio_pika.connect(system.rabbit.url)
+    async with connection, connection.channel() as channel:
+        async with (await channel.get_queue(queue.name)).iterator(timeout=10) as messages:
+            async for message in messages:
+                taken.append(message.body)
+                await message.ack()
+                if len(taken) == len(events):
+                    break
+        for one in (queue, dead):
+            await channel.queue_delete(one.name)
+    assert taken == events
+
+
 @pytest.mark.parametrize(
     ("side", "method", "path"),
     [
@@ -211,6 +318,7 @@ async def test_an_unreadable_message_is_listed_shown_handed_in_again_and_deleted
         ("commands", "GET", "/dead-letters/messages"),
         ("commands", "GET", "/dead-letters/messages/0123456789abcdef"),
         ("commands", "POST", "/dead-letters/messages/0123456789abcdef/retry"),
+        ("commands", "POST", "/dead-letters/messages/retry"),
         ("commands", "DELETE", "/dead-letters/messages/0123456789abcdef"),
         ("commands", "POST", f"/dead-letters/{SOMEBODY}/retry"),
         ("commands", "DELETE", f"/dead-letters/{SOMEBODY}"),

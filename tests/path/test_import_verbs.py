@@ -2,7 +2,9 @@
 
 import asyncio
 import csv
+import os
 import socket
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,7 @@ async def test_a_file_is_imported_once_and_exported(here, capsys):
     assert await run("export", "out.csv", "--filter", f"occupation=Tailor {here.name}") == 0
     with (here / "out.csv").open(newline="") as file:
         assert {row["email"] for row in csv.DictReader(file)} == {row["email"] for row in rows}
-    assert not list(here.glob("*.part"))
+    assert not list(here.glob("*.new"))
     assert await run("import", "out.csv", "--upsert", "--dry-run") == 0
     assert "60 rows: 60 would be accepted" in capsys.readouterr().out
 
@@ -51,6 +53,24 @@ async def test_what_was_rejected_is_told_by_the_exit_status_and_in_a_file(here, 
     assert await run("import", "some.csv", "--errors", "errors.csv") == 3
     assert capsys.readouterr().out == "3 rows: 2 applied, 1 rejected.\n"
     assert (here / "errors.csv").read_text().splitlines()[1].startswith("2,email,")
+    assert await run("import", "some.csv", "--errors", "/dev/full") == 1
+    assert "/dev/full cannot be written: it is there, and is no file" in capsys.readouterr().err
+
+
+async def test_an_export_that_is_cut_is_told_from_a_disk_that_fails_and_leaves_the_old_one(
+    here, capsys, monkeypatch
+):
+    (here / "out.csv").write_text("old")
+
+    def cut(*_):
+        raise ConnectionResetError("the line was cut")
+
+    for where, words in ((HTTPResponse, "is not whole"), (os, "cannot be written")):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, "read" if where is HTTPResponse else "fsync", cut)
+            assert await run("export", "out.csv") == 1
+        assert words in capsys.readouterr().err
+        assert [(path.name, path.read_text()) for path in here.iterdir()] == [("out.csv", "old")]
 
 
 async def test_what_cannot_be_done_is_one_sentence(here, capsys, monkeypatch):

@@ -1,12 +1,18 @@
 """The live feed over HTTP: where it begins, what it leaves out, how a client goes on after a cut."""
 
 import asyncio
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
 from events.errors import PositionGone, Unavailable
+from events.position import Position
+from query_api import tail as tail_module
+from query_api.feed import Feed
+from query_api.positions import Positions
 from query_api.replays import FIRST, Replays
+from query_api.tail import Tail
 from service_kit.broker import connect
 from service_kit.publishing import Template, publish
 from service_kit.stream import probe
@@ -62,6 +68,7 @@ async def test_from_now_on_each_event_comes_as_it_was_announced(commands, querie
         "1.0",
     )
     assert greeting.id < created.id < updated.id
+    assert updated.position == f"{updated.id}-{updated.data['id']}"
 
 
 async def test_from_a_position_or_after_a_cut_on_any_process_nothing_is_missed_or_repeated(
@@ -75,7 +82,11 @@ async def test_from_a_position_or_after_a_cut_on_any_process_nothing_is_missed_o
         await change(commands, person_id, number)
     async with system.running("query_api") as other, system.client(other) as elsewhere:
         for client in (queries, elsewhere):
-            for place in ({"from_": first.id}, {"last": first.id}, {"last": first.id, "from_": "first"}):
+            for place in (
+                {"from_": first.position},
+                {"last": first.id},
+                {"last": first.position, "from_": "first"},
+            ):
                 async with following(client, person_id=person_id, **place) as feed:
                     versions = [event.data["version"] for event in await feed.take(4)]
                 assert versions == [3, 4, 5, 6]
@@ -100,7 +111,7 @@ async def test_from_the_first_event_all_come_in_order(commands, queries):
 
 async def test_filters_by_type_and_person(commands, queries):
     async with following(queries) as feed:
-        place = (await feed.block()).id
+        place = (await feed.block()).position
     one, other = await create(commands), await create(commands)
     for person_id in (one, other):
         await change(commands, person_id, 1)
@@ -121,6 +132,9 @@ async def test_filters_by_type_and_person(commands, queries):
     [
         ({"from": "yesterday"}, "from"),
         ({"from": "-7"}, "from"),
+        ({"from": "7-"}, "from"),
+        ({"from": "7-0199b1f0"}, "from"),
+        ({"from": "-1-0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"}, "from"),
         ({"type": "person.exploded"}, "type"),
         ({"person_id": "1"}, "person_id"),
         ({"person": "1"}, "person"),
@@ -241,14 +255,95 @@ async def test_what_the_stream_has_dropped_is_gone_and_the_first_it_has_is_not(s
         kept = await eventually(first)
         for position in (-1, 0, kept - 2):
             with pytest.raises(PositionGone, match="GET /events"):
-                async with replays.after(position):
+                async with replays.after(Position(position)):
                     pass
         for position in (kept - 1, kept, kept + 1):
-            async with replays.after(position) as (entries, _):
+            async with replays.after(Position(position)) as (entries, _):
                 assert entries[0].offset == position + 1
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+def numbered(number: int) -> str:
+    return f"0199b1f0-7a35-7d0e-8000-{number:012x}"
+
+
+async def remade(channel, name, numbers) -> None:
+    """Make a stream anew, with one event for each number."""
+    await channel.queue_delete(name)
+    await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "stream"})
+    raw = await channel.get_underlay_channel()
+    template = Template(raw, "", name, delivery_mode=2)
+    bodies = [b'{"id":"%b","type":"person.created","subject":"x"}' % numbered(n).encode() for n in numbers]
+    await publish(raw, [template.frames(_ID, body) for body in bodies], 10)
+
+
+@asynccontextmanager
+async def stream_made_anew(system, name):
+    async with await connect(system.rabbit.url, "tests") as connection:
+        channel = await connection.channel()
+        yield lambda numbers: remade(channel, name, numbers)
+        await channel.queue_delete(name)
+
+
+@asynccontextmanager
+async def running(*works):
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_replay_begins_after_a_named_event_only_if_it_is_there(system):
+    name = "events.named"
+    replays = Replays(system.rabbit.url, queue=name)
+    async with stream_made_anew(system, name) as remake, running(replays.run()):
+        await remake(range(6))
+        for position in (Position(2, numbered(2)), Position(2)):
+            async with replays.after(position) as (entries, reader):
+                while not entries:
+                    entries = await reader.take()
+                assert entries[0].position == Position(3, numbered(3))
+        await remake(range(10, 16))
+        with pytest.raises(PositionGone) as refusal:
+            async with replays.after(Position(2, numbered(2))):
+                pass
+        assert refusal.value.event_id == numbered(2)
+        async with replays.after(Position(2)) as (entries, _):
+            assert entries[0].position == Position(3, numbered(13))
+
+
+async def test_an_end_that_is_not_the_one_that_was_read_is_read_anew(system, monkeypatch):
+    monkeypatch.setattr(tail_module, "WATCH_SECONDS", 0.2)
+    monkeypatch.setattr(tail_module, "PROOF_SECONDS", 2.0)
+    name, feed, positions = "events.tailed", Feed(), Positions(time.monotonic)
+    tail = Tail(system.rabbit.url, feed, positions, name)
+
+    async def at(position):
+        return feed.newest == position
+
+    async with stream_made_anew(system, name) as remake:
+        await remake(range(6))
+        async with running(tail.run()):
+            await eventually(lambda: at(Position(5, numbered(5))))
+            # The consumer is cancelled, and the stream has other events, or fewer, there.
+            for numbers in (range(10, 20), range(30, 33)):
+                epoch = feed.epoch
+                await remake(numbers)
+                await eventually(
+                    lambda numbers=numbers: at(Position(len(numbers) - 1, numbered(numbers[-1]))), within=30
+                )
+                assert feed.epoch > epoch
+                assert feed.has(Position(0, numbered(numbers[0])))
+            # Under a connection that lasts.
+            positions.start_after(Position(1, numbered(1)))
+            feed.newest = Position(2, numbered(5))
+            await eventually(lambda: at(Position(2, numbered(32))), within=30)
+            assert positions.before_read(strong=True) != Position(1, numbered(1))
 
 
 async def test_replays_are_bounded(system, commands):

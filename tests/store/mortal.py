@@ -1,6 +1,7 @@
 """A worker's pipeline on a real store, a queue that delivers again what was not acknowledged, and its death."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -8,8 +9,10 @@ import orjson
 from events.commands import encode_command
 from events.controls import Chosen, DropParked, RetryParked
 from events.decider import PersonState
+from events.facts import RecordedEvent
 from tests.store.given import envelope, stamps
 from workers import intake as intakes
+from workers.attempts import Attempts
 from workers.intake import Delivery, Intake, Partition
 from workers.parked import ParkedLines
 from workers.pipeline import Pipeline
@@ -36,7 +39,9 @@ class Fate:
         self.seen: list[str] = []
 
     def step(self, what: str) -> bool:
-        """Note a write; die, or return whether to write half of it and die."""
+        """Note a write; die, or return whether to write half of it and die. The dead write nothing any more."""
+        if self.cut is not None and len(self.seen) > self.cut:
+            raise Killed
         self.seen.append(what)
         if len(self.seen) - 1 != self.cut:
             return False
@@ -87,6 +92,7 @@ def mortal(store: Store, fate: Fate) -> Store:
     for name in ("_events", "_people", "_claims", "_rejections"):
         setattr(twin, name, Mortal(getattr(store, name), fate))
     twin.parked = ParkedLines(Mortal(store._db["parked"], fate), twin._insert)
+    twin.attempts = Attempts(Mortal(store._db["attempts"], fate))
     return twin
 
 
@@ -96,9 +102,11 @@ class Town:
     Attributes:
         announced: Ids of commands, as their events were announced.
         replies: What those who wait were told, in order.
+        returns: How often the broker says that it has delivered what is in the queue before.
     """
 
     def __init__(self) -> None:
+        self.returns = 0
         self.queue: list[bytes] = []
         self.announced: list[str] = []
         self.replies: list[Any] = []
@@ -112,6 +120,9 @@ class Town:
 
     def encode(self, event: Any) -> bytes:
         return str(event.command_id).encode()
+
+    async def admit(self, events: Sequence[RecordedEvent]) -> None:
+        """Let everything be announced."""
 
     async def announce(self, frames: list[bytes]) -> None:
         if frames:
@@ -129,12 +140,12 @@ class Town:
     async def work(self, store: Store, fate: Fate | None = None) -> bool:
         """Let a worker take what is in the queue; return whether it lived to acknowledge all of it."""
         self.fate = fate or Fate()
-        channel = _Channel(self, len(self.queue))
+        channel = _Channel(self)
         intake = Intake()
-        partition = Partition(0, channel, channel)  # type: ignore[arg-type]
-        pipeline = Pipeline(intake, mortal(store, self.fate), self, stamps())  # type: ignore[arg-type]
+        partition = Partition(0, channel, channel, proven=True)  # type: ignore[arg-type]
+        pipeline = Pipeline(intake, mortal(store, self.fate), self, stamps(), self.admit)  # type: ignore[arg-type]
         for number, body in enumerate(list(self.queue)):
-            intake.put(Delivery(partition, number + 1, body, None, "waiter", None))
+            intake.put(Delivery(partition, number + 1, body, None, "waiter", None, self.returns))
         running = asyncio.create_task(pipeline.run())
         done = asyncio.create_task(channel.done.wait())
         async with asyncio.timeout(WITHIN):
@@ -154,19 +165,18 @@ class Town:
 
 
 class _Channel:
-    def __init__(self, town: Town, count: int) -> None:
+    def __init__(self, town: Town) -> None:
         self._town = town
-        self._left = count
-        self._acknowledged = 0
+        self._left = dict(enumerate(town.queue, 1))
         self.done = asyncio.Event()
 
     async def basic_ack(self, tag: int, *, multiple: bool, wait: bool) -> None:
-        assert multiple
         if self._town.fate.step("ack"):
             raise Killed
-        del self._town.queue[: tag - self._acknowledged]
-        self._left -= tag - self._acknowledged
-        self._acknowledged = tag
+        self._left = {
+            one: body for one, body in self._left.items() if (one > tag if multiple else one != tag)
+        }
+        self._town.queue[:] = self._left.values()
         if not self._left:
             self.done.set()
 

@@ -1,12 +1,14 @@
 """The broker away, blocked, full, or with rubbish in its queues."""
 
 import asyncio
+import re
 import time
 
 import aio_pika
 import httpx
 import pytest
 
+from local.services import readiness as local_readiness
 from service_kit.topology import COMMANDS, DEAD, partition_queue
 from tests import ledger
 from tests.system import TOPOLOGIES, eventually, new_person
@@ -36,6 +38,11 @@ async def readiness(service) -> tuple[int, dict]:
     async with httpx.AsyncClient() as client:
         response = await client.get(f"{service.url}/readyz")
     return response.status_code, response.json()["parts"]
+
+
+def described(service) -> str:
+    """Return what `./run status` says of a service."""
+    return local_readiness("127.0.0.1", service.port)
 
 
 async def test_a_broker_that_is_down(stage, cast):
@@ -78,10 +85,18 @@ async def test_a_command_that_no_queue_takes(stage, cast):
             await queue.unbind(COMMANDS, str(number))
         try:
             assert await refused_in_time(commands)
+            status, parts = await readiness(cast["command_api"])
+            assert status == 503
+            assert re.search(
+                r"commands\.\d: no confirm since 20\S+ \(RabbitMQ: publishing", parts["rabbitmq"]
+            )
+            assert "not ready; rabbitmq: RabbitMQ: commands." in described(cast["command_api"])
         finally:
             for number, queue in enumerate(queues):
                 await queue.bind(COMMANDS, str(number))
         assert await accepts(commands)
+        # Nobody publishes into the others: a probe does.
+        await cast["command_api"].wait_ready()
 
 
 async def test_a_full_queue_refuses_and_its_commands_are_kept(stage, cast):
@@ -135,22 +150,22 @@ async def test_a_poison_message_is_put_aside_with_its_reason_and_the_rest_goes_o
         assert await dead.get(fail=False) is None
 
 
-async def test_a_broker_with_another_number_of_partitions_is_refused(stage, cast):
-    for partitions in ("4", "16"):
-        service = stage.service("command_api", ROLLCALL_PARTITIONS=partitions)
-        service.spawn()
+@pytest.mark.parametrize("module", ["command_api", "workers"])
+@pytest.mark.parametrize("partitions", ["4", "16"])
+async def test_a_broker_with_another_number_of_partitions_is_refused(stage, cast, module, partitions):
+    service = stage.service(module, ROLLCALL_PARTITIONS=partitions)
+    service.spawn()
+    try:
 
-        async def explained(service=service):
+        async def explained():
             try:
                 status, parts = await readiness(service)
             except httpx.TransportError:
                 return False
-            return (
-                status == 503
-                and "not connected" in parts["rabbitmq"]
-                and ("another number of partitions" in service.words())
-            )
+            words = f"set up with another number of partitions than {partitions}: set ROLLCALL_PARTITIONS as"
+            return status == 503 and words in parts["rabbitmq"] and words in service.words()
 
-        await eventually(explained, within=20)
+        await eventually(explained, within=30)
+    finally:
         service.kill()
         stage.services.remove(service)

@@ -11,6 +11,7 @@ from aio_pika.exceptions import AMQPConnectionError
 import events
 from events import account_errors, errors, image_errors, rejections
 from events.errors import BrokerUnavailable, RollcallError
+from events.position import Position
 from events.rejections import REJECTIONS, Rejection, ValueTaken
 from events.vocabulary import DOCUMENT_WORDS, GENDER_WORDS
 from service_kit.broker import broker_errors
@@ -35,6 +36,8 @@ ADAPTERS = {
         "service_kit/broker.py",
         "cli/replay_queue.py",
         "service_kit/dead_letters.py",
+        "service_kit/replacing.py",
+        "command_api/open_channel.py",
         "command_api/publisher.py",
         "service_kit/announcements.py",
         "service_kit/publishing.py",
@@ -52,6 +55,7 @@ ADAPTERS = {
     "pymongo": {
         "command_api/imports/store.py",
         "cli/log_reader.py",
+        "workers/attempts.py",
         "cli/read_model.py",
         "command_api/accounts/journal.py",
         "command_api/accounts/session_store.py",
@@ -114,7 +118,8 @@ def test_every_error_has_a_status_and_a_code(kind):
     status, title = status_of(kind)
     assert 400 <= status <= 503
     assert title
-    error = kind("x", "people:read") if kind is errors.Forbidden else kind("x")
+    more = {errors.Forbidden: "people:read", errors.PositionGone: Position(7)}
+    error = kind("x", more[kind]) if kind in more else kind("x")
     assert problem_of(error).status_code == status
 
 

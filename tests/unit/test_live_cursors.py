@@ -6,7 +6,8 @@ from contextlib import aclosing, asynccontextmanager
 import orjson
 import pytest
 
-from events.errors import BrokerUnavailable
+from events.errors import BrokerUnavailable, PositionGone
+from events.position import Position
 from query_api import live
 from query_api.feed import Behind, Feed
 from query_api.follower import Follower
@@ -17,20 +18,33 @@ from service_kit.stream import Entry
 TYPES = ("person.created", "person.updated", "person.deleted")
 
 
-def entry(offset: int) -> Entry:
-    body = orjson.dumps({"id": str(offset), "padding": "x" * 20})
-    return Entry(offset, TYPES[offset % 3], f"p{offset % 4}", body)
+def event_id(offset: int, stream: int = 0) -> str:
+    """Return the id of the event at an offset of one stream, or of another one."""
+    return f"0199b1f0-7a35-7d0e-8{stream:03x}-{offset:012x}"
 
 
-def entries(first: int, last: int) -> list[Entry]:
-    return [entry(offset) for offset in range(first, last + 1)]
+def entry(offset: int, stream: int = 0) -> Entry:
+    body = orjson.dumps({"id": event_id(offset, stream), "padding": "x" * 20})
+    return Entry(offset, TYPES[offset % 3], f"p{offset % 4}", body, event_id(offset, stream))
+
+
+def named(offset: int, stream: int = 0) -> Position:
+    return Position(offset, event_id(offset, stream))
+
+
+def entries(first: int, last: int, stream: int = 0) -> list[Entry]:
+    return [entry(offset, stream) for offset in range(first, last + 1)]
 
 
 def ids(chunks: bytes) -> list[int]:
     blocks = [
         dict(line.split(b": ", 1) for line in block.split(b"\n")) for block in chunks.split(b"\n\n")[:-1]
     ]
-    return [int(block[b"id"]) for block in blocks if block.get(b"event", b"").startswith(b"person.")]
+    return [
+        int(block[b"id"].split(b"-")[0])
+        for block in blocks
+        if block.get(b"event", b"").startswith(b"person.")
+    ]
 
 
 class Stream:
@@ -51,8 +65,8 @@ class Stream:
         return taken
 
     @asynccontextmanager
-    async def after(self, position: int):
-        self._next = max(position + 1, 0)
+    async def after(self, position: Position):
+        self._next = max(position.offset + 1, 0)
         self.open += 1
         try:
             yield await self.take(), self
@@ -74,17 +88,20 @@ async def until(follower: Follower, last: int) -> bytes:
 async def test_a_client_gets_what_comes_after_its_position():
     feed = Feed()
     feed.add(entries(5, 9))
-    assert ids(await until(Follower(feed, 6), 9)) == [7, 8, 9]
+    assert ids(await until(Follower(feed, Position(6)), 9)) == [7, 8, 9]
 
 
 async def test_an_event_is_three_lines_with_the_announcement_as_it_was():
     feed = Feed()
     feed.add([entry(7)])
-    sent = await until(Follower(feed, 6), 7)
-    assert sent == b"retry: 1000\nid: 6\n\nid: 7\nevent: person.updated\ndata: " + entry(7).body + b"\n\n"
+    sent = await until(Follower(feed, Position(6)), 7)
+    assert sent == b"retry: 1000\nid: 6\n\nid: %b\nevent: person.updated\ndata: %b\n\n" % (
+        str(named(7)).encode(),
+        entry(7).body,
+    )
 
 
-@pytest.mark.parametrize("position", [FIRST, -1, 3, 20])
+@pytest.mark.parametrize("position", [FIRST, Position(-1), Position(3), named(20)])
 async def test_a_replay_joins_the_feed_without_gap_or_repeat(position):
     feed = Feed(max_events=4)
     feed.add(entries(40, 42))
@@ -97,7 +114,7 @@ async def test_a_replay_joins_the_feed_without_gap_or_repeat(position):
             sent += chunk
             if not stream.open and ids(sent)[-1] == feed.next - 1:
                 break
-    assert ids(sent) == list(range(max(position + 1, 0), feed.next))
+    assert ids(sent) == list(range(max(position.offset + 1, 0), feed.next))
     await follower.close()
     assert feed.clients == 0
 
@@ -113,7 +130,7 @@ async def test_a_replay_joins_the_feed_without_gap_or_repeat(position):
 async def test_filters(wanted, expected):
     feed = Feed()
     feed.add(entries(0, 12))
-    assert ids(await until(Follower(feed, -1, **wanted), expected[-1])) == expected
+    assert ids(await until(Follower(feed, Position(-1), **wanted), expected[-1])) == expected
 
 
 async def test_silence_is_broken_and_the_place_told_though_a_filter_kept_all_out():
@@ -121,16 +138,16 @@ async def test_silence_is_broken_and_the_place_told_though_a_filter_kept_all_out
     feed.add(entries(0, 12))
     async with (
         asyncio.timeout(5),
-        aclosing(Follower(feed, 3, person_id="p9", heartbeat=0.05).chunks()) as chunks,
+        aclosing(Follower(feed, Position(3), person_id="p9", heartbeat=0.05).chunks()) as chunks,
     ):
         assert await anext(chunks) == b"retry: 1000\nid: 3\n\n"
-        assert await anext(chunks) == b": heartbeat\nid: 12\n\n"
+        assert await anext(chunks) == b": heartbeat\nid: %b\n\n" % str(named(12)).encode()
 
 
 async def test_a_client_that_is_too_slow_is_told_so():
     feed = Feed(max_events=10)
     feed.add(entries(0, 5))
-    async with aclosing(Follower(feed, 2).chunks()) as chunks:
+    async with aclosing(Follower(feed, Position(2)).chunks()) as chunks:
         await anext(chunks)
         assert ids(await anext(chunks)) == [3, 4, 5]
         feed.add(entries(6, 30))
@@ -150,15 +167,57 @@ async def test_what_is_kept_is_bounded_in_number_and_size():
         feed.since(20)
 
 
+async def test_a_named_position_is_served_if_its_event_is_there():
+    feed = Feed()
+    feed.add(entries(5, 9))
+    follower = Follower(feed, named(6))
+    await follower.open(Stream(feed, 9))
+    assert ids(await until(follower, 9)) == [7, 8, 9]
+
+
+@pytest.mark.parametrize("position", [named(6, stream=1), named(9, stream=1)])
+async def test_a_position_whose_event_is_not_there_any_more_is_gone(position):
+    feed = Feed()
+    feed.add(entries(5, 9))
+    with pytest.raises(PositionGone) as refusal:
+        await Follower(feed, position).open(Stream(feed, 9))
+    assert refusal.value.event_id == position.event_id
+
+
+async def test_what_is_none_of_ours_is_a_place_without_a_name():
+    feed = Feed()
+    feed.add([*entries(0, 2), Entry(3, "", "", b"")])
+    async with (
+        asyncio.timeout(5),
+        aclosing(Follower(feed, named(2), heartbeat=0.05).chunks()) as chunks,
+    ):
+        assert await anext(chunks) == b"retry: 1000\nid: %b\n\n" % str(named(2)).encode()
+        assert await anext(chunks) == b": heartbeat\nid: 3\n\n"
+
+
+async def test_a_stream_that_grew_again_over_the_same_offsets_sends_clients_away():
+    feed = Feed()
+    feed.add(entries(0, 5))
+    follower = Follower(feed, named(3))
+    async with asyncio.timeout(5), aclosing(follower.chunks()) as chunks:
+        await anext(chunks)
+        assert ids(await anext(chunks)) == [4, 5]
+        feed.reset()
+        feed.add(entries(0, 9, stream=1))
+        assert await anext(chunks) == b'retry: 1000\nevent: cut\ndata: {"reason":"lost"}\n\n'
+    assert feed.joined(feed.since(4)[:2]) == b"".join(one.frame for one in feed.since(4)[:2])
+    assert str(named(4, stream=1)).encode() in feed.joined(feed.since(4)[:2])
+
+
 @pytest.mark.parametrize("reason", ["ending", "token-expired", "lost"])
 async def test_a_client_that_must_go_is_told_why(reason):
     feed = Feed()
     feed.add(entries(0, 5))
-    follower = Follower(feed, 5, expires_at=0 if reason == "token-expired" else float("inf"))
+    follower = Follower(feed, Position(5), expires_at=0 if reason == "token-expired" else float("inf"))
     if reason == "ending":
         feed.close()
     if reason == "lost":
-        follower = Follower(feed, -1)
+        follower = Follower(feed, Position(-1))
         feed.reset()
         feed.add(entries(50, 51))
         await follower.open(Stream(feed, 51, fails_after=1))
@@ -196,7 +255,7 @@ async def test_a_client_that_takes_nothing_holds_nothing(monkeypatch):
     feed.add(entries(0, 5))
     client = Client(takes=1)
     async with asyncio.timeout(5):
-        await LiveResponse(Follower(feed, 2))({}, client.receive, client.send)
+        await LiveResponse(Follower(feed, Position(2)))({}, client.receive, client.send)
     assert feed.clients == 0
 
 
@@ -204,7 +263,9 @@ async def test_a_client_that_leaves_is_forgotten():
     feed = Feed()
     feed.add(entries(0, 5))
     client = Client(takes=100)
-    answering = asyncio.create_task(LiveResponse(Follower(feed, 5))({}, client.receive, client.send))
+    answering = asyncio.create_task(
+        LiveResponse(Follower(feed, Position(5)))({}, client.receive, client.send)
+    )
     await asyncio.wait_for(client.greeted.wait(), 5)
     assert feed.clients == 1
     client.gone.set()

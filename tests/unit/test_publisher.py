@@ -9,7 +9,7 @@ import pytest
 from aiormq.exceptions import DeliveryError
 from pamqp.commands import Basic
 
-from command_api import publisher
+from command_api import open_channel, publisher
 from command_api.publisher import CommandPublisher, Outgoing
 from events.commands import DeletePerson
 from events.errors import BrokerUnavailable
@@ -170,3 +170,24 @@ async def _given(channel: Channel, publishes: int) -> bool:
 
 async def _has(connection: Connection, channels: int) -> bool:
     return len(connection.channels) == channels
+
+
+async def test_where_many_messages_wait_no_probe_is_added_unless_the_last_publish_failed(use, monkeypatch):
+    waiting = {
+        "commands.0": 0,
+        "commands.1": publisher.PROBE_ROOM + 1,
+        "commands.2": publisher.PROBE_ROOM + 1,
+    }
+
+    async def depth(_connection, queue: str) -> int:
+        return waiting[queue]
+
+    monkeypatch.setattr(open_channel, "depth", depth)
+    commands, connection, _ = use("ack")
+    await eventually(lambda: _has(connection, 1))
+    commands._confirms.failed(2, "refused")
+    for number in range(3):
+        await commands._probe(commands._open, number)
+    (channel,) = connection.channels
+    assert channel.delivery_tag == 2
+    assert set(commands._confirms.due()) == set(range(3, 8))

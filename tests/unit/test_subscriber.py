@@ -4,8 +4,12 @@ import orjson
 import pytest
 
 import subscriber
+from events.position import Position
 from subscriber import FileCheckpoint
 from subscriber.handling import REMEMBERED, Handling
+from subscriber.stream import place
+
+EVENT = "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
 
 
 def body(number: int) -> bytes:
@@ -51,6 +55,14 @@ async def test_an_event_that_never_succeeds_is_given_up_with_the_reason():
     assert taken.events == ["e1"] * 3
 
 
+async def test_an_event_that_was_given_up_is_no_repeat_when_it_is_handed_in_again():
+    taken = Taken(failures=3)
+    handling = Handling(taken, attempts=3)
+    assert await handling.take(body(1)) is not None
+    assert await handling.take(body(1)) is None
+    assert taken.events == ["e1"] * 4
+
+
 @pytest.mark.parametrize("rubbish", [b"", b"[]", b"{}", b"\x00"])
 async def test_rubbish_is_given_up_at_once(rubbish):
     taken = Taken()
@@ -68,10 +80,36 @@ async def test_what_is_remembered_is_bounded():
 def test_a_checkpoint_survives_the_process(tmp_path):
     place = FileCheckpoint(tmp_path / "place")
     assert place.load() is None
-    for position in (7, 8):
+    for position in (f"7-{EVENT}", f"8-{EVENT}"):
         place.save(position)
-    assert FileCheckpoint(tmp_path / "place").load() == 8
+    assert FileCheckpoint(tmp_path / "place").load() == f"8-{EVENT}"
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+def test_a_checkpoint_of_an_older_version_is_an_offset_alone(tmp_path):
+    (tmp_path / "place").write_text("8")
+    assert FileCheckpoint(tmp_path / "place").load() == "8"
+
+
+@pytest.mark.parametrize(
+    ("kept", "start", "expected"),
+    [
+        (None, "first", (None, "first")),
+        (None, "next", (None, "next")),
+        (None, 8, (None, 8)),
+        (None, f"8-{EVENT}", (Position(8, EVENT), 8)),
+        ("8", "first", (Position(8), 9)),
+        (f"8-{EVENT}", "first", (Position(8, EVENT), 8)),
+    ],
+)
+def test_where_a_subscriber_begins(kept, start, expected):
+    assert place(kept, start) == expected
+
+
+@pytest.mark.parametrize(("kept", "start"), [("", "first"), ("8-", "first"), (None, "last")])
+def test_what_is_no_position_begins_nowhere(kept, start):
+    with pytest.raises(ValueError, match="not a position"):
+        place(kept, start)
 
 
 def test_the_public_names():

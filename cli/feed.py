@@ -1,0 +1,183 @@
+"""The verb that holds the feed against the log: status 0 equal, 1 differences, 2 they could not be read."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, cast
+
+from aio_pika.abc import AbstractConnection
+from aiormq.channel import Channel
+from pydantic import SecretStr, ValidationError
+
+from cli.proof import log_address
+from events.errors import Unavailable
+from events.times import to_milliseconds
+from local.errors import SetupError
+from local.places import Places
+from local.say import say, show
+from local.status import running_amqp_url
+from service_kit import mongo
+from service_kit.broker import broker_errors, connect
+from service_kit.feed_comparison import Difference, Place, compare, reach
+from service_kit.settings import Settings
+from workers.announcer import Announcer
+from workers.feed_store import FeedStore
+
+EQUAL, DIFFERENT, CANNOT = 0, 1, 2
+_UNDER_WAY: Final = timedelta(seconds=10)
+"""An event so young may be on its way."""
+_AGAIN_SECONDS: Final = 5.0
+_AT_ONCE: Final = 500
+_ROUNDS: Final = 1_000
+
+
+def add_feed(parser: argparse.ArgumentParser) -> None:
+    """Sub-verbs of `feed` and their options."""
+    words = parser.add_subparsers(dest="action", metavar="check|mend", required=True)
+    checking = words.add_parser("check", help="name what the feed or the log lacks of the other")
+    mending = words.add_parser("mend", help="announce what the feed lacks, each person's in order")
+    checking.add_argument(
+        "--accept-loss",
+        action="store_true",
+        help="put on record that what the log lacks is lost, so that workers go on with these people",
+    )
+    for one in (checking, mending):
+        one.add_argument("--json", action="store_true", help="differences as JSON, one a line")
+
+
+def feed(options: argparse.Namespace) -> int:
+    """Hold the feed against the log, as far back as the feed reaches."""
+    try:
+        return asyncio.run(_run(options))
+    except (SetupError, Unavailable) as exc:
+        say(str(exc))
+        return CANNOT
+
+
+async def _run(options: argparse.Namespace) -> int:
+    settings = _settings()
+    client = mongo.connect(settings, "rollcall feed")
+    try:
+        async with await connect(settings.amqp_url.get_secret_value(), "rollcall feed") as connection:
+            both = _Both(connection, FeedStore(client, settings.mongo_db))
+            if options.action == "mend":
+                return await _mend(both, options)
+            return await _check(both, options)
+    finally:
+        await mongo.close(client)
+
+
+async def _check(both: _Both, options: argparse.Namespace) -> int:
+    difference, lost = await both.compare()
+    missing = [place for place in difference.missing if not place.in_feed]
+    _tell("the feed lacks it", missing, options)
+    _tell("the log lacks it", lost, options)
+    now = to_milliseconds(datetime.now(UTC))
+    await both.store.record_gaps(lost, now)
+    open_ = await both.store.gaps()
+    if options.accept_loss:
+        say(f"Put on record that {await both.store.accept(getpass.getuser(), now):,} events are lost.")
+        open_ = []
+    say(
+        f"{difference.events:,} events of the log and {difference.entries:,} of the feed: "
+        + (f"the feed lacks {len(missing):,}, " if missing else "the feed lacks none, ")
+        + (f"the log lacks {len(open_):,}." if open_ else "the log lacks none.")
+    )
+    return DIFFERENT if missing or open_ else EQUAL
+
+
+async def _mend(both: _Both, options: argparse.Namespace) -> int:
+    announced = 0
+    for _ in range(_ROUNDS):
+        difference, _ = await both.compare()
+        ready = await both.projected(difference.missing)
+        _tell("announced again", ready, options)
+        await both.announce(ready)
+        announced += len(ready)
+        if not difference.partial:
+            break
+    left = len(difference.missing) - len(ready)
+    say(
+        f"Announced {announced:,} events again."
+        + (
+            f" {left:,} are not in the read model yet, and left alone: run `rollcall rebuild`."
+            if left
+            else ""
+        )
+    )
+    return DIFFERENT if left else EQUAL
+
+
+@dataclass(frozen=True)
+class _Both:
+    connection: AbstractConnection
+    store: FeedStore
+
+    async def compare(self) -> tuple[Difference, list[Place]]:
+        """Return what the feed lacks for some seconds at least, and what the log lacks."""
+        difference = await self._once()
+        if difference.missing:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            again = await self._once()
+            ids = {place.event_id for place in difference.missing}
+            again.missing = [place for place in again.missing if place.event_id in ids]
+            difference = again
+        lost = await self.store.lacking(difference.unknown)
+        accepted = await self.store.accepted([place.event_id for place in lost])
+        return difference, [place for place in lost if place.event_id not in accepted]
+
+    async def _once(self) -> Difference:
+        now = to_milliseconds(datetime.now(UTC))
+        floor = await reach(self.connection, now)
+
+        async def logged(after: tuple[datetime, str]) -> list[Place]:
+            return await self.store.logged(after, now - _UNDER_WAY)
+
+        return await compare(self.connection, "first", logged, floor, {0}, 1)
+
+    async def projected(self, places: Sequence[Place]) -> list[Place]:
+        """Return those of some events that the read model shows: only these may be announced."""
+        ready: list[Place] = []
+        for begin in range(0, len(places), _AT_ONCE):
+            some = places[begin : begin + _AT_ONCE]
+            versions = await self.store.projected({place.person_id for place in some})
+            ready += [place for place in some if place.version <= versions.get(place.person_id, 0)]
+        return ready
+
+    async def announce(self, places: Sequence[Place]) -> None:
+        """Announce events as workers do."""
+        if not places:
+            return
+        with broker_errors("opening a channel"):
+            owner = await self.connection.channel(publisher_confirms=True)
+            announcer = Announcer(cast(Channel, await owner.get_underlay_channel()))
+        for begin in range(0, len(places), _AT_ONCE):
+            events = await self.store.events(places[begin : begin + _AT_ONCE])
+            await announcer.announce([announcer.encode(event) for event in events])
+
+
+def _tell(what: str, places: Sequence[Place], options: argparse.Namespace) -> None:
+    for place in places:
+        if options.json:
+            words = {"event_id": place.event_id, "person_id": place.person_id, "version": place.version}
+            show(json.dumps({**words, "finding": what}))
+        else:
+            show(f"person {place.person_id}, version {place.version}: {what} (event {place.event_id})")
+
+
+def _settings() -> Settings:
+    url = os.environ.get("ROLLCALL_AMQP_URL") or running_amqp_url(Places.find())
+    if not url:
+        raise SetupError("No broker is known here: start it with `./run up`, or set ROLLCALL_AMQP_URL.")
+    address = log_address()
+    try:
+        return Settings(mongo_uri=SecretStr(address.uri), mongo_db=address.database, amqp_url=SecretStr(url))
+    except ValidationError as exc:
+        raise SetupError(f"A setting is not valid: {exc.errors()[0]['loc']}.") from exc

@@ -1,0 +1,116 @@
+"""The first start of a state folder: only when all it made is on disk may anybody hand in a command.
+
+RabbitMQ 3.10 syncs messages, but not the files that say which queues there are: a loss of power soon after
+its first start leaves some of them empty, and it never starts again. So a mark tells of a first start that
+was not finished, of which nobody has had an answer, and the next one begins anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from pathlib import Path
+
+from events.errors import BrokerUnavailable
+from local.errors import SetupError
+from local.places import Places
+from local.processes import Pause
+from local.say import say, shown
+from service_kit.broker import OTHER_PARTITIONS, broker_errors, connect, declare, differs
+from service_kit.files import make_folder, sync_folder, write_whole
+from service_kit.topology import queues
+
+_MARK = "first-start"
+_LOOKING_S = 10.0
+_ANSWERED_S = 60.0
+_WRITTEN_S = 20.0
+_COORDINATOR = b"rabbit_stream_coordinator"
+
+
+def begin(places: Places) -> None:
+    """Note that data is made for the first time; put aside what an unfinished first start left.
+
+    Raises:
+        SetupError: The state folder cannot be written to.
+    """
+    mark, aside = places.state / _MARK, places.state / "data.unfinished"
+    try:
+        if mark.exists() and any(places.data.iterdir()):
+            shutil.rmtree(aside, ignore_errors=True)
+            places.data.rename(aside)
+            make_folder(places.data, mode=0o700)
+            say(f"The first start was cut off, so this one begins anew; what there was is in {shown(aside)}.")
+        if not any(places.data.iterdir()):
+            write_whole(mark, "")
+    except OSError as exc:
+        raise SetupError(f"{shown(places.state)} cannot be written to ({exc.strerror}).") from exc
+
+
+def finish(places: Places, broker: Path, partitions: int, pause: Pause) -> None:
+    """See that all that a first start made is on disk, and forget that it was the first; else do nothing.
+
+    Args:
+        places: Where the state is.
+        broker: The folder of a broker of our own, if there is one.
+        partitions: How many command queues it has.
+        pause: How to sleep between looks; may raise to break off.
+
+    Raises:
+        SetupError: The broker does not write what it has.
+    """
+    mark = places.state / _MARK
+    if not mark.exists():
+        return
+    deadline = time.monotonic() + _WRITTEN_S
+    while not all(_knows_its_queues(node, partitions) for node in broker.glob("mnesia/*@localhost")):
+        if time.monotonic() > deadline:
+            raise SetupError("RabbitMQ does not write its queues to disk: run `./run up` again.")
+        pause(0.1)
+    os.sync()
+    mark.unlink()
+    sync_folder(places.state)
+
+
+def _knows_its_queues(node: Path, partitions: int) -> bool:
+    """Return whether a node's own lists of what it holds, which it writes now and then, are complete."""
+    listed = [node / system / node.name / "names.dets" for system in ("quorum", "coordination")]
+    if not all(path.exists() for path in listed):
+        return False
+    quorum, coordination = (path.read_bytes() for path in listed)
+    names = [queue.name for queue in queues(partitions) if queue.arguments["x-queue-type"] == "quorum"]
+    return _COORDINATOR in coordination and all(f"%2F_{name}".encode() in quorum for name in names)
+
+
+def set_up_queues(amqp_url: str, partitions: int, pause: Pause) -> None:
+    """Make every queue before anybody can hand in a command.
+
+    Args:
+        amqp_url: The broker.
+        partitions: How many command queues there are.
+        pause: How to sleep between tries; may raise to break off.
+
+    Raises:
+        SetupError: The broker was set up with another number of partitions, or does not answer.
+    """
+    deadline = time.monotonic() + _ANSWERED_S
+    while True:
+        try:
+            if asyncio.run(_has_other_partitions(amqp_url, partitions)):
+                raise SetupError(f"{OTHER_PARTITIONS.format(partitions)}, or begin anew with `./run reset`.")
+            return
+        except BrokerUnavailable as exc:
+            if time.monotonic() > deadline:
+                raise SetupError(f"{exc.detail}. See why, and run `./run up` again.") from exc
+        pause(0.5)
+
+
+async def _has_other_partitions(amqp_url: str, partitions: int) -> bool:
+    async with await connect(amqp_url, "rollcall up") as connection:
+        with broker_errors("looking at queues"):
+            async with asyncio.timeout(_LOOKING_S):
+                if await differs(connection, partitions):
+                    return True
+        await declare(connection, partitions)
+    return False

@@ -1,0 +1,108 @@
+"""The brokers' health check, run as in the container, on tools that say what a test wants."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from cli.env import variables
+from tests.compose.composefile import ROOT, ComposeFile
+
+FILE = ComposeFile.load(variables())
+NODES = [f"rabbit@rabbitmq-{number}" for number in (1, 2, 3)]
+_CTL = """#!/bin/sh
+case "$*" in
+    *cluster_status*) cat "$HERE/cluster" ;;
+    *list_queues*) cat "$HERE/queues" ;;
+    *stop*) echo stop >>"$HERE/ends" ;;
+esac
+"""
+
+
+class Node:
+    """A node whose tools are scripts; the time passes as told."""
+
+    def __init__(self, here) -> None:
+        self.here = here
+        for name, text in (
+            ("rabbitmqctl", _CTL),
+            ("rabbitmq-diagnostics", '#!/bin/sh\n! [ -e "$HERE/alarm" ]\n'),
+            ("date", '#!/bin/sh\ncat "$HERE/now"\n'),
+        ):
+            (here / name).write_text(text)
+            (here / name).chmod(0o755)
+        self.now = 1_000_000
+        self.says()
+
+    def says(self, *, members: int = 3, running: int = 3, down: bool = False, alarm: bool = False) -> None:
+        cluster = {
+            "cluster_name": "rollcall",
+            "disk_nodes": NODES[:members],
+            "running_nodes": NODES[:running],
+            "versions": {NODES[0]: {}},
+        }
+        (self.here / "cluster").write_text(json.dumps(cluster, indent=1))
+        every = f"[{', '.join(NODES)}]"
+        online = f"[{', '.join(NODES[1:])}]" if down else every
+        queues = f"commands.0\tquorum\t{every}\t{online}\nevents.log\tstream\t{every}\t{online}\namq.gen\tclassic\t\t\n"
+        (self.here / "queues").write_text(queues)
+        (self.here / "alarm").unlink(missing_ok=True)
+        if alarm:
+            (self.here / "alarm").touch()
+
+    def healthy(self, later: int = 30) -> bool:
+        self.now += later
+        (self.here / "now").write_text(str(self.now))
+        kind, script = FILE.services["rabbitmq-1"]["healthcheck"]["test"]
+        assert kind == "CMD-SHELL"
+        done = subprocess.run(
+            ["sh", "-c", script.replace("/etc/rabbitmq", str(ROOT / "rabbitmq"))],
+            env={
+                "PATH": f"{self.here}:{os.environ['PATH']}",
+                "HERE": str(self.here),
+                "TMPDIR": str(self.here),
+                "RABBITMQ_NODENAME": NODES[0],
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not done.stderr
+        return done.returncode == 0
+
+    @property
+    def ends(self) -> int:
+        file = self.here / "ends"
+        return len(file.read_text().split()) if file.exists() else 0
+
+
+@pytest.fixture
+def node(tmp_path) -> Node:
+    return Node(tmp_path)
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_a_broker_is_healthy_once_all_three_belong_to_its_cluster(node, members):
+    node.says(members=members)
+    assert node.healthy() == (members == 3)
+    assert not node.ends
+
+
+def test_a_broker_whose_queues_are_down_ends_itself_after_a_minute_and_then_ever_later(node):
+    node.says(down=True)
+    assert [(node.healthy(), node.ends) for _ in range(4)] == [(False, 0), (False, 0), (False, 1), (False, 1)]
+    for _ in range(4):
+        node.healthy()
+    assert node.ends == 2
+    node.says()
+    assert node.healthy()
+    node.says(down=True)
+    assert [(node.healthy(), node.ends) for _ in range(3)] == [(False, 2), (False, 2), (False, 3)]
+
+
+def test_a_broker_that_nothing_would_be_won_with_goes_on(node):
+    for trouble in ({"running": 1}, {"alarm": True}):
+        node.says(down=True, **trouble)
+        assert not any(node.healthy(60) for _ in range(4))
+    assert not node.ends

@@ -1,0 +1,136 @@
+"""Disks that are full to the last byte under load, and freed again: nothing is lost, and all gets well by itself."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from local import services
+from local.errors import SetupError
+from local.rabbitmq_server import find_rabbitmq
+from local.supervisor import BrokerWatch
+from tests import ledger
+from tests.power import Disk
+from tests.system import ROOT, Service, System, eventually
+from tests.trouble.load import Load
+
+pytestmark = pytest.mark.long
+
+
+@asynccontextmanager
+async def on_a_disk(directory, name: str) -> AsyncIterator[tuple[Disk, System, dict[str, Service]]]:
+    """Run servers and services, the data of `mongo` or `rabbit` on a disk of its own."""
+    with Disk(directory / name) as disk:
+        system = System.start(directory)
+        try:
+            system.initialise()
+            cast = {module: system.service(module) for module in ("command_api", "query_api", "workers")}
+            for service in cast.values():
+                service.spawn()
+            for service in cast.values():
+                await service.wait_ready()
+            yield disk, system, cast
+        finally:
+            system.stop()
+
+
+async def supervised(system: System, cast: dict[str, Service]) -> None:
+    """Do what `./run up` does for its broker, until cancelled."""
+    asking = ThreadPoolExecutor(1)
+    ready = [services.Service(system.rabbit.server, "127.0.0.1", service.port) for service in cast.values()]
+    watch = BrokerWatch(system.rabbit, ready, asking)
+    try:
+        while True:
+            watch.look()
+            if not system.rabbit.running:
+                system.rabbit.spawn()
+            await asyncio.sleep(0.25)
+    finally:
+        asking.shutdown(wait=False, cancel_futures=True)
+
+
+async def unready(service: Service, word: str) -> str | None:
+    said = await asyncio.to_thread(services.readiness, "127.0.0.1", service.port)
+    return said if said.startswith("not ready") and word in said else None
+
+
+async def checked(system: System, _cast: dict[str, Service]) -> None:
+    """Do what Compose does for a broker: run its health check, and start again what has ended; until cancelled."""
+    node = system.rabbit
+    settings = (f"PATH={find_rabbitmq()}:{os.environ['PATH']}", f"TMPDIR={system.directory}")
+    script = str(ROOT / "rabbitmq" / "healthcheck.sh")
+    while True:
+        # That it is not healthy is an error of the tool's.
+        with suppress(SetupError):
+            await asyncio.to_thread(node.ctl, *settings, "sh", script, "1", program="/usr/bin/env")
+        if not node.running:
+            node.spawn()
+            await asyncio.to_thread(node.wait_ready)
+        await asyncio.sleep(10)
+
+
+def dead_letters(system: System) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "cli", "dead-letters", "list"],
+        cwd=ROOT,
+        env={**os.environ, **system.environment()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("keeper", [supervised, checked])
+async def test_a_brokers_full_disk(tmp_path, keeper):
+    async with on_a_disk(tmp_path, "rabbit") as (disk, system, cast):
+        pid = system.rabbit.server.pid
+        async with Load(system, cast["command_api"].port) as load:
+            await load.goes_on(within=30)
+            disk.fill()
+            await eventually(lambda: unready(cast["command_api"], "rabbitmq"), within=60)
+            disk.free()
+            # There is room, it runs, and takes connections; nothing but a new start brings its queues back.
+            assert "commands." in await eventually(
+                lambda: unready(cast["command_api"], "no confirm since"), within=60
+            )
+            listed = await asyncio.to_thread(dead_letters, system)
+            assert (listed.returncode, "Traceback" in listed.stdout + listed.stderr) == (2, False), (
+                listed.stderr
+            )
+            assert system.rabbit.server.pid == pid
+            watching = asyncio.create_task(keeper(system, cast))
+            try:
+                await load.goes_on(within=180)
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+        assert system.rabbit.server.pid != pid
+        for service in cast.values():
+            await service.wait_ready()
+        await ledger.settled(system, load.accepted, within=60)
+        ledger.check(system, load.accepted)
+
+
+async def test_mongodbs_full_disk(tmp_path):
+    async with on_a_disk(tmp_path, "mongo") as (disk, system, cast):
+        async with Load(system, cast["command_api"].port) as load:
+            await load.goes_on(within=30)
+            disk.fill()
+            # Commands need the broker alone: they are accepted meanwhile.
+            await load.goes_on(within=60)
+            await eventually(lambda: unready(cast["workers"], "mongodb"), within=120)
+            await load.goes_on(within=60)
+            disk.free()
+            # A member that cannot write ends; whoever keeps it starts it again.
+            for member in system.mongo.children:
+                member.start()
+        await ledger.settled(system, load.accepted, within=180)
+        ledger.check(system, load.accepted)
+        for service in cast.values():
+            await service.wait_ready()

@@ -1,0 +1,197 @@
+"""Owns what is on record about the feed: the marks of each partition, and what the log is found to lack."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from pymongo import UpdateOne
+
+from events.errors import LogBehindFeed
+from events.facts import EVENT_TYPES, RecordedEvent
+from events.stored import event_of
+from service_kit.feed_comparison import Place
+from service_kit.mongo import store_errors, writing
+from workers import metrics
+from workers.marks import Mark, mark_of
+
+_PAGE: Final = 5_000
+_PLACE: Final = {"person_id": 1, "version": 1, "applied_at": 1}
+
+
+class Gaps:
+    """The people whose later events the feed knows and the log lacks: nothing is appended to them.
+
+    It outlives the worker's connections.
+    """
+
+    def __init__(self) -> None:
+        self._versions: dict[str, int] = {}
+
+    @property
+    def people(self) -> Collection[str]:
+        """Their ids."""
+        return self._versions.keys()
+
+    def set(self, places: Sequence[Place]) -> None:
+        """Take what is on record now."""
+        self._versions = {place.person_id: place.version for place in places}
+        metrics.FEED_MISSING_IN_LOG.set(len(places))
+
+    async def check(self) -> None:
+        """Return if the log has all that the feed knows.
+
+        Raises:
+            LogBehindFeed: It lacks some of it.
+        """
+        if self._versions:
+            raise LogBehindFeed(
+                f"the feed knows of events of {len(self._versions)} people that the log lacks, as after a "
+                "restored copy: `rollcall feed check` names them, and with --accept-loss they are given up"
+            )
+
+
+class FeedStore:
+    """The collections `feed_marks` and `feed_gaps`, and the log as the feed is held against it.
+
+    Every method raises `StoreUnavailable` when MongoDB is away; the same call may then be repeated.
+
+    Args:
+        client: A client of either driver.
+        database: Database name.
+    """
+
+    def __init__(self, client: Any, database: str) -> None:
+        db = writing(client, database)
+        self._marks, self._gaps, self._events, self._people = (
+            db[name] for name in ("feed_marks", "feed_gaps", "events", "people")
+        )
+
+    async def take_over(self, partitions: Collection[int], owner: str) -> dict[int, list[Mark]]:
+        """Return the marks of partitions, newest first, and let nobody but their new owner change them.
+
+        Args:
+            partitions: Their numbers.
+            owner: Names the one who consumes them now.
+        """
+        ids = [str(number) for number in partitions]
+        operations = [UpdateOne({"_id": id_}, {"$set": {"owner": owner}}, upsert=True) for id_ in ids]
+        with store_errors():
+            await self._marks.bulk_write(operations, ordered=False)
+            documents = await self._marks.find({"_id": {"$in": ids}}).to_list(None)
+        return {int(one["_id"]): list(map(mark_of, one.get("marks", ()))) for one in documents}
+
+    async def keep(self, marks: Mapping[int, Sequence[Mark]], owner: str) -> None:
+        """Put the marks of partitions on record, in place of those before.
+
+        Args:
+            marks: By the number of the partition.
+            owner: Who consumes them; of one that was taken over by another, nothing is changed.
+        """
+        operations = [
+            UpdateOne(
+                {"_id": str(number), "owner": owner},
+                {"$set": {"marks": [mark.document() for mark in some]}},
+            )
+            for number, some in marks.items()
+        ]
+        if operations:
+            with store_errors():
+                await self._marks.bulk_write(operations, ordered=False)
+
+    async def logged(self, after: tuple[datetime, str], until: datetime | None = None) -> list[Place]:
+        """Return the next people's events in the log, in order of applied time and id; a page of them.
+
+        Args:
+            after: Time and id of the last one before.
+            until: None that was applied later.
+        """
+        time, last_id = after
+        bound = {} if until is None else {"$lte": until}
+        later: list[dict[str, Any]] = [
+            {"applied_at": {"$gt": time, **bound}},
+            {"applied_at": time, "_id": {"$gt": last_id}},
+        ]
+        with store_errors():
+            found = self._events.find(
+                {"$or": later, "type": {"$in": list(EVENT_TYPES)}},
+                _PLACE,
+                sort=[("applied_at", 1), ("_id", 1)],
+                limit=_PAGE,
+                batch_size=_PAGE,
+            )
+            documents = await found.to_list(None)
+        return [Place(one["_id"], one["person_id"], one["version"], one["applied_at"]) for one in documents]
+
+    async def lacking(self, places: Sequence[Place]) -> list[Place]:
+        """Return those of some events of the feed that the log does not have, as a majority knows it."""
+        known: set[str] = set()
+        for begin in range(0, len(places), _PAGE):
+            some = places[begin : begin + _PAGE]
+            wanted = {
+                "person_id": {"$in": list({one.person_id for one in some})},
+                "_id": {"$in": [one.event_id for one in some]},
+            }
+            with store_errors():
+                found = self._events.find(wanted, {"_id": 1})
+                known.update([document["_id"] for document in await found.to_list(None)])
+        return [place for place in places if place.event_id not in known]
+
+    async def events(self, places: Sequence[Place]) -> list[RecordedEvent]:
+        """Return the events at some places, each person's in order of version."""
+        wanted = {
+            "person_id": {"$in": list({one.person_id for one in places})},
+            "_id": {"$in": [one.event_id for one in places]},
+        }
+        with store_errors():
+            found = self._events.find(wanted, sort=[("person_id", 1), ("version", 1)])
+            return [event_of(document) for document in await found.to_list(None)]
+
+    async def projected(self, person_ids: Iterable[str]) -> dict[str, int]:
+        """Return the version of each person that the read model has."""
+        with store_errors():
+            found = self._people.find({"_id": {"$in": list(person_ids)}}, {"version": 1})
+            return {document["_id"]: document["version"] for document in await found.to_list(None)}
+
+    async def record_gaps(self, places: Sequence[Place], now: datetime) -> None:
+        """Put on record what the log lacks; what is there already stays, with whoever accepted it."""
+        operations = [
+            UpdateOne(
+                {"_id": one.event_id},
+                {
+                    "$setOnInsert": {
+                        "person_id": one.person_id,
+                        "version": one.version,
+                        "found_at": now,
+                        "accepted_at": None,
+                    }
+                },
+                upsert=True,
+            )
+            for one in places
+        ]
+        for begin in range(0, len(operations), _PAGE):
+            with store_errors():
+                await self._gaps.bulk_write(operations[begin : begin + _PAGE], ordered=False)
+
+    async def gaps(self) -> list[Place]:
+        """Return what the log lacks and nobody has accepted, `_PAGE` at most."""
+        with store_errors():
+            found = self._gaps.find({"accepted_at": None}, limit=_PAGE, batch_size=_PAGE)
+            documents = await found.to_list(None)
+        return [Place(one["_id"], one["person_id"], one["version"], one["found_at"]) for one in documents]
+
+    async def accepted(self, event_ids: Sequence[str]) -> set[str]:
+        """Return those of some events that the log lacks and somebody has accepted as lost."""
+        with store_errors():
+            found = self._gaps.find(
+                {"_id": {"$in": list(event_ids)}, "accepted_at": {"$ne": None}}, {"_id": 1}
+            )
+            return {document["_id"] for document in await found.to_list(None)}
+
+    async def accept(self, by: str, now: datetime) -> int:
+        """Put on record that what the log lacks is lost; return how many events that are."""
+        with store_errors():
+            done = await self._gaps.update_many(
+                {"accepted_at": None}, {"$set": {"accepted_at": now, "accepted_by": by}}
+            )
+            return int(done.modified_count)
