@@ -29,8 +29,9 @@ from bench.stack import FLOOR, OURS, REPLICA_SET, SHARDED, Stack
 from bench.verify import verify
 from bench.visible import visible
 from local.errors import SetupError
-from local.places import Places
+from local.places import ROOT, Places
 
+CAMPAIGN = "campaign"
 MEMORY_MB = 150.0
 QUIET = 0.5
 Scenario = Callable[[Stack, Sizes], list[Row]]
@@ -56,6 +57,8 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run what the arguments name and return the exit status."""
+    if arguments and arguments[0] == CAMPAIGN:
+        return _campaign(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     chosen = options.scenarios or list(SCENARIOS)
@@ -75,6 +78,14 @@ def main(arguments: Sequence[str]) -> int:
             note("another benchmark runs: two at once would measure each other; wait for its end")
             return 2
         return _run(chosen, sizes, Path(options.json or state / "bench.json"))
+
+
+def _campaign(arguments: Sequence[str]) -> int:
+    """Run the campaign of faults; it measures nothing, and uses what the tests use."""
+    sys.path.append(str(ROOT / "mongo-cluster"))
+    from bench.campaign import command
+
+    return command.main(arguments)
 
 
 def _run(chosen: Sequence[str], sizes: Sizes, path: Path) -> int:
@@ -144,7 +155,12 @@ def _measure_on(topology: str, names: Sequence[str], sizes: Sizes, report: dict[
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
+    parser.add_argument(
+        "scenarios",
+        nargs="*",
+        metavar="scenario",
+        help=f"{', '.join(SCENARIOS)}; or {CAMPAIGN}, with options of its own",
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes, to try it out")
     parser.add_argument("--rows", type=int, metavar="N", help="how many rows `import` imports")
     parser.add_argument("--pairs", type=int, metavar="N", help="how often ours and the floor take turns")
