@@ -60,7 +60,7 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
     broker = machine.run("broker")
     assert re.fullmatch(rf"amqp://rollcall:[0-9a-f]+@127\.0\.0\.1:{machine.ports[3]}/\n", broker.stdout)
     letters = machine.run("dead-letters", "list")
-    assert (letters.returncode, letters.stderr) == (0, "Nobody is parked, and no message is unreadable.\n")
+    assert (letters.returncode, letters.stderr) == (0, "Nobody is parked, and no message is dead.\n")
     second = machine.run("up")
     assert (second.returncode, second.stdout) == (1, "")
     assert f"running already (process {first.pid}" in second.stderr
