@@ -14,7 +14,8 @@ from pamqp.commands import Basic, Queue
 
 from bench.payloads import Message
 from bench.stack import PARTITIONS
-from service_kit.broker import connect, declare
+from service_kit.broker import connect
+from service_kit.declaring import declare
 from service_kit.topology import COMMANDS, partition_of, partition_queue
 
 _AT_ONCE = 500

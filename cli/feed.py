@@ -24,7 +24,7 @@ from local.places import Places
 from local.say import say, show
 from local.status import running_amqp_url
 from service_kit import mongo
-from service_kit.broker import broker_errors, connect
+from service_kit.broker import broker_errors, connected
 from service_kit.feed_comparison import Difference, Place, compare, reach
 from service_kit.settings import Settings
 from workers.announcer import Announcer
@@ -65,7 +65,7 @@ async def _run(options: argparse.Namespace) -> int:
     settings = _settings()
     client = mongo.connect(settings, "rollcall feed")
     try:
-        async with await connect(settings.amqp_url.get_secret_value(), "rollcall feed") as connection:
+        async with connected(settings.amqp_url.get_secret_value(), "rollcall feed") as connection:
             both = _Both(connection, FeedStore(client, settings.mongo_db))
             if options.action == "mend":
                 return await _mend(both, options)

@@ -16,7 +16,8 @@ from events.facts import RecordedEvent
 from events.stored import event_of
 from local.errors import SetupError
 from service_kit.announcements import announcement, announcements
-from service_kit.broker import backoff, broker_errors, connect, exists
+from service_kit.broker import backoff, broker_errors, connect
+from service_kit.declaring import exists
 from service_kit.publishing import Template, publish
 
 CONFIRM_SECONDS: Final = 15.0

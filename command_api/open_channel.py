@@ -9,7 +9,8 @@ from pamqp.commands import Basic
 
 from events.commands import CONTENT_TYPE
 from events.controls import Message
-from service_kit.broker import broker_errors, depth
+from service_kit.broker import broker_errors
+from service_kit.declaring import depth
 from service_kit.publishing import PERSISTENT, Template, encode_frames
 from service_kit.topology import COMMANDS, PROBE, partition_of, partition_queue
 

@@ -17,7 +17,8 @@ from command_api.open_channel import OpenChannel
 from events.commands import encode_command
 from events.controls import Message
 from events.errors import BrokerUnavailable
-from service_kit.broker import Outage, broker_errors, declare, keep_connected
+from service_kit.broker import Outage, broker_errors, keep_connected
+from service_kit.declaring import declare
 from service_kit.ids import new_id
 from service_kit.publishing import publish, publish_each
 from service_kit.topology import partition_of

@@ -18,7 +18,8 @@ from local.errors import SetupError
 from local.places import Places
 from local.processes import Pause
 from local.say import say, shown
-from service_kit.broker import OTHER_PARTITIONS, broker_errors, connect, declare, differs
+from service_kit.broker import broker_errors, connected
+from service_kit.declaring import OTHER_PARTITIONS, declare, differs
 from service_kit.files import make_folder, sync_folder, write_whole
 from service_kit.topology import queues
 
@@ -107,7 +108,7 @@ def set_up_queues(amqp_url: str, partitions: int, pause: Pause) -> None:
 
 
 async def _has_other_partitions(amqp_url: str, partitions: int) -> bool:
-    async with await connect(amqp_url, "rollcall up") as connection:
+    async with connected(amqp_url, "rollcall up") as connection:
         with broker_errors("looking at queues"):
             async with asyncio.timeout(_LOOKING_S):
                 if await differs(connection, partitions):

@@ -1,4 +1,4 @@
-"""Owns the connection to RabbitMQ: opening it, declaring the topology, and naming its failures."""
+"""Owns the connection to RabbitMQ: opening it, noticing its end, and naming its failures."""
 
 import asyncio
 import random
@@ -11,12 +11,11 @@ from typing import Any, Final, cast
 import aio_pika
 import aiormq
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
+from aio_pika.abc import AbstractConnection
 from yarl import URL
 
-from events.errors import BrokerUnavailable, OutdatedQueue
+from events.errors import BrokerUnavailable
 from service_kit.addresses import broker_urls
-from service_kit.topology import EXCHANGES, MOVING, Queue, partition_queue, queues
 
 CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
@@ -24,10 +23,6 @@ HEARTBEAT: Final = 10
 WATCH_SECONDS: Final = 1.0
 CLOSE_SECONDS: Final = 5.0
 BACKOFF_CAP: Final = 5.0
-OTHER_PARTITIONS: Final = (
-    "RabbitMQ was set up with another number of partitions than {}: set ROLLCALL_PARTITIONS as it was"
-)
-_ABSENT: Final = "no queue '"
 
 log = structlog.get_logger()
 
@@ -183,87 +178,6 @@ async def until_lost(connection: AbstractConnection, work: Coroutine[Any, Any, N
         task.cancel()
         watch.cancel()
         await asyncio.gather(task, watch, return_exceptions=True)
-
-
-async def declare(connection: AbstractConnection, partitions: int) -> None:
-    """Declare every exchange, queue and binding; does nothing to those that are there.
-
-    Args:
-        connection: Open connection.
-        partitions: Number of command queues.
-
-    Raises:
-        BrokerUnavailable: The broker refuses or is away; also when it was set up with another number of
-            partitions, since another number would move people between queues.
-    """
-    with broker_errors("declaring queues"):
-        async with asyncio.timeout(CONNECT_TIMEOUT * 2):
-            if await differs(connection, partitions):
-                raise BrokerUnavailable(OTHER_PARTITIONS.format(partitions))
-            await refuse_while_moving(connection)
-            async with connection.channel() as channel:
-                await _declare_all(channel, partitions)
-
-
-async def differs(connection: AbstractConnection, partitions: int) -> bool:
-    """Return whether the broker was set up with another number of partitions; as `exists` in all else."""
-    last, beyond = partition_queue(partitions - 1), partition_queue(partitions)
-    started = await exists(connection, partition_queue(0))
-    return await exists(connection, beyond) or (started and not await exists(connection, last))
-
-
-async def refuse_while_moving(connection: AbstractConnection) -> None:
-    """Return if no queues are being replaced.
-
-    Raises:
-        BrokerUnavailable: They are, or that was cut.
-    """
-    if await exists(connection, MOVING):
-        raise BrokerUnavailable("RabbitMQ: its queues are being replaced: finish `rollcall queues`")
-
-
-async def exists(connection: AbstractConnection, queue: str) -> bool:
-    """Return whether a queue is there; asks under the caller's deadline and names no failure."""
-    try:
-        await depth(connection, queue)
-    except aiormq.exceptions.ChannelNotFoundEntity as exc:
-        # The same code is given for a queue that is there, and down.
-        if _ABSENT not in str(exc):
-            raise
-        return False
-    return True
-
-
-async def depth(connection: AbstractConnection, queue: str) -> int:
-    """Return how many messages wait in a queue; asks under the caller's deadline and names no failure."""
-    async with connection.channel() as channel:
-        declared = await channel.declare_queue(queue, passive=True)
-    return declared.declaration_result.message_count or 0
-
-
-async def _declare_all(channel: AbstractChannel, partitions: int) -> None:
-    for exchange in EXCHANGES:
-        await channel.declare_exchange(exchange.name, exchange.type, durable=True)
-    # Backwards: a declaration cut short lacks a low number, and is not taken for a smaller system.
-    for queue in reversed(queues(partitions)):
-        declared = await declare_queue(channel, queue)
-        if queue.exchange is not None:
-            await declared.bind(queue.exchange, queue.routing_key)
-
-
-async def declare_queue(channel: AbstractChannel, queue: Queue) -> AbstractQueue:
-    """Declare a queue and return it.
-
-    Raises:
-        OutdatedQueue: It is there with other arguments.
-    """
-    try:
-        return await channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
-    except aiormq.exceptions.ChannelPreconditionFailed as exc:
-        raise OutdatedQueue(
-            f"RabbitMQ: the queue {queue.name} is that of another version of Rollcall: stop all services and "
-            "run `rollcall queues`, which replaces it and keeps what is in it"
-        ) from exc
 
 
 @dataclass(slots=True)

@@ -17,8 +17,9 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMe
 from events.commands import CONTENT_TYPE, encode_command
 from events.controls import Control
 from events.errors import BrokerUnavailable, InvalidRequest, NotFound
-from service_kit.broker import broker_errors, connected, declare, declare_queue, exists
+from service_kit.broker import broker_errors, connected
 from service_kit.dead_messages import SUBSCRIBER_DEAD, DeadMessage, dead_message
+from service_kit.declaring import declare, declare_queue, exists
 from service_kit.topology import COMMANDS, DEAD, DEAD_QUEUES, dead_queue_of, partition_of
 
 LOOK_SECONDS: Final = 10.0

@@ -20,7 +20,8 @@ from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from events.errors import BrokerUnavailable, OutdatedQueue
-from service_kit.broker import broker_errors, connect, declare_queue, exists
+from service_kit.broker import broker_errors, connected
+from service_kit.declaring import declare_queue, exists
 from service_kit.ids import new_id
 from service_kit.publishing import encode_frames, publish
 from service_kit.topology import (
@@ -93,7 +94,7 @@ async def replace_outdated(url: str, wanted: Sequence[Bound]) -> list[str]:
     Raises:
         BrokerUnavailable: RabbitMQ is away, or somebody consumes, or replaces queues, too: call it again.
     """
-    async with await connect(url, "queues") as connection:
+    async with connected(url, "queues") as connection:
         with broker_errors("replacing queues"):
             todo = [one for one in wanted if await _is_to_be_replaced(connection, one)]
             if not todo and not await exists(connection, MOVING):

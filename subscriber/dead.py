@@ -10,7 +10,8 @@ from aio_pika.abc import AbstractConnection
 
 from events.errors import OutdatedQueue
 from events.times import rfc3339, to_milliseconds
-from service_kit.broker import broker_errors, declare_queue, refuse_while_moving
+from service_kit.broker import broker_errors
+from service_kit.declaring import declare_queue, refuse_while_moving
 from service_kit.topology import Queue, dead_queue, subscriber_queue, subscriber_queues
 
 PUBLISH_SECONDS: Final = 10.0

@@ -14,7 +14,8 @@ from local.errors import SetupError
 from local.ports import free_ports
 from local.rabbit import FIRST_NODE, RabbitNode
 from local.rabbit_cluster import RabbitCluster
-from service_kit.broker import connect, declare
+from service_kit.broker import connect
+from service_kit.declaring import declare
 from service_kit.topology import COMMANDS, EVENT_LOG, EVENTS, queues
 from tests.system import eventually
 

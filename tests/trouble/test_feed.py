@@ -12,7 +12,8 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from service_kit.broker import connect, declare
+from service_kit.broker import connect
+from service_kit.declaring import declare
 from service_kit.feed_comparison import entries
 from service_kit.stream import probe
 from service_kit.topology import EVENT_LOG

@@ -8,7 +8,8 @@ import pytest
 
 from events.errors import BrokerUnavailable, PositionGone
 from query_api.replays import FIRST, Replays
-from service_kit.broker import connect, declare
+from service_kit.broker import connect
+from service_kit.declaring import declare
 from service_kit.publishing import Template, publish
 from service_kit.settings import Settings
 from service_kit.stream import probe

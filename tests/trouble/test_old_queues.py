@@ -9,8 +9,9 @@ import pytest
 from cli.__main__ import main
 from events.errors import OutdatedQueue
 from service_kit import replacing
-from service_kit.broker import connect, declare, declare_queue, exists
+from service_kit.broker import connect
 from service_kit.dead_letters import look
+from service_kit.declaring import declare, declare_queue, exists
 from service_kit.replacing import bound_queues, replace_outdated
 from service_kit.topology import EVENTS, EXCHANGES, MOVING, subscriber_queues
 from subscriber.dead import DeadLetters

@@ -34,6 +34,7 @@ PACKAGES = (
 ADAPTERS = {
     "aio_pika": {
         "service_kit/broker.py",
+        "service_kit/declaring.py",
         "cli/replay_queue.py",
         "service_kit/dead_letters.py",
         "service_kit/replacing.py",
@@ -50,6 +51,10 @@ ADAPTERS = {
         "subscriber/stream.py",
         "workers/announcer.py",
         "workers/consumer.py",
+        "workers/prover.py",
+        "workers/session.py",
+        "service_kit/feed_comparison.py",
+        "cli/feed.py",
         "workers/intake.py",
     },
     "pymongo": {
@@ -65,6 +70,7 @@ ADAPTERS = {
         "service_kit/images/gridfs.py",
         "service_kit/mongo.py",
         "workers/store.py",
+        "workers/feed_store.py",
         "local/mongo.py",
     },
     "cloudinary": {"service_kit/images/cloud.py", "service_kit/images/cloud_calls.py"},
