@@ -97,9 +97,9 @@ def _faults(stage: Stage, kinds: set[str], options: argparse.Namespace, seconds:
     load = Load(where, stage.system.rabbit.url, stage.folder, f"{options.seed} {topology}", options.rate)
     steps = plan(f"{options.seed} {topology}", kinds, routed=stage.system.routed)
     director = Director(stage, load, steps)
-    if not director.recover(_WARM_SECONDS):
-        raise RuntimeError(f"the services do not start: {director.stuck}")
     try:
+        if not director.recover(_WARM_SECONDS):
+            raise RuntimeError(f"the services do not start: {director.stuck}")
         load.start(_WARM_SECONDS)
         # A stream that is some seconds old does not survive a kill of RabbitMQ 3.10.
         asyncio.run(stream_is_on_disk(stage.system, BROKERS[topology]))
@@ -110,6 +110,7 @@ def _faults(stage: Stage, kinds: set[str], options: argparse.Namespace, seconds:
         found.append(Count("seconds of faults", round(time.monotonic() - began), wrong=False))
         return found + conclude(stage, load, director)
     finally:
+        director.close()
         load.close()
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from pymongo.errors import PyMongoError
 
 from bench import queues
+from bench.campaign.kept import Kept
 from bench.campaign.plan import Step
-from bench.campaign.stage import Kept, Stage
+from bench.campaign.stage import Stage
 from events.errors import BrokerUnavailable
 from local.errors import SetupError
 from service_kit.topology import EVENT_LOG
