@@ -22,7 +22,7 @@ from bench.campaign.asking import Where
 from bench.campaign.counts import Count
 from bench.campaign.director import Director
 from bench.campaign.load import Load
-from bench.campaign.plan import NEED_ROOT, WEIGHTS, plan
+from bench.campaign.plan import FATAL, NEED_ROOT, WEIGHTS, plan
 from bench.campaign.promises import Diary, Promises
 from bench.campaign.result import conclude, table
 from bench.campaign.stage import BROKERS, TOPOLOGIES, Stage
@@ -35,7 +35,7 @@ _WARM_SECONDS = 120.0
 def main(arguments: Sequence[str]) -> int:
     """Run the campaign that the arguments describe; return the exit status."""
     options = _parser().parse_args(arguments)
-    kinds = {name for name in options.faults.split(",") if name} or set(WEIGHTS)
+    kinds = {name for name in options.faults.split(",") if name} or set(WEIGHTS) - FATAL
     if os.geteuid() != 0:
         _say(f"not root: without {', '.join(sorted(kinds & NEED_ROOT))}")
         kinds -= NEED_ROOT
@@ -123,7 +123,10 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", default="1", metavar="S", help="the same seed makes the same plan of faults"
     )
     parser.add_argument(
-        "--faults", default="", metavar="KINDS", help=f"some of {','.join(WEIGHTS)}; all, if empty"
+        "--faults",
+        default="",
+        metavar="KINDS",
+        help=f"some of {','.join(WEIGHTS)}; all but {','.join(FATAL)}, if empty",
     )
     parser.add_argument("--topology", choices=TOPOLOGIES, help="on this one alone")
     parser.add_argument("--rate", type=float, default=60.0, metavar="N", help="commands a second")
