@@ -122,12 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", default="1", metavar="S", help="the same seed makes the same plan of faults"
     )
-    parser.add_argument(
-        "--faults",
-        default="",
-        metavar="KINDS",
-        help=f"some of {','.join(WEIGHTS)}; all but {','.join(FATAL)}, if empty",
-    )
+    kinds = f"some of {','.join(WEIGHTS)}; all but {','.join(FATAL)}, if empty"
+    parser.add_argument("--faults", default="", metavar="KINDS", help=kinds)
     parser.add_argument("--topology", choices=TOPOLOGIES, help="on this one alone")
     parser.add_argument("--rate", type=float, default=60.0, metavar="N", help="commands a second")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs also when all is well")

@@ -21,9 +21,9 @@ WEIGHTS = {
 }
 """Every kind of fault, and how often it comes."""
 FATAL = frozenset({"brim"})
-"""Kinds that come only when they are asked for by name. A disk that is full to the last byte from one moment to
-the next, while commands flow, leaves RabbitMQ 3.10 no time for its alarm: it loses confirmed messages of a node
-that has been restarted before (`corrupt_log`, `gap_between_snapshot_and_first_index`)."""
+"""Kinds that come only when they are asked for by name. A disk that is full to the last byte from one moment
+to the next, while commands flow, leaves RabbitMQ 3.10 no time for its alarm: a node that has been restarted
+before loses confirmed messages (`corrupt_log`, `gap_between_snapshot_and_first_index`)."""
 NEED_ROOT = frozenset({"power", "full", "brim"})
 ALONE = frozenset(WEIGHTS) - {"kill", "stall", "lag"}
 """Kinds that begin when every other fault is over, and end before the next begins."""
