@@ -64,12 +64,19 @@ class Disk:
         """
         cut([self], processes)
 
-    def fill(self) -> None:
-        """Take every byte that is free; call it again to take what others have freed since."""
+    def fill(self, keep: int = 0) -> None:
+        """Take every byte that is free; call it again to take what others have freed since.
+
+        Args:
+            keep: So many bytes are left.
+        """
         descriptor = os.open(self.folder / _BALLAST, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             step = 64 * 1024 * 1024
             while step >= _BLOCK:
+                if self.free_bytes - step < keep:
+                    step //= 2
+                    continue
                 try:
                     os.posix_fallocate(descriptor, os.fstat(descriptor).st_size, step)
                 except OSError as exc:

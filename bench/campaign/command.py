@@ -22,7 +22,7 @@ from bench.campaign.asking import Where
 from bench.campaign.counts import Count
 from bench.campaign.director import Director
 from bench.campaign.load import Load
-from bench.campaign.plan import NEED_ROOT, WEIGHTS, plan
+from bench.campaign.plan import FATAL, NEED_ROOT, WEIGHTS, plan
 from bench.campaign.promises import Diary, Promises
 from bench.campaign.result import conclude, table
 from bench.campaign.stage import BROKERS, TOPOLOGIES, Stage
@@ -35,7 +35,7 @@ _WARM_SECONDS = 120.0
 def main(arguments: Sequence[str]) -> int:
     """Run the campaign that the arguments describe; return the exit status."""
     options = _parser().parse_args(arguments)
-    kinds = {name for name in options.faults.split(",") if name} or set(WEIGHTS)
+    kinds = {name for name in options.faults.split(",") if name} or set(WEIGHTS) - FATAL
     if os.geteuid() != 0:
         _say(f"not root: without {', '.join(sorted(kinds & NEED_ROOT))}")
         kinds -= NEED_ROOT
@@ -97,9 +97,9 @@ def _faults(stage: Stage, kinds: set[str], options: argparse.Namespace, seconds:
     load = Load(where, stage.system.rabbit.url, stage.folder, f"{options.seed} {topology}", options.rate)
     steps = plan(f"{options.seed} {topology}", kinds, routed=stage.system.routed)
     director = Director(stage, load, steps)
-    if not director.recover(_WARM_SECONDS):
-        raise RuntimeError(f"the services do not start: {director.stuck}")
     try:
+        if not director.recover(_WARM_SECONDS):
+            raise RuntimeError(f"the services do not start: {director.stuck}")
         load.start(_WARM_SECONDS)
         # A stream that is some seconds old does not survive a kill of RabbitMQ 3.10.
         asyncio.run(stream_is_on_disk(stage.system, BROKERS[topology]))
@@ -110,6 +110,7 @@ def _faults(stage: Stage, kinds: set[str], options: argparse.Namespace, seconds:
         found.append(Count("seconds of faults", round(time.monotonic() - began), wrong=False))
         return found + conclude(stage, load, director)
     finally:
+        director.close()
         load.close()
 
 
@@ -121,9 +122,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", default="1", metavar="S", help="the same seed makes the same plan of faults"
     )
-    parser.add_argument(
-        "--faults", default="", metavar="KINDS", help=f"some of {','.join(WEIGHTS)}; all, if empty"
-    )
+    kinds = f"some of {','.join(WEIGHTS)}; all but {','.join(FATAL)}, if empty"
+    parser.add_argument("--faults", default="", metavar="KINDS", help=kinds)
     parser.add_argument("--topology", choices=TOPOLOGIES, help="on this one alone")
     parser.add_argument("--rate", type=float, default=60.0, metavar="N", help="commands a second")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs also when all is well")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from bench.campaign.faults import FAULTS, Fault
 from bench.campaign.load import Load
 from bench.campaign.plan import ALONE, Step
 from bench.campaign.stage import Stage
-from local.services import readiness
+from local.rabbit_cluster import RabbitCluster
+from local.supervisor import BrokerWatch
 
 TICK = 0.2
-LEADERLESS = 60.0
-"""So long a queue takes nothing, although all brokers run and have room, before they are restarted."""
 STUCK = 180.0
 """So long nothing is accepted, although nothing is broken any more, before that is a finding."""
 _TOGETHER = 2
@@ -24,7 +24,7 @@ class Director:
 
     Attributes:
         done: How often each kind of fault came.
-        restarts: How often the brokers were restarted because queues took nothing.
+        restarts: How often a broker was restarted because its queues were down.
         stuck: When nothing came back by itself.
     """
 
@@ -34,6 +34,11 @@ class Director:
         self._next = time.monotonic()
         self._step = next(steps)
         self._healed = time.monotonic()
+        self._asking = ThreadPoolExecutor(1)
+        rabbit = stage.system.rabbit
+        nodes = rabbit.nodes if isinstance(rabbit, RabbitCluster) else [rabbit]
+        services = stage.named("command", "query", "worker")
+        self._watches = [(node, BrokerWatch(node, services, self._asking)) for node in nodes]
         self.done: dict[str, int] = {}
         self.restarts = 0
         self.stuck: list[str] = []
@@ -48,6 +53,10 @@ class Director:
                     self._begin()
         finally:
             self.heal()
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._asking.shutdown(wait=False, cancel_futures=True)
 
     def heal(self) -> None:
         """End every fault now."""
@@ -69,11 +78,8 @@ class Director:
 
     def unready(self) -> list[str]:
         """Return the services that do not say that they are ready, and what they say."""
-        told = {}
-        for one in self._stage.named("command", "query", "worker"):
-            port = one.process.port  # type: ignore[union-attr]
-            told[one.name] = readiness("127.0.0.1", port) if one.pid else "does not run"
-        return [f"{name}: {text}" for name, text in told.items() if text != "ready"]
+        services = self._stage.named("command", "query", "worker")
+        return [f"{one.name}: {one.readiness}" for one in services if not one.ready]
 
     def watch(self, seconds: float) -> None:
         """Only keep everything running for some seconds."""
@@ -88,8 +94,12 @@ class Director:
         for entry in [entry for entry in self._active if entry[0] <= now]:
             self._active.remove(entry)
             self._advance(entry[1], entry[2])
-        if not self._active:
-            self._restart_brokers()
+        for node, watch in self._watches:
+            ran = node.running
+            watch.look()
+            if ran and not node.running:
+                self.restarts += 1
+                self._stage.diary.note(f"{node.name}: its queues were down for a minute: restarted")
 
     def _may_begin(self) -> bool:
         if self._active and (self._step.kind in ALONE or not all(s.overlaps for _, s, _ in self._active)):
@@ -129,16 +139,3 @@ class Director:
             self._stage.diary.note(f"fault {step.number} is over")
         else:
             self._active.append((time.monotonic() + pause, step, fault))
-
-    def _restart_brokers(self) -> None:
-        """Do what the supervisor does for queues that have no leader long after the brokers are back."""
-        refusing = dict(self._load.watch.since)
-        if not refusing or time.monotonic() - max(self._healed, min(refusing.values())) < LEADERLESS:
-            return
-        if not all(one.pid for one in self._stage.named("broker")):
-            return
-        self._stage.diary.note(f"queues {sorted(refusing)} take nothing: restarting the brokers")
-        self.restarts += 1
-        self._load.watch.since.clear()
-        self._stage.restart_brokers()
-        self._healed = time.monotonic()

@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 
 from pymongo.errors import PyMongoError
 
 from bench import queues
+from bench.campaign.kept import Kept
 from bench.campaign.plan import Step
-from bench.campaign.stage import Kept, Stage
+from bench.campaign.stage import Stage
 from events.errors import BrokerUnavailable
 from local.errors import SetupError
 from service_kit.topology import EVENT_LOG
 
+_LEFT_MB = (400, 300, 200, 150, 100, 80, 60, 45, 30, 15, 5)
+"""What is free of a disk that runs full, second by second. RabbitMQ takes nothing more below 64."""
 _LOOP_SECONDS = 60.0
 """A crash loop ends earlier than planned on a machine that is slow at starting workers."""
 Fault = Iterator[float]
@@ -115,11 +119,21 @@ def _power(stage: Stage, _step: Step) -> Fault:
 
 
 def _full(stage: Stage, step: Step) -> Fault:
+    """Fill a disk to the last byte, as fast as a disk fills: the servers see it coming."""
+    yield from _fill(stage, step, _LEFT_MB)
+
+
+def _brim(stage: Stage, step: Step) -> Fault:
+    """Fill a disk to the last byte at once."""
+    yield from _fill(stage, step, ())
+
+
+def _fill(stage: Stage, step: Step, left_mb: Sequence[int]) -> Fault:
     disk = stage.disks[step.role]
     try:
-        for _ in range(max(5, int(step.seconds))):
-            # What runs there frees something now and then.
-            disk.fill()
+        # What runs there frees something now and then.
+        for megabytes in (*left_mb, *repeat(0, max(5, int(step.seconds)))):
+            disk.fill(keep=megabytes * 1_000_000)
             yield 1.0
     finally:
         disk.free()
@@ -149,5 +163,6 @@ FAULTS: dict[str, Callable[[Stage, Step], Fault]] = {
     "crashloop": _crashloop,
     "power": _power,
     "full": _full,
+    "brim": _brim,
     "stream": _stream,
 }

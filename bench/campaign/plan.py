@@ -17,9 +17,14 @@ WEIGHTS = {
     "power": 2,
     "full": 2,
     "stream": 1,
+    "brim": 2,
 }
 """Every kind of fault, and how often it comes."""
-NEED_ROOT = frozenset({"power", "full"})
+FATAL = frozenset({"brim"})
+"""Kinds that come only when they are asked for by name. A disk that is full to the last byte from one moment
+to the next, while commands flow, leaves RabbitMQ 3.10 no time for its alarm: a node that has been restarted
+before loses confirmed messages (`corrupt_log`, `gap_between_snapshot_and_first_index`)."""
+NEED_ROOT = frozenset({"power", "full", "brim"})
 ALONE = frozenset(WEIGHTS) - {"kill", "stall", "lag"}
 """Kinds that begin when every other fault is over, and end before the next begins."""
 _ROLES = ("worker", "command", "query", "mongod", "primary", "broker", "router")
@@ -54,7 +59,7 @@ class Step:
     @property
     def words(self) -> str:
         """Tell it in a line of the log."""
-        if self.kind in ("kill", "full"):
+        if self.kind in ("kill", "full", "brim"):
             return f"{self.kind} {self.role}"
         if self.kind == "crashloop":
             return f"crashloop of {self.count} kills" + (", MongoDB away" if self.away else "")
@@ -78,7 +83,7 @@ def plan(seed: str, kinds: Collection[str], *, routed: bool) -> Iterator[Step]:
     while True:
         number += 1
         (kind,) = dice.choices(names, [WEIGHTS[name] for name in names])
-        role = dice.choice(("mongo", "rabbit") if kind == "full" else roles)
+        role = dice.choice(("mongo", "rabbit") if kind in ("full", "brim") else roles)
         longest = 45.0 if kind == "stall" else 25.0
         # Short ones are more common, as they are in life; both ends are met.
         seconds = 1.0 + (longest - 1.0) * dice.random() ** 1.7

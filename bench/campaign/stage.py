@@ -9,18 +9,16 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pymongo import MongoClient
 
+from bench.campaign.kept import Kept
 from bench.campaign.promises import Diary
 from local.cluster import ShardedCluster
-from local.errors import SetupError
 from local.mongo import ReplicaSet
 from local.places import ROOT
-from local.processes import Child
 from tests.power import Disk, cut
 from tests.system import Service, System
 
@@ -28,75 +26,6 @@ TOPOLOGIES = ("replica-set", "sharded")
 BROKERS = {"replica-set": 1, "sharded": 3}
 WORKERS = 2
 MONGO_MB, RABBIT_MB = 8_000, 4_000
-_LONGEST_BACKOFF = 30.0
-_SETTLED = 60.0
-
-
-@dataclass
-class Kept:
-    """A process that is started again when it dies.
-
-    Attributes:
-        name: Its own.
-        role: `worker`, `command`, `query`, `mongod`, `router`, `broker` or `mapper`.
-        process: The process.
-        held: Whether it is not to be started for now.
-    """
-
-    name: str
-    role: str
-    process: Child | Service
-    held: bool = False
-    _delay: float = 1.0
-    _due: float | None = None
-    _began: float = 0.0
-
-    @property
-    def pid(self) -> int | None:
-        """Its id, also that of its process group; None when it does not run."""
-        if isinstance(self.process, Child):
-            return self.process.pid
-        running = self.process.process
-        return running.pid if running is not None and running.poll() is None else None
-
-    def start(self) -> None:
-        """Start it unless it runs."""
-        self._due, self._began = None, time.monotonic()
-        if self.pid is not None:
-            return
-        if isinstance(self.process, Child):
-            with contextlib.suppress(SetupError):
-                self.process.start()
-        else:
-            self.process.spawn()
-
-    def kill(self) -> None:
-        """End it at once."""
-        self.process.kill()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to it and to what it has started."""
-        if (pid := self.pid) is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, number)
-
-    def look_after(self) -> bool:
-        """Start it again if it died and its time has come; return whether it was found dead just now."""
-        now = time.monotonic()
-        if self.held or self.pid is not None:
-            return False
-        if self._due is None:
-            if now - self._began > _SETTLED:
-                self._delay = 1.0
-            self._due, self._delay = now + self._delay, min(self._delay * 2, _LONGEST_BACKOFF)
-            return True
-        if now >= self._due:
-            self.start()
-        return False
-
-    def settle(self) -> None:
-        """Start without delay the next time, as after a restart of the whole machine."""
-        self._delay, self._due = 1.0, None
 
 
 class Stage:
