@@ -6,7 +6,7 @@ the newest mark on. While it works, it makes new marks, and looks whether the ne
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 
 import structlog
@@ -31,8 +31,6 @@ from workers.marks import Mark, floor_from, lowered, thinned
 LOOK_SECONDS: Final = 0.25
 """How soon a partition that was taken over is noticed."""
 MARK_SECONDS: Final = 15.0
-SLACK: Final = timedelta(seconds=30)
-"""So long before it was made a mark's floor lies: an event that took longer lowers it, on record."""
 _ANNOUNCED_AT_ONCE: Final = 500
 _PROBES_AT_ONCE: Final = 8
 
@@ -239,7 +237,7 @@ class Prover:
             for number in numbers:
                 # What was announced just before may come after this entry, so the last time's counts, too.
                 oldest = self._oldest.pop(number, now)
-                floor = min(now - SLACK, oldest, self._oldest_before.get(number, now))
+                floor = min(now, oldest, self._oldest_before.get(number, now))
                 self._oldest_before[number] = oldest
                 offset, event_id = (-1, "") if entry is None else (entry.offset, entry.event_id)
                 mark = Mark(offset, event_id, floor, now)

@@ -106,6 +106,7 @@ ROUTES = [
     ("command_api", "GET", f"/dead-letters/messages/{MESSAGE}", "ops"),
     ("command_api", "POST", f"/dead-letters/messages/{MESSAGE}/retry", "ops"),
     ("command_api", "DELETE", f"/dead-letters/messages/{MESSAGE}", "ops"),
+    ("command_api", "POST", "/dead-letters/messages/retry", "ops"),
 ]
 
 

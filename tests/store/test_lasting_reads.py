@@ -26,11 +26,11 @@ def settings(system, driver) -> Settings:
 
 
 async def test_an_export_outlasts_the_deadline_of_an_operation(empty, settings, monkeypatch):
-    store, reads = empty
+    store, _ = empty
     commands = [create() for _ in range(3 * BATCH + 7)]
     await run(store, *commands)
     monkeypatch.setattr(mongo, "OPERATION_MS", 1)
-    name = reads._eventual.name
+    name = store._db.name
     for lasting in (False, True):
         client = mongo.connect(settings, "tests", lasting=lasting)
         try:
