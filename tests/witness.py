@@ -80,7 +80,8 @@ def _what(entry: dict[str, Any]) -> tuple[str, str] | None:
     """Return the collection and the verb of a profiled operation, if a router sent it."""
     command = entry.get("command", {})
     collection = entry["ns"].partition(".")[2]
-    if collection in ("system.profile", "lags"):  # what query APIs ask all the time
+    # What query APIs ask all the time, and what workers note of the feed now and then.
+    if collection in ("system.profile", "lags", "feed_marks", "feed_gaps"):
         return None
     if "afterClusterTime" in command.get("readConcern", {}):  # a worker that asks whether a member lags
         return None
