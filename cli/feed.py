@@ -7,7 +7,8 @@ import asyncio
 import getpass
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
@@ -29,6 +30,7 @@ from service_kit.feed_comparison import Difference, Place, compare, reach
 from service_kit.settings import Settings
 from workers.announcer import Announcer
 from workers.feed_store import FeedStore
+from workers.mark_search import beginning
 
 EQUAL, DIFFERENT, CANNOT = 0, 1, 2
 _UNDER_WAY: Final = timedelta(seconds=10)
@@ -61,15 +63,36 @@ def feed(options: argparse.Namespace) -> int:
         return CANNOT
 
 
+def forgotten() -> list[Place] | None:
+    """Return what the feed has and the log lacks, unless somebody has accepted that; None without a broker.
+
+    Looked at is what came after the newest marks in the log's own database: what a restored copy lacks.
+
+    Raises:
+        Unavailable: RabbitMQ or MongoDB does not answer.
+    """
+    if _amqp_url() is None:
+        return None
+
+    async def compared() -> list[Place]:
+        async with _opened() as both:
+            return await both.forgotten()
+
+    return asyncio.run(compared())
+
+
 async def _run(options: argparse.Namespace) -> int:
+    async with _opened() as both:
+        return await (_mend if options.action == "mend" else _check)(both, options)
+
+
+@asynccontextmanager
+async def _opened() -> AsyncIterator[_Both]:
     settings = _settings()
     client = mongo.connect(settings, "rollcall feed")
     try:
         async with connected(settings.amqp_url.get_secret_value(), "rollcall feed") as connection:
-            both = _Both(connection, FeedStore(client, settings.mongo_db))
-            if options.action == "mend":
-                return await _mend(both, options)
-            return await _check(both, options)
+            yield _Both(connection, FeedStore(client, settings.mongo_db))
     finally:
         await mongo.close(client)
 
@@ -81,7 +104,7 @@ async def _check(both: _Both, options: argparse.Namespace) -> int:
     _tell("the log lacks it", lost, options)
     now = to_milliseconds(datetime.now(UTC))
     await both.store.record_gaps(lost, now)
-    open_ = await both.store.gaps()
+    open_ = await both.store.close_gaps(now)
     if options.accept_loss:
         say(f"Put on record that {await both.store.accept(getpass.getuser(), now):,} events are lost.")
         open_ = []
@@ -120,6 +143,14 @@ class _Both:
     connection: AbstractConnection
     store: FeedStore
 
+    async def forgotten(self) -> list[Place]:
+        """Return what the log lacks of what the feed has since the newest marks."""
+        now = to_milliseconds(datetime.now(UTC))
+        known = await self.store.marks()
+        start, floor = await beginning(self.connection, known or {0: []}, now)
+        difference = await compare(self.connection, start, self.store.logged, floor, {0}, 1)
+        return await self._lost(difference)
+
     async def compare(self) -> tuple[Difference, list[Place]]:
         """Return what the feed lacks for some seconds at least, and what the log lacks."""
         difference = await self._once()
@@ -129,9 +160,12 @@ class _Both:
             ids = {place.event_id for place in difference.missing}
             again.missing = [place for place in again.missing if place.event_id in ids]
             difference = again
+        return difference, await self._lost(difference)
+
+    async def _lost(self, difference: Difference) -> list[Place]:
         lost = await self.store.lacking(difference.unknown)
         accepted = await self.store.accepted([place.event_id for place in lost])
-        return difference, [place for place in lost if place.event_id not in accepted]
+        return [place for place in lost if place.event_id not in accepted]
 
     async def _once(self) -> Difference:
         now = to_milliseconds(datetime.now(UTC))
@@ -173,7 +207,7 @@ def _tell(what: str, places: Sequence[Place], options: argparse.Namespace) -> No
 
 
 def _settings() -> Settings:
-    url = os.environ.get("ROLLCALL_AMQP_URL") or running_amqp_url(Places.find())
+    url = _amqp_url()
     if not url:
         raise SetupError("No broker is known here: start it with `./run up`, or set ROLLCALL_AMQP_URL.")
     address = log_address()
@@ -181,3 +215,7 @@ def _settings() -> Settings:
         return Settings(mongo_uri=SecretStr(address.uri), mongo_db=address.database, amqp_url=SecretStr(url))
     except ValidationError as exc:
         raise SetupError(f"A setting is not valid: {exc.errors()[0]['loc']}.") from exc
+
+
+def _amqp_url() -> str | None:
+    return os.environ.get("ROLLCALL_AMQP_URL") or running_amqp_url(Places.find())

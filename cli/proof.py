@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from local.errors import SetupError
 from local.places import Places
 from local.say import shown
 from local.status import running_mongo_uri
+from service_kit.feed_comparison import Place
 from service_kit.mongo import reading
 from verifier import Chain, Finding, Head, KnownHeads, Unreadable, public_keys, read_chain
 
@@ -61,6 +62,7 @@ class Proof:
     def __init__(self, address: LogAddress, processes: int, tell: Callable[[Finding], None]) -> None:
         self._address, self._processes, self._tell = address, processes, tell
         self._stack = ExitStack()
+        self._known_gaps: set[str] = set()
         self.findings = 0
 
     def __enter__(self) -> Self:
@@ -121,10 +123,20 @@ class Proof:
         try:
             gaps = reading(client, self._address.database, strong=True)["feed_gaps"]
             for gap in read_all(gaps, {"accepted_at": None}, [("_id", 1)]):
-                text = "the feed knows of this event, and the log lacks it"
-                self._found(Finding("forgotten", text, gap["person_id"], gap["version"], gap["_id"]))
+                self._forgotten(gap["_id"], gap["person_id"], gap["version"])
         finally:
             client.close()
+
+    def forgotten(self, places: Iterable[Place]) -> None:
+        """Find events that the feed has and the log lacks; those on record are found already."""
+        for place in places:
+            if place.event_id not in self._known_gaps:
+                self._forgotten(place.event_id, place.person_id, place.version)
+
+    def _forgotten(self, event_id: str, person_id: str, version: int) -> None:
+        self._known_gaps.add(event_id)
+        text = "the feed knows of this event, and the log lacks it"
+        self._found(Finding("forgotten", text, person_id, version, event_id))
 
     def heads(self, totals: Totals) -> Iterator[Head]:
         """Yield the heads that the walk kept, in order of person."""

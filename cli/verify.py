@@ -6,8 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
+from cli.feed import forgotten
 from cli.proof import Proof, add_jobs, end_politely, log_address, read_public_keys
-from events.errors import StoreUnavailable
+from events.errors import StoreUnavailable, Unavailable
 from local.errors import SetupError
 from local.say import say, show, shown
 from verifier import Finding
@@ -50,5 +51,18 @@ def _verify(options: argparse.Namespace) -> int:
             against = f", against {chain.described}"
         totals = proof.walk()
         proof.read_gaps()
+        against += _against_the_feed(proof)
     say(f"{totals.described}{against}: {result(proof.findings)}.")
     return FOUND if proof.findings else FINE
+
+
+def _against_the_feed(proof: Proof) -> str:
+    """Find what the feed has and the log lacks, if there is a broker to ask; return how that is told."""
+    try:
+        places = forgotten()
+    except Unavailable as exc:
+        return f" (the feed was not looked at: {exc})"
+    if places is None:
+        return ""
+    proof.forgotten(places)
+    return ", against the feed"

@@ -11,7 +11,7 @@ import orjson
 from aio_pika.abc import AbstractConnection
 
 from events.errors import BrokerUnavailable
-from service_kit.stream import Entry, Start, probe, reading
+from service_kit.stream import PROBE_SECONDS, Entry, Start, probe, reading
 from service_kit.topology import EVENT_LOG, LOG_AGE, partition_of
 
 CREDIT: Final = 1000
@@ -54,7 +54,7 @@ class Difference:
             of person and version.
         unknown: In the feed, and perhaps not in the log.
         partial: More may be missing: what is said of the missing is to be mended first.
-        last: One of the newest entries of the feed; None if it is empty.
+        newest: Some of the newest entries of the feed; none if it is empty.
         entries: How many entries of the feed were read.
         events: How many events of the log were.
     """
@@ -62,7 +62,7 @@ class Difference:
     missing: list[Place] = field(default_factory=list)
     unknown: list[Place] = field(default_factory=list)
     partial: bool = False
-    last: Entry | None = None
+    newest: list[Entry] = field(default_factory=list)
     entries: int = 0
     events: int = 0
 
@@ -78,6 +78,8 @@ async def compare(
     floor: datetime,
     partitions: Collection[int],
     count: int,
+    *,
+    patience: float = PROBE_SECONDS,
     queue: str = EVENT_LOG,
 ) -> Difference:
     """Read the feed from a place to its end and the log from a time on, and return what is in one alone.
@@ -89,16 +91,17 @@ async def compare(
         floor: The applied time of the first events of the log that count.
         partitions: Only people of these.
         count: How many partitions there are.
+        patience: How long the feed may be silent, in seconds, before it is taken for empty.
         queue: The stream's name.
 
     Raises:
         BrokerUnavailable: The stream cannot be read.
         StoreUnavailable: The log cannot be read.
     """
-    end = await probe(connection, "last", queue=queue)
+    end = await probe(connection, "last", queue=queue, seconds=patience)
     begin = start if isinstance(start, int) else 0
     passes = 1 if not end else max(1, -(-(end[-1].offset - begin) // AT_ONCE))
-    difference = Difference(last=end[-1] if end else None)
+    difference = Difference(newest=end)
     for number in range(passes):
 
         def ours(person_id: str, number: int = number) -> bool:
@@ -131,8 +134,8 @@ async def reach(connection: AbstractConnection, now: datetime, queue: str = EVEN
     """
     first = await probe(connection, "first", queue=queue)
     oldest = now - RETENTION
-    if not first or first[0].offset == 0:
-        return oldest  # none was dropped yet for the stream's size or age
+    if not first or first[0].offset == 0 or not first[0].event_id:
+        return oldest  # none was dropped yet for the stream's size or age; or its first entry tells no time
     return max(oldest, datetime.fromisoformat(orjson.loads(first[0].body)["time"]) + _LEEWAY)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pymongo import UpdateOne
 
-from events.errors import LogBehindFeed
+from events.errors import BrokerUnavailable, LogBehindFeed
 from events.facts import EVENT_TYPES, RecordedEvent
 from events.stored import event_of
 from service_kit.feed_comparison import Place
@@ -22,32 +22,35 @@ class Gaps:
     """The people whose later events the feed knows and the log lacks: nothing is appended to them.
 
     It outlives the worker's connections.
+
+    Attributes:
+        people: Their ids.
+        trouble: Why the feed cannot be held against the log, so that commands wait; empty if it can.
     """
 
     def __init__(self) -> None:
-        self._versions: dict[str, int] = {}
-
-    @property
-    def people(self) -> Collection[str]:
-        """Their ids."""
-        return self._versions.keys()
+        self.people: set[str] = set()
+        self.trouble = ""
 
     def set(self, places: Sequence[Place]) -> None:
         """Take what is on record now."""
-        self._versions = {place.person_id: place.version for place in places}
+        self.people = {place.person_id for place in places}
         metrics.FEED_MISSING_IN_LOG.set(len(places))
 
     async def check(self) -> None:
-        """Return if the log has all that the feed knows.
+        """Return if log and feed agree, as far as anybody looked.
 
         Raises:
-            LogBehindFeed: It lacks some of it.
+            LogBehindFeed: The log lacks what the feed knows.
+            BrokerUnavailable: They cannot be compared.
         """
-        if self._versions:
+        if self.people:
             raise LogBehindFeed(
-                f"the feed knows of events of {len(self._versions)} people that the log lacks, as after a "
+                f"the feed knows of events of {len(self.people)} people that the log lacks, as after a "
                 "restored copy: `rollcall feed check` names them, and with --accept-loss they are given up"
             )
+        if self.trouble:
+            raise BrokerUnavailable(f"the feed cannot be held against the log: {self.trouble}")
 
 
 class FeedStore:
@@ -79,6 +82,12 @@ class FeedStore:
             await self._marks.bulk_write(operations, ordered=False)
             documents = await self._marks.find({"_id": {"$in": ids}}).to_list(None)
         return {int(one["_id"]): list(map(mark_of, one.get("marks", ()))) for one in documents}
+
+    async def marks(self) -> dict[int, list[Mark]]:
+        """Return the marks of all partitions that have any, newest first."""
+        with store_errors():
+            documents = await self._marks.find({"marks": {"$exists": True}}).to_list(None)
+        return {int(one["_id"]): list(map(mark_of, one["marks"])) for one in documents}
 
     async def keep(self, marks: Mapping[int, Sequence[Mark]], owner: str) -> None:
         """Put the marks of partitions on record, in place of those before.
@@ -174,11 +183,25 @@ class FeedStore:
                 await self._gaps.bulk_write(operations[begin : begin + _PAGE], ordered=False)
 
     async def gaps(self) -> list[Place]:
-        """Return what the log lacks and nobody has accepted, `_PAGE` at most."""
+        """Return what the log lacks and nobody has accepted."""
         with store_errors():
-            found = self._gaps.find({"accepted_at": None}, limit=_PAGE, batch_size=_PAGE)
+            found = self._gaps.find({"accepted_at": None}, batch_size=_PAGE)
             documents = await found.to_list(None)
         return [Place(one["_id"], one["person_id"], one["version"], one["found_at"]) for one in documents]
+
+    async def close_gaps(self, now: datetime) -> list[Place]:
+        """Take off the record what the log has again, and return what it still lacks."""
+        known = await self.gaps()
+        lacking = await self.lacking(known)
+        ids = {place.event_id for place in lacking}
+        there = [place.event_id for place in known if place.event_id not in ids]
+        for begin in range(0, len(there), _PAGE):
+            with store_errors():
+                await self._gaps.update_many(
+                    {"_id": {"$in": there[begin : begin + _PAGE]}},
+                    {"$set": {"accepted_at": now, "accepted_by": "the log has it again"}},
+                )
+        return lacking
 
     async def accepted(self, event_ids: Sequence[str]) -> set[str]:
         """Return those of some events that the log lacks and somebody has accepted as lost."""

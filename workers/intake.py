@@ -99,6 +99,14 @@ class Intake:
         self._waiting += self._unproven.pop(partition, ())
         self._filled.set()
 
+    def doubt(self, partition: Partition) -> None:
+        """Keep back what is not taken yet of a partition, until the feed is proven anew."""
+        partition.proven = False
+        mine = [delivery for delivery in self._waiting if delivery.partition is partition]
+        if mine:
+            self._unproven[partition] = mine
+            self._waiting = deque(d for d in self._waiting if d.partition is not partition)
+
     async def take(self, limit: int, seconds: float | None = None) -> list[Delivery]:
         """Wait for a delivery and return what is there, at most `limit`; nothing once closed.
 

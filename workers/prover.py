@@ -5,20 +5,19 @@ the newest mark on. While it works, it makes new marks, and looks whether the ne
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from events.errors import Unavailable
+from events.errors import BrokerUnavailable, Unavailable
 from events.facts import RecordedEvent
-from events.position import Position
 from service_kit.broker import backoff
-from service_kit.feed_comparison import Place, compare, reach
+from service_kit.feed_comparison import Place, compare
 from service_kit.ids import new_id
-from service_kit.stream import PROBE_SECONDS, Entry, Start, holds, probe
+from service_kit.stream import PROBE_SECONDS, Entry, probe
 from service_kit.topology import EVENT_LOG, partition_of
 from workers import metrics
 from workers.announcer import Announcer
@@ -26,11 +25,14 @@ from workers.faults import concerns_one, reason_of
 from workers.feed_store import FeedStore, Gaps
 from workers.intake import Intake, Partition
 from workers.lines import Stamps
-from workers.marks import Mark, floor_from, lowered, thinned
+from workers.mark_search import beginning, is_there
+from workers.marks import Mark, lowered, thinned
 
 LOOK_SECONDS: Final = 0.25
 """How soon a partition that was taken over is noticed."""
 MARK_SECONDS: Final = 15.0
+SILENCE_SECONDS: Final = 10.0
+"""So long a feed that had entries may be silent before it is taken for empty."""
 _ANNOUNCED_AT_ONCE: Final = 500
 _PROBES_AT_ONCE: Final = 8
 
@@ -80,6 +82,8 @@ class Prover:
         self._oldest_before: dict[int, datetime] = {}
         self._owner = new_id()
         self._lock = asyncio.Lock()
+        self._whole = asyncio.Event()
+        self._whole.set()
 
     async def run(self) -> None:
         """Prove what is taken over, and make marks, until cancelled.
@@ -100,19 +104,26 @@ class Prover:
                 if loop.time() >= due:
                     await self._look()
                     due = loop.time() + MARK_SECONDS
-                attempt = 0
+                attempt, self._gaps.trouble = 0, ""
             except Unavailable as exc:
                 attempt += 1
+                self._gaps.trouble = exc.detail
                 log.warning("feed not proven", reason=exc.detail)
                 await asyncio.sleep(backoff(attempt))
             await asyncio.sleep(LOOK_SECONDS)
 
     async def admit(self, events: Sequence[RecordedEvent]) -> None:
-        """Return when events may be announced: a proof from the newest marks on would look at them.
+        """Return when events may be announced: nothing older is missing before them, and a proof from the
+        newest marks on would look at them.
 
         Raises:
             StoreUnavailable: MongoDB is away.
         """
+        await self._whole.wait()
+        await self._lower(events)
+
+    async def _lower(self, events: Sequence[RecordedEvent]) -> None:
+        """Let a proof from the newest marks on look at events that are to be announced."""
         oldest: dict[int, datetime] = {}
         for event in events:
             number = partition_of(event.person_id, self._count)
@@ -132,20 +143,33 @@ class Prover:
         """Hold feed and log against each other from the newest mark on, and mend the feed."""
         began = self._clock()
         known = await self._store.take_over(partitions, self._owner)
-        start, floor = await self._start(known, began)
+        start, floor = await beginning(self._connection, known, began)
+        # A feed that had entries is not taken for empty as soon as one that never had.
+        had = any(mark.offset >= 0 for marks in known.values() for mark in marks)
+        patience = SILENCE_SECONDS if had else PROBE_SECONDS
         again, partial = 0, True
         while partial:
             difference = await compare(
-                self._connection, start, self._store.logged, floor, partitions.keys(), self._count
+                self._connection,
+                start,
+                self._store.logged,
+                floor,
+                partitions.keys(),
+                self._count,
+                patience=patience,
             )
-            partial = difference.partial
             await self._note_gaps(difference.unknown, began)
-            again += await self._announce_again(difference.missing)
-        last = await self._last_entry() if again else difference.last
-        await self._mark(list(partitions), last, began, known)
+            announced = await self._announce_again(difference.missing)
+            again, partial = again + announced, difference.partial and announced > 0
+        entries = await self._last_entries() if again else difference.newest
+        if again and not entries:
+            raise BrokerUnavailable("RabbitMQ: the stream delivers nothing")
+        # Without an event to name, the next proof begins where this one did.
+        event = _newest_event(entries)
+        await self._mark(list(partitions), event, began, known, floor if entries and not event else began)
         for partition in partitions.values():
-            if not partition.leaving:
-                self._intake.prove(partition)
+            self._intake.prove(partition)
+        self._whole.set()
         metrics.FEED_PROVEN_AT.set_to_current_time()
         words = {"partitions": sorted(partitions), "entries": difference.entries, "events": difference.events}
         if again:
@@ -153,50 +177,11 @@ class Prover:
         else:
             log.info("the feed holds the log", **words)
 
-    async def _start(self, known: Mapping[int, Sequence[Mark]], now: datetime) -> tuple[Start, datetime]:
-        """Return where in the feed to begin, and with which applied time in the log."""
-        held = await self._held({mark for marks in known.values() for mark in marks})
-        offsets, floors = [], []
-        for marks in known.values():
-            newest = next((mark for mark in marks if mark in held), None)
-            if newest is None:
-                return "first", await reach(self._connection, now)
-            floors.append(floor_from(marks, newest))
-            offsets.append(self._begin(marks, newest, floors[-1]))
-        return "first" if min(offsets) < 0 else min(offsets), min(floors)
-
-    async def _held(self, marks: Collection[Mark]) -> set[Mark]:
-        """Return the marks whose entries are still there; the partitions share many of them."""
-        places = {(mark.offset, mark.event_id): mark for mark in marks}
-        gate = asyncio.Semaphore(_PROBES_AT_ONCE)
-
-        async def held(mark: Mark) -> bool:
-            async with gate:
-                return await self._holds(mark)
-
-        answers = await asyncio.gather(*map(held, places.values()))
-        there = {place for place, answer in zip(places, answers, strict=True) if answer}
-        return {mark for mark in marks if (mark.offset, mark.event_id) in there}
-
-    async def _holds(self, mark: Mark) -> bool:
-        """Return whether the feed still has at a mark's offset the event that was there."""
-        if mark.offset < 0:
-            return True  # what is in the feed now came after it
-        return await holds(self._connection, Position(mark.offset, mark.event_id), seconds=PROBE_SECONDS)
-
-    @staticmethod
-    def _begin(marks: Sequence[Mark], held: Mark, floor: datetime) -> int:
-        """Return where to begin reading: some time before the mark, since its floor lies before it, too."""
-        for mark in marks[marks.index(held) :]:
-            if mark.made_at <= floor:
-                return mark.offset
-        return marks[-1].offset
-
     async def _note_gaps(self, unknown: Sequence[Place], now: datetime) -> None:
         lacking = await self._store.lacking(unknown)
         if lacking:
             await self._store.record_gaps(lacking, now)
-        self._gaps.set(await self._store.gaps())
+        self._gaps.set(await self._store.close_gaps(now))
 
     async def _announce_again(self, missing: Sequence[Place]) -> int:
         """Announce what the feed lacks, each person's in order.
@@ -217,27 +202,31 @@ class Prover:
                     if not concerns_one(exc):
                         raise
                     log.error("not announced", event_id=event.event_id, reason=reason_of(exc).detail)
-            await self.admit(events)
+            await self._lower(events)
             await self._announcer.announce(frames)
             announced += len(frames)
         metrics.FEED_ANNOUNCED_AGAIN.inc(announced)
         return announced
 
-    async def _last_entry(self) -> Entry | None:
-        """Return one of the newest entries that is an event of ours; None if there is none."""
-        entries = await probe(self._connection, "last", queue=EVENT_LOG)
-        return next((entry for entry in reversed(entries) if entry.event_id), None)
+    async def _last_entries(self) -> list[Entry]:
+        """Return some of the newest entries; none if there are none."""
+        return await probe(self._connection, "last", queue=EVENT_LOG, seconds=SILENCE_SECONDS)
 
     async def _mark(
-        self, numbers: Sequence[int], entry: Entry | None, now: datetime, known: dict[int, list[Mark]]
+        self,
+        numbers: Sequence[int],
+        entry: Entry | None,
+        now: datetime,
+        known: dict[int, list[Mark]],
+        highest: datetime,
     ) -> None:
-        """Put a mark at an entry on record, as the newest of some partitions."""
+        """Put a mark at an entry, or at the beginning, on record, as the newest of some partitions."""
         async with self._lock:
             fresh = {}
             for number in numbers:
                 # What was announced just before may come after this entry, so the last time's counts, too.
                 oldest = self._oldest.pop(number, now)
-                floor = min(now, oldest, self._oldest_before.get(number, now))
+                floor = min(highest, oldest, self._oldest_before.get(number, now))
                 self._oldest_before[number] = oldest
                 offset, event_id = (-1, "") if entry is None else (entry.offset, entry.event_id)
                 mark = Mark(offset, event_id, floor, now)
@@ -250,18 +239,23 @@ class Prover:
         proven = [number for number, one in self._partitions.items() if one.proven]
         if not proven:
             return
-        self._gaps.set(await self._store.gaps())
         now = self._clock()
+        self._gaps.set(await self._store.close_gaps(now))
         due = [n for n in proven if n in self._oldest or self._marks[n][0].floor > now]
-        entry = await self._last_entry() if due else None
+        entries = await self._last_entries() if due else []
         newest = max((self._marks[number][0] for number in proven), key=_made)
-        if (due and entry is None) or not await self._holds(newest):
+        if (due and not entries) or not await is_there(self._connection, newest):
             log.error("the feed has lost entries", offset=newest.offset)
+            self._whole.clear()
             for number in proven:
-                self._partitions[number].proven = False
-        elif entry is not None:
-            await self._mark(due, entry, now, self._marks)
+                self._intake.doubt(self._partitions[number])
+        elif entry := _newest_event(entries):
+            await self._mark(due, entry, now, self._marks, now)
 
 
 def _made(mark: Mark) -> datetime:
     return mark.made_at
+
+
+def _newest_event(entries: Sequence[Entry]) -> Entry | None:
+    return next((entry for entry in reversed(entries) if entry.event_id), None)

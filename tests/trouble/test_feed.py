@@ -223,6 +223,9 @@ async def test_a_log_that_is_older_than_the_feed_is_named_and_not_appended_to(st
         db["events"].delete_one({"person_id": lost, "version": 3})
         db["people"].delete_one({"_id": lost})
         assert marks
+    # Nobody but the feed knows yet.
+    early = verb(stage, "verify")
+    assert (early.returncode, f"person {lost}, version 3: the feed knows" in early.stdout) == (1, True)
     worker.spawn()
 
     async def told():

@@ -51,6 +51,7 @@ ADAPTERS = {
         "subscriber/stream.py",
         "workers/announcer.py",
         "workers/consumer.py",
+        "workers/mark_search.py",
         "workers/prover.py",
         "workers/session.py",
         "service_kit/feed_comparison.py",
