@@ -41,13 +41,14 @@ async def lagging(system: System, period: float | None = None) -> AsyncIterator[
         over = asyncio.Event()
 
         async def pulse() -> None:
-            while not over.is_set():
+            while True:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(over.wait(), period)
                 await asyncio.to_thread(every, {"fsyncUnlock": 1})
-                if not over.is_set():
-                    await asyncio.sleep(0.01)
-                    await asyncio.to_thread(every, {"fsync": 1, "lock": True})
+                if over.is_set():
+                    return
+                await asyncio.sleep(0.01)
+                await asyncio.to_thread(every, {"fsync": 1, "lock": True})
 
         await asyncio.to_thread(every, {"fsync": 1, "lock": True})
         pulsing = asyncio.create_task(pulse())

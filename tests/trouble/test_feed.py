@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from uuid import uuid4
 
 import aio_pika
 import httpx
@@ -139,12 +140,13 @@ async def test_an_emptied_stream_is_filled_again_while_nothing_else_happens(stag
 async def test_what_comes_after_a_loss_comes_after_what_was_lost(stage, cast, commands):
     people = await grown(commands, 3)
     await whole_again(stage, people)
+    once = {**WAIT, "Idempotency-Key": str(uuid4())}
     await asyncio.to_thread(stage.rabbit.kill)
     await emptied_files(stage)
     await asyncio.to_thread(stage.rabbit.start)
     response = await eventually(
         lambda: answered(
-            lambda: commands.patch(f"/people/{people[0]}", json={"address": "New"}, headers=WAIT), 200
+            lambda: commands.patch(f"/people/{people[0]}", json={"address": "New"}, headers=once), 200
         ),
         within=WITHIN,
     )

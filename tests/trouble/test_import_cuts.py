@@ -121,7 +121,6 @@ async def test_a_request_that_goes_on_with_an_import_takes_it_over(stage, cast):
         assert (await finished(queries, import_id))["applied"] == 200
 
 
-@on_a_set
 async def connected(commands) -> bool:
     """Return whether a command API has a connection to the broker, whatever the broker says on it."""
     try:
@@ -131,6 +130,7 @@ async def connected(commands) -> bool:
     return "publishing" in parts["rabbitmq"]
 
 
+@on_a_set
 async def test_full_queues_are_waited_for_and_then_the_import_is_interrupted(stage, cast):
     rows, import_id, worker = people(200), str(uuid4()), cast["workers"]
     full = ("set_policy", "--apply-to", "queues", "full", r"^commands\.[0-9]+$", '{"max-length":3}')
