@@ -52,12 +52,12 @@ def broker_errors(doing: str) -> Iterator[None]:
         if _is_ending():
             # The client may have kept it to itself, and would go on for ever.
             raise asyncio.CancelledError
-    except (aio_pika.exceptions.AMQPError, aiormq.exceptions.AMQPError) as exc:
-        raise BrokerUnavailable(f"RabbitMQ: {doing}: {exc or type(exc).__name__}") from exc
-    except TimeoutError as exc:
-        raise BrokerUnavailable(f"RabbitMQ: {doing}: no answer in time") from exc
-    except (OSError, RuntimeError) as exc:
-        raise BrokerUnavailable(f"RabbitMQ: {doing}: {exc or type(exc).__name__}") from exc
+    except (aio_pika.exceptions.AMQPError, aiormq.exceptions.AMQPError, OSError, RuntimeError) as exc:
+        if _is_ending():
+            # The client may have made an error of its own of that.
+            raise asyncio.CancelledError from exc
+        what = "no answer in time" if isinstance(exc, TimeoutError) else exc or type(exc).__name__
+        raise BrokerUnavailable(f"RabbitMQ: {doing}: {what}") from exc
     except asyncio.CancelledError as exc:
         if _is_ending():
             raise

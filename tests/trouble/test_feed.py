@@ -43,16 +43,20 @@ async def grown(commands, count: int) -> list[str]:
     """Make some people of three versions each."""
 
     async def one() -> str:
+        body, key = new_person(), str(uuid4())
+
         async def create():
-            return await commands.post("/people", json=new_person(), headers=WAIT)
+            return await commands.post("/people", json=body, headers={**WAIT, "Idempotency-Key": key})
 
         response = await eventually(lambda: answered(create, 201), within=WITHIN)
         id_ = response.json()["id"]
         for number in range(2):
             change = {"address": f"Street {number}"}
 
-            async def update(change=change):
-                return await commands.patch(f"/people/{id_}", json=change, headers=WAIT)
+            headers = {**WAIT, "Idempotency-Key": str(uuid4())}
+
+            async def update(change=change, headers=headers):
+                return await commands.patch(f"/people/{id_}", json=change, headers=headers)
 
             await eventually(lambda update=update: answered(update, 200), within=WITHIN)
         return id_

@@ -108,3 +108,26 @@ async def test_an_end_that_the_client_turns_into_an_error_is_an_end(monkeypatch)
         assert done and task.cancelled()
     finally:
         task.cancel()
+
+
+async def test_a_task_that_is_asked_to_end_ends_whatever_the_client_makes_of_that():
+    begun = asyncio.Event()
+
+    async def for_ever() -> None:
+        while True:
+            try:
+                with broker.broker_errors("trying"):
+                    begun.set()
+                    try:
+                        await asyncio.sleep(60)
+                    except asyncio.CancelledError:
+                        raise aio_pika.exceptions.ChannelInvalidStateError from None
+            except BrokerUnavailable:
+                await asyncio.sleep(0)
+
+    task = asyncio.create_task(for_ever())
+    await begun.wait()
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=5)
+    assert done
+    assert task.cancelled()
