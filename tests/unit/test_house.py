@@ -151,7 +151,7 @@ def test_every_rejection_can_be_told_from_its_code():
     ],
     ids=lambda failure: type(failure).__name__,
 )
-def test_every_failure_of_the_amqp_client_becomes_ours(failure):
+async def test_every_failure_of_the_amqp_client_becomes_ours(failure):
     with pytest.raises(BrokerUnavailable), broker_errors("trying"):
         raise failure
 
