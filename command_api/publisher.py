@@ -127,6 +127,14 @@ class CommandPublisher:
             raise BrokerUnavailable("RabbitMQ is blocked by an alarm of its own")
         return self._open
 
+    def check_connection(self) -> None:
+        """Return if commands can be handed to the broker, whether its queues are full or not.
+
+        Raises:
+            BrokerUnavailable: Not connected, or blocked by an alarm of the broker.
+        """
+        self._ready()
+
     async def check(self) -> None:
         """Return if commands can be published: every partition has confirmed its newest publish, lately.
 

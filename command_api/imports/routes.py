@@ -120,7 +120,7 @@ def add_import_routes(app: FastAPI, desk: ImportDesk) -> None:
             raise StoreUnavailable("imports need MongoDB, and this command API has no address of one")
         desk.places.take()
         try:
-            await commands.publisher.check()
+            commands.publisher.check_connection()  # full queues are waited for
             source = Source(request.receive, form, query)
             try:
                 header = await source.begin()

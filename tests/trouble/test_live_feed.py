@@ -70,9 +70,11 @@ async def test_a_broker_that_restarts_leaves_no_gap(stage, cast):
         finally:
             await asyncio.to_thread(stage.rabbit.start)
         people += [await create(commands) for _ in range(4)]
-        assert await subjects(feed, people[-1], known) == people[1:]
+        # What the broker has lost of other people's events comes again, too.
+        assert [one for one in await subjects(feed, people[-1], known) if one in people] == people[1:]
         async with following(queries, last=position) as again:
-            assert await subjects(again, people[-1], before) == people[1:]
+            seen = await subjects(again, people[-1], before)
+            assert [one for one in seen if one in people] == people[1:]
 
 
 async def remake_the_stream(stage) -> None:
