@@ -18,7 +18,7 @@ from aiormq.channel import Channel
 from pydantic import SecretStr, ValidationError
 
 from cli.proof import log_address
-from events.errors import Unavailable
+from events.errors import BrokerUnavailable, Unavailable
 from events.times import to_milliseconds
 from local.errors import SetupError
 from local.places import Places
@@ -28,6 +28,8 @@ from service_kit import mongo
 from service_kit.broker import broker_errors, connected
 from service_kit.feed_comparison import Difference, Place, compare, reach
 from service_kit.settings import Settings
+from service_kit.stream import OPEN_SECONDS, newest_entries
+from service_kit.topology import WORKERS
 from workers.announcer import Announcer
 from workers.feed_store import FeedStore
 from workers.mark_search import beginning
@@ -38,6 +40,7 @@ _UNDER_WAY: Final = timedelta(seconds=10)
 _AGAIN_SECONDS: Final = 5.0
 _AT_ONCE: Final = 500
 _ROUNDS: Final = 1_000
+_ASKED_TIMES: Final = 240
 
 
 def add_feed(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +95,7 @@ async def _opened() -> AsyncIterator[_Both]:
     client = mongo.connect(settings, "rollcall feed")
     try:
         async with connected(settings.amqp_url.get_secret_value(), "rollcall feed") as connection:
-            yield _Both(connection, FeedStore(client, settings.mongo_db))
+            yield _Both(connection, FeedStore(client, settings.mongo_db), settings.partitions)
     finally:
         await mongo.close(client)
 
@@ -117,18 +120,23 @@ async def _check(both: _Both, options: argparse.Namespace) -> int:
 
 
 async def _mend(both: _Both, options: argparse.Namespace) -> int:
-    announced = 0
+    announced: dict[str, Place] = {}
     for _ in range(_ROUNDS):
         difference, _ = await both.compare()
         ready = await both.projected(difference.missing)
-        _tell("announced again", ready, options)
-        await both.announce(ready)
-        announced += len(ready)
-        if not difference.partial:
+        new = {place.event_id: place for place in ready if place.event_id not in announced}
+        if not new:
             break
-    left = len(difference.missing) - len(ready)
+        if await both.workers():
+            # Only whoever decides for a person can keep this in order with what happens to it meanwhile.
+            await both.ask(ready)
+        else:
+            await both.announce(ready)
+        _tell("announced again", list(new.values()), options)
+        announced |= new
+    left = len(difference.missing)
     say(
-        f"Announced {announced:,} events again."
+        f"Announced {len(announced):,} events again."
         + (
             f" {left:,} are not in the read model yet, and left alone: run `rollcall rebuild`."
             if left
@@ -142,14 +150,15 @@ async def _mend(both: _Both, options: argparse.Namespace) -> int:
 class _Both:
     connection: AbstractConnection
     store: FeedStore
+    partitions: int
 
     async def forgotten(self) -> list[Place]:
         """Return what the log lacks of what the feed has since the newest marks."""
         now = to_milliseconds(datetime.now(UTC))
+        end = await newest_entries(self.connection)
         known = await self.store.marks()
-        start, floor = await beginning(self.connection, known or {0: []}, now)
-        difference = await compare(self.connection, start, self.store.logged, floor, {0}, 1)
-        return await self._lost(difference)
+        start, floor = await beginning(self.connection, list(known.values()) or [[]], end, now)
+        return await self._lost(await compare(self.connection, start, end, self.store.logged, floor, {0}, 1))
 
     async def compare(self) -> tuple[Difference, list[Place]]:
         """Return what the feed lacks for some seconds at least, and what the log lacks."""
@@ -169,12 +178,13 @@ class _Both:
 
     async def _once(self) -> Difference:
         now = to_milliseconds(datetime.now(UTC))
+        end = await newest_entries(self.connection)
         floor = await reach(self.connection, now)
 
         async def logged(after: tuple[datetime, str]) -> list[Place]:
             return await self.store.logged(after, now - _UNDER_WAY)
 
-        return await compare(self.connection, "first", logged, floor, {0}, 1)
+        return await compare(self.connection, "first", end, logged, floor, {0}, 1)
 
     async def projected(self, places: Sequence[Place]) -> list[Place]:
         """Return those of some events that the read model shows: only these may be announced."""
@@ -185,10 +195,32 @@ class _Both:
             ready += [place for place in some if place.version <= versions.get(place.person_id, 0)]
         return ready
 
+    async def workers(self) -> bool:
+        """Return whether any worker is connected."""
+        with broker_errors("looking for workers"):
+            async with asyncio.timeout(OPEN_SECONDS), self.connection.channel() as channel:
+                queue = await channel.declare_queue(WORKERS, passive=True)
+        return bool(queue.declaration_result.consumer_count)
+
+    async def ask(self, places: Sequence[Place]) -> None:
+        """Let the workers announce events; returns when they have.
+
+        Raises:
+            BrokerUnavailable: They have not, although there was time.
+        """
+        since = min(place.applied_at for place in places if place.applied_at)
+        await self.store.ask(since, self.partitions)
+        for _ in range(_ASKED_TIMES):
+            if not await self.store.asked(range(self.partitions)):
+                return
+            await asyncio.sleep(_AGAIN_SECONDS)
+        raise BrokerUnavailable(
+            "the workers have not held the feed against the log yet: their /readyz says why"
+        )
+
     async def announce(self, places: Sequence[Place]) -> None:
         """Announce events as workers do."""
-        if not places:
-            return
+        await self.store.lower(min(place.applied_at for place in places if place.applied_at))
         with broker_errors("opening a channel"):
             owner = await self.connection.channel(publisher_confirms=True)
             announcer = Announcer(cast(Channel, await owner.get_underlay_channel()))

@@ -19,7 +19,7 @@ from service_kit.files import make_folder
 _NOT_YET_INITIALISED = 94
 _ALREADY_INITIALISED = 23
 _STANDING = {1, 2}  # PRIMARY and SECONDARY
-_SETTINGS = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500}
+_SETTINGS = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500, "chainingAllowed": False}
 
 
 class ReplicaSet:

@@ -13,6 +13,8 @@ _NOT_YET_INITIALISED: Final = 94
 _ALREADY_INITIALISED: Final = 23
 _CHANGING: Final = frozenset({103, 109, 308})
 """Configuration incompatible (an older version), change in progress, or not committed yet."""
+_SETTINGS: Final = {"chainingAllowed": False}
+"""A member that stalls would else hold up the one that follows it, and so the majority, for half a minute."""
 
 
 def ensure_sets(deployment: Deployment, access: Access) -> list[str]:
@@ -29,18 +31,19 @@ def ensure_sets(deployment: Deployment, access: Access) -> list[str]:
         with access.set_of(wanted) as client:
             _wait_for_primary(client, wanted, access)
             changes += _ensure_members(client, wanted, seats, access)
-            if wanted.role != "config":
-                changes += ensure_seats(client, wanted.members, seats, access)
+            changes += ensure_configured(
+                client, wanted.members, 0 if wanted.role == "config" else seats, access
+            )
     return changes
 
 
-def ensure_seats(client: Client, members: Sequence[str], count: int, access: Access) -> list[str]:
-    """Give the members of a set their seats, as tags; return a line if that changed any.
+def ensure_configured(client: Client, members: Sequence[str], count: int, access: Access) -> list[str]:
+    """Give the members of a set their seats, as tags, and let each follow the primary; return what changed.
 
     Args:
         client: Of the set.
         members: Their addresses, in the order in which they are seated.
-        count: How many seats there are.
+        count: How many seats there are; none where nobody reads.
         access: How the deployment is reached.
     """
     while True:
@@ -49,10 +52,14 @@ def ensure_seats(client: Client, members: Sequence[str], count: int, access: Acc
             {**member, "tags": _tags(member, members, count)} if member["host"] in members else member
             for member in config["members"]
         ]
-        if config["members"] == seated:
-            return []
-        if _reconfigure(client, {**config, "members": seated}, access):
-            return [f"seated the members of replica set {config['_id']}"]
+        changes = []
+        if config["members"] != seated:
+            changes.append(f"seated the members of replica set {config['_id']}")
+        settings = {**config["settings"], **_SETTINGS}
+        if config["settings"] != settings:
+            changes.append(f"let the members of replica set {config['_id']} follow its primary alone")
+        if not changes or _reconfigure(client, {**config, "members": seated, "settings": settings}, access):
+            return changes
         time.sleep(0.1)
 
 
@@ -126,7 +133,9 @@ def _initiate(client: Client, wanted: ReplicaSet, seats: int) -> None:
     members = [_member(number, wanted, address, seats) for number, address in enumerate(wanted.members)]
     role = {"configsvr": True} if wanted.role == "config" else {}
     try:
-        client.admin.command({"replSetInitiate": {"_id": wanted.name, **role, "members": members}})
+        client.admin.command(
+            {"replSetInitiate": {"_id": wanted.name, **role, "members": members, "settings": _SETTINGS}}
+        )
     except OperationFailure as exc:
         if exc.code != _ALREADY_INITIALISED:
             raise

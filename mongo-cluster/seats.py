@@ -4,7 +4,7 @@ from typing import Final
 
 from deployment import Access, Client, Deployment
 from pymongo.errors import OperationFailure
-from replica_sets import ensure_seats
+from replica_sets import ensure_configured
 
 from service_kit.lags import LAGS, SEATS
 
@@ -26,7 +26,7 @@ def record_seats(client: Client, database: str, deployment: Deployment | None, a
             config = client.admin.command("replSetGetConfig")["config"]
             members = [one["host"] for one in config["members"] if not (one["arbiterOnly"] or one["hidden"])]
             count = len(members)
-            changes = ensure_seats(client, members, count, access)
+            changes = ensure_configured(client, members, count, access)
         except OperationFailure as exc:
             if exc.code not in _NOT_OURS:
                 raise

@@ -1,7 +1,7 @@
 """Holds the feed against the log: what of the one the other lacks, in bounded memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ import orjson
 from aio_pika.abc import AbstractConnection
 
 from events.errors import BrokerUnavailable
-from service_kit.stream import PROBE_SECONDS, Entry, Start, probe, reading
+from service_kit.stream import Entry, Start, probe, reading
 from service_kit.topology import EVENT_LOG, LOG_AGE, partition_of
 
 CREDIT: Final = 1000
@@ -21,8 +21,8 @@ _QUIET_SECONDS: Final = 0.5
 _PAST_END_SECONDS: Final = 3.0
 _STUCK_SECONDS: Final = 20.0
 RETENTION: Final = timedelta(days=int(LOG_AGE.removesuffix("D")))
-_LEEWAY: Final = timedelta(minutes=5)
-"""So long apart events of the same part of the feed may have been applied."""
+LEEWAY: Final = timedelta(minutes=5)
+"""So long apart events of the same part of the feed may have been applied, and clocks may be."""
 _TICK: Final = timedelta(milliseconds=1)
 
 
@@ -54,7 +54,6 @@ class Difference:
             of person and version.
         unknown: In the feed, and perhaps not in the log.
         partial: More may be missing: what is said of the missing is to be mended first.
-        newest: Some of the newest entries of the feed; none if it is empty.
         entries: How many entries of the feed were read.
         events: How many events of the log were.
     """
@@ -62,7 +61,6 @@ class Difference:
     missing: list[Place] = field(default_factory=list)
     unknown: list[Place] = field(default_factory=list)
     partial: bool = False
-    newest: list[Entry] = field(default_factory=list)
     entries: int = 0
     events: int = 0
 
@@ -74,12 +72,12 @@ Logged = Callable[[tuple[datetime, str]], Awaitable[list[Place]]]
 async def compare(
     connection: AbstractConnection,
     start: Start,
+    end: Sequence[Entry],
     logged: Logged,
     floor: datetime,
     partitions: Collection[int],
     count: int,
     *,
-    patience: float = PROBE_SECONDS,
     queue: str = EVENT_LOG,
 ) -> Difference:
     """Read the feed from a place to its end and the log from a time on, and return what is in one alone.
@@ -87,21 +85,20 @@ async def compare(
     Args:
         connection: To the broker; others may use it, too.
         start: Where in the feed to begin.
+        end: Some of its newest entries; none if it is empty.
         logged: Reads the log.
         floor: The applied time of the first events of the log that count.
         partitions: Only people of these.
         count: How many partitions there are.
-        patience: How long the feed may be silent, in seconds, before it is taken for empty.
         queue: The stream's name.
 
     Raises:
         BrokerUnavailable: The stream cannot be read.
         StoreUnavailable: The log cannot be read.
     """
-    end = await probe(connection, "last", queue=queue, seconds=patience)
     begin = start if isinstance(start, int) else 0
     passes = 1 if not end else max(1, -(-(end[-1].offset - begin) // AT_ONCE))
-    difference = Difference(newest=end)
+    difference = Difference()
     for number in range(passes):
 
         def ours(person_id: str, number: int = number) -> bool:
@@ -136,7 +133,7 @@ async def reach(connection: AbstractConnection, now: datetime, queue: str = EVEN
     oldest = now - RETENTION
     if not first or first[0].offset == 0 or not first[0].event_id:
         return oldest  # none was dropped yet for the stream's size or age; or its first entry tells no time
-    return max(oldest, datetime.fromisoformat(orjson.loads(first[0].body)["time"]) + _LEEWAY)
+    return max(oldest, datetime.fromisoformat(orjson.loads(first[0].body)["time"]) + LEEWAY)
 
 
 async def _subtract(

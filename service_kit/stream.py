@@ -25,6 +25,8 @@ Start = int | datetime | Literal["first", "last", "next"]
 """An offset, a time (to the second), or an end. `last` is the last chunk: some of the newest entries."""
 OPEN_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 2.0
+SILENCE_SECONDS: Final = 10.0
+"""So long a stream that had entries may be silent before it is taken for empty."""
 
 log = structlog.get_logger()
 
@@ -156,6 +158,23 @@ async def probe(
                 return await reader.take()
         except TimeoutError:
             return []
+
+
+async def newest_entries(
+    connection: AbstractConnection, *, queue: str = EVENT_LOG, seconds: float = SILENCE_SECONDS
+) -> list[Entry]:
+    """Return some of the newest entries; none if neither end shows any within so many seconds: it is empty.
+
+    Raises:
+        BrokerUnavailable: The stream cannot be consumed, or is silent although there is something in it.
+    """
+    last, first = await asyncio.gather(
+        probe(connection, "last", queue=queue, seconds=seconds),
+        probe(connection, "first", queue=queue, seconds=seconds),
+    )
+    if first and not last:
+        raise BrokerUnavailable("RabbitMQ: the stream delivers nothing")
+    return last
 
 
 async def holds(

@@ -18,6 +18,10 @@ _PAGE: Final = 5_000
 _PLACE: Final = {"person_id": 1, "version": 1, "applied_at": 1}
 
 
+def _of(partitions: Iterable[int]) -> dict[str, Any]:
+    return {"_id": {"$in": list(map(str, partitions))}}
+
+
 class Gaps:
     """The people whose later events the feed knows and the log lacks: nothing is appended to them.
 
@@ -106,6 +110,33 @@ class FeedStore:
         if operations:
             with store_errors():
                 await self._marks.bulk_write(operations, ordered=False)
+
+    async def ask(self, since: datetime, partitions: int) -> None:
+        """Ask those who consume the partitions for a proof that goes back to an applied time at least.
+
+        Args:
+            since: The time, UTC.
+            partitions: How many there are.
+        """
+        with store_errors():
+            await self._marks.update_many(_of(range(partitions)), {"$min": {"asked": since}})
+
+    async def asked(self, partitions: Iterable[int]) -> dict[int, datetime]:
+        """Return the times since which such proofs are asked for and not given yet, by partition."""
+        with store_errors():
+            found = self._marks.find({**_of(partitions), "asked": {"$exists": True}}, {"asked": 1})
+            return {int(one["_id"]): one["asked"] for one in await found.to_list(None)}
+
+    async def answer(self, asked: Mapping[int, datetime]) -> None:
+        """Note that the proofs were given; what was asked for meanwhile stays."""
+        for number, since in asked.items():
+            with store_errors():
+                await self._marks.update_one({"_id": str(number), "asked": since}, {"$unset": {"asked": ""}})
+
+    async def lower(self, floor: datetime) -> None:
+        """Let proofs from the newest marks on look at what was applied since a time, whoever makes them."""
+        with store_errors():
+            await self._marks.update_many({"marks.0": {"$exists": True}}, {"$min": {"marks.0.floor": floor}})
 
     async def logged(self, after: tuple[datetime, str], until: datetime | None = None) -> list[Place]:
         """Return the next people's events in the log, in order of applied time and id; a page of them.

@@ -110,6 +110,21 @@ def test_members_become_a_set_with_collections_and_users(guarded: Guarded, first
         stranger.rollcall.people.find_one()
 
 
+def test_a_member_that_stalls_holds_up_no_other(guarded: Guarded, first_run: list[str]) -> None:
+    with guarded.client("admin") as client:
+
+        def settings() -> dict[str, Any]:
+            config = client.admin.command("replSetGetConfig")["config"]
+            return {**config, "version": config["version"] + 1}
+
+        assert settings()["settings"]["chainingAllowed"] is False
+        old = settings()
+        old["settings"]["chainingAllowed"] = True
+        client.admin.command({"replSetReconfig": old})
+        assert guarded.initialise() == ["let the members of replica set rollcall follow its primary alone"]
+        assert settings()["settings"]["chainingAllowed"] is False
+
+
 @pytest.mark.parametrize("user", SERVICES)
 @pytest.mark.parametrize(
     "attempt",

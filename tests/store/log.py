@@ -24,6 +24,8 @@ class Log:
     def __init__(self, system, store: Store, name: str) -> None:
         state = system.directory / "state"
         self.environment = system.environment(name, ROLLCALL_STATE_DIR=str(state), ROLLCALL_UNIQUE="")
+        # The feed is that of the other logs on these servers: what proves this one does not look at it.
+        self.alone = {**self.environment, "ROLLCALL_AMQP_URL": ""}
         self.resume_file = state / f"rebuild-{name}.json"
         self.store, self.address = store, LogAddress(system.mongo.uri, name)
 
@@ -42,7 +44,7 @@ class Log:
             sys.executable,
             *("-m", "cli", *map(str, words)),
             cwd=ROOT,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **self.alone},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -139,7 +139,7 @@ async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_pat
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cli", "checkpoint", "--to", str(folder), "--key", str(key), "--every", "1s"),
         cwd=ROOT,
-        env={**os.environ, **log.environment},
+        env={**os.environ, **log.alone},
         stdout=asyncio.subprocess.PIPE,
     )
     try:

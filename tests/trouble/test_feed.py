@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import aio_pika
@@ -209,6 +210,42 @@ async def test_the_verb_names_what_the_feed_lacks_and_mends_it(stage, cast, comm
     finally:
         cast["workers"].spawn()
         await cast["workers"].wait_ready()
+
+
+async def test_workers_that_run_announce_what_is_to_be_mended(stage, cast, commands):
+    """They took the feed for whole: their newest mark is there."""
+    people = await grown(commands, 2)
+    feed = await whole_again(stage, people)
+    newest = feed[-1]
+    cast["workers"].stop()
+    try:
+        body = (await in_feed_bodies(stage))[newest[2]]
+        await emptied(stage)
+        async with await connect(stage.rabbit.url, "test") as connection, connection.channel() as channel:
+            exchange = await channel.get_exchange("events")
+            await exchange.publish(aio_pika.Message(body), "person.updated")
+        now = datetime.now(UTC)
+        mark = {"offset": 0, "event_id": newest[2], "floor": now, "made_at": now}
+        with MongoClient(stage.mongo.uri) as client:
+            client["rollcall"]["feed_marks"].update_many({}, {"$set": {"marks": [mark]}})
+    finally:
+        cast["workers"].spawn()
+        await cast["workers"].wait_ready()
+    assert {event for _, _, event in await in_feed(stage)} == {newest[2]}
+    done = await asyncio.to_thread(verb, stage, "feed", "mend")
+    assert (done.returncode, "events again" in done.stderr) == (0, True), done
+    assert_in_order((await in_feed(stage))[1:], people)
+    await cast["workers"].wait_ready()
+    with MongoClient(stage.mongo.uri) as client:
+        assert client["rollcall"]["feed_marks"].count_documents({"asked": {"$exists": True}}) == 0
+
+
+async def in_feed_bodies(stage) -> dict[str, bytes]:
+    """Return what was announced in the feed, by the event's id."""
+    async with await connect(stage.rabbit.url, "test") as connection:
+        last = await probe(connection, "last")
+        found = entries(connection, "first", last[-1].offset)
+        return {entry.event_id: entry.body async for entry in found if entry.event_id}
 
 
 async def named(stage, wanted: set[tuple[str, int]]) -> bool:
