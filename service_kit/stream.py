@@ -119,14 +119,14 @@ async def reading(
     with broker_errors("consuming the stream"):
         async with asyncio.timeout(OPEN_SECONDS):
             owner = await connection.channel(publisher_confirms=False)
-            await owner.set_qos(prefetch_count=credit)
-            channel = cast(Channel, await owner.get_underlay_channel())
-    reader = Reading(channel)
-    channel.closing.add_done_callback(reader.lose)
-    channel.on_consumer_cancel_callbacks.add(reader.cancelled)
     try:
         with broker_errors("consuming the stream"):
             async with asyncio.timeout(OPEN_SECONDS):
+                await owner.set_qos(prefetch_count=credit)
+                channel = cast(Channel, await owner.get_underlay_channel())
+                reader = Reading(channel)
+                channel.closing.add_done_callback(reader.lose)
+                channel.on_consumer_cancel_callbacks.add(reader.cancelled)
                 await channel.basic_consume(queue, reader.receive, arguments={"x-stream-offset": start})
         yield reader
     finally:
