@@ -1,6 +1,7 @@
 """What is made of a stream that says nothing: never an empty one, and never a position that is gone."""
 
 import asyncio
+import time
 import types
 from datetime import datetime
 
@@ -8,10 +9,17 @@ import orjson
 import pytest
 from aiormq.exceptions import ChannelInvalidStateError
 
-from events.errors import BrokerUnavailable
+from events.errors import BrokerUnavailable, PositionGone, Unavailable
+from events.position import Position
+from query_api import live
+from query_api.feed import Feed
+from query_api.live import LiveDesk
+from query_api.positions import Positions
+from query_api.tail import Tail
 from service_kit import stream
-from service_kit.stream import reading
-from tests.unit.test_live_cursors import event_id
+from service_kit.stream import probe, reading, truncated_before
+from tests.system import eventually
+from tests.unit.test_live_cursors import entries, event_id, named
 
 
 class Stream:
@@ -78,6 +86,9 @@ class Channel:
 def _soon(monkeypatch):
     """Take silence for what it is after a moment."""
     monkeypatch.setattr(stream, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(stream, "SILENCE_SECONDS", 0.2, raising=False)
+    monkeypatch.setitem(probe.__kwdefaults__, "seconds", 0.05)
+    monkeypatch.setattr(live, "CATCH_UP_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize("trouble", [ChannelInvalidStateError("closed"), asyncio.CancelledError()])
@@ -88,3 +99,71 @@ async def test_a_channel_that_cannot_be_used_is_closed(trouble):
         async with reading(broker, "first", credit=1):
             pass
     assert broker.open == 0
+
+
+@pytest.mark.parametrize("silent", [{"last"}, {"last", datetime}])
+async def test_a_stream_that_does_not_show_its_end_is_not_taken_for_empty(silent):
+    feed = Feed()
+    tail = Tail("amqp://unused", feed, Positions(time.monotonic))
+    with pytest.raises(BrokerUnavailable, match="does not show its end"):
+        await asyncio.wait_for(tail._use(Stream(7, silent)), 5)
+    assert feed.next is None
+    with pytest.raises(BrokerUnavailable):
+        await tail.check()
+
+
+async def test_an_empty_stream_is_known_as_that_after_some_patience():
+    tail = Tail("amqp://unused", feed := Feed(), Positions(time.monotonic))
+    broker = Stream(0)
+    reading_on = asyncio.create_task(tail._use(broker))
+    try:
+        await eventually(lambda: is_ready(tail))
+        assert feed.next == 0
+        assert "first" in broker.consumed
+    finally:
+        reading_on.cancel()
+        await asyncio.gather(reading_on, return_exceptions=True)
+    assert broker.open == 0
+
+
+async def is_ready(tail: Tail) -> bool:
+    try:
+        await tail.check()
+    except BrokerUnavailable:
+        return False
+    return True
+
+
+async def placed(broker: Stream, position: Position, feed: Feed) -> Position:
+    """Return from where a client with a position follows, who asks a process that has read the feed."""
+    tail = Tail("amqp://unused", feed, Positions(time.monotonic))
+    tail._connection = broker
+    tail._ready.set()
+    return await LiveDesk(feed, tail, None, None)._place(position)
+
+
+def read_up_to(offset: int) -> Feed:
+    feed = Feed()
+    feed.add(entries(0, offset))
+    return feed
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [Stream(7, {"last"}), Stream(11), Stream(8)],
+    ids=["a silent one", "one that goes on", "one with the position in its last chunk"],
+)
+async def test_a_position_that_was_only_not_read_yet_is_not_gone(broker):
+    with pytest.raises(Unavailable):
+        await placed(broker, named(7), read_up_to(3))
+
+
+async def test_a_position_beyond_the_end_that_the_stream_shows_is_gone():
+    with pytest.raises(PositionGone):
+        await placed(Stream(7), named(7), read_up_to(6))
+
+
+async def test_a_first_entry_that_is_not_shown_proves_no_gap():
+    with pytest.raises(BrokerUnavailable, match="first entry"):
+        await truncated_before(Stream(9, {"first"}), 5)
+    assert not await truncated_before(Stream(9), 5)
