@@ -214,10 +214,12 @@ class LiveResponse(StreamingResponse):
             await send({"type": "http.response.body", **message})
 
     async def _watch(self, receive: Receive) -> None:
-        with suppress(OSError):
-            while (await receive())["type"] != "http.disconnect":
-                pass
-        self._follower.leave()
+        try:
+            with suppress(OSError):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        finally:
+            self._follower.leave()
 
 
 def add_live_route(app: FastAPI, desk: LiveDesk) -> None:

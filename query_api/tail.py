@@ -11,6 +11,7 @@ from events.errors import BrokerUnavailable, Unavailable
 from events.position import Position
 from query_api.feed import Feed
 from query_api.positions import EVENTUAL_SECONDS, SKEW_SECONDS, Positions
+from service_kit.background import beside
 from service_kit.broker import keep_connected
 from service_kit.stream import (
     Entry,
@@ -108,27 +109,26 @@ class Tail:
 
     async def _use(self, connection: AbstractConnection) -> None:
         self._connection = connection
-        aside = [asyncio.create_task(self._watch(connection))]
         try:
-            if self._feed.next is None and not await self._begin(connection):
-                aside.append(asyncio.create_task(self._seed(connection)))
-            known = self._feed.newest
-            start = self._feed.next if known is None else known.offset
-            assert start is not None  # noqa: S101 - it was begun
-            async with reading(connection, start, credit=CREDIT, queue=self._queue) as reader:
-                entries = [] if known is None else await self._proven(reader, known)
-                while True:
-                    if entries:
-                        await self._take(connection, entries)
-                    if (self._feed.next or 0) > self._goal:
-                        self._ready.set()
-                    entries = await reader.take()
+            works = [self._seed] if self._feed.next is None and not await self._begin(connection) else []
+            async with beside(*(work(connection) for work in (self._watch, *works))):
+                await self._read(connection)
         finally:
             self._ready.clear()
             self._connection = None
-            for task in aside:
-                task.cancel()
-            await asyncio.gather(*aside, return_exceptions=True)
+
+    async def _read(self, connection: AbstractConnection) -> NoReturn:
+        known = self._feed.newest
+        start = self._feed.next if known is None else known.offset
+        assert start is not None  # noqa: S101 - it was begun
+        async with reading(connection, start, credit=CREDIT, queue=self._queue) as reader:
+            entries = [] if known is None else await self._proven(reader, known)
+            while True:
+                if entries:
+                    await self._take(connection, entries)
+                if (self._feed.next or 0) > self._goal:
+                    self._ready.set()
+                entries = await reader.take()
 
     async def _take(self, connection: AbstractConnection, entries: list[Entry]) -> None:
         expected, delivered = self._feed.next, entries[0].offset
