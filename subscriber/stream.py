@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractConnection
 from events.errors import BrokerUnavailable, PositionGone
 from events.position import Position
 from service_kit.broker import keep_connected
-from service_kit.stream import Entry, Reading, probe, reading, truncated_before
+from service_kit.stream import Entry, Reading, holds, newest, reading, truncated_before
 from subscriber.checkpoint import FileCheckpoint
 from subscriber.dead import DeadLetters
 from subscriber.handling import ATTEMPTS, Handler, Handling
@@ -106,9 +106,9 @@ async def _after_named(connection: AbstractConnection, reader: Reading, done: Po
         async with asyncio.timeout(PROOF_SECONDS):
             entries = await reader.take()
     except TimeoutError:
-        # Beyond the stream's end the broker waits, and says nothing.
-        newest = await probe(connection, "last")
-        if not newest or newest[-1].offset >= done.offset:
+        # Beyond the stream's end the broker waits, and says nothing; so does one that is busy, or starts.
+        end = await newest(connection)
+        if not end or end[-1].offset >= done.offset or await holds(connection, done, seconds=PROOF_SECONDS):
             raise BrokerUnavailable("RabbitMQ: the stream delivers nothing") from None
         raise PositionGone(f"the stream ends before event {done.event_id}", done) from None
     if entries[0].position != done:
