@@ -88,7 +88,8 @@ class Channel:
 
     async def _deliver(self, receive, start: object) -> None:
         for offset in await self._of.consume(start):
-            body = orjson.dumps({"id": event_id(offset), "type": "person.created", "subject": "p"})
+            more = {"type": "person.created", "subject": "p", "schemaversion": 1, "data": {}}
+            body = orjson.dumps({"id": event_id(offset), **more})
             properties = types.SimpleNamespace(headers={"x-stream-offset": offset})
             header = types.SimpleNamespace(properties=properties)
             await receive(types.SimpleNamespace(header=header, body=body, delivery_tag=offset + 1))
@@ -240,3 +241,24 @@ async def test_a_subscribers_event_beyond_the_end_is_gone(tmp_path, monkeypatch)
     checkpoint.save(str(named(8)))
     with pytest.raises(PositionGone, match="ends before"):
         await following(Stream(8), checkpoint, monkeypatch)(5)
+
+
+@pytest.mark.parametrize("before", [0, 5])
+async def test_a_subscriber_from_now_on_keeps_its_place_when_it_is_cut_off(before, tmp_path, monkeypatch):
+    broker = Stream(before)
+    connect_once = following(broker, FileCheckpoint(tmp_path / "place"), monkeypatch, start="next")
+    assert await connect_once() == []
+    broker.events += 3
+    # Another process goes on there, too.
+    again = following(broker, FileCheckpoint(tmp_path / "place"), monkeypatch, start="next")
+    missed = [event_id(offset) for offset in range(before, before + 3)]
+    assert await again() == missed
+    assert await connect_once() == []
+
+
+async def test_a_subscriber_from_now_on_begins_nowhere_while_the_end_is_not_shown(tmp_path, monkeypatch):
+    checkpoint = FileCheckpoint(tmp_path / "place")
+    connect_once = following(Stream(5, {"last"}), checkpoint, monkeypatch, start="next")
+    with pytest.raises(BrokerUnavailable, match="does not show its end"):
+        await connect_once(5)
+    assert checkpoint.load() is None
