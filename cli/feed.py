@@ -28,7 +28,7 @@ from service_kit import mongo
 from service_kit.broker import broker_errors, connected
 from service_kit.feed_comparison import Difference, Place, compare, reach
 from service_kit.settings import Settings
-from service_kit.stream import OPEN_SECONDS, newest_entries
+from service_kit.stream import OPEN_SECONDS, newest_if_any
 from service_kit.topology import WORKERS
 from workers.announcer import Announcer
 from workers.feed_store import FeedStore
@@ -155,7 +155,7 @@ class _Both:
     async def forgotten(self) -> list[Place]:
         """Return what the log lacks of what the feed has since the newest marks."""
         now = to_milliseconds(datetime.now(UTC))
-        end = await newest_entries(self.connection)
+        end = await newest_if_any(self.connection)
         known = await self.store.marks()
         start, floor = await beginning(self.connection, list(known.values()) or [[]], end, now)
         return await self._lost(await compare(self.connection, start, end, self.store.logged, floor, {0}, 1))
@@ -178,7 +178,7 @@ class _Both:
 
     async def _once(self) -> Difference:
         now = to_milliseconds(datetime.now(UTC))
-        end = await newest_entries(self.connection)
+        end = await newest_if_any(self.connection)
         floor = await reach(self.connection, now)
 
         async def logged(after: tuple[datetime, str]) -> list[Place]:

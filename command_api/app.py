@@ -21,6 +21,7 @@ from command_api.publisher import CommandPublisher
 from command_api.replies import ReplyInbox
 from command_api.uploads import Uploads
 from service_kit import mongo
+from service_kit.background import Background
 from service_kit.clocks import ClockWatch
 from service_kit.guard import Limits
 from service_kit.images import ImageSecret
@@ -68,7 +69,8 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     """
     url = settings.amqp_url.get_secret_value()
     publisher = CommandPublisher(url, settings.partitions)
-    inbox = ReplyInbox(url)
+    background = Background()
+    inbox = ReplyInbox(url, background.start)
     verifier = TokenVerifier(settings)
     # For accounts, images and the progress of imports: commands need no database.
     client = mongo.connect(settings, "rollcall-command-api") if settings.mongo_uri else None
@@ -91,16 +93,13 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        running = [asyncio.create_task(publisher.run())]
+        background.start(publisher.run())
         if clocks is not None:
-            running.append(asyncio.create_task(clocks.run()))
+            background.start(clocks.run())
         try:
             yield
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-            await inbox.close()
+            await background.stop()
             images.uploads.close()
             stores.close()
             if accounts is not None:
@@ -114,6 +113,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         lifespan,
         remarks=None if clocks is None else {"clock": clocks.check},
         limits=Limits.of(settings),
+        background=background,
         description=_ABOUT + roles_table(),
         version="1",
         # What its page tries out goes to the address without the prefix, which is this one's too.

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -29,6 +30,7 @@ RENEW_SECONDS: Final = 1.0
 """How long a channel is used at least. On a channel that first publishes to a queue just after a node of the
 cluster died, RabbitMQ 3.10 may look for the queue's leader on that node, and refuse every publish until
 the node is back, although the queue works. Another channel asks anew."""
+CLOSE_SECONDS: Final = 1.0
 
 LOOK_SECONDS: Final = 1.0
 """How often it is looked which partitions are to be probed."""
@@ -115,8 +117,11 @@ class CommandPublisher:
                     await asyncio.sleep(began + RENEW_SECONDS - time.monotonic())
                     # The old one lives on until what it was given is surely settled.
                     retired.append((time.monotonic() + PUBLISH_SECONDS, channel))
-                    while retired[0][0] < time.monotonic():
-                        await retired.popleft()[1].close()
+                    while retired and retired[0][0] < time.monotonic():
+                        # One whose close is not answered ends with the connection.
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(CLOSE_SECONDS):
+                                await retired.popleft()[1].close()
         finally:
             self._open = None
 

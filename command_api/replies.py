@@ -1,7 +1,7 @@
 """Owns waiting for outcomes: one exclusive reply queue a process, there only once somebody waits."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +11,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 
 from events.outcomes import Outcome, decode_outcome
+from service_kit.background import Work
 from service_kit.broker import broker_errors, keep_connected
 
 MAX_WAITING: Final = 2000
@@ -37,20 +38,16 @@ class ReplyInbox:
 
     Args:
         url: AMQP URL.
+        start: Does a work beside, for as long as the process lives.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, start: Callable[[Work], None]) -> None:
         self._url = url
+        self._start = start
         self._queue: str | None = None
         self._opened = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._started = False
         self._waiting: dict[str, asyncio.Future[Outcome]] = {}
-
-    async def close(self) -> None:
-        """Stop receiving."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     @asynccontextmanager
     async def expect(self, correlation_id: str) -> AsyncIterator[Waiting | None]:
@@ -75,8 +72,9 @@ class ReplyInbox:
             outcome.cancel()
 
     async def _open(self) -> str | None:
-        if self._task is None:
-            self._task = asyncio.create_task(keep_connected(self._url, "command-api replies", self._use))
+        if not self._started:
+            self._started = True
+            self._start(keep_connected(self._url, "command-api replies", self._use))
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await self._opened.wait()

@@ -1,6 +1,5 @@
 """Owns the query API as one object: routes, and the clients that are open while it runs."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +29,7 @@ from query_api.reads import Reads
 from query_api.replays import Replays
 from query_api.tail import Tail
 from service_kit import mongo
+from service_kit.background import Background
 from service_kit.clocks import ClockWatch
 from service_kit.guard import Limits
 from service_kit.images.gridfs import GridFsReader
@@ -66,18 +66,17 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     parked = ParkedReads(reads)
     desk = ReadDesk(reads, LogReads(reads), parked, verifier, settings.read_from_header, positions)
     clocks = ClockWatch(client, lambda: datetime.now(UTC))
+    background = Background()
     REGISTRY.register(ReplicationLag(client))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        runs = (live.tail.run(), live.replays.run(), clocks.run(), lease.run())
-        reading = [asyncio.create_task(run) for run in runs]
+        for work in (live.tail.run(), live.replays.run(), clocks.run(), lease.run()):
+            background.start(work)
         try:
             yield
         finally:
-            for task in reading:
-                task.cancel()
-            await asyncio.gather(*reading, return_exceptions=True)
+            await background.stop()
             await mongo.close(client)
             await mongo.close(exporting)
 
@@ -88,6 +87,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         parked.count,
         remarks={"stream": live.tail.check, "clock": clocks.check},
         limits=Limits.of(settings),
+        background=background,
         description=_ABOUT + roles_table(),
         version="1",
     )

@@ -124,8 +124,16 @@ class Exports:
     def __init__(self, client: Any, database: str, lease: Lease | None = None) -> None:
         self._databases = Databases(client, database, lease)
 
-    def _cursor(self, collection: str, wanted: Mapping[str, Any], *, strong: bool, **more: Any) -> Any:
-        database = self._databases.choose(strong=strong)
+    def _cursor(
+        self,
+        collection: str,
+        wanted: Mapping[str, Any],
+        *,
+        strong: bool,
+        newest: bool = False,
+        **more: Any,
+    ) -> Any:
+        database = self._databases.choose(strong=strong, newest=newest)
         # Undecoded batches: decoding many documents at once takes half the time.
         return database[collection].find_raw_batches(wanted, batch_size=BATCH, **more)
 
@@ -154,9 +162,14 @@ class Exports:
         return Export([Part(cursor, _PEOPLE[media_type])], media_type, header)
 
     def import_errors(self, import_id: str, media_type: str, *, strong: bool) -> Export:
-        """Return an export of what was refused of an import: the rows that are not valid, then the others."""
+        """Return an export of what was refused of an import: the rows that are not valid, then the others.
+
+        It says of all other rows that they were not refused, which a secondary that lags would say of these,
+        too: so it is read from the primary, but while there is none.
+        """
         of_it = {"correlation_id": correlation_of(import_id)}
-        invalid = self._cursor("import_errors", {"import_id": import_id}, strong=strong, sort=[("row", 1)])
-        undone = self._cursor("rejections", of_it, strong=strong, sort=[("causation_id", 1)])
+        place = {"strong": strong, "newest": True}
+        invalid = self._cursor("import_errors", {"import_id": import_id}, **place, sort=[("row", 1)])
+        undone = self._cursor("rejections", of_it, **place, sort=[("causation_id", 1)])
         parts = [Part(invalid, _INVALID[media_type]), Part(undone, _UNDONE[media_type])]
         return Export(parts, media_type, ERRORS_HEADER if media_type == CSV else b"")

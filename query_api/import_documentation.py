@@ -82,8 +82,8 @@ ERRORS: Final[dict[str, Any]] = {
     "description": (
         "Scope `people:read`. A line for each reason: the row's number, from 1; the field, or `row`; the "
         "reason; `invalid`, or the code of the refusal by a worker, as in a command's status. First the "
-        "invalid rows, then the others, each in the order of the file. If the connection ends before the "
-        "last chunk, it is not all."
+        "invalid rows, then the others, each in the order of the file. From the primary, or from a secondary "
+        "while there is none. If the connection ends before the last chunk, it is not all."
     ),
     "responses": {
         200: _stream(

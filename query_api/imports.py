@@ -75,11 +75,12 @@ async def _import(reads: Reads, import_id: str, query: ReadQuery) -> Answer:
     Raises:
         NotFound: There is none.
     """
-    for strong in (query.strong, True):
-        answer = await reads.find("imports", {"_id": import_id}, {"owner": 0}, strong=strong)
-        if answer.documents:
-            return answer
-    raise NotFound(f"there is no import {import_id}")
+    answer = await reads.find("imports", {"_id": import_id}, {"owner": 0}, strong=query.strong)
+    if not (answer.documents or query.strong):
+        answer = await reads.find("imports", {"_id": import_id}, {"owner": 0}, strong=True)
+    if not answer.documents:
+        raise NotFound(f"there is no import {import_id}")
+    return answer
 
 
 def add_export_route(app: FastAPI, desk: ReadDesk, exports: Exports) -> None:

@@ -72,14 +72,17 @@ class Databases:
         self._newest = newest(client, database)
         self._lease = lease
 
-    def choose(self, *, strong: bool) -> Any:
+    def choose(self, *, strong: bool, newest: bool = False) -> Any:
         """Return the database for a read that begins now.
 
         Without a lease, what a secondary might tell is asked of the primary, but while there is none.
 
         Args:
             strong: Whether only the primary will do.
+            newest: Whether a secondary will do only while there is no primary, as without a lease.
         """
         if strong:
             return self._strong
-        return self._eventual if self._lease is None or self._lease.held else self._newest
+        if newest or not (self._lease is None or self._lease.held):
+            return self._newest
+        return self._eventual

@@ -169,9 +169,12 @@ class LiveDesk:
         except TimeoutError:
             if position is None or self.feed.next is None:
                 raise Unavailable("the end of the stream of events is not known") from None
-            raise PositionGone(_AHEAD, position) from None
         finally:
             self.feed.remove(happened)
+        # This process may be behind, or the broker silent: gone is only what the stream shows to be so.
+        if await self.tail.ends_before(position.offset):
+            raise PositionGone(_AHEAD, position)
+        raise Unavailable("the stream of events is not read up to this position yet", retry_after=1)
 
 
 class LiveResponse(StreamingResponse):
@@ -211,10 +214,12 @@ class LiveResponse(StreamingResponse):
             await send({"type": "http.response.body", **message})
 
     async def _watch(self, receive: Receive) -> None:
-        with suppress(OSError):
-            while (await receive())["type"] != "http.disconnect":
-                pass
-        self._follower.leave()
+        try:
+            with suppress(OSError):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+        finally:
+            self._follower.leave()
 
 
 def add_live_route(app: FastAPI, desk: LiveDesk) -> None:

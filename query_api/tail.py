@@ -7,18 +7,31 @@ from typing import Final, NoReturn
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from events.errors import BrokerUnavailable
+from events.errors import BrokerUnavailable, Unavailable
 from events.position import Position
 from query_api.feed import Feed
 from query_api.positions import EVENTUAL_SECONDS, SKEW_SECONDS, Positions
+from service_kit.background import beside
 from service_kit.broker import keep_connected
-from service_kit.stream import Entry, Reading, holds, position_before, probe, reading, truncated_before
+from service_kit.stream import (
+    Entry,
+    Reading,
+    holds,
+    newest,
+    newest_if_any,
+    position_before,
+    probe,
+    reading,
+    truncated_before,
+)
 from service_kit.topology import EVENT_LOG
 
 CREDIT: Final = 1000
 PAUSE_SECONDS: Final = 0.02
 """Clients are woken so often at most: at 500 events/s that is one write for ten events."""
 READY_SECONDS: Final = 4.0
+MAX_LOOKING: Final = 32
+"""Clients for whom the end of the stream is looked up at once: each costs a channel."""
 PROOF_SECONDS: Final = 10.0
 """How long the stream may take to show what was read last; beyond its end the broker waits in silence."""
 WATCH_SECONDS: Final = 20.0
@@ -48,6 +61,7 @@ class Tail:
         self._connection: AbstractConnection | None = None
         self._ready = asyncio.Event()
         self._goal = -1
+        self._looking = 0
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -77,29 +91,44 @@ class Tail:
             raise BrokerUnavailable("RabbitMQ is not connected")
         return self._connection
 
+    async def ends_before(self, offset: int) -> bool:
+        """Return whether the stream shows now that it ends before an offset; it does not if it shows nothing.
+
+        Raises:
+            BrokerUnavailable: It cannot be looked at.
+            Unavailable: Too many look already.
+        """
+        if self._looking >= MAX_LOOKING:
+            raise Unavailable("too many clients look for the end of the stream of events")
+        self._looking += 1
+        try:
+            shown = await newest(await self.connection(), queue=self._queue)
+        finally:
+            self._looking -= 1
+        return bool(shown) and shown[-1].offset < offset
+
     async def _use(self, connection: AbstractConnection) -> None:
         self._connection = connection
-        aside = [asyncio.create_task(self._watch(connection))]
         try:
-            if self._feed.next is None and not await self._begin(connection):
-                aside.append(asyncio.create_task(self._seed(connection)))
-            newest = self._feed.newest
-            start = self._feed.next if newest is None else newest.offset
-            assert start is not None  # noqa: S101 - it was begun
-            async with reading(connection, start, credit=CREDIT, queue=self._queue) as reader:
-                entries = [] if newest is None else await self._proven(reader, newest)
-                while True:
-                    if entries:
-                        await self._take(connection, entries)
-                    if (self._feed.next or 0) > self._goal:
-                        self._ready.set()
-                    entries = await reader.take()
+            works = [self._seed] if self._feed.next is None and not await self._begin(connection) else []
+            async with beside(*(work(connection) for work in (self._watch, *works))):
+                await self._read(connection)
         finally:
             self._ready.clear()
             self._connection = None
-            for task in aside:
-                task.cancel()
-            await asyncio.gather(*aside, return_exceptions=True)
+
+    async def _read(self, connection: AbstractConnection) -> NoReturn:
+        known = self._feed.newest
+        start = self._feed.next if known is None else known.offset
+        assert start is not None  # noqa: S101 - it was begun
+        async with reading(connection, start, credit=CREDIT, queue=self._queue) as reader:
+            entries = [] if known is None else await self._proven(reader, known)
+            while True:
+                if entries:
+                    await self._take(connection, entries)
+                if (self._feed.next or 0) > self._goal:
+                    self._ready.set()
+                entries = await reader.take()
 
     async def _take(self, connection: AbstractConnection, entries: list[Entry]) -> None:
         expected, delivered = self._feed.next, entries[0].offset
@@ -141,12 +170,10 @@ class Tail:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                newest = self._feed.newest
-                if newest is None or await holds(
-                    connection, newest, queue=self._queue, seconds=PROOF_SECONDS
-                ):
+                known = self._feed.newest
+                if known is None or await holds(connection, known, queue=self._queue, seconds=PROOF_SECONDS):
                     continue
-                log.warning("stream without its newest event", offset=newest.offset)
+                log.warning("stream without its newest event", offset=known.offset)
                 await connection.close()
             except BrokerUnavailable as exc:
                 log.debug("stream not looked at", reason=exc.detail)
@@ -154,13 +181,15 @@ class Tail:
     async def _begin(self, connection: AbstractConnection) -> bool:
         """Begin some minutes ago: all before that is in every copy, and clients of a process that has
         just ended find in memory what they missed. Return whether there was anything since then.
+
+        Raises:
+            BrokerUnavailable: The stream has entries and does not show its end, which is not where it begins.
         """
-        newest, recent = await asyncio.gather(
-            probe(connection, "last", queue=self._queue), probe(connection, _long_ago(), queue=self._queue)
-        )
+        end = await newest_if_any(connection, queue=self._queue)
+        recent = await probe(connection, _long_ago(), queue=self._queue) if end else []
         # Without either, begin with the first, which is always right.
-        self._goal = newest[-1].offset if newest else -1
-        self._feed.start((recent or newest)[0].offset if recent or newest else 0)
+        self._goal = end[-1].offset if end else -1
+        self._feed.start((recent or end)[0].offset if end else 0)
         if recent:
             await self._start_before(connection, recent[0].offset)
         return bool(recent)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 from prometheus_client import Gauge
+from pymongo.errors import PyMongoError
 
 from events.errors import StoreUnavailable, Unavailable
 from service_kit.mongo import store_errors
@@ -45,6 +46,9 @@ class ClockWatch:
                 await self.look()
             except StoreUnavailable as exc:
                 log.debug("clock not compared", reason=exc.detail)
+            except PyMongoError as exc:
+                # Nobody's command or read fails with that.
+                log.warning("clock not compared", reason=type(exc).__name__)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:

@@ -5,7 +5,7 @@ https://www.rabbitmq.com/docs/streams#consuming: prefetch and acknowledgements a
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, cast
@@ -26,7 +26,10 @@ Start = int | datetime | Literal["first", "last", "next"]
 OPEN_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 2.0
 SILENCE_SECONDS: Final = 10.0
-"""So long a stream that had entries may be silent before it is taken for empty."""
+"""So long a stream may be silent before it is taken for empty: a broker that was just started may be."""
+_QUIET_SECONDS: Final = 0.25
+"""What is left of a chunk comes at once: after so long, what has come is the end."""
+_CHUNK_CREDIT: Final = 1000
 
 log = structlog.get_logger()
 
@@ -121,14 +124,14 @@ async def reading(
     with broker_errors("consuming the stream"):
         async with asyncio.timeout(OPEN_SECONDS):
             owner = await connection.channel(publisher_confirms=False)
-            await owner.set_qos(prefetch_count=credit)
-            channel = cast(Channel, await owner.get_underlay_channel())
-    reader = Reading(channel)
-    channel.closing.add_done_callback(reader.lose)
-    channel.on_consumer_cancel_callbacks.add(reader.cancelled)
     try:
         with broker_errors("consuming the stream"):
             async with asyncio.timeout(OPEN_SECONDS):
+                await owner.set_qos(prefetch_count=credit)
+                channel = cast(Channel, await owner.get_underlay_channel())
+                reader = Reading(channel)
+                channel.closing.add_done_callback(reader.lose)
+                channel.on_consumer_cancel_callbacks.add(reader.cancelled)
                 await channel.basic_consume(queue, reader.receive, arguments={"x-stream-offset": start})
         yield reader
     finally:
@@ -160,21 +163,40 @@ async def probe(
             return []
 
 
-async def newest_entries(
-    connection: AbstractConnection, *, queue: str = EVENT_LOG, seconds: float = SILENCE_SECONDS
-) -> list[Entry]:
-    """Return some of the newest entries; none if neither end shows any within so many seconds: it is empty.
+async def newest(connection: AbstractConnection, *, queue: str = EVENT_LOG) -> list[Entry]:
+    """Return some of the newest entries, up to the stream's end; none if that says nothing.
 
     Raises:
-        BrokerUnavailable: The stream cannot be consumed, or is silent although there is something in it.
+        BrokerUnavailable: The stream cannot be consumed.
     """
-    last, first = await asyncio.gather(
-        probe(connection, "last", queue=queue, seconds=seconds),
-        probe(connection, "first", queue=queue, seconds=seconds),
-    )
-    if first and not last:
-        raise BrokerUnavailable("RabbitMQ: the stream delivers nothing")
-    return last
+    entries: list[Entry] = []
+    async with reading(connection, "last", credit=_CHUNK_CREDIT, queue=queue) as reader:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_SECONDS):
+                entries += await reader.take()
+                while True:
+                    async with asyncio.timeout(_QUIET_SECONDS):
+                        entries += await reader.take()
+    return entries
+
+
+async def newest_if_any(
+    connection: AbstractConnection, *, queue: str = EVENT_LOG, seconds: float = SILENCE_SECONDS
+) -> list[Entry]:
+    """Return what `newest` does; none only if the stream is empty: silent for so many seconds.
+
+    Raises:
+        BrokerUnavailable: The stream cannot be consumed, or has entries and does not show its end.
+    """
+    entries = await newest(connection, queue=queue)
+    patience = max(0.0, seconds - PROBE_SECONDS)
+    if entries or not await probe(connection, "first", queue=queue, seconds=patience):
+        return entries
+    # It may have got its first one meanwhile.
+    entries = await newest(connection, queue=queue)
+    if not entries:
+        raise BrokerUnavailable("RabbitMQ: the stream does not show its end")
+    return entries
 
 
 async def holds(
@@ -207,10 +229,12 @@ async def truncated_before(connection: AbstractConnection, delivered: int, *, qu
     was asked for is gone, and says nothing.
 
     Raises:
-        BrokerUnavailable: The stream cannot be consumed.
+        BrokerUnavailable: The stream cannot be consumed, or does not show its first entry.
     """
     first = await probe(connection, "first", queue=queue)
-    return not first or first[0].offset >= delivered
+    if not first:
+        raise BrokerUnavailable("RabbitMQ: the stream does not show its first entry")
+    return first[0].offset >= delivered
 
 
 def _entry(message: DeliveredMessage) -> Entry:

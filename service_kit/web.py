@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.errors import InvalidFields, RollcallError
+from service_kit.background import Background
 from service_kit.docs_page import add_docs_page
 from service_kit.guard import Limits, charge_subject, guarded
 from service_kit.http_protocol import BoundedProtocol
@@ -161,6 +162,7 @@ def create_app(
     measure: Callable[[], Awaitable[None]] | None = None,
     remarks: Mapping[str, Check] | None = None,
     limits: Limits | None = None,
+    background: Background | None = None,
     **options: Any,
 ) -> FastAPI:
     """Return an application with health, readiness, metrics and problem responses.
@@ -172,6 +174,7 @@ def create_app(
         measure: Brings gauges up to date before each scrape; has a deadline of its own, and does not fail.
         remarks: What is told beside, and leaves the service ready when it is not well.
         limits: Rates and origins; by default no request is counted, and no origin is let in.
+        background: What the process does beside; if that is at fault, whoever serves the application ends.
         **options: Passed on to FastAPI.
     """
     app = _App(
@@ -184,6 +187,7 @@ def create_app(
     )
     if limits is not None:
         app.limits = limits
+    app.state.background = background or Background()
     install_problem_handlers(app)
     app.add_middleware(RequestMetrics)
     add_docs_page(app)
@@ -247,6 +251,9 @@ async def serve(app: FastAPI, host: str, port: int, ending: Callable[[], None] |
         host: Address.
         port: Port.
         ending: Called at once at the signal; lets responses end that would go on for ever.
+
+    Raises:
+        WorkEnded: It ended since something did that the process does beside.
     """
     config = uvicorn.Config(
         app,
@@ -261,4 +268,7 @@ async def serve(app: FastAPI, host: str, port: int, ending: Callable[[], None] |
     )
     server = _Server(config)
     server.ending = ending
+    background: Background = app.state.background
+    background.when_faulty(lambda: server.handle_exit(signal.SIGTERM, None))
     await server.serve()
+    background.check()

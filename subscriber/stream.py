@@ -9,7 +9,7 @@ from aio_pika.abc import AbstractConnection
 from events.errors import BrokerUnavailable, PositionGone
 from events.position import Position
 from service_kit.broker import keep_connected
-from service_kit.stream import Entry, Reading, probe, reading, truncated_before
+from service_kit.stream import Entry, Reading, holds, newest, newest_if_any, reading, truncated_before
 from subscriber.checkpoint import FileCheckpoint
 from subscriber.dead import DeadLetters
 from subscriber.handling import ATTEMPTS, Handler, Handling
@@ -38,7 +38,8 @@ async def follow(
         checkpoint: How far it has come. Saved after each batch, so a crash repeats some events.
         start: Where to begin if there is no checkpoint: the position of an event that was handled
             (`1234-0199b1f0-…`, as the live feed and snapshots name it), an offset, which is handled itself,
-            or an end of the stream: `first`, `next`.
+            or an end of the stream: `first`; `next`, after its end as the first connection finds it, which
+            is kept as the checkpoint then.
         types: Only these events; all, if empty.
         attempts: How often an event is tried before it is given up.
 
@@ -52,6 +53,10 @@ async def follow(
 
     async def use(connection: AbstractConnection) -> None:
         letters = await DeadLetters.open(connection, name)
+        if start == "next" and checkpoint.load() is None:
+            # Kept before there is anything to handle: whoever is cut off until then goes on from here.
+            end = await newest_if_any(connection)
+            checkpoint.save(str(end[-1].position if end else Position(-1)))
         done, begin = place(checkpoint.load(), start)
         async with reading(connection, begin, credit=CREDIT) as reader:
             entries = await _first(connection, reader, done)
@@ -67,7 +72,7 @@ async def follow(
     await keep_connected(url, f"subscriber {name}", use)
 
 
-def place(kept: str | None, start: int | str) -> tuple[Position | None, int | Literal["first", "next"]]:
+def place(kept: str | None, start: int | str) -> tuple[Position | None, int | Literal["first"]]:
     """Return the position of the last event that was handled, if there is one, and where to begin.
 
     Raises:
@@ -78,8 +83,6 @@ def place(kept: str | None, start: int | str) -> tuple[Position | None, int | Li
             return None, start
         if start == "first":
             return None, "first"
-        if start == "next":
-            return None, "next"
     done = Position.parse(str(start) if kept is None else kept)
     return done, done.offset if done.event_id else done.offset + 1
 
@@ -106,9 +109,9 @@ async def _after_named(connection: AbstractConnection, reader: Reading, done: Po
         async with asyncio.timeout(PROOF_SECONDS):
             entries = await reader.take()
     except TimeoutError:
-        # Beyond the stream's end the broker waits, and says nothing.
-        newest = await probe(connection, "last")
-        if not newest or newest[-1].offset >= done.offset:
+        # Beyond the stream's end the broker waits, and says nothing; so does one that is busy, or starts.
+        end = await newest(connection)
+        if not end or end[-1].offset >= done.offset or await holds(connection, done, seconds=PROOF_SECONDS):
             raise BrokerUnavailable("RabbitMQ: the stream delivers nothing") from None
         raise PositionGone(f"the stream ends before event {done.event_id}", done) from None
     if entries[0].position != done:

@@ -9,6 +9,9 @@ from typing import Any
 
 import httpx
 
+OPEN_SECONDS = 20.0
+"""How long a query API may take to learn where the stream ends: of an empty one it does after 10 s."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -82,7 +85,7 @@ class Following:
 async def following(
     client: httpx.AsyncClient, last: str | int | None = None, **params: Any
 ) -> AsyncIterator[Following]:
-    """Follow the feed for as long as the block runs.
+    """Follow the feed for as long as the block runs; a 503 is what it says: come again.
 
     Args:
         client: Of a query API.
@@ -92,9 +95,13 @@ async def following(
     if "from_" in params:
         params["from"] = params.pop("from_")
     headers = {} if last is None else {"Last-Event-ID": str(last)}
-    async with client.stream("GET", "/events/stream", params=params, headers=headers) as response:
-        if response.status_code == 200:
-            yield Following(response)
-        else:
+    deadline = asyncio.get_running_loop().time() + OPEN_SECONDS
+    while True:
+        async with client.stream("GET", "/events/stream", params=params, headers=headers) as response:
+            if response.status_code == 200:
+                yield Following(response)
+                return
             await response.aread()
-            raise AssertionError(response.text)
+            if response.status_code != 503 or asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(response.text)
+        await asyncio.sleep(0.2)

@@ -54,7 +54,7 @@ async def work(settings: Settings, lived_seconds: float = LIVED_SECONDS) -> None
     try:
         await asyncio.wait({*tasks, serving}, return_when=asyncio.FIRST_COMPLETED)
         await worker.stop()
-        for task in tasks:
+        for task in (*tasks, serving):
             if task.done():
                 task.result()  # a fault of ours: let it end the process
     finally:

@@ -16,7 +16,7 @@ from events.errors import BrokerUnavailable, StoreUnavailable, Unavailable
 from events.facts import RecordedEvent
 from service_kit.broker import backoff
 from service_kit.feed_comparison import Difference, Place, compare
-from service_kit.stream import PROBE_SECONDS, SILENCE_SECONDS, Entry, newest_entries
+from service_kit.stream import PROBE_SECONDS, SILENCE_SECONDS, Entry, newest_if_any
 from workers import metrics
 from workers.announcer import Announcer
 from workers.faults import concerns_one, reason_of
@@ -194,7 +194,7 @@ class Prover:
         return announced
 
     async def _end(self, seconds: float) -> list[Entry]:
-        return await newest_entries(self._connection, seconds=seconds)
+        return await newest_if_any(self._connection, seconds=seconds)
 
     async def _look(self) -> None:
         """See that the newest mark is still there, and make another one if something was announced since."""

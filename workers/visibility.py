@@ -45,6 +45,7 @@ class Visibility:
         self._clock = clock
         self._id = new_id()
         self._lock = asyncio.Lock()
+        self._recording: asyncio.Task[bool] | None = None
         self._recorded = self._in_force = False
         self._records = 0
         self._renewed = self._relied_until = self._answered = -math.inf
@@ -131,34 +132,45 @@ class Visibility:
         ]
 
     async def _record(self, *, again: bool = False) -> bool:
-        """Put the lag on record, and return True when no query API reads from secondaries any more."""
-        async with self._lock:
-            if self._relied and not again:
-                return True
-            began = self._clock()
-            expiry = {"$add": ["$$NOW", int(EXPIRY_SECONDS * 1000)]}
-            self._recorded = True
-            self._records += 1
-            try:
-                async with asyncio.timeout(RECORD_SECONDS):
-                    written = await self._db[LAGS].update_one(
-                        {"_id": self._id}, [{"$set": {"expires_at": expiry}}], upsert=True
-                    )
-            except (PyMongoError, TimeoutError) as exc:
-                log.warning("cannot put a lag on record", reason=type(exc).__name__)
-                return False
+        """Put the lag on record, and return True when no query API reads from secondaries any more.
+
+        Who asks while that is under way gets the same answer: they do not queue for a MongoDB that is slow.
+        """
+        if self._relied and not again:
+            return True
+        self._records += 1  # so `_clear` sees that somebody relies on it, who joined just now
+        if self._recording is None:
+            self._recording = asyncio.create_task(self._put_on_record())
+        return await asyncio.shield(self._recording)
+
+    async def _put_on_record(self) -> bool:
+        began = self._clock()
+        expiry = {"$add": ["$$NOW", int(EXPIRY_SECONDS * 1000)]}
+        try:
+            async with asyncio.timeout(RECORD_SECONDS), self._lock:
+                self._recorded = True
+                written = await self._db[LAGS].update_one(
+                    {"_id": self._id}, [{"$set": {"expires_at": expiry}}], upsert=True
+                )
             if written.upserted_id is not None or not self._in_force:
                 log.warning("members lag: reads go to primaries")
                 metrics.LAG_ON_RECORD.set(1)
                 self._relied_until = -math.inf
                 await asyncio.sleep(LEASE_SECONDS)  # whoever had asked before must ask again by now
                 self._in_force = True
-            self._renewed = began
-            self._relied_until = began + RELY_SECONDS
-            return True
+        except (PyMongoError, TimeoutError) as exc:
+            log.warning("cannot put a lag on record", reason=type(exc).__name__)
+            return False
+        finally:
+            self._recording = None
+        self._renewed = began
+        self._relied_until = began + RELY_SECONDS
+        return True
 
     async def _clear(self) -> None:
         """Take the lag off the record, unless a member lags again meanwhile."""
+        if self._recording is not None:
+            return  # the proof would be older than what somebody is told then
         relied_until, records = self._relied_until, self._records
         # From here on, answers prove themselves. What was told before, this proof covers.
         self._relied_until = -math.inf

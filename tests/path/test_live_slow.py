@@ -15,6 +15,7 @@ from query_api.live import LiveDesk, add_live_route
 from query_api.positions import Positions
 from query_api.replays import Replays
 from query_api.tail import Tail
+from service_kit import stream
 from service_kit.broker import connect
 from service_kit.publishing import Template, publish
 from service_kit.settings import Settings
@@ -103,9 +104,15 @@ class Lazy:
         return b"".join(parts)
 
 
-async def test_a_slow_client_is_cut_off_and_resumes_and_memory_stays_bounded(system, source):
+async def begun(feed):
+    return feed.next is not None
+
+
+async def test_a_slow_client_is_cut_off_and_resumes_and_memory_stays_bounded(system, source, monkeypatch):
+    monkeypatch.setattr(stream, "SILENCE_SECONDS", 3.0)
     feed = Feed(max_bytes=MAX_BYTES)
     async with serving(system, feed) as port:
+        await eventually(lambda: begun(feed), within=20)
         token = system.token()
         headers = {"Authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(

@@ -3,12 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import httpx
 import pytest
 from pymongo import MongoClient
 
 from tests.firehose import Firehose, request
+from tests.people_files import NDJSON, finished, ndjson_of, people, send
+from tests.pictures import photo
 from tests.system import TOPOLOGIES, System, eventually, new_person
 from tests.trouble.lagging import lagging
 
@@ -147,42 +151,80 @@ async def test_it_does_with_a_secondary_that_applies_nothing_and_goes_back_to_it
     assert not again.stale
 
 
-async def strongly(queries: httpx.AsyncClient, path: str) -> None:
-    async def there() -> bool:
-        return (await queries.get(path, params={"consistency": "strong"})).status_code == 200
+async def strongly(queries: httpx.AsyncClient, path: str) -> httpx.Response:
+    """Return the primary's answer, once there is what is asked for."""
 
-    await eventually(there)
+    async def there() -> httpx.Response | None:
+        response = await queries.get(path, params={"consistency": "strong"})
+        return response if response.status_code == 200 else None
+
+    return await eventually(there)
+
+
+async def parked(stage: System) -> str:
+    """Return the id of a person of whom a command waits."""
+    now = datetime.now(UTC)
+    line = {"person_id": str(uuid4()), "command_id": str(uuid4()), "position": 1, "body": b"{}"}
+    why = {"type": "person.update", "actor": "tester", "reason": "ValueError", "detail": "", "attempts": 1}
+
+    def insert() -> None:
+        with MongoClient(stage.mongo.uri, w="majority") as client:
+            client["rollcall"]["parked"].insert_one({**line, **why, "accepted_at": now, "parked_at": now})
+
+    await asyncio.to_thread(insert)
+    return str(line["person_id"])
+
+
+async def everything(
+    stage: System, queries: httpx.AsyncClient, commands: httpx.AsyncClient
+) -> dict[str, list[str]]:
+    """Make one of each thing that a path can name; return the paths, each with words that its answer has."""
+    body = new_person()
+    created = (await commands.post("/people", json=body)).json()
+    person = f"/people/{created['person_id']}"
+    await strongly(queries, person)
+    refused = (await commands.patch(person, json={"address": "x"}, headers={"If-Match": '"9"'})).json()
+    files = {"file": ("me.jpg", photo(), "image/jpeg")}
+    changed = (await commands.patch(f"{person}/image", files=files)).json()
+    rows = people(2)
+    rows[1]["email"] = "nobody"
+    imported = f"/imports/{(await send(commands, ndjson_of([*rows, rows[0]]), NDJSON))['import_id']}"
+    paths = {
+        person: [created["person_id"]],
+        f"{person}?version=1": [],
+        f"{person}?version=2": [],
+        f"{person}?min_version=2": [],
+        f"{person}?as_of={datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}": [],
+        f"{person}/history": ["person.created"],
+        **{
+            f"{person}/commands/{one['command_id']}": [status]
+            for one, status in ((created, "applied"), (refused, "rejected"), (changed, "applied"))
+        },
+        f"/people/by-document/{body['document_type']}/{body['document_id']}": [created["person_id"]],
+        imported: [],
+        f"{imported}/errors": ["email", "document"],
+        f"/dead-letters/{await parked(stage)}": ["ValueError"],
+    }
+    for path in paths:
+        await strongly(queries, path)
+    await finished(queries, imported.removeprefix("/imports/"))
+    shown = (await strongly(queries, person)).json()
+    return {**paths, shown["image_url"]: [], shown["thumbnail_url"]: []}
 
 
 async def test_what_a_secondary_lacks_the_primary_is_asked_for(stage, cast):
     """Nobody waits here, so reads go on from secondaries, one of which has nothing of this."""
     await all_caught_up(stage)
     async with stage.client(cast["query_api"]) as queries, stage.client(cast["command_api"]) as commands:
-        for _ in range(12):
-            # A shard's secondary cannot read a collection for the first time while it applies nothing.
-            body = new_person()
-            made = (await commands.post("/people", json=body, headers={"Prefer": "wait=20"})).json()
-            await queries.get(f"/people/by-document/{made['document_type']}/{made['document_id']}")
-            await queries.get(f"/people/{made['id']}/history")
-            await queries.get(f"/people/{made['id']}/commands/{made['id']}")
-        body = new_person()
+        # A shard's secondary cannot read a collection for the first time while it applies nothing.
+        known = [path for _ in range(12) for path in await everything(stage, queries, commands)]
+        await asyncio.gather(*map(queries.get, known))
         async with lagging(stage):
-            created = (await commands.post("/people", json=body)).json()
-            person = f"/people/{created['person_id']}"
-            await strongly(queries, person)
-            refused = (
-                await commands.patch(person, json={"address": "x"}, headers={"If-Match": '"9"'})
-            ).json()
-            paths = [
-                person,
-                f"{person}?version=1",
-                f"{person}/history",
-                f"{person}/commands/{created['command_id']}",
-                f"{person}/commands/{refused['command_id']}",
-                f"/people/by-document/{body['document_type']}/{body['document_id']}",
-            ]
-            for path in paths:
-                await strongly(queries, path)
-            answers = [(path, (await queries.get(path)).status_code) for path in paths * 12]
-            assert [one for one in answers if one[1] != 200] == []
+            paths = await everything(stage, queries, commands)
+            wrong = []
+            for path, words in list(paths.items()) * 12:
+                answer = await queries.get(path)
+                if answer.status_code != 200 or not all(word in answer.text for word in words):
+                    wrong.append((path, answer.status_code, answer.text[:200]))
+            assert wrong == []
             assert not await on_record(stage)

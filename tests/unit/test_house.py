@@ -68,6 +68,7 @@ ADAPTERS = {
         "command_api/accounts/journal.py",
         "command_api/accounts/session_store.py",
         "command_api/accounts/store.py",
+        "service_kit/clocks.py",
         "service_kit/images/gridfs.py",
         "service_kit/mongo.py",
         "workers/store.py",

@@ -191,3 +191,24 @@ async def test_where_many_messages_wait_no_probe_is_added_unless_the_last_publis
     (channel,) = connection.channels
     assert channel.delivery_tag == 2
     assert set(commands._confirms.due()) == set(range(3, 8))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 60], ids=["slow", "never"])
+async def test_an_old_channel_that_is_slow_to_close_ends_nothing(use, monkeypatch, seconds):
+    """The broker answers a close late, or never, as one that is busy or hangs."""
+    monkeypatch.setattr(publisher, "PUBLISH_SECONDS", 0.02)
+    monkeypatch.setattr(publisher, "CLOSE_SECONDS", 0.15, raising=False)
+
+    async def close(self: Channel) -> None:
+        self.open = False
+        await asyncio.sleep(seconds)
+
+    monkeypatch.setattr(Channel, "close", close)
+    commands, connection, task = use(*["nack"] * 1000)
+
+    async def renewed() -> bool:
+        assert not task.done(), task
+        await accepts(commands)
+        return len(connection.channels) >= 8
+
+    await eventually(renewed)

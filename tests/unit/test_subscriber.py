@@ -95,7 +95,7 @@ def test_a_checkpoint_of_an_older_version_is_an_offset_alone(tmp_path):
     ("kept", "start", "expected"),
     [
         (None, "first", (None, "first")),
-        (None, "next", (None, "next")),
+        ("-1", "next", (Position(-1), 0)),
         (None, 8, (None, 8)),
         (None, f"8-{EVENT}", (Position(8, EVENT), 8)),
         ("8", "first", (Position(8), 9)),
