@@ -19,10 +19,18 @@ count() {
     printf '%s' "$status" | tr -d ' \n' | sed -n "s/.*\"$1\":\[\([^]]*\)\].*/\1/p" | tr ',' '\n' | grep -c '@' || true
 }
 
-status=$(rabbitmqctl -q cluster_status --formatter json)
-[ "$(count disk_nodes)" -eq "$nodes" ]
+# It is not known how long it has been so, or nothing would be won.
+unsure() {
+    rm -f "$since"
+    exit 1
+}
 
-down=$(rabbitmqctl -q list_queues --no-table-headers name type members online |
+# What is asked never stands before a pipe, which would hide that it failed.
+status=$(rabbitmqctl -q cluster_status --formatter json) || unsure
+[ "$(count disk_nodes)" -eq "$nodes" ] || unsure
+queues=$(rabbitmqctl -q list_queues --no-table-headers name type members online) || unsure
+
+down=$(printf '%s\n' "$queues" |
     awk -F '\t' -v node="$node" '
         function holds(list) { return index(" " spaced(list) " ", " " node " ") }
         function spaced(list) { gsub(/[][,"]/, " ", list); return list }
@@ -34,8 +42,7 @@ if [ -z "$down" ]; then
 fi
 echo "down on $node:" $down
 if [ $((2 * $(count running_nodes))) -le "$nodes" ] || ! rabbitmq-diagnostics -q check_local_alarms; then
-    rm -f "$since"
-    exit 1
+    unsure
 fi
 now=$(date +%s)
 [ -s "$since" ] || echo "$now" >"$since"

@@ -12,6 +12,7 @@ from tests.compose.composefile import ROOT, ComposeFile
 FILE = ComposeFile.load(variables())
 NODES = [f"rabbit@rabbitmq-{number}" for number in (1, 2, 3)]
 _CTL = """#!/bin/sh
+! [ -e "$HERE/fails" ] || case "$*" in *$(cat "$HERE/fails")*) exit 69 ;; esac
 case "$*" in
     *cluster_status*) cat "$HERE/cluster" ;;
     *list_queues*) cat "$HERE/queues" ;;
@@ -50,6 +51,9 @@ class Node:
         (self.here / "alarm").unlink(missing_ok=True)
         if alarm:
             (self.here / "alarm").touch()
+
+    def fails(self, command: str) -> None:
+        (self.here / "fails").write_text(command)
 
     def healthy(self, later: int = 30) -> bool:
         self.now += later
@@ -105,4 +109,13 @@ def test_a_broker_that_nothing_would_be_won_with_goes_on(node):
     for trouble in ({"running": 1}, {"alarm": True}):
         node.says(down=True, **trouble)
         assert not any(node.healthy(60) for _ in range(4))
+    assert not node.ends
+
+
+@pytest.mark.parametrize("command", ["cluster_status", "list_queues"])
+def test_a_broker_that_does_not_answer_is_not_healthy(node, command):
+    node.says(down=True)
+    assert not node.healthy()
+    node.fails(command)
+    assert not any(node.healthy() for _ in range(4))
     assert not node.ends
