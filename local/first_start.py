@@ -11,12 +11,15 @@ import asyncio
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from events.errors import BrokerUnavailable
+from local.broken_members import Remedy, RestartRule, ask, remove_stream
 from local.errors import SetupError
 from local.places import Places
 from local.processes import Pause
+from local.rabbit import RabbitNode
 from local.say import say, shown
 from service_kit.broker import broker_errors, connected
 from service_kit.declaring import OTHER_PARTITIONS, declare, differs
@@ -26,6 +29,8 @@ from service_kit.topology import queues
 _MARK = "first-start"
 _LOOKING_S = 10.0
 _ANSWERED_S = 60.0
+_MENDED_S = 120.0
+_ASK_AFTER_S = 5.0
 _WRITTEN_S = 20.0
 _COORDINATOR = b"rabbit_stream_coordinator"
 
@@ -84,27 +89,34 @@ def _knows_its_queues(node: Path, partitions: int) -> bool:
     return _COORDINATOR in coordination and all(f"%2F_{name}".encode() in quorum for name in names)
 
 
-def set_up_queues(amqp_url: str, partitions: int, pause: Pause) -> None:
+def set_up_queues(amqp_url: str, partitions: int, pause: Pause, nodes: Sequence[RabbitNode] = ()) -> None:
     """Make every queue before anybody can hand in a command.
 
     Args:
         amqp_url: The broker.
         partitions: How many command queues there are.
         pause: How to sleep between tries; may raise to break off.
+        nodes: Its nodes, if it is our own; they have just started, so a stream that stays down is removed.
 
     Raises:
         SetupError: The broker was set up with another number of partitions, or does not answer.
     """
-    deadline = time.monotonic() + _ANSWERED_S
+    begun = time.monotonic()
+    rules = [(node, RestartRule(started=True)) for node in nodes]
     while True:
         try:
             if asyncio.run(_has_other_partitions(amqp_url, partitions)):
                 raise SetupError(f"{OTHER_PARTITIONS.format(partitions)}, or begin anew with `./run reset`.")
             return
         except BrokerUnavailable as exc:
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            if waited > (_MENDED_S if nodes else _ANSWERED_S):
                 raise SetupError(f"{exc.detail}. See why, and run `./run up` again.") from exc
         pause(0.5)
+        if waited > _ASK_AFTER_S:
+            for node, rule in rules:
+                if rule.due(time.monotonic(), ask(node)) is Remedy.REMOVE:
+                    remove_stream(node)
 
 
 async def _has_other_partitions(amqp_url: str, partitions: int) -> bool:
