@@ -136,8 +136,10 @@ def supervise(places: Places, system: System, stop: StopRequest, when_ready: Cal
             say("Stopping …")
         finally:
             stop.stopping()
-            forget_description(places)
-            system.stop()
+            try:
+                forget_description(places)
+            finally:
+                system.stop()
     say("Stopped.")
 
 
@@ -236,5 +238,7 @@ def _look_after(child: Child, backoff: _Backoff) -> None:
         )
     elif time.monotonic() >= backoff.due:
         backoff.begin()
-        with contextlib.suppress(SetupError):
+        try:
             child.start()
+        except (SetupError, OSError) as exc:
+            say(f"{child.name}: {exc}")
