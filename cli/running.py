@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from local.access import new_token
 from local.errors import AlreadyRunning, SetupError
+from local.first_start import has_data
 from local.places import Places
 from local.records import end_leftovers
 from local.say import say, show, shown
@@ -144,7 +145,7 @@ def _put_aside(places: Places, *, purge: bool) -> None:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(places.data)
         say("All data is deleted. The token key is kept: tokens stay valid.")
-    elif any(places.data.iterdir()):
+    elif has_data(places):
         shutil.rmtree(aside, ignore_errors=True)
         places.data.rename(aside)
         say(

@@ -2,21 +2,25 @@
 
 RabbitMQ 3.10 syncs messages, but not the files that say which queues there are: a loss of power soon after
 its first start leaves some of them empty, and it never starts again. So a mark tells of a first start that
-was not finished, of which nobody has had an answer, and the next one begins anew.
+was not finished, of which nobody has had an answer, and the next one begins anew. It lies in the data that it
+tells of: data that is put in its place, a backup perhaps, is without it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from events.errors import BrokerUnavailable
+from local.broken_members import Remedy, RestartRule, ask, remove_stream
 from local.errors import SetupError
 from local.places import Places
 from local.processes import Pause
+from local.rabbit import RabbitNode
 from local.say import say, shown
 from service_kit.broker import broker_errors, connected
 from service_kit.declaring import OTHER_PARTITIONS, declare, differs
@@ -26,6 +30,8 @@ from service_kit.topology import queues
 _MARK = "first-start"
 _LOOKING_S = 10.0
 _ANSWERED_S = 60.0
+_MENDED_S = 120.0
+_ASK_AFTER_S = 5.0
 _WRITTEN_S = 20.0
 _COORDINATOR = b"rabbit_stream_coordinator"
 
@@ -36,17 +42,32 @@ def begin(places: Places) -> None:
     Raises:
         SetupError: The state folder cannot be written to.
     """
-    mark, aside = places.state / _MARK, places.state / "data.unfinished"
     try:
-        if mark.exists() and any(places.data.iterdir()):
-            shutil.rmtree(aside, ignore_errors=True)
+        if unfinished(places) and has_data(places):
+            aside = _free_name(places)
             places.data.rename(aside)
             make_folder(places.data, mode=0o700)
             say(f"The first start was cut off, so this one begins anew; what there was is in {shown(aside)}.")
-        if not any(places.data.iterdir()):
-            write_whole(mark, "")
+        if not has_data(places):
+            write_whole(places.data / _MARK, "")
     except OSError as exc:
         raise SetupError(f"{shown(places.state)} cannot be written to ({exc.strerror}).") from exc
+
+
+def unfinished(places: Places) -> bool:
+    """Return whether the data is that of a first start which was not finished."""
+    return (places.data / _MARK).exists()
+
+
+def has_data(places: Places) -> bool:
+    """Return whether anything is kept there; that a first start has begun is nothing yet."""
+    return not all(path.name.startswith(_MARK) for path in places.data.iterdir())
+
+
+def _free_name(places: Places) -> Path:
+    """What is put aside is never removed, nor replaced: it may be more than it seems."""
+    names = (places.state / f"data.unfinished-{number}" for number in count(1))
+    return next(path for path in names if not path.exists())
 
 
 def finish(places: Places, broker: Path, partitions: int, pause: Pause) -> None:
@@ -61,8 +82,7 @@ def finish(places: Places, broker: Path, partitions: int, pause: Pause) -> None:
     Raises:
         SetupError: The broker does not write what it has.
     """
-    mark = places.state / _MARK
-    if not mark.exists():
+    if not unfinished(places):
         return
     deadline = time.monotonic() + _WRITTEN_S
     while not all(_knows_its_queues(node, partitions) for node in broker.glob("mnesia/*@localhost")):
@@ -70,8 +90,8 @@ def finish(places: Places, broker: Path, partitions: int, pause: Pause) -> None:
             raise SetupError("RabbitMQ does not write its queues to disk: run `./run up` again.")
         pause(0.1)
     os.sync()
-    mark.unlink()
-    sync_folder(places.state)
+    (places.data / _MARK).unlink()
+    sync_folder(places.data)
 
 
 def _knows_its_queues(node: Path, partitions: int) -> bool:
@@ -84,27 +104,34 @@ def _knows_its_queues(node: Path, partitions: int) -> bool:
     return _COORDINATOR in coordination and all(f"%2F_{name}".encode() in quorum for name in names)
 
 
-def set_up_queues(amqp_url: str, partitions: int, pause: Pause) -> None:
+def set_up_queues(amqp_url: str, partitions: int, pause: Pause, nodes: Sequence[RabbitNode] = ()) -> None:
     """Make every queue before anybody can hand in a command.
 
     Args:
         amqp_url: The broker.
         partitions: How many command queues there are.
         pause: How to sleep between tries; may raise to break off.
+        nodes: Its nodes, if it is our own; they have just started, so a stream that stays down is removed.
 
     Raises:
         SetupError: The broker was set up with another number of partitions, or does not answer.
     """
-    deadline = time.monotonic() + _ANSWERED_S
+    begun = time.monotonic()
+    rules = [(node, RestartRule(started=True)) for node in nodes]
     while True:
         try:
             if asyncio.run(_has_other_partitions(amqp_url, partitions)):
                 raise SetupError(f"{OTHER_PARTITIONS.format(partitions)}, or begin anew with `./run reset`.")
             return
         except BrokerUnavailable as exc:
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            if waited > (_MENDED_S if nodes else _ANSWERED_S):
                 raise SetupError(f"{exc.detail}. See why, and run `./run up` again.") from exc
         pause(0.5)
+        if waited > _ASK_AFTER_S:
+            for node, rule in rules:
+                if rule.due(time.monotonic(), ask(node)) is Remedy.REMOVE:
+                    remove_stream(node)
 
 
 async def _has_other_partitions(amqp_url: str, partitions: int) -> bool:

@@ -78,15 +78,19 @@ class Child:
         """Start the process; when it runs already, do nothing.
 
         Raises:
-            SetupError: The program cannot be started.
+            SetupError: The program cannot be started; or it runs, and its record cannot be written.
         """
         if self.running:
             return
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        _turn_over(self.log)
         parent = os.getpid()
         try:
-            with self.log.open("ab") as output:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            _turn_over(self.log)
+            output = self.log.open("ab")
+        except OSError as exc:
+            raise SetupError(f"{shown(self.log)} cannot be written to ({exc.strerror}).") from exc
+        try:
+            with output:
                 self._process = subprocess.Popen(
                     self._argv,
                     stdin=subprocess.DEVNULL,
@@ -103,7 +107,13 @@ class Child:
                 "and may be executed."
             ) from exc
         if self._run and (record := records.ProcessRecord.of(self.name, self._process.pid)):
-            record.save(self._run)
+            try:
+                record.save(self._run)
+            except OSError as exc:
+                where = shown(self._run)
+                raise SetupError(
+                    f"{self.name} runs, but {where} cannot be written to ({exc.strerror})."
+                ) from exc
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM when it runs; do not wait."""

@@ -58,8 +58,9 @@ def start_time(pid: int) -> int | None:
 
 
 def forget(directory: Path, name: str) -> None:
-    """Remove the record of a process that has ended."""
-    (directory / f"{name}.process").unlink(missing_ok=True)
+    """Remove the record of a process that has ended; one that stays is known for what it is."""
+    with contextlib.suppress(OSError):
+        (directory / f"{name}.process").unlink(missing_ok=True)
 
 
 def load(directory: Path) -> list[ProcessRecord]:

@@ -180,10 +180,11 @@ def readiness(host: str, port: int, timeout_s: float = 3.0) -> str:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
         told = json.loads(response.read())
-    except (OSError, ValueError, http.client.HTTPException):
+        word, kind = ("ready", "remarks") if response.status == http.client.OK else ("not ready", "parts")
+        faults = [f"{name}: {said}" for name, said in told.get(kind, {}).items() if said != "ok"]
+    # An attribute is missing where something else than one of ours answers.
+    except (OSError, ValueError, AttributeError, http.client.HTTPException):
         return "no answer"
     finally:
         connection.close()
-    word, kind = ("ready", "remarks") if response.status == http.client.OK else ("not ready", "parts")
-    faults = [f"{name}: {said}" for name, said in told.get(kind, {}).items() if said != "ok"]
     return "; ".join([word, *faults])

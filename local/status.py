@@ -10,10 +10,12 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from local.cluster import ShardedCluster
+from local.errors import SetupError
 from local.places import Places
 from local.ports import LOOPBACK, listens
 from local.rabbit import amqp_url, greets
 from local.records import load
+from local.say import shown
 from local.services import readiness
 from local.system import System, rabbitmq_data
 from service_kit.files import write_whole
@@ -55,7 +57,11 @@ class PartStatus:
 
 
 def save_description(places: Places, system: System) -> None:
-    """Write down what runs, for `status`."""
+    """Write down what runs, for `status`.
+
+    Raises:
+        SetupError: The state folder cannot be written to.
+    """
     mongo, rabbit = system.mongo, system.rabbit
     parts = [] if mongo else [Part("MongoDB", "yours")]
     for each in mongo.sets if mongo else []:
@@ -68,7 +74,10 @@ def save_description(places: Places, system: System) -> None:
     )
     parts += [] if rabbit else [Part("RabbitMQ", "yours")]
     parts += [Part(service.child.name, "service", service.host, service.port) for service in system.services]
-    write_whole(places.run / _FILE, json.dumps([asdict(part) for part in parts]))
+    try:
+        write_whole(places.run / _FILE, json.dumps([asdict(part) for part in parts]))
+    except OSError as exc:
+        raise SetupError(f"{shown(places.run)} cannot be written to ({exc.strerror}).") from exc
 
 
 def forget_description(places: Places) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import FrameType
 
-from local.broken_members import WELL, NodeWord, RestartRule, ask
+from local.broken_members import WELL, NodeWord, Remedy, RestartRule, ask, remove_stream
 from local.errors import AlreadyRunning, SetupError
 from local.places import Places
 from local.processes import Child
@@ -136,8 +136,10 @@ def supervise(places: Places, system: System, stop: StopRequest, when_ready: Cal
             say("Stopping …")
         finally:
             stop.stopping()
-            forget_description(places)
-            system.stop()
+            try:
+                forget_description(places)
+            finally:
+                system.stop()
     say("Stopped.")
 
 
@@ -167,6 +169,8 @@ class _Backoff:
 class BrokerWatch:
     """Ends a node whose queues are down although it could serve; whoever looks after it starts it again.
 
+    Removes the stream where that did not bring it back.
+
     Args:
         node: The node.
         services: While all are ready, the node is not asked: that costs a second of processor time.
@@ -191,15 +195,19 @@ class BrokerWatch:
         if not self._question.done():
             return
         word, self._question, self._next = self._question.result(), None, now + _ASK_EVERY_S
-        if self._rule.due(now, word) and word is not None:
-            say(
-                f"{self._node.server.name}: {', '.join(word.down)} down for a minute, although it has room: "
-                "restarting it."
-            )
-            self._node.server.stop(_BROKER_STOP_S)
+        remedy = self._rule.due(now, word)
+        if remedy is Remedy.REMOVE:
+            self._question = self._asking.submit(self._remove)
+        elif remedy is Remedy.RESTART and word is not None:
+            server = self._node.server
+            say(f"{server.name}: {word.names} down for a minute, although it has room: restarting it.")
+            server.stop(_BROKER_STOP_S)
 
     def _ask(self) -> NodeWord | None:
         return WELL if all(service.ready for service in self._services) else ask(self._node)
+
+    def _remove(self) -> None:
+        remove_stream(self._node)
 
 
 def _watch(system: System, stop: StopRequest) -> None:
@@ -230,5 +238,7 @@ def _look_after(child: Child, backoff: _Backoff) -> None:
         )
     elif time.monotonic() >= backoff.due:
         backoff.begin()
-        with contextlib.suppress(SetupError):
+        try:
             child.start()
+        except (SetupError, OSError) as exc:
+            say(f"{child.name}: {exc}")

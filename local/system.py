@@ -123,7 +123,8 @@ class System:
         partitions = number(
             self.environment, "ROLLCALL_PARTITIONS", Settings.model_fields["partitions"].default
         )
-        first_start.set_up_queues(amqp_url, partitions, pause)
+        nodes = self.rabbit.nodes if self.rabbit else []
+        first_start.set_up_queues(amqp_url, partitions, pause, nodes)
         self._finish("The database could not be initialised", 60, pause)
         first_start.finish(self._places, rabbitmq_data(self._places), partitions, pause)
         say("Starting the command API, the query API and the workers …")

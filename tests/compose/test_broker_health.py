@@ -7,14 +7,17 @@ import subprocess
 import pytest
 
 from cli.env import variables
+from local.broken_members import REMOVAL
 from tests.compose.composefile import ROOT, ComposeFile
 
 FILE = ComposeFile.load(variables())
 NODES = [f"rabbit@rabbitmq-{number}" for number in (1, 2, 3)]
 _CTL = """#!/bin/sh
+! [ -e "$HERE/fails" ] || case "$*" in *$(cat "$HERE/fails")*) exit 69 ;; esac
 case "$*" in
     *cluster_status*) cat "$HERE/cluster" ;;
     *list_queues*) cat "$HERE/queues" ;;
+    *eval*) shift 2; echo "$*" >"$HERE/removal" ;;
     *stop*) echo stop >>"$HERE/ends" ;;
 esac
 """
@@ -35,7 +38,15 @@ class Node:
         self.now = 1_000_000
         self.says()
 
-    def says(self, *, members: int = 3, running: int = 3, down: bool = False, alarm: bool = False) -> None:
+    def says(
+        self,
+        *,
+        members: int = 3,
+        running: int = 3,
+        down: bool = False,
+        alarm: bool = False,
+        lost: bool = False,
+    ) -> None:
         cluster = {
             "cluster_name": "rollcall",
             "disk_nodes": NODES[:members],
@@ -45,13 +56,17 @@ class Node:
         (self.here / "cluster").write_text(json.dumps(cluster, indent=1))
         every = f"[{', '.join(NODES)}]"
         online = f"[{', '.join(NODES[1:])}]" if down else every
-        queues = f"commands.0\tquorum\t{every}\t{online}\nevents.log\tstream\t{every}\t{online}\namq.gen\tclassic\t\t\n"
+        stream = "rabbit_stream_queue\t\t\tdown" if lost else f"stream\t{every}\t{online}\trunning"
+        queues = f"commands.0\tquorum\t{every}\t{online}\trunning\nevents.log\t{stream}\namq.gen\tclassic\t\t\trunning\n"
         (self.here / "queues").write_text(queues)
         (self.here / "alarm").unlink(missing_ok=True)
         if alarm:
             (self.here / "alarm").touch()
 
-    def healthy(self, later: int = 30) -> bool:
+    def fails(self, command: str) -> None:
+        (self.here / "fails").write_text(command)
+
+    def healthy(self, later: int = 30, name: str = NODES[0]) -> bool:
         self.now += later
         (self.here / "now").write_text(str(self.now))
         kind, script = FILE.services["rabbitmq-1"]["healthcheck"]["test"]
@@ -62,7 +77,7 @@ class Node:
                 "PATH": f"{self.here}:{os.environ['PATH']}",
                 "HERE": str(self.here),
                 "TMPDIR": str(self.here),
-                "RABBITMQ_NODENAME": NODES[0],
+                "RABBITMQ_NODENAME": name,
             },
             capture_output=True,
             text=True,
@@ -75,6 +90,11 @@ class Node:
     def ends(self) -> int:
         file = self.here / "ends"
         return len(file.read_text().split()) if file.exists() else 0
+
+    @property
+    def removal(self) -> str:
+        file = self.here / "removal"
+        return file.read_text() if file.exists() else ""
 
 
 @pytest.fixture
@@ -106,3 +126,42 @@ def test_a_broker_that_nothing_would_be_won_with_goes_on(node):
         node.says(down=True, **trouble)
         assert not any(node.healthy(60) for _ in range(4))
     assert not node.ends
+
+
+@pytest.mark.parametrize("command", ["cluster_status", "list_queues"])
+def test_a_broker_that_does_not_answer_is_not_healthy(node, command):
+    node.says(down=True)
+    assert not node.healthy()
+    node.fails(command)
+    assert not any(node.healthy() for _ in range(4))
+    assert not node.ends
+
+
+def test_a_stream_that_is_down_after_a_new_start_is_removed_by_the_first_node(node):
+    node.says(lost=True)
+    assert all(node.healthy(60, NODES[1]) for _ in range(5))
+    assert (node.ends, node.removal) == (0, "")
+    assert [(node.healthy(), node.ends) for _ in range(3)] == [(False, 0), (False, 0), (False, 1)]
+    assert not any(node.healthy() for _ in range(4))
+    assert not node.removal
+    assert not node.healthy()
+    assert (node.ends, node.removal.split()) == (1, REMOVAL.split())
+    node.says()
+    assert node.healthy()
+
+
+def test_a_stream_that_comes_back_or_whose_nodes_are_away_is_not_removed(node):
+    # With nodes away, nobody can tell that it is down for good.
+    for later, healthy in (
+        ({}, True),
+        ({"lost": True, "running": 2}, True),
+        ({"lost": True, "alarm": True}, False),
+        ({"lost": True, "down": True}, False),
+    ):
+        node.says(lost=True)
+        assert not any(node.healthy() for _ in range(3))
+        node.says(**later)
+        assert [node.healthy(240) for _ in range(8)] == [healthy] * 8
+        node.says()
+        assert node.healthy()
+    assert not node.removal

@@ -1,11 +1,15 @@
 """Images, from a form to the reader of a page: through both APIs, RabbitMQ, a worker and GridFS."""
 
 import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
+from command_api.uploads import AT_ONCE
 from service_kit.ids import new_id
 from service_kit.images import ImageSecret, Ticket
 from tests.fake_cloudinary import changing, refusing
@@ -203,25 +207,40 @@ async def test_a_retry_is_the_same_command_and_the_same_image(commands):
     assert first["version"] == 2
 
 
-async def test_no_more_uploads_are_held_than_there_are_places(commands, services, system):
-    port = services["command_api"].port
+@asynccontextmanager
+async def uploading(port: int, token: str, count: int) -> AsyncIterator[list[asyncio.Task[bytes]]]:
+    """Begin some uploads that never end, until the block ends; give the heads of their answers, as they come."""
     head = (
-        f"PATCH /people/{new_id()}/image HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {system.token()}\r\n"
+        f"PATCH /people/{new_id()}/image HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
         "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000\r\n\r\n--x\r\n"
     )
-    holders = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
-    for _, writer in holders:
-        writer.write(head.encode())
-        await writer.drain()
+    writers: list[asyncio.StreamWriter] = []
+    answers: list[asyncio.Task[bytes]] = []
+    try:
+        for _ in range(count):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(writer)
+            writer.write(head.encode())
+            answers.append(asyncio.create_task(reader.readuntil(b"\r\n\r\n")))
+        yield answers
+    finally:
+        for answer in answers:
+            answer.cancel()
+        for writer in writers:
+            writer.close()
+        closed = (writer.wait_closed() for writer in writers)
+        await asyncio.gather(*answers, *closed, return_exceptions=True)
 
-    async def refused():
-        response = await commands.patch(f"/people/{new_id()}/image", **form(b"GIF89a"))
-        return response if response.status_code == 503 else None
 
-    response = await eventually(refused)
-    assert response.headers["retry-after"]
-    for _, writer in holders:
-        writer.close()
+async def test_no_more_uploads_are_held_than_there_are_places(commands, services, system):
+    # None of them ends. One that did would hold a place for a moment, for want of which another is refused.
+    async with uploading(services["command_api"].port, system.token(), AT_ONCE + 3) as answers:
+        async with asyncio.timeout(20):
+            refused = [await answer for answer in itertools.islice(asyncio.as_completed(answers), 3)]
+        for answer in refused:
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: " in answer.lower()
+        assert sum(answer.done() for answer in answers) == 3
 
     async def taken_again():
         return (await commands.patch(f"/people/{new_id()}/image", **form(b"GIF89a"))).status_code == 415

@@ -5,18 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 
 from local import services
-from local.errors import SetupError
-from local.rabbitmq_server import find_rabbitmq
-from local.supervisor import BrokerWatch
 from tests import ledger
 from tests.power import Disk
 from tests.system import ROOT, Service, System, eventually
+from tests.trouble.keepers import checked, supervised
 from tests.trouble.load import Load
 
 pytestmark = pytest.mark.long
@@ -39,39 +36,9 @@ async def on_a_disk(directory, name: str) -> AsyncIterator[tuple[Disk, System, d
             system.stop()
 
 
-async def supervised(system: System, cast: dict[str, Service]) -> None:
-    """Do what `./run up` does for its broker, until cancelled."""
-    asking = ThreadPoolExecutor(1)
-    ready = [services.Service(system.rabbit.server, "127.0.0.1", service.port) for service in cast.values()]
-    watch = BrokerWatch(system.rabbit, ready, asking)
-    try:
-        while True:
-            watch.look()
-            if not system.rabbit.running:
-                system.rabbit.spawn()
-            await asyncio.sleep(0.25)
-    finally:
-        asking.shutdown(wait=False, cancel_futures=True)
-
-
 async def unready(service: Service, word: str) -> str | None:
     said = await asyncio.to_thread(services.readiness, "127.0.0.1", service.port)
     return said if said.startswith("not ready") and word in said else None
-
-
-async def checked(system: System, _cast: dict[str, Service]) -> None:
-    """Do what Compose does for a broker: run its health check, and start again what has ended; until cancelled."""
-    node = system.rabbit
-    settings = (f"PATH={find_rabbitmq()}:{os.environ['PATH']}", f"TMPDIR={system.directory}")
-    script = str(ROOT / "rabbitmq" / "healthcheck.sh")
-    while True:
-        # That it is not healthy is an error of the tool's.
-        with suppress(SetupError):
-            await asyncio.to_thread(node.ctl, *settings, "sh", script, "1", program="/usr/bin/env")
-        if not node.running:
-            node.spawn()
-            await asyncio.to_thread(node.wait_ready)
-        await asyncio.sleep(10)
 
 
 def dead_letters(system: System) -> "subprocess.CompletedProcess[str]":
