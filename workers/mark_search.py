@@ -8,7 +8,7 @@ from typing import Final
 from aio_pika.abc import AbstractConnection
 
 from events.errors import BrokerUnavailable
-from service_kit.feed_comparison import LEEWAY, Place, reach
+from service_kit.feed_comparison import LEEWAY, RETENTION, Place, reach
 from service_kit.stream import SILENCE_SECONDS, Entry, Start, probe
 from workers.feed_store import FeedStore
 from workers.marks import Mark, floor_from
@@ -40,7 +40,8 @@ async def beginning(
     for marks in known:
         newest = next((mark for mark in marks if mark in held), None)
         if newest is None:
-            return "first", await reach(connection, now)
+            # What was never there was not dropped for its age either.
+            return "first", await reach(connection, now) if end else now - RETENTION
         floors.append(floor_from(marks, newest))
         offsets.append(_before(marks, newest, floors[-1]))
     if min(offsets) >= 0:

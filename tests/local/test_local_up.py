@@ -164,7 +164,7 @@ def test_other_partitions_are_refused_and_a_moved_state_has_people_and_commands_
     client = httpx.Client(base_url=machine.url_of("QUERY"), headers={"Authorization": f"Bearer {token}"})
     with client:
         eventually(lambda: count(client) == 21, 30, "what waited is not applied")
-        people = {one["id"] for one in client.get("/people?limit=50").json()["items"]}
+        people = {one["id"] for one in client.get("/people?limit=50&consistency=strong").json()["items"]}
         with client.stream("GET", "/events/stream?from=first", timeout=30) as feed:
             told = (json.loads(line[6:]) for line in feed.iter_lines() if line.startswith("data: "))
             assert {next(told)["subject"] for _ in range(21)} == people

@@ -91,7 +91,7 @@ def in_log(stage, people) -> list[tuple[str, int, str]]:
         return [(one["person_id"], one["version"], one["_id"]) for one in found.sort("version", 1)]
 
 
-async def whole_again(stage, people) -> list[tuple[str, int, str]]:
+async def whole_again(stage, people, within: float = WITHIN) -> list[tuple[str, int, str]]:
     """Return the feed once it has all of some people's events."""
     wanted = set(in_log(stage, people))
     assert len(wanted) == 3 * len(people)
@@ -103,7 +103,7 @@ async def whole_again(stage, people) -> list[tuple[str, int, str]]:
             return None
         return found if wanted <= set(found) else None
 
-    return await eventually(complete, within=WITHIN, pause=1)
+    return await eventually(complete, within=within, pause=1)
 
 
 def assert_in_order(feed, people) -> None:

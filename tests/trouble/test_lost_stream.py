@@ -68,7 +68,7 @@ async def test_a_stream_that_is_down_for_good_is_removed_and_filled_again(
         assert service.process.poll() is None
     watching = asyncio.create_task(keeper(stage, cast, **({"every": 1} if keeper is checked else {})))
     try:
-        assert_in_order(await whole_again(stage, people), people)
+        assert_in_order(await whole_again(stage, people, within=180), people)
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

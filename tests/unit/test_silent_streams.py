@@ -20,7 +20,7 @@ from query_api.live import LiveDesk
 from query_api.positions import Positions
 from query_api.tail import Tail
 from service_kit import stream
-from service_kit.stream import probe, reading, truncated_before
+from service_kit.stream import newest_if_any, probe, reading, truncated_before
 from subscriber import FileCheckpoint
 from tests.system import eventually
 from tests.unit.test_live_cursors import entries, event_id, named
@@ -100,7 +100,7 @@ class Channel:
 def _soon(monkeypatch):
     """Take silence for what it is after a moment."""
     monkeypatch.setattr(stream, "PROBE_SECONDS", 0.05)
-    monkeypatch.setattr(stream, "SILENCE_SECONDS", 0.2, raising=False)
+    monkeypatch.setitem(newest_if_any.__kwdefaults__, "seconds", 0.2)
     monkeypatch.setitem(probe.__kwdefaults__, "seconds", 0.05)
     monkeypatch.setattr(live, "CATCH_UP_SECONDS", 0.05)
 
