@@ -22,6 +22,7 @@ from service_kit.broker import Outage, broker_errors, keep_connected
 from service_kit.declaring import declare
 from service_kit.ids import new_id
 from service_kit.publishing import publish, publish_each
+from service_kit.tasks import together
 from service_kit.topology import partition_of
 
 PUBLISH_SECONDS: Final = 5.0
@@ -66,9 +67,9 @@ class CommandPublisher:
 
     async def run(self) -> None:
         """Stay connected, and know which partitions take commands, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(keep_connected(self._url, "command-api publisher", self._use, self._outage))
-            group.create_task(self._keep_probing())
+        await together(
+            keep_connected(self._url, "command-api publisher", self._use, self._outage), self._keep_probing()
+        )
 
     async def _keep_probing(self) -> None:
         while True:

@@ -11,7 +11,6 @@ from events.errors import BrokerUnavailable, Unavailable
 from events.position import Position
 from query_api.feed import Feed
 from query_api.positions import EVENTUAL_SECONDS, SKEW_SECONDS, Positions
-from service_kit.background import beside
 from service_kit.broker import keep_connected
 from service_kit.stream import (
     Entry,
@@ -24,6 +23,7 @@ from service_kit.stream import (
     reading,
     truncated_before,
 )
+from service_kit.tasks import together
 from service_kit.topology import EVENT_LOG
 
 CREDIT: Final = 1000
@@ -111,8 +111,7 @@ class Tail:
         self._connection = connection
         try:
             works = [self._seed] if self._feed.next is None and not await self._begin(connection) else []
-            async with beside(*(work(connection) for work in (self._watch, *works))):
-                await self._read(connection)
+            await together(*(work(connection) for work in (self._read, self._watch, *works)))
         finally:
             self._ready.clear()
             self._connection = None

@@ -1,11 +1,12 @@
 """Owns what a service does beside its requests: none of it ends before the service does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
+
+from service_kit.tasks import end
 
 Work = Coroutine[Any, Any, None]
 
@@ -52,9 +53,7 @@ class Background:
     async def stop(self) -> None:
         """Cancel all works, and wait for their ends."""
         self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         cause = None if task.cancelled() else task.exception()
@@ -64,20 +63,3 @@ class Background:
         self._fault.__cause__ = cause
         log.error("work ended", work=task.get_name(), exc_info=cause)
         self._end()
-
-
-@asynccontextmanager
-async def beside(*works: Work) -> AsyncIterator[None]:
-    """Do some works beside the block, and cancel them at its end; the first error, of either, ends all.
-
-    Args:
-        *works: They may end by themselves.
-    """
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            yield
-            for task in tasks:
-                task.cancel()
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from failures.exceptions[0].__cause__

@@ -16,6 +16,7 @@ from yarl import URL
 
 from events.errors import BrokerUnavailable
 from service_kit.addresses import broker_urls
+from service_kit.tasks import end
 
 CONNECT_TIMEOUT: Final = 5.0
 HEARTBEAT: Final = 10
@@ -175,9 +176,7 @@ async def until_lost(connection: AbstractConnection, work: Coroutine[Any, Any, N
             raise BrokerUnavailable("RabbitMQ: the connection was lost")
         task.result()
     finally:
-        task.cancel()
-        watch.cancel()
-        await asyncio.gather(task, watch, return_exceptions=True)
+        await end([task, watch])
 
 
 @dataclass(slots=True)

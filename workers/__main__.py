@@ -12,6 +12,7 @@ from service_kit.ids import new_id
 from service_kit.images.stores import open_stores
 from service_kit.logs import configure_logs
 from service_kit.settings import Settings, load_settings
+from service_kit.tasks import end
 from service_kit.web import create_app, serve
 from workers.consumer import LIVED_SECONDS, Worker
 from workers.feed_store import FeedStore
@@ -58,9 +59,7 @@ async def work(settings: Settings, lived_seconds: float = LIVED_SECONDS) -> None
             if task.done():
                 task.result()  # a fault of ours: let it end the process
     finally:
-        for task in (*tasks, serving):
-            task.cancel()
-        await asyncio.gather(*tasks, serving, return_exceptions=True)
+        await end([*tasks, serving])
         stores.close()
         await mongo.close(client)
         await mongo.close(counting_client)

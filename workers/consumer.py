@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Collection, Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, Final, cast
 
 import structlog
@@ -12,6 +12,7 @@ from aiormq.channel import Channel
 from events.errors import BrokerUnavailable
 from service_kit.broker import Outage, broker_errors, connected, keep_connected, lost
 from service_kit.declaring import declare
+from service_kit.tasks import end
 from workers.announcer import Announcer
 from workers.feed_store import FeedStore
 from workers.intake import Intake
@@ -26,8 +27,6 @@ LIVED_SECONDS: Final = 10.0
 STALE_SECONDS: Final = 30.0
 """A worker that has not seen its consumers for so long is not ready."""
 STOP_SECONDS: Final = 12.0
-CANCEL_SECONDS: Final = 2.0
-"""How long what is cancelled may take, before it is cancelled again."""
 
 log = structlog.get_logger()
 
@@ -128,24 +127,11 @@ async def _ended(ending: Awaitable[object]) -> None:
 
 
 async def _until_first_ends(*works: Coroutine[Any, Any, None]) -> None:
-    """Run all until one returns or raises; cancel the others; raise what it raised."""
+    """Run all until one returns or raises; end the others; raise what it raised."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        await _cancelled(tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel tasks until all have ended: the AMQP client may keep a cancellation to itself."""
-    while running := [task for task in tasks if not task.done()]:
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running, timeout=CANCEL_SECONDS)
-        for task in running:
-            if not task.done():
-                places = [f"{frame.f_code.co_name}:{frame.f_lineno}" for frame in task.get_stack()]
-                log.warning("does not end", work=task.get_name(), at=places)
+        await end(tasks)

@@ -11,6 +11,7 @@ from events.errors import Unavailable
 from events.stored import payload_of
 from service_kit.images import ImageStore
 from service_kit.mongo import store_errors, writing
+from service_kit.tasks import together
 from service_kit.topology import IMAGE_TOPICS, IMAGES
 from subscriber import Event, subscribe
 from workers.sweep import ImageSweep
@@ -63,9 +64,7 @@ async def tend(url: str, remover: ImageRemover, sweep: ImageSweep) -> None:
         remover: Gets the events; of several processes, one at a time does.
         sweep: Finds what is left.
     """
-    async with asyncio.TaskGroup() as group:
-        group.create_task(subscribe(url, IMAGES, remover.handle, topics=IMAGE_TOPICS))
-        group.create_task(_keep_sweeping(sweep))
+    await together(subscribe(url, IMAGES, remover.handle, topics=IMAGE_TOPICS), _keep_sweeping(sweep))
 
 
 async def _keep_sweeping(sweep: ImageSweep) -> None:

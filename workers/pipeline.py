@@ -15,6 +15,7 @@ from events.controls import Control, Message
 from events.decider import PersonState
 from events.errors import BrokerUnavailable, StoreUnavailable
 from service_kit.broker import backoff
+from service_kit.tasks import together
 from workers import metrics
 from workers.announcer import Announcer
 from workers.deliveries import Batch, acknowledge, read
@@ -76,15 +77,11 @@ class Pipeline:
         settled: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=1)
         awaited: asyncio.Queue[Batch | None] = asyncio.Queue(maxsize=ANSWERS)
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._settle_all(settled))
-                group.create_task(self._effect_all(settled, awaited))
-                group.create_task(self._answer_all(awaited))
-        except BaseExceptionGroup as failures:
-            lost, faults = failures.split(BrokerUnavailable)
-            if faults is not None or lost is None:
-                raise
-            raise BrokerUnavailable("RabbitMQ was lost with batches under way") from lost
+            await together(
+                self._settle_all(settled), self._effect_all(settled, awaited), self._answer_all(awaited)
+            )
+        except BrokerUnavailable as exc:
+            raise BrokerUnavailable("RabbitMQ was lost with batches under way") from exc
 
     async def _settle_all(self, settled: asyncio.Queue[Batch | None]) -> None:
         while not self._intake.closed:

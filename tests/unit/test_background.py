@@ -6,12 +6,11 @@ import time
 import pytest
 
 from command_api.publisher import CommandPublisher
-from events.errors import BrokerUnavailable
 from local.ports import free_ports
 from query_api.feed import Feed
 from query_api.positions import Positions
 from query_api.tail import Tail
-from service_kit.background import Background, WorkEnded, beside
+from service_kit.background import Background, WorkEnded
 from service_kit.web import create_app, serve
 from tests.unit.test_silent_streams import Stream
 
@@ -51,33 +50,6 @@ async def test_works_that_are_stopped_are_no_fault():
     background.check()
 
 
-@pytest.mark.parametrize("error", [BrokerUnavailable("lost"), IndexError("ours")])
-async def test_the_first_error_of_a_block_or_beside_it_ends_both(error):
-    async def ends() -> None:
-        raise error
-
-    with pytest.raises(type(error)):
-        async with beside(ends()):
-            await asyncio.Event().wait()
-    with pytest.raises(type(error)):
-        async with beside(asyncio.sleep(60), returns()):
-            raise error
-    async with beside(asyncio.sleep(60)):
-        pass
-
-
-async def test_a_block_with_works_beside_it_can_be_cancelled():
-    async def block() -> None:
-        async with beside(asyncio.sleep(60)):
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(block())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
 async def test_the_tail_does_not_go_on_without_its_watch(monkeypatch):
     async def broken(self, _connection) -> None:
         raise IndexError("ours")
@@ -91,5 +63,5 @@ async def test_the_tail_does_not_go_on_without_its_watch(monkeypatch):
 async def test_a_publisher_whose_probing_fails_ends(monkeypatch):
     commands = CommandPublisher("amqp://h1", 8)
     monkeypatch.setattr(commands, "_keep_probing", fails)
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(IndexError):
         await asyncio.wait_for(commands.run(), 5)

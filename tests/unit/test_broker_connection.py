@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import aio_pika
 import pytest
@@ -10,7 +10,6 @@ import pytest
 from events.errors import BrokerUnavailable
 from local.ports import free_ports
 from service_kit import broker
-from workers import consumer
 
 
 class Silent:
@@ -132,19 +131,3 @@ async def test_a_task_that_is_asked_to_end_ends_whatever_the_client_makes_of_tha
     done, _ = await asyncio.wait({task}, timeout=5)
     assert done
     assert task.cancelled()
-
-
-async def test_a_work_that_keeps_its_cancellation_to_itself_holds_up_no_worker(monkeypatch):
-    monkeypatch.setattr(consumer, "CANCEL_SECONDS", 0.05)
-
-    async def deaf() -> None:
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-        await asyncio.Event().wait()
-
-    async def ends() -> None:
-        raise BrokerUnavailable("lost")
-
-    async with asyncio.timeout(10):
-        with pytest.raises(BrokerUnavailable):
-            await consumer._until_first_ends(deaf(), ends())
