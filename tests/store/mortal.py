@@ -157,9 +157,7 @@ class Town:
         try:
             async with asyncio.timeout(WITHIN):
                 await running
-        except BaseExceptionGroup as exc:
-            if exc.subgroup(Killed) is None:
-                raise
+        except Killed:
             return False
         return True
 
