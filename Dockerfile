@@ -16,11 +16,10 @@ FROM python:3.13-slim
 WORKDIR /app
 COPY --from=build /venv /venv
 # The collections' definitions are found beside the packages, so they run from here.
-COPY cli ./cli
 COPY command_api ./command_api
 COPY events ./events
-COPY local ./local
 COPY mongo-cluster ./mongo-cluster
+COPY operations ./operations
 COPY query_api ./query_api
 COPY service_kit ./service_kit
 COPY subscriber ./subscriber
@@ -30,5 +29,5 @@ ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
 RUN python -m compileall -q /app
 # A number, so that nothing has to look it up. Nothing here is writable for it, and it writes nothing.
 USER 10001:10001
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "service_kit.probe"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "service_kit.http.probe"]
 CMD ["python", "-m", "command_api"]

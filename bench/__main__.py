@@ -28,8 +28,8 @@ from bench.sizes import FULL, QUICK, Sizes
 from bench.stack import FLOOR, OURS, REPLICA_SET, SHARDED, Stack
 from bench.verify import verify
 from bench.visible import visible
-from local.errors import SetupError
-from local.places import ROOT, Places
+from devstack.paths import ROOT, Paths
+from operations.errors import SetupError
 
 CAMPAIGN = "campaign"
 MEMORY_MB = 150.0
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
         sizes = replace(sizes, pairs=options.pairs, apply_pairs=options.pairs, rebuild_pairs=options.pairs)
     if options.rows:
         sizes = replace(sizes, imported=options.rows)
-    state = Places.find().state
+    state = Paths.find().state
     state.mkdir(parents=True, exist_ok=True)
     with (state / "bench.lock").open("w") as lock:
         try:

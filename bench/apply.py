@@ -15,7 +15,7 @@ from bench.payloads import Message, create_commands, update_commands
 from bench.results import Row, Sample, compare, in_turns
 from bench.sizes import Sizes
 from bench.stack import FLOOR, OURS, Cpu, Running, Stack, cpu_seconds
-from local.errors import SetupError
+from operations.errors import SetupError
 
 WANTED = 1.0
 FROM, TO = 0.05, 0.95

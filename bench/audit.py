@@ -17,7 +17,7 @@ from bench.payloads import changes, stored_fields
 from bench.results import Row, at_least, at_most, note
 from bench.sizes import Sizes
 from bench.stack import Running, Stack
-from events.facts import EVENT_SCHEMA, GENESIS
+from events.log.event import EVENT_SCHEMA, GENESIS
 from service_kit.ids import new_id
 
 AUDIT = "bench_audit"

@@ -1,4 +1,4 @@
-"""Owns live clients: many event streams open at once, and how old each event is when it comes.
+"""Runs live clients: many event streams open at once, and how old each event is when it comes.
 
 It is a process of its own (`python -m bench.follow`). An event's age runs from `time`, when a worker applied
 it, in whole milliseconds by the clock of this same machine.

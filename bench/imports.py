@@ -17,8 +17,8 @@ from bench.audit import get, lines_of
 from bench.results import Row, Sample, at_least, at_most, note
 from bench.sizes import Sizes
 from bench.stack import Running, Stack
-from events.person import FIELD_NAMES
-from local.demo import demo_person
+from devstack.demo.people import demo_person
+from events.person.schema import FIELD_NAMES
 
 IMPORTED = "bench_imported"
 IMPORT_WANTED = 6_000.0

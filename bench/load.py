@@ -1,4 +1,4 @@
-"""Owns sending HTTP requests as fast as one process can: ready bytes over connections that stay open.
+"""Sends HTTP requests as fast as one process can: ready bytes over connections that stay open.
 
 `closed` runs the generator in a process of its own (`python -m bench.load`): each connection sends its
 next request when the answer to the one before is there.

@@ -1,4 +1,4 @@
-"""Owns describing the machine and the versions that the figures were had with."""
+"""Describes the machine and the versions that the figures come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns sending commands at a constant rate and watching when they can be read.
+"""Sends commands at a constant rate and watches when they can be read.
 
 It is a process of its own (`python -m bench.pace`). A command is sent when its time has come, whether or
 not the ones before it are answered, so a slow answer delays nothing but itself (no coordinated omission).
@@ -18,7 +18,7 @@ import uvloop
 
 from bench.load import LOST, Connection, connect, request
 from bench.payloads import changes
-from local.demo import demo_person
+from devstack.demo.people import demo_person
 
 POLL_SECONDS, POLL_SHARE = 0.005, 0.1
 """A watched person is asked for again after so long, or after this share of the time waited so far, if that

@@ -1,4 +1,4 @@
-"""Owns what is sent: people as clients write them, and commands as the command API publishes them."""
+"""What is sent: people as clients write them, and commands as the command API publishes them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from bench.load import request
-from events import vocabulary
-from events.commands import CreatePerson, UpdatePerson, encode_command
-from events.person import PersonChanges, PersonFields
+from devstack.demo.people import demo_person
+from events.person import vocabulary
+from events.person.commands import CreatePerson, UpdatePerson, encode_command
+from events.person.fields import PersonChanges, PersonFields
 from events.times import to_milliseconds
-from local.demo import demo_person
 from service_kit.ids import new_id
 
 Message = tuple[str, bytes]
@@ -30,8 +30,8 @@ def create_requests(numbers: range, token: str) -> list[bytes]:
 def stored_fields(number: int) -> dict[str, Any]:
     """Return a demo person in the stored form; the demo's texts need no other change."""
     person = demo_person(number)
-    person["document_type"] = vocabulary.document_type(person["document_type"])
-    person["gender"] = vocabulary.gender(person["gender"])
+    for name, code_of in vocabulary.CODE_READERS.items():
+        person[name] = code_of(person[name])
     return person
 
 

@@ -1,4 +1,4 @@
-"""Owns the command queues between the runs: declaring, filling, emptying, counting."""
+"""Declares, fills, empties and counts the command queues between the runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pamqp.commands import Basic, Queue
 
 from bench.payloads import Message
 from bench.stack import PARTITIONS
-from service_kit.broker import connect
-from service_kit.declaring import declare
-from service_kit.topology import COMMANDS, partition_of, partition_queue
+from service_kit.broker.addresses import broker_urls
+from service_kit.broker.connection import connect
+from service_kit.broker.declaring import declare
+from service_kit.broker.topology import COMMANDS, partition_of, partition_queue
 
 _AT_ONCE = 500
 _BEAT_SECONDS = 0.1
@@ -41,7 +42,7 @@ def set_up(url: str) -> str:
     async def run() -> str:
         async with await connect(url, "bench") as connection:
             await declare(connection, PARTITIONS)
-        raw = await aiormq.connect(url)
+        raw = await aiormq.connect(broker_urls(url)[0])
         version = raw.server_properties.get("version", "unknown")
         await raw.close()
         return version.decode() if isinstance(version, bytes) else str(version)

@@ -21,9 +21,9 @@ from bench.payloads import stored_fields
 from bench.results import Row, Sample, compare, in_turns, note
 from bench.sizes import Sizes
 from bench.stack import PEOPLE, Running, Stack
-from events.decider import PersonState
+from events.person.decider import PersonState
 from service_kit.ids import new_id
-from workers.documents import person_document
+from service_kit.read_model import person_document
 
 BY_ID_WANTED, PAGE_WANTED, DEEP_WANTED = 0.75, 0.7, 1.15
 DEPTH = 32

@@ -11,8 +11,8 @@ from bench.results import Row, Sample, at_least, at_most, compare, in_turns, not
 from bench.sizes import Sizes
 from bench.stack import OURS, Stack, cpu_seconds
 from bench.verify import fill_log
-from local.errors import SetupError
-from local.places import ROOT
+from devstack.paths import ROOT
+from operations.errors import SetupError
 
 WANTED = 30_000
 WANTED_RATIO = 0.6
@@ -26,11 +26,11 @@ def rebuild(stack: Stack, sizes: Sizes) -> list[Row]:
 
     def ours(number: int) -> Sample:
         nonlocal memory
-        sample = _timed(stack, sizes.rebuilt, ["cli", "rebuild"])
+        sample = _timed(stack, sizes.rebuilt, ["operations", "rebuild"])
         memory = max(memory, sample.more["resident_mb"])
         if not number:
             # Not after the floor: its documents are not those of the log.
-            checked = _timed(stack, sizes.rebuilt, ["cli", "rebuild", "--check"], drop=False)
+            checked = _timed(stack, sizes.rebuilt, ["operations", "rebuild", "--check"], drop=False)
             note(f"  {what} --check {checked.rate:8,.0f}/s")
         return sample
 

@@ -1,4 +1,4 @@
-"""Owns what was measured and how two sides are compared: in turns, by medians."""
+"""What was measured, and how two sides are compared: in turns, by medians."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how much is measured: enough to trust, or little to try the benchmarks out."""
+"""How much is measured: enough to trust, or little to try the benchmarks out."""
 
 from dataclasses import dataclass
 

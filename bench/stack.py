@@ -1,4 +1,4 @@
-"""Owns the servers and processes of one run: MongoDB, a broker, services and floors; ends them all."""
+"""Starts the servers and processes of one run, and ends them all: MongoDB, a broker, services, floors."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from typing import Any, Self
 
 from pymongo import MongoClient
 
-from local.cluster import ClusterPorts, ShardedCluster
-from local.errors import SetupError
-from local.keys import ensure_secret
-from local.mongo import ReplicaSet
-from local.places import ROOT, Places
-from local.ports import free_ports, listens
-from local.processes import Child, stop_all, wait_until
-from local.rabbit import RabbitNode
-from local.services import readiness
-from service_kit.tokens import SCOPES, issue_token
+from devstack.keys import ensure_secret
+from devstack.paths import ROOT, Paths
+from devstack.processes import Child, stop_all, wait_until
+from devstack.servers.cluster import ClusterPorts, ShardedCluster
+from devstack.servers.mongo import ReplicaSet
+from devstack.servers.ports import free_ports, listens
+from devstack.servers.rabbit import RabbitNode
+from devstack.services import readiness
+from operations.errors import SetupError
+from service_kit.auth.tokens import SCOPES, issue_token
 
 PARTITIONS = 8
 REPLICA_SET, SHARDED = "replica set", "sharded"
@@ -96,7 +96,7 @@ class Stack:
         Args:
             topology: A plain replica set of three members, or a cluster of two shards of two members.
         """
-        state = Places.find().state
+        state = Paths.find().state
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.directory = Path(tempfile.mkdtemp(prefix="bench-", dir=state))
         amqp, clustering, mapper, *ports = free_ports(9)

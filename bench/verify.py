@@ -15,14 +15,14 @@ from bench.payloads import changes, stored_fields
 from bench.results import Row, at_least, note
 from bench.sizes import Sizes
 from bench.stack import OURS, Stack
-from events.claims import document_claim
-from events.commands import CreatePerson, UpdatePerson
-from events.facts import GENESIS, Event, RecordedEvent, record
-from events.person import PersonChanges, PersonFields
-from events.stored import event_document
+from devstack.paths import ROOT
+from events.log.event import GENESIS, Event, RecordedEvent, record
+from events.log.stored import event_document
+from events.person.claims import document_claim
+from events.person.commands import CreatePerson, UpdatePerson
+from events.person.fields import PersonChanges, PersonFields
 from events.times import to_milliseconds
-from local.errors import SetupError
-from local.places import ROOT
+from operations.errors import SetupError
 from service_kit.ids import new_id
 
 WANTED = 100_000
@@ -43,7 +43,7 @@ def verify(stack: Stack, sizes: Sizes) -> list[Row]:
 
 
 def _walk(stack: Stack, events: int) -> float:
-    command = [sys.executable, "-m", "cli", "verify"]
+    command = [sys.executable, "-m", "operations", "verify"]
     done = subprocess.run(
         command, cwd=ROOT, env=stack.environment(OURS), capture_output=True, text=True, check=False
     )

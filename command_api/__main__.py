@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import uvloop
 
 from command_api.app import build_app
+from service_kit.http.serving import serve
 from service_kit.logs import configure_logs
 from service_kit.settings import Settings, load_settings
-from service_kit.web import serve
 
 
 async def answer(settings: Settings) -> None:

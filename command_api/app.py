@@ -1,4 +1,4 @@
-"""Owns the command API as one object: routes, limits, and what is open while it runs."""
+"""Puts the command API together: routes, limits, and what is open while it runs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,30 +9,32 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from command_api.accounts.building import keep_accounts
-from command_api.accounts.routes import add_account_routes
-from command_api.dead_letters import add_dead_letter_routes
-from command_api.images import ImageDesk, add_image_routes
-from command_api.imports.routes import ImportDesk, Places, add_import_routes
-from command_api.imports.settling import Means
+from command_api.accounts import routes as account_routes
+from command_api.accounts.services import keep_accounts
+from command_api.dead_letters.routes import add_dead_letter_routes
+from command_api.dispatch.publisher import CommandPublisher
+from command_api.dispatch.replies import ReplyInbox
+from command_api.images import documentation as image_documents
+from command_api.images.routes import ImageDependencies, add_image_routes
+from command_api.images.uploads import Uploads
+from command_api.imports.portions import ImportTools
+from command_api.imports.routes import ImportDependencies, add_import_routes, import_slots
 from command_api.imports.store import ImportStore
-from command_api.people import CommandDesk, add_people_routes
-from command_api.publisher import CommandPublisher
-from command_api.replies import ReplyInbox
-from command_api.uploads import Uploads
-from service_kit import mongo
+from command_api.people import documentation as people_documents
+from command_api.people.routes import PeopleDependencies, add_people_routes
+from service_kit.auth.roles import roles_table
+from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
-from service_kit.clocks import ClockWatch
-from service_kit.guard import Limits
+from service_kit.http.addresses import PREFIX
+from service_kit.http.guard import Limits
+from service_kit.http.openapi import document
+from service_kit.http.web import create_app
 from service_kit.images import ImageSecret
 from service_kit.images.stores import open_stores
-from service_kit.openapi import document
-from service_kit.roles import roles_table
+from service_kit.mongo import connection as mongo
+from service_kit.mongo.clocks import ClockWatch
 from service_kit.settings import Settings
-from service_kit.tokens import TokenVerifier
-from service_kit.web import create_app
 
-PREFIX: Final = "/command"
 _ABOUT: Final = """Takes requests to create, change and delete people, and answers once the broker has
 them on disk. A worker decides each in the person's order; the query API tells the outcome.
 
@@ -54,6 +56,8 @@ class UnderPrefix:
         """Pass the request on (ASGI), with the prefix as the root path if it has it."""
         if scope["type"] == "http" and scope["path"].startswith(f"{PREFIX}/"):
             scope = {**scope, "root_path": PREFIX}
+        elif scope["type"] == "http" and scope["path"] == PREFIX:
+            scope = {**scope, "root_path": PREFIX, "path": f"{PREFIX}/"}
         await self._app(scope, receive, send)
 
 
@@ -75,7 +79,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     # For accounts, images and the progress of imports: commands need no database.
     client = mongo.connect(settings, "rollcall-command-api") if settings.mongo_uri else None
     accounts = keep_accounts(settings, client, verifier.ring, clock)
-    desk = CommandDesk(
+    people = PeopleDependencies(
         publisher=publisher,
         inbox=inbox,
         verifier=verifier,
@@ -84,10 +88,14 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         query_url=settings.query_url.rstrip("/"),
     )
     stores = open_stores(settings, client)
-    images = ImageDesk(stores.new, ImageSecret.of(settings), Uploads())
+    images = ImageDependencies(stores.new, ImageSecret.of(settings), Uploads())
     ending = asyncio.Event()
     progress = None if client is None else ImportStore(client, settings.mongo_db)
-    means = None if progress is None else Means(publisher, progress, clock, settings.import_patience, ending)
+    import_tools = (
+        None
+        if progress is None
+        else ImportTools(publisher, progress, clock, settings.import_patience, ending)
+    )
 
     clocks = None if client is None else ClockWatch(client, clock)
 
@@ -120,11 +128,11 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         root_path_in_servers=False,
     )
     app.add_middleware(UnderPrefix)
-    add_people_routes(app, desk)
-    add_import_routes(app, ImportDesk(desk, means, Places(settings.imports_at_once)))
-    add_dead_letter_routes(app, desk, url)
-    add_account_routes(app, accounts, verifier.ring, desk.read)
-    add_image_routes(app, desk, images)
+    add_people_routes(app, people)
+    add_import_routes(app, ImportDependencies(people, import_tools, import_slots(settings.imports_at_once)))
+    add_dead_letter_routes(app, people, url)
+    account_routes.add_account_routes(app, accounts, verifier.ring, people.read)
+    add_image_routes(app, people, images)
     app.state.ending = ending
-    document(app)
+    document(app, people_documents.FORMS | account_routes.FORMS | image_documents.FORMS)
     return app

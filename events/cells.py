@@ -1,6 +1,9 @@
-"""Owns writing text into a cell of CSV so that no spreadsheet computes it, and reading it back. Pure."""
+"""Writes CSV whose cells no spreadsheet computes, and reads such a cell back. Pure."""
 
+import csv
+import io
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r\n]")
@@ -19,3 +22,14 @@ def neutralised(text: str) -> str:
 def restored(cell: str) -> str:
     """Return the text that `neutralised` made the cell of; any other cell as it is."""
     return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
+    """Return rows as CSV (RFC 4180, UTF-8).
+
+    Args:
+        rows: Their cells, neutralised where others choose what is in them; None is an empty cell.
+    """
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

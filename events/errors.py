@@ -1,4 +1,4 @@
-"""Owns every error that Rollcall raises on purpose; knows nothing of HTTP, AMQP or MongoDB.
+"""Every error that Rollcall raises on purpose; none knows of HTTP, AMQP or MongoDB.
 
 RollcallError
 ├── events.rejections       the rules refuse a command: drawn there
@@ -34,7 +34,7 @@ RollcallError
 from collections.abc import Sequence
 from typing import ClassVar
 
-from events.position import Position
+from events.feed.position import Position
 from events.times import rfc3339
 
 
@@ -104,9 +104,18 @@ class NotAcceptable(InvalidRequest):
 
 
 class UnsupportedMediaType(InvalidRequest):
-    """The body's content type is not one that the route reads."""
+    """The body's content type, charset or coding is not one that the route reads.
+
+    Args:
+        detail: One sentence on the whole.
+        codings: The content codings that the route reads, if that is what is wrong.
+    """
 
     code = "unsupported-media-type"
+
+    def __init__(self, detail: str, codings: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.codings = tuple(codings)
 
 
 class InvalidFields(InvalidRequest):

@@ -1,4 +1,4 @@
-"""Keeps a CSV file of everybody: `python -m examples.mirror_to_csv people.csv`; goes on where it was."""
+"""Keeps a CSV file of everybody: `python -m examples.mirror_to_csv mirror.csv`; goes on where it was."""
 
 import asyncio
 import csv
@@ -11,7 +11,7 @@ from service_kit.files import write_whole
 from subscriber import Event, FileCheckpoint, follow
 
 COLUMNS = ["id", "version", "document_type", "document_id", "first_name", "last_name", "email"]
-file = Path(sys.argv[1] if len(sys.argv) > 1 else "people.csv")
+file = Path(sys.argv[1] if len(sys.argv) > 1 else "mirror.csv")
 people: dict[str, dict[str, str]] = {}
 
 
@@ -38,7 +38,15 @@ class Mirror(FileCheckpoint):
 
 
 if __name__ == "__main__":
+    url = os.environ.get("ROLLCALL_AMQP_URL") or sys.exit("Set ROLLCALL_AMQP_URL: `./run broker` prints it.")
     if file.exists():
-        people = {row["id"]: row for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines())}
+        rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+        if rows.fieldnames != COLUMNS:
+            sys.exit(f"{file} is no mirror, an export perhaps: name another file, and this one is kept.")
+        people = {row["id"]: row for row in rows}
     place = Mirror(file.with_suffix(".position"))
-    asyncio.run(follow(os.environ["ROLLCALL_AMQP_URL"], "mirror", mirror, place))
+    try:
+        print("Waiting for changes; Ctrl-C ends this.", file=sys.stderr)
+        asyncio.run(follow(url, "mirror", mirror, place))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 
 from subscriber import Event, subscribe
 
@@ -13,8 +14,9 @@ async def notify(event: Event) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(
-        subscribe(
-            os.environ["ROLLCALL_AMQP_URL"], "notify", notify, topics=["person.updated", "person.deleted"]
-        )
-    )
+    url = os.environ.get("ROLLCALL_AMQP_URL") or sys.exit("Set ROLLCALL_AMQP_URL: `./run broker` prints it.")
+    try:
+        print("Waiting for changes; Ctrl-C ends this.", file=sys.stderr)
+        asyncio.run(subscribe(url, "notify", notify, topics=["person.updated", "person.deleted"]))
+    except KeyboardInterrupt:
+        sys.exit(130)

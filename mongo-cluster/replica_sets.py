@@ -7,7 +7,7 @@ from typing import Any, Final
 from deployment import Access, Client, Deployment, ReplicaSet
 from pymongo.errors import OperationFailure, PyMongoError
 
-from service_kit.lags import SEAT, seats_of
+from service_kit.mongo.lags import SEAT, seats_of
 
 _NOT_YET_INITIALISED: Final = 94
 _ALREADY_INITIALISED: Final = 23

@@ -1,14 +1,14 @@
 """Adds shards; creates, shards and indexes the collections that `collections.json` lists."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from deployment import Access, Client, ReplicaSet
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from service_kit.schema import Collection, Index, load_collections
+from service_kit.mongo.collections import Collection, Index, load_collections
 
 _LATER: Final = frozenset({6, 7, 46, 70, 117, 133, 189, 91, 10107, 13436})
 """Host unreachable or not found, lock busy, shard not found yet, conflicting operation, no primary yet."""
@@ -63,21 +63,28 @@ def _ensure_indexes(client: Client, database: str, collection: Collection) -> li
         found = there.get(index.name)
         if found is None:
             missing.append(index)
-        elif (bool(found.get("unique")), tuple(found["key"]), "expireAfterSeconds" in found) != (
-            index.unique,
-            index.keys,
-            index.expires,
-        ):
+        elif _kind(found) != (index.unique, index.keys, index.expires, _partial(index)):
             raise OperationFailure(_otherwise(collection, index))
     if missing:
         client[database][collection.name].create_indexes(list(map(_model, missing)))
     return [f"created index {index.name} on {collection.name}" for index in missing]
 
 
+def _kind(found: Mapping[str, Any]) -> tuple[bool, tuple[Any, ...], bool, Any]:
+    partial = found.get("partialFilterExpression")
+    return bool(found.get("unique")), tuple(found["key"]), "expireAfterSeconds" in found, partial
+
+
+def _partial(index: Index) -> dict[str, Any] | None:
+    return None if index.where is None else {index.where: {"$exists": True}}
+
+
 def _model(index: Index) -> IndexModel:
     # What the field holds is when a document ends: no seconds after that.
-    ending: dict[str, Any] = {"expireAfterSeconds": 0} if index.expires else {}
-    return IndexModel(list(index.keys), unique=index.unique, **ending)
+    more: dict[str, Any] = {"expireAfterSeconds": 0} if index.expires else {}
+    if partial := _partial(index):
+        more["partialFilterExpression"] = partial
+    return IndexModel(list(index.keys), unique=index.unique, **more)
 
 
 def _otherwise(collection: Collection, index: Index) -> str:

@@ -6,7 +6,7 @@ from deployment import Access, Client, Deployment
 from pymongo.errors import OperationFailure
 from replica_sets import ensure_configured
 
-from service_kit.lags import LAGS, SEATS
+from service_kit.mongo.lags import LAGS, SEATS
 
 _NOT_OURS: Final = frozenset({13, 59, 115, 8000})
 """Unauthorised, no such command, not supported: it is a router's, or somebody else keeps the set."""

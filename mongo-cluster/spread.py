@@ -16,7 +16,7 @@ from deployment import Access, Client, Deployment
 from order import Order
 from pymongo.errors import PyMongoError
 
-from service_kit.schema import load_collections
+from service_kit.mongo.collections import load_collections
 
 _LEAST, _END = -(2**63), 2**63
 """Hashes are signed numbers of 64 bits; the first chunk begins at MinKey and the last ends at MaxKey."""

@@ -8,6 +8,7 @@ from deployment import AUTHENTICATION_FAILED, Access, Client
 from pymongo.errors import OperationFailure
 
 _READ: Final = ("find",)
+_NOTE: Final = ("insert",)
 _APPEND: Final = ("find", "insert")
 _KEEP: Final = ("find", "insert", "update", "remove")
 _GUARD: Final = ("find", "insert", "update")
@@ -23,7 +24,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "events": _APPEND,
         "people": _KEEP,
         "claims": _KEEP,
-        "rejections": _APPEND,
+        "rejections": _GUARD,
         "parked": _KEEP,
         "feed_marks": _GUARD,
         "feed_gaps": _GUARD,
@@ -45,13 +46,16 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "imports": _GUARD,
         "import_errors": _STORE,
     },
-    "rollcall-query": dict.fromkeys(
-        (
-            *("events", "people", "claims", "rejections", "parked"),
-            *("images.files", "images.chunks", "imports", "import_errors", "lags"),
+    "rollcall-query": {
+        **dict.fromkeys(
+            (
+                *("events", "people", "claims", "rejections", "parked"),
+                *("images.files", "images.chunks", "imports", "import_errors", "lags"),
+            ),
+            _READ,
         ),
-        _READ,
-    ),
+        "spent_tickets": _NOTE,
+    },
 }
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can
 one that is stolen make a user, an index or a collection."""

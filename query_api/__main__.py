@@ -3,9 +3,9 @@
 import uvloop
 
 from query_api.app import build_app
+from service_kit.http.serving import serve
 from service_kit.logs import configure_logs
 from service_kit.settings import Settings, load_settings
-from service_kit.web import serve
 
 
 async def answer(settings: Settings) -> None:

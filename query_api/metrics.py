@@ -1,10 +1,12 @@
-"""Owns the query API's own metric: how far each secondary is behind the primary."""
+"""The query API's own metric: how far each secondary is behind the primary."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from service_kit.mongo.connection import Client
 
 
 class ReplicationLag(Collector):
@@ -14,7 +16,7 @@ class ReplicationLag(Collector):
         client: A client of either driver.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
     def collect(self) -> Iterable[GaugeMetricFamily]:

@@ -19,22 +19,7 @@ since=${TMPDIR:-/tmp}/rollcall-down-since
 patience=${TMPDIR:-/tmp}/rollcall-patience
 started=${TMPDIR:-/tmp}/rollcall-started-for-the-stream
 
-# As in local/broken_members.py.
-removal='
-Name = rabbit_misc:r(<<"/">>, queue, <<"events.log">>),
-case rabbit_amqqueue:lookup(Name) of
-  {ok, _} -> there;
-  {error, not_found} ->
-    logger:error("Rollcall removes the stream events.log, which is down for good: "
-                 "it is declared anew, and filled from the log."),
-    Lost = case erlang:function_exported(rabbit_db_queue, get_durable, 1) of
-      true -> element(2, rabbit_db_queue:get_durable(Name));
-      false -> Name
-    end,
-    rabbit_amqqueue:internal_delete(Lost, <<"rollcall">>),
-    removed
-end.
-'
+removal=$(cat "$(dirname "$0")/remove-stream.erl")
 
 # It is not known how long it has been so, or nothing would be won.
 unsure() {

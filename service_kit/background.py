@@ -1,4 +1,4 @@
-"""Owns what a service does beside its requests: none of it ends before the service does."""
+"""Runs what a service does beside its requests: none of it ends before the service does."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -95,3 +95,12 @@ def sync_folder(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def is_lost(path: Path) -> bool:
+    """Return whether a file is there, with nothing in it or NULs alone: its content never reached the disk.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return path.exists() and not path.read_bytes().strip(b"\0 \r\n")

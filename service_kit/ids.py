@@ -1,4 +1,4 @@
-"""Owns how ids are made: time-ordered ones for new things, derived ones for repeatable requests."""
+"""Makes ids: time-ordered ones for new things, derived ones for requests that may be repeated."""
 
 from hashlib import sha1
 from typing import Final

@@ -1,4 +1,4 @@
-"""Owns the form of the log: one JSON object a line on standard error, ours and the libraries' alike."""
+"""The form of the log: one JSON object a line on standard error, ours and the libraries' alike."""
 
 import logging
 import sys

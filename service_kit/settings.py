@@ -1,6 +1,7 @@
-"""Owns the settings: each an environment variable `ROLLCALL_…`; no other module reads them."""
+"""The settings: each an environment variable `ROLLCALL_…`; no other module reads them."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -8,9 +9,10 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service_kit.addresses import broker_urls
-from service_kit.rates import Quota
-from service_kit.topology import PARTITIONS
+from service_kit.auth.roles import ROLES, SCOPES, known_words
+from service_kit.broker.addresses import broker_urls
+from service_kit.broker.topology import PARTITIONS
+from service_kit.http.rates import Quota
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
@@ -28,93 +30,138 @@ class Settings(BaseSettings):
         env_prefix="ROLLCALL_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
     )
 
-    mongo_uri: SecretStr | None = Field(default=None, description="MongoDB connection string")
+    mongo_uri: SecretStr | None = Field(
+        default=None,
+        description="MongoDB connection string: a replica set's, or the routers'. Workers and the query API "
+        "need it; the command API needs it for accounts, imports, and images in GridFS",
+    )
     mongo_db: str = Field(default="rollcall", description="database name")
     mongo_driver: Literal["pymongo", "motor"] = Field(
-        default="pymongo", description="PyMongo's asyncio API, or Motor"
+        default="pymongo", description="the driver: PyMongo's asyncio API, or Motor"
     )
     amqp_url: SecretStr = Field(
-        description="RabbitMQ URL; several nodes: `amqp://user:password@h1:5672,h2:5672,h3:5672/`"
+        description="RabbitMQ URL, of one node or several: `amqp://user:password@h1:5672,h2:5672,h3:5672/`. "
+        "The user `guest` is refused unless the broker is on loopback"
     )
     partitions: int = Field(
         default=PARTITIONS, ge=1, le=256, description="command queues; fixed once the broker has them"
     )
     unique: Annotated[frozenset[Literal["email"]], NoDecode] = Field(
-        default=frozenset(), description="values unique beside the document: `email` or nothing"
+        default=frozenset(), description="`email`: e-mail addresses are unique, as documents always are"
     )
     phone_region: str = Field(
-        default="CO", pattern=r"^[A-Z]{2}$", description="region of numbers without a country code"
+        default="CO", pattern=r"^[A-Z]{2}$", description="region of phone numbers without a country code"
     )
 
-    jwt_algorithm: Algorithm = Field(default="HS256", description="the one accepted algorithm")
-    jwt_key_file: Path | None = Field(
-        default=None, description="file with the HS256 secret, a PEM public key, or a JWKS"
+    jwt_algorithm: Algorithm = Field(
+        default="HS256", description="the one algorithm of tokens that is accepted"
     )
-    jwks_url: str | None = Field(default=None, description="JWKS address; instead of the key file")
+    jwt_key_file: Path | None = Field(
+        default=None,
+        description="file that verifies tokens: an HS256 secret of 32 bytes or more, a PEM public key, or a "
+        "JWKS. One of this, `ROLLCALL_JWKS_URL` and `ROLLCALL_SIGNING_KEYS` is needed",
+    )
+    jwks_url: str | None = Field(
+        default=None,
+        description="where the issuer of the tokens publishes its keys: the command API, for example",
+    )
     signing_keys: Path | None = Field(
-        default=None, description="folder of private keys that sign tokens of accounts; instead of both"
+        default=None,
+        description="folder of private keys (PKCS #8) that sign the tokens of accounts: the newest signs, "
+        "all verify. `./run up` makes it",
     )
     jwt_typ: Literal["any", "at+jwt"] = Field(
-        default="any", description="`at+jwt`: take only tokens that say so of themselves (RFC 9068)"
+        default="any",
+        description="`at+jwt`: accept only tokens whose `typ` says so (RFC 9068), as with our own keys",
     )
     signup: Literal["closed", "invite", "open"] = Field(
-        default="closed", description="who may make an account: nobody, the invited, everybody"
+        default="closed",
+        description="who may sign up: nobody, those with an invitation, or everybody",
     )
     signup_role: Literal["viewer", "editor", "auditor"] = Field(
-        default="viewer", description="role of those who sign up by themselves"
+        default="viewer", description="role of those who sign up while it is open"
     )
     jwt_issuer: str = Field(default="rollcall", min_length=1, description="required `iss`")
     jwt_audience: str = Field(default="rollcall", min_length=1, description="required `aud`")
 
+    jwt_leeway: int = Field(
+        default=10, ge=0, le=300, description="seconds by which the clock of the tokens' issuer may differ"
+    )
+    jwt_roles: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = Field(
+        default={},
+        description="what roles in a token's claim `roles` stand for: roles of ours, or scopes, as "
+        "`hr.read=viewer hr.admin=editor,audit:read`. Others give nothing",
+    )
+
     images: Literal["cloudinary", "gridfs", "none"] | None = Field(
         default=None,
-        description="where new images go; by default Cloudinary if CLOUDINARY_URL is set, else GridFS",
+        description="where new images go: to Cloudinary, to GridFS (the command API then needs "
+        "`ROLLCALL_MONGO_URI`), or nowhere. By default to Cloudinary if `CLOUDINARY_URL` is set, else to "
+        "GridFS",
     )
     # The name that Cloudinary's own SDKs and guides use.
     cloudinary_url: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("CLOUDINARY_URL", "cloudinary_url"),
-        description="`cloudinary://key:secret@cloud`",
+        description="`cloudinary://key:secret@cloud`, for the command API and the workers",
     )
     images_folder: str = Field(
         default="rollcall",
         pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
         max_length=200,
-        description="folder of the images in Cloudinary",
+        description="folder of the images at Cloudinary",
     )
     images_key_file: Path | None = Field(
-        default=None, description="secret that names images and signs upload tickets"
+        default=None,
+        description="file with a secret of 32 bytes or more that makes the ids of images and signs upload "
+        "tickets; the same for every command API. By default the HS256 token key, else Cloudinary's secret",
+    )
+
+    tickets_key_file: Path | None = Field(
+        default=None,
+        description="file with a secret of 32 bytes or more that signs stream tickets; the same for every "
+        "query API. By default the HS256 token key, else one that the process makes for itself: then a "
+        "ticket is good at the process that gave it",
     )
 
     rate_address: Annotated[Quota | None, NoDecode] = Field(
         default=Quota(5000, 10),
-        description="requests/seconds from one address that one process takes, or 0 for no limit",
+        description="requests/seconds from one address that a process accepts; `0`: no limit",
     )
     rate_subject: Annotated[Quota | None, NoDecode] = Field(
         default=Quota(2000, 10),
-        description="requests/seconds of one token's subject that one process takes, or 0 for no limit",
+        description="requests/seconds of one token's subject that a process accepts; `0`: no limit",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="origins whose pages may use the APIs, such as https://people.example"
+        default=(),
+        description="origins whose pages may use the APIs, separated by spaces: `https://people.example`",
     )
     imports_at_once: int = Field(
-        default=3, ge=1, le=4, description="imports that a command API reads at once"
+        default=3,
+        ge=1,
+        le=4,
+        description="imports that a command API reads at once; more are answered `503` with `Retry-After`",
     )
     import_patience: float = Field(
         default=60.0,
         gt=0,
         le=3600,
-        description="seconds that an import waits for a part that is away or full",
+        description="seconds that an import waits for a part that is away or full, before it is interrupted",
     )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     command_port: int = Field(default=8011, description="port of the command API")
     query_port: int = Field(default=8012, description="port of the query API")
-    worker_port: int = Field(default=8013, description="port of a worker's health and metrics")
-    query_url: str = Field(
-        default="", description="public base of the query API, for `Location` of a command's status"
+    worker_port: int = Field(
+        default=8013,
+        description="port of a worker's health and metrics; `./run up --workers N` counts up from it",
     )
-    read_from_header: bool = Field(default=False, description="name the answering member in `X-Read-From`")
+    query_url: str = Field(
+        default="", description="public base of the query API, for `Location` and the addresses of images"
+    )
+    read_from_header: bool = Field(
+        default=False, description="name the answering member in `X-Read-From`; `./run up` sets it"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level that is logged"
     )
@@ -128,6 +175,19 @@ class Settings(BaseSettings):
     @classmethod
     def _quota(cls, value: object) -> object:
         return Quota.read(value) if isinstance(value, str) else value
+
+    @field_validator("jwt_roles", mode="before")
+    @classmethod
+    def _roles(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        roles = {}
+        for pair in value.split():
+            role, equals, words = pair.partition("=")
+            if not (role and equals):
+                raise ValueError(f"{pair[:80]} is no role: want theirs=ours")
+            roles[role] = known_words(words, (*ROLES, *SCOPES), "role or scope")
+        return roles
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -149,6 +209,27 @@ class Settings(BaseSettings):
             if default and node.hostname not in _LOOPBACK:
                 raise ValueError("ROLLCALL_AMQP_URL has RabbitMQ's default user: give it its own")
         return self
+
+    def secret_in(self, own: Path | None, name: str) -> bytes | None:
+        """Return a secret from its own file, else the secret that verifies tokens; None if there is neither.
+
+        Args:
+            own: The file that is set for it, if any.
+            name: Of the secret, for whoever reads the error.
+
+        Raises:
+            SystemExit: The file cannot be read, or holds too little.
+        """
+        path = own or (self.jwt_key_file if self.jwt_algorithm == "HS256" else None)
+        if path is None:
+            return None
+        try:
+            secret = path.read_bytes().strip()
+        except OSError as exc:
+            raise SystemExit(f"cannot start: the {name} {path}: {exc.strerror}") from None
+        if len(secret) < MIN_SECRET_BYTES:
+            raise SystemExit(f"cannot start: the {name} in {path} is shorter than {MIN_SECRET_BYTES} bytes")
+        return secret
 
 
 def load_settings(*needed: str) -> Settings:

@@ -1,4 +1,4 @@
-"""Owns ending tasks for certain: one cancellation is not enough where a library keeps it to itself.
+"""Ends tasks for certain: one cancellation is not enough where a library keeps it to itself.
 
 Up to Python 3.11 `asyncio.wait_for` does so if what it waits for is done in the same moment
 (https://github.com/python/cpython/issues/86296), and MongoDB's driver sends each command through it. A task

@@ -1,4 +1,4 @@
-"""Owns following Rollcall's events from another system: the stream from a place on, or a queue of its own."""
+"""Follows Rollcall's events from another system: the stream from a position on, or a queue of its own."""
 
 from subscriber.checkpoint import FileCheckpoint
 from subscriber.handling import Event, Handler

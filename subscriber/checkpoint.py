@@ -1,4 +1,4 @@
-"""Owns remembering how far a subscriber has come, in a file that is never half written."""
+"""Remembers how far a subscriber has come, in a file that is never half written."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Owns the queue of what a subscriber gave up on: with the reason, confirmed before anything is forgotten."""
+"""The queue of events that a subscriber gave up, with the reason, confirmed before any is forgotten."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -10,9 +10,9 @@ from aio_pika.abc import AbstractConnection
 
 from events.errors import OutdatedQueue
 from events.times import rfc3339, to_milliseconds
-from service_kit.broker import broker_errors
-from service_kit.declaring import declare_queue, refuse_while_moving
-from service_kit.topology import Queue, dead_queue, subscriber_queue, subscriber_queues
+from service_kit.broker.connection import broker_errors
+from service_kit.broker.declaring import declare_queue, refuse_while_moving
+from service_kit.broker.topology import Queue, dead_queue, subscriber_queue, subscriber_queues
 
 PUBLISH_SECONDS: Final = 10.0
 _REASON_CHARACTERS: Final = 500

@@ -1,4 +1,4 @@
-"""Owns what is done with one event: dropped if it came before, tried again if it fails, then given up."""
+"""Handles one event: drops it if it came before, tries it again if it fails, then gives it up."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,9 +9,9 @@ import orjson
 import structlog
 
 from events.errors import NewerSchema, UnknownSchema
-from events.facts import EVENT_SCHEMA
-from events.upcasting import lift
-from service_kit.broker import backoff
+from events.log.event import EVENT_SCHEMA
+from events.log.upcasting import lift
+from service_kit.retries import backoff
 
 Event = dict[str, Any]
 """A CloudEvent as announced: `id`, `type`, `subject` (the person), `version`, `time`, `actor`, `data` …"""

@@ -1,4 +1,4 @@
-"""Owns a subscriber's own durable queue on the topic exchange: the broker remembers what it has not had."""
+"""A subscriber's own durable queue on the topic exchange: the broker remembers what it has not had."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
 
 from events.errors import BrokerUnavailable
-from service_kit.broker import broker_errors, keep_connected
-from service_kit.topology import EVENTS, subscriber_queues
+from service_kit.broker.connection import broker_errors, keep_connected
+from service_kit.broker.topology import EVENTS, subscriber_queues
 from subscriber.dead import DeadLetters, declare_own
 from subscriber.handling import ATTEMPTS, Handler, Handling
 

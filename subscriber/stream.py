@@ -1,4 +1,4 @@
-"""Owns following the stream from a position that the subscriber remembers itself."""
+"""Follows the stream from a position that the subscriber remembers itself."""
 
 import asyncio
 from collections.abc import Collection
@@ -7,9 +7,17 @@ from typing import Final, Literal
 from aio_pika.abc import AbstractConnection
 
 from events.errors import BrokerUnavailable, PositionGone
-from events.position import Position
-from service_kit.broker import keep_connected
-from service_kit.stream import Entry, Reading, holds, newest, newest_if_any, reading, truncated_before
+from events.feed.position import Position
+from service_kit.broker.connection import keep_connected
+from service_kit.broker.stream import (
+    FeedEntry,
+    StreamConsumer,
+    holds,
+    newest,
+    newest_if_any,
+    reading,
+    truncated_before,
+)
 from subscriber.checkpoint import FileCheckpoint
 from subscriber.dead import DeadLetters
 from subscriber.handling import ATTEMPTS, Handler, Handling
@@ -87,7 +95,9 @@ def place(kept: str | None, start: int | str) -> tuple[Position | None, int | Li
     return done, done.offset if done.event_id else done.offset + 1
 
 
-async def _first(connection: AbstractConnection, reader: Reading, done: Position | None) -> list[Entry]:
+async def _first(
+    connection: AbstractConnection, reader: StreamConsumer, done: Position | None
+) -> list[FeedEntry]:
     """Return the first entries after a position; none yet if only its own event came.
 
     Raises:
@@ -104,7 +114,9 @@ async def _first(connection: AbstractConnection, reader: Reading, done: Position
     return entries
 
 
-async def _after_named(connection: AbstractConnection, reader: Reading, done: Position) -> list[Entry]:
+async def _after_named(
+    connection: AbstractConnection, reader: StreamConsumer, done: Position
+) -> list[FeedEntry]:
     try:
         async with asyncio.timeout(PROOF_SECONDS):
             entries = await reader.take()
@@ -120,7 +132,7 @@ async def _after_named(connection: AbstractConnection, reader: Reading, done: Po
 
 
 async def _handle(
-    entries: list[Entry], handling: Handling, letters: DeadLetters, types: Collection[str]
+    entries: list[FeedEntry], handling: Handling, letters: DeadLetters, types: Collection[str]
 ) -> None:
     for entry in entries:
         if types and entry.type not in types:

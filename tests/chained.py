@@ -12,8 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cli.checkpoint_folder import Key, write_checkpoint
-from events.facts import GENESIS, RecordedEvent, export_line, seal
+from events.log.event import GENESIS, RecordedEvent, export_line, seal
+from operations.proof.checkpoint_folder import Key, write_checkpoint
 from verifier import Checkpoint, Head, KnownHeads, key_id, read_chain
 from verifier.__main__ import main
 

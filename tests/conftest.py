@@ -10,7 +10,7 @@ import pytest_asyncio
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from service_kit import mongo
+from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
 from tests import fake_cloudinary
 from tests.system import TOPOLOGIES, Service, System
@@ -21,18 +21,34 @@ DRIVERS = ("pymongo", "motor")
 os.environ.pop("CLOUDINARY_URL", None)
 
 
-_LONGEST = ("stage-sharded", "system-sharded", "system-replica-set", "compose")
-"""The groups that begin first, so that the processes end together."""
+_LONGEST = (
+    "feed-replica-set",
+    "path-replica-set",
+    "path-sharded",
+    "trouble-replica-set",
+    "store-sharded",
+    "trouble-sharded",
+    "tests/devstack/test_up.py",
+    "tests/trouble/test_broker_cluster.py",
+    "store-replica-set",
+    "tests/compose/test_compose_runs.py",
+    "tests/compose/test_image.py",
+    "tests/devstack/test_brokers.py",
+)
+"""The groups that begin first, longest first, so that the processes end together."""
+_OF_THE_FEED = ("/test_feed.py", "/test_live_feed.py", "/test_old_queues.py")
+"""Files of `trouble` that wait for the broker most of the time: they have a stage to themselves."""
 _TOPOLOGY = re.compile(rf"\[.*?({'|'.join(TOPOLOGIES)})\b")
 
 
 def servers(nodeid: str) -> str:
-    """Return which servers a test uses: the shared system or the stage of one topology, or its folder's own."""
-    folder = nodeid.split("/")[1]
+    """Return which servers a test uses: those of its folder on one topology, or its file's own."""
+    file = nodeid.partition("::")[0]
     on = _TOPOLOGY.search(nodeid)
+    folder = file.split("/")[1]
     if on is None or folder not in ("path", "store", "trouble"):
-        return folder
-    return f"{'stage' if folder == 'trouble' else 'system'}-{on[1]}"
+        return file
+    return f"{'feed' if file.endswith(_OF_THE_FEED) else folder}-{on[1]}"
 
 
 class ByServers(LoadScopeScheduling):
@@ -47,8 +63,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServe
     return ByServers(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the groups in the order in which they are given out."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run be of one topology."""
+    parser.addoption("--topology", choices=TOPOLOGIES, help="leave out tests on the other topology")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not wanted, and put the groups in the order in which they are given out."""
+    if wanted := config.getoption("topology"):
+        left_out = [item for item in items if (on := _TOPOLOGY.search(item.nodeid)) and on[1] != wanted]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     order = [*_LONGEST, *dict.fromkeys(servers(item.nodeid) for item in items)]
     items.sort(key=lambda item: order.index(servers(item.nodeid)))
 
@@ -67,12 +92,7 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest_asyncio.fixture(scope="session")
 async def services(system: System) -> dict[str, Service]:
     """One process of each service, ready."""
-    running = {name: system.service(name) for name in ("command_api", "query_api", "workers")}
-    for service in running.values():
-        service.spawn()
-    for service in running.values():
-        await service.wait_ready()
-    return running
+    return await system.start_services()
 
 
 @pytest_asyncio.fixture(scope="session")

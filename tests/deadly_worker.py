@@ -5,15 +5,17 @@ from typing import Any, Final
 
 import uvloop
 
+from service_kit.ids import new_id
 from service_kit.logs import configure_logs
 from service_kit.settings import load_settings
-from workers import lines
-from workers.__main__ import work
+from workers.__main__ import now
+from workers.app import work
+from workers.deciding import person_batch
 
 DEADLY: Final = "Calle Mortal 1"
 LIVED_SECONDS: Final = 1.0
 
-_decide = lines.decide
+_decide = person_batch.decide
 
 
 def decide(command: Any, *rest: Any) -> Any:
@@ -26,5 +28,5 @@ def decide(command: Any, *rest: Any) -> Any:
 if __name__ == "__main__":
     settings = load_settings("mongo_uri")
     configure_logs("worker", settings.log_level)
-    lines.decide = decide
-    uvloop.run(work(settings, LIVED_SECONDS))
+    person_batch.decide = decide
+    uvloop.run(work(settings, now, new_id, LIVED_SECONDS))

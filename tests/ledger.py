@@ -10,13 +10,13 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from events.claims import claims_of
-from events.decider import fold
-from events.facts import GENESIS, seal
-from events.stored import event_of
-from service_kit.topology import COMMANDS
+from events.log.event import GENESIS, seal
+from events.log.stored import event_of
+from events.person.claims import claims_of
+from events.person.decider import fold
+from service_kit.broker.topology import COMMANDS
+from service_kit.read_model import person_document
 from tests.system import System, eventually
-from workers.documents import person_document
 
 
 def _all(client: MongoClient[dict[str, Any]], name: str) -> list[dict[str, Any]]:

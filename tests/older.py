@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from events.facts import GENESIS, RecordedEvent
-from events.upcasting import Payload, Upcaster
+from events.log.event import GENESIS, RecordedEvent
+from events.log.upcasting import Payload, Upcaster
 from tests.chained import event
-from tests.unit.test_decider import FIELDS
+from tests.unit.events.test_decider import FIELDS
 
 
 def split(data: Mapping[str, Any]) -> Payload:
@@ -18,7 +18,7 @@ def split(data: Mapping[str, Any]) -> Payload:
 
 
 UPCASTERS: dict[tuple[str, int], Upcaster] = {("person.created", 0): split, ("person.updated", 0): split}
-"""What `events.upcasting.UPCASTERS` would then have."""
+"""What `events.log.upcasting.UPCASTERS` would then have."""
 
 
 def older_stream(person_id: str) -> list[RecordedEvent]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from events.person import FIELD_NAMES
+from events.person.schema import FIELD_NAMES
 from tests.system import eventually, new_person
 
 CSV = {"Content-Type": "text/csv"}
@@ -53,7 +53,7 @@ async def send(
     return told
 
 
-async def finished(client: httpx.AsyncClient, import_id: str, within: float = 20) -> dict[str, Any]:
+async def finished(client: httpx.AsyncClient, import_id: str, within: float = 60) -> dict[str, Any]:
     """Wait until every row of an import is decided; return what is told of it."""
 
     async def settled() -> dict[str, Any] | None:

@@ -48,6 +48,8 @@ class Disk:
         # No block is kept for root, who would else never see the disk full.
         _run("mkfs.ext4", "-q", "-F", "-m", "0", "-b", str(_BLOCK), str(self._image))
         self._mount()
+        # A node's data folder counts as new while nothing is in it.
+        (self.folder / "lost+found").rmdir()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,21 +17,22 @@ from initialise import initialise
 from order import Order
 from pymongo import MongoClient
 
-from local.cluster import ClusterPorts, ShardedCluster
-from local.demo import demo_person
-from local.mongo import ReplicaSet
-from local.ports import free_ports
-from local.rabbit import RabbitNode
-from local.rabbit_cluster import RabbitCluster
-from service_kit.tokens import SCOPES, issue_token
+from devstack.demo.people import demo_person
+from devstack.servers.cluster import ClusterPorts, ShardedCluster
+from devstack.servers.mongo import ReplicaSet
+from devstack.servers.ports import free_ports
+from devstack.servers.rabbit import RabbitNode
+from devstack.servers.rabbit_cluster import RabbitCluster
+from service_kit.auth.tokens import SCOPES, issue_token
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 30.0
+START_SECONDS = 120.0
+"""How long a start may take on a busy machine; what ends while it starts is not waited for."""
 TOPOLOGIES = ("replica-set", "sharded")
 
 
 async def eventually(
-    check: Callable[[], Awaitable[Any]], *, within: float = 10.0, pause: float = 0.02
+    check: Callable[[], Awaitable[Any]], *, within: float = 60.0, pause: float = 0.02
 ) -> Any:
     """Return the check's first true result; fail when there is none in time."""
     deadline = time.monotonic() + within
@@ -182,8 +183,8 @@ class System:
         try:
             mongo.spawn()
             rabbit.spawn()
-            mongo.wait_ready()
-            rabbit.wait_ready()
+            mongo.wait_ready(START_SECONDS)
+            rabbit.wait_ready(START_SECONDS)
         except BaseException:
             system.stop()
             raise
@@ -260,6 +261,15 @@ class System:
         self.services.append(service)
         return service
 
+    async def start_services(self) -> dict[str, Service]:
+        """Start one process of each service, and return them once all are ready."""
+        services = {name: self.service(name) for name in ("command_api", "query_api", "workers")}
+        for service in services.values():
+            service.spawn()
+        for service in services.values():
+            await service.wait_ready()
+        return services
+
     @asynccontextmanager
     async def running(self, module: str, **more: str) -> AsyncIterator[Service]:
         """Run a service for as long as the block runs."""
@@ -294,3 +304,16 @@ class System:
             headers={"Authorization": f"Bearer {token or self.token()}"},
             timeout=40,
         )
+
+
+async def everywhere(system: System) -> bool:
+    """Return whether every member shows all that its set's primary had a moment ago."""
+    for each in system.sets:
+        with MongoClient(each.uri) as client:
+            last = client.admin.command("replSetGetStatus")["optimes"]["appliedOpTime"]["ts"]
+        for port in each.ports:
+            with MongoClient("127.0.0.1", port, directConnection=True) as member:
+                optimes = member.admin.command("replSetGetStatus")["optimes"]
+                if optimes["readConcernMajorityOpTime"]["ts"] < last:
+                    return False
+    return True

@@ -1,4 +1,4 @@
-"""Owns the bytes that are hashed and signed: canonical JSON, and JSON that is read without tolerance."""
+"""The bytes that are hashed and signed: canonical JSON, and JSON that is read without tolerance."""
 
 import json
 from collections.abc import Mapping

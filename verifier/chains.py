@@ -1,4 +1,4 @@
-"""Owns the verdict on each person's stream: do its events follow one another, and agree with checkpoints?"""
+"""Judges each person's stream: do its events follow one another, and agree with checkpoints?"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby

@@ -1,4 +1,4 @@
-"""Owns the form of a checkpoint: what it states, its signature (Ed25519), and the link to the one before."""
+"""The form of a checkpoint: what it states, its signature (Ed25519), and the link to the one before."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Owns what a verification can find, and how it is said."""
+"""What a verification can find, and how it is said."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

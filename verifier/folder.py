@@ -1,4 +1,4 @@
-"""Owns a folder of checkpoints: its files' names, and whether what is in it is one unbroken chain."""
+"""A folder of checkpoints: its files' names, and whether what is in it is one unbroken chain."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Owns the heads that checkpoints recorded: their files, and all of them in order on disk."""
+"""The heads that checkpoints recorded: their files, and all of them in order on disk."""
 
 import gzip
 import hashlib

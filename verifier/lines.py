@@ -1,4 +1,4 @@
-"""Owns reading an exported log: each line an event, in any order, in bounded memory."""
+"""Reads an exported log: each line an event, in any order, in bounded memory."""
 
 import hashlib
 import sqlite3

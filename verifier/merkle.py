@@ -1,4 +1,4 @@
-"""Owns the Merkle tree hash of RFC 6962, section 2.1, over leaves that come one by one."""
+"""Computes the Merkle tree hash of RFC 6962, section 2.1, over leaves that come one by one."""
 
 import hashlib
 from typing import Final

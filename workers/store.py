@@ -1,4 +1,4 @@
-"""Owns the worker's reads and writes in MongoDB, each for a whole batch; decides nothing."""
+"""The worker's reads and writes in MongoDB, each for a whole batch."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -7,22 +7,21 @@ from typing import Any, Final
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from events.claims import Claim
-from events.decider import PersonState
 from events.errors import StoreUnavailable
-from events.facts import RecordedEvent
-from events.rejections import REJECTIONS, Rejection
-from events.stored import event_document, event_of
-from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
-from service_kit.schema import load_collections
-from workers.attempts import Attempts
-from workers.documents import PROJECTION, person_changes, person_document
-from workers.feed_store import Gaps
-from workers.parked import ParkedLines
-from workers.visibility import Visibility
+from events.log.event import RecordedEvent
+from events.log.stored import event_document, event_of
+from events.person.claims import Claim
+from events.person.decider import PersonState
+from events.person.outcomes import UNREADABLE
+from service_kit.mongo.collections import load_collections
+from service_kit.mongo.connection import Client, Document, DocumentCollection, kept_out, store_errors, writing
+from service_kit.read_model import PROJECTION, person_changes, person_document
+from workers.outcomes import PersonChange
 
 _CLAIM_TRIES: Final = 5
 _HEAD: Final = {"keys": 0}
+_IDS: Final = {"_id": 0, "command_id": 1, "idempotency_id": 1}
+_EVENTLESS: Final = {"code": 1, "detail": 1, "version": 1, "accepted_at": 1}
 
 
 class Store:
@@ -33,26 +32,16 @@ class Store:
     Args:
         client: A client of either driver.
         database: Database name.
-
-    Attributes:
-        parked: The commands that wait.
-        attempts: The suspects that are being tried.
-        gaps: The people to whose streams nothing may be appended.
-        visibility: Tells when reads show what was projected.
     """
 
-    def __init__(self, client: Any, database: str) -> None:
+    def __init__(self, client: Client, database: str) -> None:
         self._db = writing(client, database)
         self._events = self._db["events"]
         self._people = self._db["people"]
         self._claims = self._db["claims"]
         self._rejections = self._db["rejections"]
-        self.parked = ParkedLines(self._db["parked"], self._insert)
-        self.attempts = Attempts(self._db["attempts"])
-        self.gaps = Gaps()
-        self.visibility = Visibility(client, database)
 
-    async def check(self) -> None:
+    async def check_indexes(self) -> None:
         """Return if the unique indexes that all correctness rests on are there."""
         with store_errors():
             for collection in load_collections():
@@ -81,25 +70,33 @@ class Store:
                     streams[document["person_id"]].append(event_of(document))
         return streams
 
-    async def applied(self, person_ids: list[str], command_ids: list[str]) -> set[str]:
-        """Return which of the commands are in the log."""
-        return await self._known(self._events, person_ids, command_ids)
+    async def applied(
+        self, person_ids: list[str], command_ids: list[str], idempotency_ids: Sequence[str] = ()
+    ) -> dict[str, Document]:
+        """Return what the log says of the commands that are in it, and of others with their idempotency ids.
 
-    async def _known(self, where: Any, person_ids: list[str], command_ids: list[str]) -> set[str]:
-        pairs = {"person_id": {"$in": person_ids}, "command_id": {"$in": command_ids}}
-        with store_errors():
-            found = where.find(pairs, {"_id": 0, "command_id": 1})
-            return {document["command_id"] for document in await found.to_list(None)}
+        Args:
+            person_ids: Of all of them.
+            command_ids: The commands.
+            idempotency_ids: Those that they have.
 
-    async def rejected(self, person_ids: list[str], command_ids: list[str]) -> dict[str, Rejection]:
-        """Return the rejection of each of the commands that was refused before."""
-        pairs = {"person_id": {"$in": person_ids}, "command_id": {"$in": command_ids}}
+        Returns:
+            By command id, that and perhaps an idempotency id.
+        """
+        commands = _commands(person_ids, command_ids, idempotency_ids)
         with store_errors():
-            found = self._rejections.find(pairs, {"command_id": 1, "code": 1, "detail": 1})
-            return {
-                document["command_id"]: REJECTIONS[document["code"]](document["detail"])
-                for document in await found.to_list(None)
-            }
+            found = await self._events.find(commands, _IDS).to_list(None)
+            return {document["command_id"]: document for document in found}
+
+    async def eventless(
+        self, person_ids: list[str], command_ids: list[str], idempotency_ids: Sequence[str] = ()
+    ) -> dict[str, Document]:
+        """Return what is on record of commands that got an outcome without an event; else like `applied`."""
+        commands = _commands(person_ids, command_ids, idempotency_ids)
+        with store_errors():
+            final = {**commands, "code": {"$ne": UNREADABLE}}
+            found = await self._rejections.find(final, {**_IDS, **_EVENTLESS}).to_list(None)
+            return {document["command_id"]: document for document in found}
 
     async def append_each(self, events: Sequence[RecordedEvent]) -> set[int]:
         """Append events of different people, in any order.
@@ -107,7 +104,7 @@ class Store:
         Returns:
             The positions of those that lost a race: their version or command is in the log already.
         """
-        return await self._insert(self._events, [event_document(event) for event in events], ordered=False)
+        return await insert_new(self._events, [event_document(event) for event in events], ordered=False)
 
     async def append_chain(self, events: Sequence[RecordedEvent]) -> int:
         """Append events one after the other, so that none is in without the one before it.
@@ -115,7 +112,7 @@ class Store:
         Returns:
             How many are in; less than all if the next one lost a race.
         """
-        lost = await self._insert(self._events, [event_document(event) for event in events], ordered=True)
+        lost = await insert_new(self._events, [event_document(event) for event in events], ordered=True)
         return min(lost, default=len(events))
 
     async def claim(self, claims: Sequence[Claim]) -> set[int]:
@@ -131,7 +128,7 @@ class Store:
                 {"_id": claims[i].name, "person_id": claims[i].person_id, "version": claims[i].version}
                 for i in open_
             ]
-            lost = [open_[n] for n in await self._insert(self._claims, wanted, ordered=False)]
+            lost = [open_[n] for n in await insert_new(self._claims, wanted, ordered=False)]
             if not lost:
                 return taken
             with store_errors():
@@ -146,8 +143,10 @@ class Store:
                 return taken
         raise StoreUnavailable("MongoDB: a claim keeps changing hands")
 
-    async def _hold_again(self, claim: Claim, holder: Any, taken: set[int], position: int) -> bool:
-        """Return whether the matter of a lost claim is settled; False: it was just freed, try again."""
+    async def _hold_again(
+        self, claim: Claim, holder: Document | None, taken: set[int], position: int
+    ) -> bool:
+        """Return whether it is known whose a lost claim is; False: it was just freed, try again."""
         if holder is None:
             return False
         if holder["person_id"] != claim.person_id:
@@ -173,30 +172,22 @@ class Store:
             with store_errors():
                 await self._claims.bulk_write(operations, ordered=False)
 
-    async def project(
-        self,
-        states: Mapping[str, PersonState],
-        fresh: Collection[str],
-        bases: Mapping[str, PersonState],
-    ) -> None:
-        """Bring the read model to these states; a newer one that is there already stays.
+    async def project(self, changes: Collection[PersonChange]) -> None:
+        """Bring the read model to what people are; a newer version that is there already stays.
 
-        Args:
-            states: Each person's new state, by id.
-            fresh: Ids of those that are expected to be new, and inserted, which is cheaper.
-            bases: What is expected to be there of those that were only updated, of whom just the
-                changed fields are written.
+        One who is new is inserted, and of one who is as expected just the changed fields are written, since
+        both are cheaper than to replace. Where the read model is not as expected, that is done after all.
         """
         new, old, updates = [], [], []
-        for person_id, state in states.items():
-            if person_id in fresh:
-                new.append(state)
-            elif person_id in bases:
-                updates.append((bases[person_id], state))
+        for change in changes:
+            if change.is_new:
+                new.append(change.after)
+            elif change.before is not None:
+                updates.append((change.before, change.after))
             else:
-                old.append(state)
+                old.append(change.after)
         known, behind, _ = await asyncio.gather(
-            self._insert_new([person_document(state) for state in new]),
+            self._insert_people([person_document(state) for state in new]),
             self._update(updates),
             self._replace_older(old),
         )
@@ -218,8 +209,8 @@ class Store:
             result = await self._people.bulk_write(operations, ordered=False)
         return int(result.matched_count) < len(updates)
 
-    async def _insert_new(self, documents: Sequence[dict[str, Any]]) -> set[int]:
-        return await self._insert(self._people, documents, ordered=False) if documents else set()
+    async def _insert_people(self, documents: Sequence[dict[str, Any]]) -> set[int]:
+        return await insert_new(self._people, documents, ordered=False) if documents else set()
 
     async def _replace_older(self, states: Sequence[PersonState]) -> None:
         if not states:
@@ -230,21 +221,46 @@ class Store:
             with store_errors():
                 await self._people.bulk_write(operations, ordered=False)
         except BulkWriteError as exc:
-            _duplicates(exc)  # the stored one is newer: nothing to do
+            kept_out(exc)  # the stored one is newer: nothing to do
 
-    async def record_rejections(self, documents: Sequence[dict[str, Any]]) -> None:
-        """Keep refused commands; one that is kept already stays as it is."""
-        if documents:
-            await self._insert(self._rejections, documents, ordered=False)
+    async def record_eventless(self, documents: Sequence[dict[str, Any]]) -> None:
+        """Keep commands whose outcome is no event; one that is kept already stays as it is.
 
-    async def _insert(self, where: Any, documents: Sequence[Any], *, ordered: bool) -> set[int]:
-        """Insert documents and return the positions of those that a unique index kept out."""
-        try:
+        But one that could not be read, and can now, has its outcome only now.
+        """
+        known = await insert_new(self._rejections, documents, ordered=False) if documents else set()
+        if known:
+            names = ("person_id", "command_id")
+            again = [
+                ReplaceOne({**{name: one[name] for name in names}, "code": UNREADABLE}, one)
+                for one in (documents[position] for position in known)
+            ]
             with store_errors():
-                await where.insert_many(documents, ordered=ordered)
-        except BulkWriteError as exc:
-            return _duplicates(exc)
-        return set()
+                await self._rejections.bulk_write(again, ordered=False)
+
+
+def _commands(
+    person_ids: list[str], command_ids: list[str], idempotency_ids: Sequence[str]
+) -> dict[str, Any]:
+    """Return the filter of commands by their ids, and of others with the same idempotency ids."""
+    people = {"person_id": {"$in": person_ids}}
+    if not idempotency_ids:
+        return {**people, "command_id": {"$in": command_ids}}
+    # Of a command of before, the id was that of its key.
+    by_command = {"command_id": {"$in": [*command_ids, *idempotency_ids]}}
+    return {**people, "$or": [by_command, {"idempotency_id": {"$in": list(idempotency_ids)}}]}
+
+
+async def insert_new(
+    collection: DocumentCollection, documents: Sequence[Document], *, ordered: bool
+) -> set[int]:
+    """Insert documents and return the positions of those that a unique index kept out."""
+    try:
+        with store_errors():
+            await collection.insert_many(documents, ordered=ordered)
+    except BulkWriteError as exc:
+        return kept_out(exc)
+    return set()
 
 
 def older_than(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,11 +270,3 @@ def older_than(document: Mapping[str, Any]) -> dict[str, Any]:
     older = {"version": {"$lt": document["version"]}}
     same = {"version": document["version"], "projection": {"$not": {"$gte": document["projection"]}}}
     return {"_id": document["_id"], "$or": [older, same]}
-
-
-def _duplicates(exc: BulkWriteError) -> set[int]:
-    details = exc.details or {}
-    errors = details.get("writeErrors", [])
-    if details.get("writeConcernErrors") or any(error["code"] != DUPLICATE_KEY for error in errors):
-        raise exc
-    return {error["index"] for error in errors}

@@ -26,7 +26,7 @@ from bench.campaign.plan import FATAL, NEED_ROOT, WEIGHTS, plan
 from bench.campaign.promises import Diary, Promises
 from bench.campaign.result import conclude, table
 from bench.campaign.stage import BROKERS, TOPOLOGIES, Stage
-from local.places import Places
+from devstack.paths import Paths
 from tests.trouble.conftest import stream_is_on_disk
 
 _WARM_SECONDS = 120.0
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         "minutes": options.minutes,
         "results": {name: [asdict(count) for count in found] for name, found in results.items()},
     }
-    (Places.find().state / "campaign.json").write_text(json.dumps(report, indent=1, default=str) + "\n")
+    (Paths.find().state / "campaign.json").write_text(json.dumps(report, indent=1, default=str) + "\n")
     wrong = sum(not count.ok for found in results.values() for count in found)
     print("\n" + "\n\n".join(table(name, found) for name, found in results.items()))
     print(f"\n{wrong} kinds of promises were broken." if wrong else "\nEvery promise was kept.")
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _on(topology: str, kinds: set[str], options: argparse.Namespace, seconds: float) -> list[Count]:
     """Run the faults on one topology; the folder stays if something is wrong."""
-    state = Places.find().state
+    state = Paths.find().state
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = Path(tempfile.mkdtemp(prefix=f"campaign-{topology}-", dir=state))
     diary = Diary(folder / "campaign.log", tell=True)

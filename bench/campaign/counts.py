@@ -13,6 +13,7 @@ from pymongo.read_concern import ReadConcern
 
 from bench.campaign.listeners import Had
 from bench.campaign.promises import EXAMPLES, Promises
+from events.person.outcomes import UNCHANGED
 from tests.system import System
 
 _FIELDS = {
@@ -56,11 +57,13 @@ class Log:
         events: Of people: id, person, version, command, mark and time, in no order.
         rejected: Codes by the id of the command that was refused.
         parked: Ids of the people who are parked.
+        unchanged: The version that a command left as it was, by its id.
     """
 
     events: list[tuple[str, str, int, str, str | None, Any]]
     rejected: dict[str, str]
     parked: list[str]
+    unchanged: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, system: System) -> Log:
@@ -78,11 +81,11 @@ class Log:
                 for e in all_of("events", _FIELDS)
                 if e["type"].startswith("person.")
             ]
-            rejected = {
-                r["command_id"]: r["code"] for r in all_of("rejections", {"command_id": 1, "code": 1})
-            }
+            eventless = list(all_of("rejections", {"command_id": 1, "code": 1, "version": 1}))
+            rejected = {r["command_id"]: r["code"] for r in eventless if r["code"] != UNCHANGED}
+            unchanged = {r["command_id"]: r["version"] for r in eventless if r["code"] == UNCHANGED}
             parked = [str(p["_id"]) for p in all_of("parked", {"_id": 1})]
-        return cls(events, rejected, parked)
+        return cls(events, rejected, parked, unchanged)
 
 
 def _mark(event: Mapping[str, Any]) -> str | None:
@@ -106,10 +109,11 @@ def of_commands(log: Log, promises: Promises) -> Iterator[Count]:
     yield Count.of("doubled", doubled)
     yield Count.of("out of order", _disordered(promises, version_of))
     yield Count.of("gaps in a person's versions", _gaps(log))
+    decided = {**log.unchanged, **version_of}
     told = (
-        f"{p.kind} {p.person_id}: told version {p.version}, is {version_of.get(command)}"
+        f"{p.kind} {p.person_id}: told version {p.version}, is {decided.get(command)}"
         for command, p in promises.commands.items()
-        if p.version is not None and version_of.get(command) != p.version
+        if p.version is not None and decided.get(command) != p.version
     )
     yield Count.of("answers that the log contradicts", told)
     refused = (f"{mark} was refused, and is in the log" for mark in promises.refused if marks[mark])
@@ -133,7 +137,7 @@ def of_commands(log: Log, promises: Promises) -> Iterator[Count]:
 
 def _lost(log: Log, promises: Promises, applied: Counter[str]) -> Iterator[str]:
     for command, p in promises.commands.items():
-        if command not in applied and command not in log.rejected:
+        if command not in applied and command not in log.rejected and command not in log.unchanged:
             yield f"{p.kind} {p.person_id} {p.mark} (command {command})"
 
 

@@ -10,8 +10,8 @@ from bench.campaign.faults import FAULTS, Fault
 from bench.campaign.load import Load
 from bench.campaign.plan import ALONE, Step
 from bench.campaign.stage import Stage
-from local.rabbit_cluster import RabbitCluster
-from local.supervisor import BrokerWatch
+from devstack.servers.rabbit_cluster import RabbitCluster
+from devstack.supervisor import BrokerWatch
 
 TICK = 0.2
 STUCK = 180.0

@@ -15,8 +15,8 @@ from bench.campaign.kept import Kept
 from bench.campaign.plan import Step
 from bench.campaign.stage import Stage
 from events.errors import BrokerUnavailable
-from local.errors import SetupError
-from service_kit.topology import EVENT_LOG
+from operations.errors import SetupError
+from service_kit.broker.topology import EVENT_LOG
 
 _LEFT_MB = (400, 300, 200, 150, 100, 80, 60, 45, 30, 15, 5)
 """What is free of a disk that runs full, second by second. RabbitMQ takes nothing more below 64."""
@@ -43,7 +43,7 @@ def _kill_these(targets: list[Kept], seconds: float) -> Fault:
     finally:
         for one in targets:
             one.held = False
-            one.settle()
+            one.forget_failures()
             one.start()
 
 
@@ -110,7 +110,7 @@ def _crashloop(stage: Stage, step: Step) -> Fault:
             pass
         for one in workers:
             one.held = False
-            one.settle()
+            one.forget_failures()
 
 
 def _power(stage: Stage, _step: Step) -> Fault:
@@ -129,7 +129,8 @@ def _brim(stage: Stage, step: Step) -> Fault:
 
 
 def _fill(stage: Stage, step: Step, left_mb: Sequence[int]) -> Fault:
-    disk = stage.disks[step.role]
+    disks = stage.disks[step.role]
+    disk = disks[step.pick % len(disks)]
     try:
         # What runs there frees something now and then.
         for megabytes in (*left_mb, *repeat(0, max(5, int(step.seconds)))):

@@ -8,13 +8,13 @@ import signal
 import time
 from dataclasses import dataclass
 
-from local.errors import SetupError
-from local.processes import Child
-from local.services import readiness
+from devstack.processes import Child
+from devstack.services import readiness
+from operations.errors import SetupError
 from tests.system import Service
 
 _LONGEST_BACKOFF = 30.0
-_SETTLED = 60.0
+_RUNS_WELL_S = 60.0
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Kept:
         if self.held or self.pid is not None:
             return False
         if self._due is None:
-            if now - self._began > _SETTLED:
+            if now - self._began > _RUNS_WELL_S:
                 self._delay = 1.0
             self._due, self._delay = now + self._delay, min(self._delay * 2, _LONGEST_BACKOFF)
             return True
@@ -91,6 +91,6 @@ class Kept:
             self.start()
         return False
 
-    def settle(self) -> None:
+    def forget_failures(self) -> None:
         """Start without delay the next time, as after a restart of the whole machine."""
         self._delay, self._due = 1.0, None

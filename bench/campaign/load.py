@@ -17,8 +17,8 @@ from bench.campaign.clients import Editor
 from bench.campaign.listeners import Had, from_a_queue, from_the_stream, over_http
 from bench.campaign.senders import change_pictures, import_files
 from events.errors import BrokerUnavailable
-from service_kit.broker import broker_errors, connect
-from service_kit.topology import COMMANDS, PROBE
+from service_kit.broker.connection import broker_errors, connect
+from service_kit.broker.topology import COMMANDS, PROBE
 from tests.system import new_person
 
 EDITORS = 10

@@ -12,9 +12,9 @@ from bench.campaign.counts import Count, Log
 from bench.campaign.director import Director
 from bench.campaign.load import Load
 from bench.campaign.stage import Stage
-from cli.__main__ import VERBS
-from local.errors import SetupError
-from service_kit.topology import COMMANDS
+from operations.__main__ import VERBS
+from operations.errors import SetupError
+from service_kit.broker.topology import COMMANDS
 
 READY_SECONDS, ANSWERED_SECONDS = 180.0, 120.0
 DECIDED_SECONDS, HEARD_SECONDS = 180.0, 120.0

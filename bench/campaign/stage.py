@@ -16,9 +16,10 @@ from pymongo import MongoClient
 
 from bench.campaign.kept import Kept
 from bench.campaign.promises import Diary
-from local.cluster import ShardedCluster
-from local.mongo import ReplicaSet
-from local.places import ROOT
+from devstack.paths import ROOT
+from devstack.servers.cluster import ShardedCluster
+from devstack.servers.mongo import ReplicaSet
+from devstack.servers.rabbit_cluster import node_names
 from tests.power import Disk, cut
 from tests.system import Service, System
 
@@ -28,6 +29,13 @@ WORKERS = 2
 MONGO_MB, RABBIT_MB = 8_000, 4_000
 
 
+def _disks(folder: Path, brokers: int) -> dict[str, tuple[int, list[Path]]]:
+    """Return the size in MB of the disks of each role, and where they are mounted."""
+    rabbit = folder / "rabbit"
+    nodes = [rabbit / "mnesia" / name for name in node_names(brokers)] if brokers > 1 else [rabbit]
+    return {"mongo": (MONGO_MB, [folder / "mongo"]), "rabbit": (RABBIT_MB, nodes)}
+
+
 class Stage:
     """MongoDB, RabbitMQ and the services, on disks of their own where root can make them.
 
@@ -35,17 +43,19 @@ class Stage:
         folder: Where everything is, on a disk that no fault meets.
         system: The servers and services.
         kept: Every process.
-        disks: By `mongo` and `rabbit`; none without root.
+        disks: By `mongo` and `rabbit`; none without root. Several brokers have one each, as machines have.
     """
 
     def __init__(self, folder: Path, topology: str, diary: Diary, *, disks: bool) -> None:
         self.folder, self.topology, self.diary = folder, topology, diary
-        self.disks: dict[str, Disk] = {}
+        self.disks: dict[str, list[Disk]] = {}
         self._stack = ExitStack()
         try:
             if disks:
-                for name, size in (("mongo", MONGO_MB), ("rabbit", RABBIT_MB)):
-                    self.disks[name] = self._stack.enter_context(Disk(folder / name, size))
+                self.disks = {
+                    role: [self._stack.enter_context(Disk(at, size)) for at in places]
+                    for role, (size, places) in _disks(folder, BROKERS[topology]).items()
+                }
             self.system = System.start(folder, topology, members=3, brokers=BROKERS[topology])
             self._stack.callback(self.system.stop)
             self._stack.callback(self._go_on)
@@ -62,7 +72,7 @@ class Stage:
     def close(self) -> None:
         """End everything; the disks' logs stay in the folder."""
         if self.disks:
-            for log in [log for disk in self.disks.values() for log in disk.folder.glob("*.log*")]:
+            for log in [log for disk in self.all_disks for log in disk.folder.glob("*.log*")]:
                 with contextlib.suppress(OSError):
                     (self.folder / f"{log.parent.name}-{log.name}").write_bytes(log.read_bytes())
         self._stack.close()
@@ -93,6 +103,11 @@ class Stage:
         assert isinstance(process, Service)
         return process
 
+    @property
+    def all_disks(self) -> list[Disk]:
+        """Every disk."""
+        return [disk for disks in self.disks.values() for disk in disks]
+
     def members(self, of: ReplicaSet) -> list[Kept]:
         """Return the processes of a replica set."""
         return [one for one in self.kept if one.process in of.members]
@@ -121,7 +136,7 @@ class Stage:
     def cut_power(self) -> None:
         """Let everything lose its power at once, and come back."""
         pids = {pid for one in self.kept if (pid := one.pid) is not None}
-        cut(list(self.disks.values()), pids)
+        cut(self.all_disks, pids)
         self.start_all()
 
     def start_all(self) -> None:
@@ -129,7 +144,7 @@ class Stage:
         # It waits for the port mapper before it starts the brokers.
         self.system.rabbit.spawn()
         for one in self.kept:
-            one.settle()
+            one.forget_failures()
             one.start()
 
     def restart_brokers(self) -> None:
@@ -144,7 +159,7 @@ class Stage:
         for one in brokers:
             one.kill()
             one.held = False
-            one.settle()
+            one.forget_failures()
             one.start()
 
     def lock(self, of: ReplicaSet, pick: int) -> MongoClient[dict[str, Any]] | None:
@@ -176,7 +191,7 @@ class Stage:
         }
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "cli", *verb],
+                [sys.executable, "-m", "operations", *verb],
                 env=environment,
                 cwd=ROOT,
                 capture_output=True,

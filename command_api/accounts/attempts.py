@@ -1,4 +1,4 @@
-"""Owns when a login is looked at: delays that grow with failures, per account and per address. Pure."""
+"""Delays logins after failures, longer with each one, per account and per address. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Owns what is done with accounts: made, changed, disabled; each with its event. Logs nobody in."""
+"""Creates, changes and disables accounts, each with its event."""
 
 import hmac
 import secrets
@@ -8,18 +8,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
+from command_api.accounts.account_log import AccountLog
 from command_api.accounts.hashing import Hasher
-from command_api.accounts.journal import Journal
 from command_api.accounts.passwords import check_password, normal
 from command_api.accounts.store import Account, AccountStore, Invitation
-from events.account_errors import AccountExists, AccountNotFound, InvalidCredentials, InvalidInvitation
-from events.accounts import (
-    AccountEventType,
-    AccountFact,
-    Origin,
-    account_stream,
-    invitation_stream,
-)
+from events.accounts.errors import AccountExists, AccountNotFound, InvalidCredentials, InvalidInvitation
+from events.accounts.event import AccountEventType, AccountFact, Origin, account_stream, invitation_stream
 from events.errors import StoreUnavailable
 from events.times import rfc3339, to_milliseconds
 
@@ -36,14 +30,14 @@ class Directory:
 
     Attributes:
         store: Keeps them.
-        journal: Tells of them.
+        account_log: Tells of them.
         hasher: Hashes passwords.
         clock: Tells the time, UTC.
         new_id: Makes ids.
     """
 
     store: AccountStore
-    journal: Journal
+    account_log: AccountLog
     hasher: Hasher
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -175,7 +169,7 @@ class Directory:
         await self.store.insert_invitation(invitation)
         data = {"roles": " ".join(roles), "expires_at": rfc3339(invitation.expires_at)}
         stream = invitation_stream(invitation_id)
-        await self.journal.append(self.fact(stream, "account.invited", data, origin))
+        await self.account_log.append(self.fact(stream, "account.invited", data, origin))
         return f"{invitation_id}.{secret}"
 
     async def create_invited(self, text: str, name: str, password: str, origin: Origin) -> Account:
@@ -201,8 +195,8 @@ class Directory:
     async def told(self, account: Account) -> Account:
         """Bring into the log what waits in an account; return the account without it."""
         for fact in account.pending:
-            await self.journal.append(fact)
-            await self.store.settle(account, fact)
+            await self.account_log.append(fact)
+            await self.store.forget_pending(account, fact)
         return replace(account, pending=())
 
     def fact(

@@ -1,9 +1,10 @@
-"""Owns refresh tokens: their form, their successors, and what one that is presented is worth. Pure.
+"""Refresh tokens: their form, their successors, and whether one that is presented is good. Pure.
 
 The tokens that follow from one login are a family. Each is good for once (RFC 9700, section 4.14.2): it is
 exchanged for its successor, and one that comes again later was stolen, here or there, so the family ends.
 Of a token only a hash is kept. The successor is computed of the token and a key of the family, so a client
-that lost an answer can ask again and gets the same one, though it is kept nowhere.
+that lost an answer, or whose other tab was quicker, can ask again: it gets the newest token, though that is
+kept nowhere (docs/adr/0049).
 """
 
 import hashlib
@@ -15,7 +16,9 @@ from enum import Enum
 from typing import Final
 
 GRACE: Final = timedelta(seconds=10)
-"""How long after an exchange the last token may be presented again."""
+"""How long after its exchange a token may be presented again."""
+MOST: Final = 30
+"""Exchanges within the grace; with so many, the token that is the newest stays that for a while."""
 IDLE: Final = timedelta(days=7)
 ABSOLUTE: Final = timedelta(days=30)
 _FORM: Final = re.compile(r"([A-Za-z0-9_-]{22})\.([0-9a-f]{64})")
@@ -57,6 +60,19 @@ def read_token(text: str) -> RefreshToken | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchanged:
+    """A token that was exchanged.
+
+    Attributes:
+        digest: The token's.
+        at: When, UTC.
+    """
+
+    digest: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """What is kept of a family.
 
@@ -70,6 +86,7 @@ class Family:
         exchanged_at: When that one was exchanged, UTC; at first, when the family began.
         began_at: When the login was, UTC.
         revoked: Whether it is over.
+        earlier: Those that were exchanged before the previous one, and within the grace of its exchange.
     """
 
     family_id: str
@@ -81,24 +98,40 @@ class Family:
     exchanged_at: datetime
     began_at: datetime
     revoked: bool
+    earlier: tuple[Exchanged, ...] = ()
 
     @property
     def expires_at(self) -> datetime:
         """When it is over if nothing more happens."""
         return min(self.exchanged_at + IDLE, self.began_at + ABSOLUTE)
 
+    def lately(self, now: datetime) -> tuple[Exchanged, ...]:
+        """Return the tokens that were exchanged within the grace, the last one first."""
+        last = () if self.previous is None else (Exchanged(self.previous, self.exchanged_at),)
+        return tuple(one for one in (*last, *self.earlier) if now - one.at <= GRACE)
+
     def exchanged(self, token: RefreshToken, now: datetime) -> "Family":
         """Return the family once a token of it has been exchanged."""
         current = token.successor(self.key).digest
-        return replace(self, current=current, previous=token.digest, exchanged_at=now)
+        return replace(
+            self, current=current, previous=token.digest, exchanged_at=now, earlier=self.lately(now)
+        )
+
+    def newest(self, token: RefreshToken) -> RefreshToken:
+        """Return the token that can be exchanged, which follows from an earlier one."""
+        for _ in range(len(self.earlier) + 1):
+            if token.digest == self.current:
+                break
+            token = token.successor(self.key)
+        return token
 
 
-class Verdict(Enum):
+class RefreshTokenState(Enum):
     """What a token is worth.
 
     Attributes:
         EXCHANGE: It is the current one: exchange it.
-        REPEAT: It was exchanged a moment ago: give its successor again.
+        REPEAT: It was exchanged a moment ago: give the newest one again.
         REUSED: It was exchanged before: end the family.
         NOTHING: There is no such family any more.
     """
@@ -109,7 +142,7 @@ class Verdict(Enum):
     NOTHING = "nothing"
 
 
-def judge(family: Family | None, token: RefreshToken, now: datetime) -> Verdict:
+def judge(family: Family | None, token: RefreshToken, now: datetime) -> RefreshTokenState:
     """Return what a token is worth.
 
     Args:
@@ -118,9 +151,9 @@ def judge(family: Family | None, token: RefreshToken, now: datetime) -> Verdict:
         now: UTC.
     """
     if family is None or family.revoked or now >= family.expires_at:
-        return Verdict.NOTHING
+        return RefreshTokenState.NOTHING
+    lately = family.lately(now)
     if hmac.compare_digest(token.digest, family.current):
-        return Verdict.EXCHANGE
-    if family.previous is not None and hmac.compare_digest(token.digest, family.previous):
-        return Verdict.REPEAT if now - family.exchanged_at <= GRACE else Verdict.REUSED
-    return Verdict.REUSED
+        return RefreshTokenState.REPEAT if len(lately) >= MOST else RefreshTokenState.EXCHANGE
+    known = [hmac.compare_digest(token.digest, one.digest) for one in lately]
+    return RefreshTokenState.REPEAT if any(known) else RefreshTokenState.REUSED

@@ -1,9 +1,8 @@
-"""Owns hashing passwords with argon2id, off the event loop, a few at a time; decides nothing."""
+"""Hashes passwords with argon2id, off the event loop, a few at a time."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
 from typing import Final, TypeVar
 
 from argon2 import Parameters, PasswordHasher
@@ -12,6 +11,7 @@ from argon2.low_level import ARGON2_VERSION, Type
 from prometheus_client import Counter
 
 from events.errors import Busy
+from service_kit.slots import Slots
 
 VERIFIED = Counter("rollcall_password_checks_total", "Passwords held against a hash")
 
@@ -45,7 +45,10 @@ class Hasher:
     def __init__(self, parameters: Parameters = PARAMETERS) -> None:
         self._argon2 = PasswordHasher.from_parameters(parameters)
         self._threads = ThreadPoolExecutor(AT_ONCE, "argon2")
-        self._places = BoundedSemaphore(AT_ONCE + MOST_WAITING)
+        self._slots = Slots(
+            AT_ONCE + MOST_WAITING,
+            lambda: Busy("too many passwords are being checked at once", retry_after=1),
+        )
         # Verified where there is no account, so that this takes the same time.
         self._nobody = self._argon2.hash("nobody has this password")
 
@@ -71,11 +74,10 @@ class Hasher:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do some work in one of the threads."""
-        if not self._places.acquire(blocking=False):
-            raise Busy("too many passwords are being checked at once", retry_after=1)
+        self._slots.take()
         # Freed when the work is done, also if nobody waits for it any more.
         task = self._threads.submit(work)
-        task.add_done_callback(lambda _: self._places.release())
+        task.add_done_callback(lambda _: self._slots.give_back())
         return await asyncio.wrap_future(task)
 
     def close(self) -> None:

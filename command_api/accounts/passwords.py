@@ -1,4 +1,4 @@
-"""Owns which passwords are taken. Pure; keeps none and shows none.
+"""Decides which passwords are good enough. Pure; keeps none and shows none.
 
 NIST SP 800-63B, section 5.1.1.2: length counts, and not being one that is tried first; no rules on the kinds
 of characters, no expiry.

@@ -1,11 +1,11 @@
-"""Owns the bodies of the routes under /auth: what they may hold, and nothing that is shown again."""
+"""The bodies of the routes under /auth."""
 
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from command_api.accounts.passwords import LONGEST, SHORTEST
-from events.accounts import account_name
+from events.accounts.event import account_name
 
 _NAME: Final = "Name of the account; an e-mail address will do. Case does not count"
 

@@ -1,4 +1,4 @@
-"""Owns accounts and invitations in MongoDB: reads, and writes that are guarded; decides nothing.
+"""Accounts and invitations in MongoDB: reads, and guarded writes.
 
 An account's change and the event that tells of it are one write: the event waits in the account's document
 until it is in the log. The name is the document's id, so it is unique, and every write asks one shard.
@@ -11,8 +11,8 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from events.accounts import AccountFact, Origin
-from service_kit.mongo import store_errors, writing
+from events.accounts.event import AccountFact, Origin
+from service_kit.mongo.connection import Client, store_errors, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class AccountStore:
         database: Database name.
     """
 
-    def __init__(self, client: Any, database: str) -> None:
+    def __init__(self, client: Client, database: str) -> None:
         collections = writing(client, database)
         self._accounts = collections["accounts"]
         self._invitations = collections["invitations"]
@@ -111,7 +111,7 @@ class AccountStore:
             result = await self._accounts.update_one(guard, update)
         return bool(result.matched_count)
 
-    async def settle(self, account: Account, fact: AccountFact) -> None:
+    async def forget_pending(self, account: Account, fact: AccountFact) -> None:
         """Forget a fact that is in the log."""
         with store_errors():
             await self._accounts.update_one(

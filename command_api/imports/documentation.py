@@ -1,13 +1,15 @@
-"""Owns what the OpenAPI document says of imports: parameters, bodies, answers, examples."""
+"""What the OpenAPI document says of imports: parameters, bodies, answers, examples."""
 
 from typing import Any, Final
 
+from command_api.imports.answers import ImportProgress
+from command_api.imports.body import HEAD_BYTES
 from command_api.imports.lines import MAX_LINE_BYTES
-from command_api.imports.options import CSV, ID, NDJSON, ImportQuery
-from events.imports import STATES
-from events.person import FIELD_NAMES
-from service_kit.openapi import TEXT, UUID, header, json_answer, problems
-from service_kit.parameters import parameters
+from command_api.imports.options import CSV, ID, NDJSON, WORKBOOK
+from command_api.imports.workbook.source import MAX_BYTES
+from events.imports.states import UNREADABLE_FILE
+from events.person.schema import FIELD_NAMES
+from service_kit.http.openapi import TEXT, header, json_answer, problems
 
 _CODING: Final = header("Content-Encoding", "`gzip`: the body is packed.", "gzip")
 _CSV_EXAMPLE: Final = (
@@ -20,9 +22,18 @@ _NDJSON_EXAMPLE: Final = (
 )
 _DESCRIPTION: Final = f"""Scope `people:write`. One person a row, by the rules of `POST /people`.
 
-**CSV** (RFC 4180, UTF-8): a header row names the columns, some of `{ID}`, `{"`, `".join(FIELD_NAMES)}`,
-in any order; commas or semicolons. **NDJSON**: an object a line. What else an export has (`version`, say) is
-let go. A row that is longer than {MAX_LINE_BYTES >> 10} KB is refused; the file may be of any length.
+**CSV** (RFC 4180): a header row names the columns, some of `{ID}`, `{"`, `".join(FIELD_NAMES)}`, in any
+order; case, accents and spaces in a name do not count, Spanish and English names of the fields are
+known, and `map` says what others mean. Commas, semicolons, tabs, pipes or a `sep=` line; UTF-8, UTF-16
+by its mark, or the `charset` that is named. **Workbooks** (.xlsx): the first sheet or `sheet`,
+{MAX_BYTES >> 20} MB at most. **JSON**: an object a line, or an array of objects (`application/json`).
+What else an export has (`version`, say) is let go. A row that is longer than {MAX_LINE_BYTES >> 10} KB
+is refused; a file that is no workbook may be of any length. Other media types that mean the same are
+taken, `application/csv` or `application/jsonl`.
+
+What the first {HEAD_BYTES >> 10} KB or a workbook's directory show to be wrong with the whole file is a
+problem. A byte further on that is no text ends the import (`code`: `{UNREADABLE_FILE}`); with the right
+`charset`, the same id goes on there.
 
 The answer begins at once, with the import's id; it ends when the body is read, with the counts of rows and
 the state. Row by row, `GET /imports/{{import_id}}/errors` on the query API tells what was refused, and why.
@@ -39,22 +50,7 @@ IMPORT: Final[dict[str, Any]] = {
     "responses": {
         202: json_answer(
             "The import has begun; the end of the answer tells how far it came",
-            {
-                "type": "object",
-                "required": ["import_id", "read", "accepted", "rejected", "state"],
-                "properties": {
-                    "import_id": UUID,
-                    "read": {"type": "integer", "description": "Rows so far, of earlier requests too"},
-                    "accepted": {"type": "integer", "description": "Became commands; or would, in a dry run"},
-                    "rejected": {"type": "integer", "description": "Are not valid"},
-                    "state": {
-                        "enum": [*STATES, "failed"],
-                        "description": "; ".join(f"`{name}`: {words}" for name, words in STATES.items())
-                        + "; `failed`: this file is not the one that the import was begun with",
-                    },
-                    "reason": {**TEXT, "description": "Why no further"},
-                },
-            },
+            ImportProgress,
             "import_read",
             Location={"description": "The import's status on the query API", "schema": TEXT},
         ),
@@ -62,7 +58,7 @@ IMPORT: Final[dict[str, Any]] = {
             *(401, 403, 415, 422, 503),
             **{
                 "409": "The `import_id` is that of another import: other columns, mode, form or person",
-                "413": f"The header row is over {MAX_LINE_BYTES >> 10} KB",
+                "413": f"The header row is over {MAX_LINE_BYTES >> 10} KB, or the workbook too large",
             },
         ),
     },
@@ -72,8 +68,9 @@ IMPORT: Final[dict[str, Any]] = {
             "content": {
                 CSV: {"schema": TEXT, "example": _CSV_EXAMPLE},
                 NDJSON: {"schema": TEXT, "example": _NDJSON_EXAMPLE},
+                WORKBOOK: {"schema": {"type": "string", "format": "binary"}},
             },
         },
-        "parameters": [*parameters(ImportQuery), _CODING],
+        "parameters": [_CODING],
     },
 }

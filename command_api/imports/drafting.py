@@ -1,4 +1,4 @@
-"""Owns what becomes of a row: a command as the single routes make it, or why it is not valid. No I/O."""
+"""Turns a row into a command as the single routes make it, or says why it is not valid. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from command_api.dispatch.publisher import Outgoing
 from command_api.imports.rows import Row
-from command_api.person_input import PersonInput, PersonPatch
-from command_api.publisher import Outgoing
-from events.commands import CreatePerson, UpsertPerson, encode_command
-from events.imports import Mode, causation_of, correlation_of
-from events.person import PersonChanges
+from command_api.people.input import PersonInput, PersonPatch
+from events.imports.states import Mode, causation_of, correlation_of
+from events.person.commands import CreatePerson, UpsertPerson, encode_command
+from events.person.fields import PersonChanges
+from service_kit.http.problems import field_errors
 from service_kit.ids import derived_id
-from service_kit.problems import field_errors
 
 CREATE: Final = CreatePerson.model_fields["type"].default
 WHOLE: Final = "row"
@@ -29,7 +29,7 @@ class Refused:
 
     Attributes:
         row: Its number.
-        errors: `field` and `reason` of each thing that is wrong with it.
+        errors: `field` and `reason` of each thing that is wrong with it, and its `code` where one is known.
     """
 
     row: int
@@ -69,7 +69,7 @@ class Drafter:
         """
         fields = row.fields
         if fields is None:
-            return Refused(number, [{"field": WHOLE, "reason": row.reason}])
+            return Refused(number, [{"field": WHOLE, "code": "unreadable-row", "reason": row.reason}])
         given = fields.pop("id", None)
         person_id = None
         if given is not None and given != "":
@@ -80,17 +80,16 @@ class Drafter:
         try:
             if person_id is not None and self._mode == "upsert":
                 patch = self._patch(fields, context=self._context)
-                changes = {name: getattr(patch, name) for name in patch.model_fields_set}
+                changes = patch.changes()
                 if not changes:
                     return Refused(number, [{"field": WHOLE, "reason": "names no field to change"}])
                 return self._outgoing(self._upserting, number, person_id, changes)
             person = self._create(fields, context=self._context)
         except ValidationError as exc:
-            errors = exc.errors(include_url=False, include_input=False, include_context=False)
-            return Refused(number, field_errors(errors))
+            return Refused(number, field_errors(exc))
         if person_id is None:
             person_id = derived_id("import", "person", self._import_id, str(number))
-        return self._outgoing(self._creating, number, person_id, person.__dict__)
+        return self._outgoing(self._creating, number, person_id, person.fields())
 
     def _outgoing(
         self, attributes: Mapping[str, Any], number: int, person_id: str, data: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Owns cutting a body into lines, in constant memory: unpacks what is packed, lets go what is too long."""
+"""Cuts a body into lines in constant memory: unpacks what is packed, skips what is too long."""
 
 import hashlib
 import zlib
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from events.errors import InvalidFields
+from service_kit.http.bodies import not_packed
 
 MAX_LINE_BYTES: Final = 64 * 1024
 """As long a line as a single command's body may be."""
@@ -14,7 +14,8 @@ MAX_ENDLESS_BYTES: Final = 16 * 1024 * 1024
 """A line that goes on for so long ends the import: nobody meant it."""
 _STEP: Final = 128 * 1024
 """Bytes that are unpacked at once: some milliseconds of work, whatever the body says."""
-_BOM: Final = b"\xef\xbb\xbf"
+LF: Final = b"\n"
+CR: Final = b"\r"
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -40,6 +41,13 @@ class TooLong:
 Line = bytes | TooLong
 
 
+def line_end(text: bytes) -> bytes:
+    """Return what ends the lines of a text: what ends its first one that does not stand at the very end."""
+    at = text.find(CR)
+    lone = 0 <= at < len(text) - 1 and text[at + 1 : at + 2] != LF
+    return CR if lone and LF not in text[:at] else LF
+
+
 class Unpacker:
     """Unpacks gzip (RFC 1952), step by step; also several members one after the other."""
 
@@ -51,7 +59,7 @@ class Unpacker:
         """Yield what the data unpacks to, at most `_STEP` bytes at once.
 
         Raises:
-            InvalidFields: The body does not begin like gzip.
+            UnsupportedMediaType: The body does not begin like gzip.
             Unreadable: It does, and is damaged further on.
         """
         while data:
@@ -62,7 +70,7 @@ class Unpacker:
             except zlib.error:
                 if self._begun:
                     raise Unreadable("the gzip data is damaged") from None
-                raise InvalidFields("the body is not gzip, though its Content-Encoding says so") from None
+                raise not_packed() from None
             self._begun = True
             data = self._inflate.unconsumed_tail or self._inflate.unused_data
             if unpacked:
@@ -78,50 +86,24 @@ class Unpacker:
             raise Unreadable("the gzip data ends too early")
 
 
-class Lines:
-    """Cuts bytes into lines, without their ends; a byte order mark before the first is dropped.
-
-    Attributes:
-        count: Bytes so far.
-    """
+class Held:
+    """What has come of a line so far; of one that is too long, only its digest and its length."""
 
     def __init__(self) -> None:
-        self.count = 0
         self._rest = b""
         self._long: hashlib._Hash | None = None
         self._long_bytes = 0
 
-    def feed(self, data: bytes) -> list[Line]:
-        """Return the lines that these bytes end.
+    def __bool__(self) -> bool:
+        """Return whether there is anything."""
+        return bool(self._rest) or self._long is not None
+
+    def add(self, part: bytes) -> None:
+        """Hold some more of it.
 
         Raises:
-            Unreadable: A line has no end.
+            Unreadable: It has no end.
         """
-        if self.count < len(_BOM):
-            data = self._without_mark(data)
-        self.count += len(data)
-        first, *more = data.split(b"\n")
-        if not more:
-            self._keep(first)
-            return []
-        found: list[Line] = [self._ended(first), *more[:-1]]
-        if len(data) > MAX_LINE_BYTES:
-            found[1:] = [_bounded(line) for line in more[:-1]]
-        self._keep(more[-1])
-        return found
-
-    def end(self) -> list[Line]:
-        """Return the last line, if it has no end of its own."""
-        return [self._ended(b"")] if self._rest or self._long is not None else []
-
-    def _without_mark(self, data: bytes) -> bytes:
-        head = self._rest + data
-        self._rest, self.count = b"", 0
-        if len(head) < len(_BOM) and _BOM.startswith(head):
-            return head  # perhaps the beginning of one: counted, and looked at again with what comes next
-        return head.removeprefix(_BOM)
-
-    def _keep(self, part: bytes) -> None:
         if self._long is None:
             self._rest += part
             if len(self._rest) <= MAX_LINE_BYTES:
@@ -131,16 +113,56 @@ class Lines:
         self._long.update(part)
         self._long_bytes += len(part)
         if self._long_bytes > MAX_ENDLESS_BYTES:
-            raise Unreadable(f"a line has no end within {MAX_ENDLESS_BYTES >> 20} MB")
+            raise Unreadable(f"a row has no end within {MAX_ENDLESS_BYTES >> 20} MB")
 
-    def _ended(self, part: bytes) -> Line:
-        self._keep(part)
+    def take(self, part: bytes) -> Line:
+        """Return the line that this part ends, and begin anew."""
+        self.add(part)
         if self._long is not None:
             line: Line = TooLong(self._long.digest())
             self._long = None
             return line
         line, self._rest = self._rest, b""
         return line
+
+
+class LineReader:
+    """Cuts bytes into lines, without their ends.
+
+    Args:
+        end: Of each line: a line feed, also after a carriage return; or a carriage return alone, after which
+            a line feed does not count.
+    """
+
+    def __init__(self, end: bytes = LF) -> None:
+        self._end = end
+        self._after_end = False
+        self._held = Held()
+
+    def feed(self, data: bytes) -> list[Line]:
+        """Return the lines that these bytes end.
+
+        Raises:
+            Unreadable: A line has no end.
+        """
+        if self._end == CR and data:
+            begins = self._after_end and data.startswith(LF)
+            self._after_end = data.endswith(CR)
+            data = data.removeprefix(LF) if begins else data
+            data = data.replace(CR + LF, CR)
+        first, *more = data.split(self._end)
+        if not more:
+            self._held.add(first)
+            return []
+        found: list[Line] = [self._held.take(first), *more[:-1]]
+        if len(data) > MAX_LINE_BYTES:
+            found[1:] = [_bounded(line) for line in more[:-1]]
+        self._held.add(more[-1])
+        return found
+
+    def end(self) -> list[Line]:
+        """Return the last line, if it has no end of its own."""
+        return [self._held.take(b"")] if self._held else []
 
 
 def _bounded(line: bytes) -> Line:

@@ -1,27 +1,54 @@
-"""Owns what an import is asked to be: its parameters, its media type, its header row. Pure."""
+"""Reads what a client asks of an import: parameters, media type and encoding. Pure."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import Headers, QueryParams
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.datastructures import Headers
 
+from command_api.imports.encodings import encoding_named
 from events.errors import InvalidFields, UnsupportedMediaType
-from events.imports import Mode
-from events.person import FIELD_NAMES, REQUIRED_FIELDS, PersonView
-from service_kit.problems import field_errors
+from events.imports.states import Mode
+from events.person.fields import PersonView
+from events.person.schema import FIELD_NAMES
+from events.person.titles import title_key
+from service_kit.http.bodies import is_packed
 
 CSV: Final = "text/csv"
 NDJSON: Final = "application/x-ndjson"
-FORMS: Final = (CSV, NDJSON)
+JSON: Final = "application/json"
+WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FORMS: Final = (CSV, NDJSON, JSON, WORKBOOK)
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        (
+            *("application/csv", "application/x-csv", "text/x-csv", "text/comma-separated-values"),
+            *("text/tab-separated-values", "text/plain"),
+            # What browsers on Windows say of CSV where Excel is installed.
+            *("application/vnd.ms-excel", "application/excel"),
+        ),
+        CSV,
+    ),
+    **dict.fromkeys(
+        (
+            *("application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines"),
+            *("application/x-jsonlines", "application/json-lines", "application/json-seq"),
+            *("text/x-ndjson", "text/ndjson", "text/jsonl"),
+        ),
+        NDJSON,
+    ),
+    "text/json": JSON,
+    "application/vnd.ms-excel.sheet.macroenabled.12": WORKBOOK,
+    **{form: form for form in FORMS},
+}
+"""By media type, the form that it means."""
 ID: Final = "id"
 KNOWN: Final = frozenset((ID, *FIELD_NAMES))
 IGNORED: Final = frozenset(PersonView.model_fields) - KNOWN
 """What an export has and the system sets by itself."""
-_DELIMITERS: Final = ",;"
 
 
 def _columns(text: str) -> str:
@@ -33,14 +60,28 @@ def _columns(text: str) -> str:
     return ",".join(names)
 
 
+def _mapping(text: str) -> str:
+    title, separator, field = text.rpartition("=")
+    if not (separator and title.strip()):
+        raise ValueError("write TITLE=FIELD, or TITLE= to leave a column out")
+    if field.strip() and field.strip() not in KNOWN:
+        raise ValueError(f"{field.strip()}: choose from {', '.join((ID, *FIELD_NAMES))}")
+    return text
+
+
 class ImportQuery(BaseModel):
     """Parameters of an import."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    import_id: Annotated[str, Field(max_length=40), AfterValidator(lambda text: str(UUID(text)))] | None = (
-        Field(default=None, description="A UUID: the same one again goes on where the import was cut")
-    )
+    import_id: (
+        Annotated[
+            str,
+            Field(max_length=40, json_schema_extra={"format": "uuid"}),
+            AfterValidator(lambda text: str(UUID(text))),
+        ]
+        | None
+    ) = Field(default=None, description="A UUID: the same one again goes on where the import was cut")
     mode: Mode = Field(
         default="create", description="`upsert`: a row with the `id` of a person who exists changes them"
     )
@@ -51,6 +92,26 @@ class ImportQuery(BaseModel):
     columns: Annotated[str, Field(max_length=400), AfterValidator(_columns)] | None = Field(
         default=None, description="Take these columns alone, separated by commas; others are let go"
     )
+    map: list[Annotated[str, Field(max_length=200), AfterValidator(_mapping)]] = Field(
+        default=[],
+        max_length=50,
+        description="What a title means: `Correo=email`; `Notas=` leaves the column out. May be repeated",
+    )
+
+    sheet: str | None = Field(
+        default=None, max_length=31, description="Which sheet of a workbook; the first one if none is named"
+    )
+
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """Return by the key of a title what it means; nothing for what is let go."""
+        pairs = (pair.rpartition("=") for pair in self.map)
+        return {title_key(title): field.strip() for title, _, field in pairs}
+
+    @property
+    def titles_given(self) -> list[str]:
+        """Return the titles whose meaning is given, as they were written."""
+        return [pair.rpartition("=")[0].strip() for pair in self.map]
 
     @property
     def chosen(self) -> frozenset[str] | None:
@@ -59,105 +120,35 @@ class ImportQuery(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ImportFormat:
     """What the body is.
 
     Attributes:
-        media_type: `CSV` or `NDJSON`.
+        media_type: One of `FORMS`.
         packed: Whether it comes as gzip.
+        encoding: That it is said to be in; None if nothing is said.
     """
 
     media_type: str
     packed: bool
+    encoding: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a header row says.
-
-    Attributes:
-        delimiter: Between its cells.
-        names: The field of each column; None for one that is let go.
-    """
-
-    delimiter: str
-    names: tuple[str | None, ...]
-
-
-def read_import_query(parameters: QueryParams) -> ImportQuery:
-    """Return the parameters of a request.
-
-    Raises:
-        InvalidFields: One is unknown, given twice, or has a value that it may not have.
-    """
-    pairs = parameters.multi_items()
-    if len(dict(pairs)) != len(pairs):
-        raise InvalidFields("a parameter is given twice")
-    try:
-        return ImportQuery.model_validate(dict(pairs))
-    except ValidationError as exc:
-        errors = exc.errors(include_url=False, include_input=False, include_context=False)
-        raise InvalidFields("a parameter is not valid", field_errors(errors)) from exc
-
-
-def read_form(headers: Headers) -> Form:
+def read_form(headers: Headers) -> ImportFormat:
     """Return what the headers say of the body.
 
     Raises:
-        UnsupportedMediaType: It is neither CSV nor NDJSON in UTF-8, or packed in another way than gzip.
+        UnsupportedMediaType: No such form is read, or no such encoding, or no such packing.
     """
     name, *parameters = (part.strip() for part in headers.get("content-type", "").lower().split(";"))
-    if name not in FORMS:
+    form = MEDIA_TYPES.get(name)
+    if form is None:
         raise UnsupportedMediaType(f"send one of {', '.join(FORMS)}")
+    encoding = None
     for parameter in parameters:
         key, _, value = parameter.partition("=")
-        if key == "charset" and value.strip('" ') not in ("utf-8", "utf8", "us-ascii"):
-            raise UnsupportedMediaType("send it in UTF-8")
-        if (key, value) == ("header", "absent"):
+        if key.strip() == "charset":
+            encoding = encoding_named(value.strip('" '))
+        if (key.strip(), value.strip('" ')) == ("header", "absent"):
             raise InvalidFields("the first row must name the columns")
-    coding = headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("identity", "gzip", "x-gzip"):
-        raise UnsupportedMediaType("send it as it is, or packed with gzip")
-    return Form(name, coding != "identity")
-
-
-def read_header(line: bytes, mode: Mode, chosen: frozenset[str] | None) -> Header:
-    """Return what a header row says; its delimiter is the one that makes more known columns of it.
-
-    Args:
-        line: The row.
-        mode: Of the import.
-        chosen: The columns to take; None for all.
-
-    Raises:
-        InvalidFields: It is no header row, or lacks what every row needs, or has a column that is unknown
-            and not left out by `chosen`.
-    """
-    text = line.decode("utf-8", "replace")
-    found = {delimiter: _cells(text, delimiter) for delimiter in _DELIMITERS}
-    delimiter = max(_DELIMITERS, key=lambda one: len(KNOWN.intersection(found[one])))
-    cells = found[delimiter]
-    named = KNOWN.intersection(cells)
-    if not named:
-        raise InvalidFields("there is no header row: the first row must name the columns")
-    errors = [{"field": name, "reason": "is there twice"} for name in sorted(named) if cells.count(name) > 1]
-    if chosen is None:
-        strange = [name for name in cells if name not in KNOWN | IGNORED]
-        errors += [{"field": name[:100], "reason": "is no column that is known"} for name in strange]
-    else:
-        errors += [{"field": name, "reason": "is no column of the file"} for name in sorted(chosen - named)]
-        named &= chosen
-    if mode == "create" or ID not in named:
-        missing = [name for name in REQUIRED_FIELDS if name not in named]
-        errors += [{"field": name, "reason": "is a column that every row needs"} for name in missing]
-    if errors:
-        raise InvalidFields("the columns are not as they must be", errors)
-    return Header(delimiter, tuple(name if name in named else None for name in cells))
-
-
-def _cells(text: str, delimiter: str) -> Sequence[str]:
-    try:
-        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
-    except (csv.Error, ValueError):
-        return []
-    return [cell.strip().lower() for cell in cells]
+    return ImportFormat(form, is_packed(headers), encoding)

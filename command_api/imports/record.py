@@ -1,4 +1,4 @@
-"""Owns what is kept of an import: who asked for what, how far it is, how it ended. Pure."""
+"""The record of an import: who asked for what, how far it is, how it ended. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -6,15 +6,16 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from command_api.imports.options import Form, Header, ImportQuery
+from command_api.imports.headings import Header
+from command_api.imports.options import ImportFormat, ImportQuery
 from events.errors import ImportConflict
-from events.imports import Mode, State
+from events.imports.states import Mode, State
 
 EMPTY_DIGEST: Final = sha256().hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ImportRequest:
     """What is asked for; the same id with another order is refused.
 
     Attributes:
@@ -37,7 +38,9 @@ class Order:
     columns: tuple[str | None, ...] | None
 
     @classmethod
-    def of(cls, import_id: str, actor: str, query: ImportQuery, form: Form, header: Header | None) -> "Order":
+    def of(
+        cls, import_id: str, actor: str, query: ImportQuery, form: ImportFormat, header: Header | None
+    ) -> "ImportRequest":
         """Return the order that a request makes."""
         chosen = None if query.chosen is None else tuple(sorted(query.chosen))
         return cls(
@@ -69,7 +72,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ImportRecord:
     """An import as it is kept.
 
     Attributes:
@@ -82,7 +85,7 @@ class Record:
         applied: Counted by workers once they had decided all of it.
     """
 
-    order: Order
+    order: ImportRequest
     owner: str
     state: State
     whole: bool
@@ -110,11 +113,11 @@ class Record:
         }
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> "Record":
+    def of(cls, document: Mapping[str, Any]) -> "ImportRecord":
         """Return the import in a document of `imports`."""
         columns = document["columns"]
         return cls(
-            Order(
+            ImportRequest(
                 document["_id"],
                 document["actor"],
                 document["mode"],
@@ -131,7 +134,7 @@ class Record:
         )
 
 
-def require_same(known: Order, asked: Order) -> None:
+def require_same(known: ImportRequest, asked: ImportRequest) -> None:
     """Return if an import may go on as it is asked for.
 
     Raises:

@@ -1,64 +1,57 @@
-"""Owns the route of imports: what cannot be right is a problem; the rest is answered while it is read."""
+"""The route of imports: what cannot be right is a problem; the rest is answered while it is read."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
+from command_api.dispatch.preferences import Preferred
+from command_api.dispatch.publisher import Outgoing
 from command_api.imports import documentation as doc
-from command_api.imports.drafting import Drafter
-from command_api.imports.options import read_form, read_import_query
-from command_api.imports.record import Order
+from command_api.imports.body import Body, Cut
+from command_api.imports.drafting import Drafter, Refused
+from command_api.imports.options import WORKBOOK, ImportFormat, ImportQuery, read_form
+from command_api.imports.portions import ImportTools
+from command_api.imports.record import ImportRequest
 from command_api.imports.running import Ending, Import
-from command_api.imports.settling import Means
-from command_api.imports.source import Cut, Source
-from command_api.people import CommandDesk
-from command_api.preferences import read_preferences
+from command_api.imports.source import Source
+from command_api.imports.workbook.source import WorkbookSource
+from command_api.people.routes import PeopleDependencies
 from events.errors import Busy, InvalidFields, StoreUnavailable
 from events.times import to_milliseconds
+from service_kit.auth.tokens import Caller
+from service_kit.http.reasons import told
+from service_kit.http.typed import each_once, wants
 from service_kit.ids import new_id
-from service_kit.web import PlainRoute
+from service_kit.slots import Slots
 
 _BUSY_SECONDS = 10
 
 
-@dataclass(slots=True)
-class Places:
-    """How many imports may be read at once by this process."""
-
-    free: int
-
-    def take(self) -> None:
-        """Take one.
-
-        Raises:
-            Busy: There is none.
-        """
-        if not self.free:
-            raise Busy("as many imports as this process reads at once are under way", _BUSY_SECONDS)
-        self.free -= 1
-
-    def give_back(self) -> None:
-        """Let one go."""
-        self.free += 1
+def import_slots(number: int) -> Slots:
+    """Return the slots of the imports that this process may read at once."""
+    message = "as many imports as this process reads at once are under way"
+    return Slots(number, lambda: Busy(message, _BUSY_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
-class ImportDesk:
+class ImportDependencies:
     """What the route needs, given by the composition root.
 
     Attributes:
         commands: Of single commands.
-        means: What imports need; None where there is no MongoDB.
-        places: How many may be read at once.
+        tools: What imports work with; None where there is no MongoDB.
+        slots: How many may be read at once.
     """
 
-    commands: CommandDesk
-    means: Means | None
-    places: Places
+    commands: PeopleDependencies
+    tools: ImportTools | None
+    slots: Slots
 
 
 class ImportAnswer(Response):
@@ -68,15 +61,15 @@ class ImportAnswer(Response):
         import_id: The import.
         reading: The import.
         location: Where its status is.
-        places: Gets its place back.
+        taken: What it holds until it has ended.
     """
 
-    def __init__(self, import_id: str, reading: Import, location: str, places: Places) -> None:
+    def __init__(self, import_id: str, reading: Import, location: str, taken: ExitStack) -> None:
         super().__init__(None, 202, {"Location": location}, "application/json")
         del self.headers["content-length"]
         self._import_id = import_id
         self._reading = reading
-        self._places = places
+        self._taken = taken
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send both parts (ASGI)."""
@@ -88,7 +81,7 @@ class ImportAnswer(Response):
             ending = await self._reading.run()
             await send({"type": "http.response.body", "body": _told(ending), "more_body": False})
         finally:
-            self._places.give_back()
+            self._taken.close()
 
 
 def _told(ending: Ending) -> bytes:
@@ -102,41 +95,65 @@ def _told(ending: Ending) -> bytes:
     }
     if ending.reason is not None:
         content["reason"] = ending.reason
+    if ending.code is not None:
+        content["code"] = ending.code
+    if ending.first_rows:
+        content["first_rows"] = [_understood(number, one) for number, one in enumerate(ending.first_rows, 1)]
     return orjson.dumps(content)[1:] + b"\n"
 
 
-def add_import_routes(app: FastAPI, desk: ImportDesk) -> None:
-    """Add the route that takes many people at once."""
-    app.router.route_class = PlainRoute
+def _understood(number: int, draft: Outgoing | Refused) -> dict[str, Any]:
+    """Return a row as its command says it, or what is wrong with it."""
+    if isinstance(draft, Refused):
+        return {"row": number, "values": {}, "errors": [told(error, "en") for error in draft.errors]}
+    return {"row": number, "values": orjson.loads(draft.body)["data"], "errors": []}
 
-    @app.post("/people/import", tags=["people"], status_code=202, **doc.IMPORT)
-    async def import_people(request: Request) -> Response:
-        commands = desk.commands
-        caller = await commands.authorize(request, "people:write")
-        preferences = read_preferences(request.headers)
-        query = read_import_query(request.query_params)
+
+def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
+    """Add the route that takes many people at once."""
+    app.router.route_class = APIRoute
+    commands = dependencies.commands
+    writer = wants(commands.verifier, "people:write")
+
+    @app.post(
+        "/people/import",
+        tags=["people"],
+        status_code=202,
+        dependencies=[writer, each_once("map")],
+        **doc.IMPORT,
+    )
+    async def import_people(
+        request: Request,
+        caller: Annotated[Caller, writer],
+        preferences: Preferred,
+        query: Annotated[ImportQuery, Query()],
+    ) -> Response:
+        preferences.refuse_condition()
         form = read_form(request.headers)
-        if desk.means is None:
+        if dependencies.tools is None:
             raise StoreUnavailable("imports need MongoDB, and this command API has no address of one")
-        desk.places.take()
-        try:
+        dependencies.slots.take()
+        with ExitStack() as taken:
+            taken.callback(dependencies.slots.give_back)
             commands.publisher.check_connection()  # full queues are waited for
-            source = Source(request.receive, form, query)
+            source = _source(Body(request.receive, packed=form.packed), form, query)
+            taken.callback(source.close)
             try:
                 header = await source.begin()
             except Cut as exc:
                 raise InvalidFields(exc.reason) from exc
-            order = Order.of(query.import_id or new_id(), caller.subject, query, form, header)
+            order = ImportRequest.of(query.import_id or new_id(), caller.subject, query, form, header)
             more = {"actor_name": caller.name, "packed": form.packed}
             now = to_milliseconds(commands.clock())
-            record = await desk.means.store.begin(order, new_id(), now, more)
-            stamp = commands.stamp(request, caller, preferences)
-            stamp |= {"expected_version": None, "accepted_at": now}
+            record = await dependencies.tools.store.begin(order, new_id(), now, more)
+            stamp = commands.stamp(request, caller, preferences, None)
+            stamp |= {"expected_versions": None, "idempotency_id": None, "accepted_at": now}
             context = {"today": record.begun_at.date(), "phone_region": commands.phone_region}
             drafter = Drafter(order.import_id, order.mode, stamp, context)
-            reading = Import(desk.means, record, source, drafter, stop=query.on_error == "stop")
+            reading = Import(dependencies.tools, record, source, drafter, stop=query.on_error == "stop")
             location = f"{commands.query_url}/imports/{order.import_id}"
-            return ImportAnswer(order.import_id, reading, location, desk.places)
-        except BaseException:
-            desk.places.give_back()
-            raise
+            return ImportAnswer(order.import_id, reading, location, taken.pop_all())
+
+
+def _source(body: Body, form: ImportFormat, query: ImportQuery) -> Source | WorkbookSource:
+    return WorkbookSource(body, query) if form.media_type == WORKBOOK else Source(body, form, query)

@@ -1,4 +1,4 @@
-"""Owns one import from its first row to its end: rows become commands, a few portions at a time."""
+"""Runs one import from its first row to its end: rows become commands, a few portions at a time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,19 +9,23 @@ from typing import Any, Final
 
 import structlog
 
+from command_api.dispatch.publisher import Outgoing
+from command_api.imports.body import Cut
 from command_api.imports.drafting import Drafter, Refused
 from command_api.imports.lines import Unreadable
-from command_api.imports.record import Progress, Record
+from command_api.imports.portions import Drafts, ImportTools, Window, patiently
+from command_api.imports.record import ImportRecord, Progress
 from command_api.imports.rows import Row
-from command_api.imports.settling import Drafts, Means, Window, patiently
-from command_api.imports.source import Cut, Source
-from command_api.imports.store import Superseded
-from command_api.publisher import Outgoing
+from command_api.imports.source import Source
+from command_api.imports.store import ImportTakenOver
+from command_api.imports.workbook.source import WorkbookSource
 from events.errors import StoreUnavailable, Unavailable
-from events.imports import MAX_ROWS, State
+from events.imports.states import MAX_ROWS, UNREADABLE_FILE, State
 
 PORTION: Final = 50
 """Rows that are checked and published at once: some milliseconds in which nobody else is answered."""
+SHOWN: Final = 5
+"""Rows of a dry run that are shown as they are understood."""
 KEEP_SECONDS: Final = 1.0
 """How often it is noted how far the import is."""
 _SUPERSEDED: Final = "another request goes on with this import"
@@ -37,11 +41,15 @@ class Ending:
         state: Where the import is now.
         progress: How far it is.
         reason: Why no further.
+        code: `UNREADABLE_FILE`, if that is the file itself.
+        first_rows: Of a dry run, what the first rows became.
     """
 
     state: State
     progress: Progress
     reason: str | None = None
+    code: str | None = None
+    first_rows: Sequence[Outgoing | Refused] = ()
 
 
 class OtherFile(Exception):
@@ -56,30 +64,39 @@ class Import:
     """An import that this request reads.
 
     Args:
-        means: What it needs.
+        tools: What it works with.
         record: The import as it was left.
         source: The file.
         drafter: Makes commands.
         stop: Whether it ends at the first row that is not valid.
     """
 
-    def __init__(self, means: Means, record: Record, source: Source, drafter: Drafter, *, stop: bool) -> None:
-        self._means = means
+    def __init__(
+        self,
+        tools: ImportTools,
+        record: ImportRecord,
+        source: Source | WorkbookSource,
+        drafter: Drafter,
+        *,
+        stop: bool,
+    ) -> None:
+        self._tools = tools
         self._record = record
         self._source = source
         self._drafter = drafter
         self._stop = stop
         self._digest = sha256()
         self._latest = Progress()
+        self._first: list[Outgoing | Refused] = []
         self._over = asyncio.Event()
         order = record.order
-        self._window = Window(means, order.import_id, record.progress, publishes=not order.dry_run)
+        self._window = Window(tools, order.import_id, record.progress, publishes=not order.dry_run)
 
     async def run(self) -> Ending:
         """Read the file to its end, or as far as it goes; fails in no way but by its ending."""
         keeping = asyncio.create_task(self._keep_on())
         reading = asyncio.create_task(self._read())
-        leaving = asyncio.create_task(self._means.ending.wait())
+        leaving = asyncio.create_task(self._tools.ending.wait())
         tasks: list[asyncio.Task[Any]] = [keeping, reading, leaving]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -108,9 +125,11 @@ class Import:
                 )
             case OtherFile():
                 return Ending("failed", self._record.progress, "the file is not the one that was begun with")
-            case Unreadable(reason=reason) | Cut(reason=reason) | Unavailable(detail=reason):
+            case Unreadable(reason=reason):
+                return Ending("interrupted", self._window.confirmed, reason, UNREADABLE_FILE)
+            case Cut(reason=reason) | Unavailable(detail=reason):
                 return Ending("interrupted", self._window.confirmed, reason)
-            case Superseded():
+            case ImportTakenOver():
                 return Ending("interrupted", self._window.confirmed, _SUPERSEDED)
             case asyncio.CancelledError():
                 return Ending("interrupted", self._window.confirmed, "the command API is being stopped")
@@ -122,6 +141,7 @@ class Import:
     async def _note(self, ending: Ending) -> Ending:
         """Keep how it ended, and return that; or that it is not known to be kept."""
         order = self._record.order
+        ending = replace(ending, first_rows=self._first)
         log.info(
             "import read",
             import_id=order.import_id,
@@ -134,20 +154,20 @@ class Import:
         state: State = "interrupted" if ending.state == "failed" else ending.state
 
         async def keep() -> None:
-            await self._means.store.keep(
+            await self._tools.store.keep(
                 self._record,
                 ending.progress,
-                self._means.clock(),
+                self._tools.clock(),
                 state=state,
                 whole=ending.reason is None,
                 reason=ending.reason,
             )
 
         try:
-            await patiently(self._means, keep)
+            await patiently(self._tools, keep)
         except StoreUnavailable as exc:
             return replace(ending, state="interrupted", reason=ending.reason or exc.detail)
-        except Superseded:
+        except ImportTakenOver:
             return replace(ending, state="interrupted", reason=_SUPERSEDED)
         return ending
 
@@ -160,13 +180,14 @@ class Import:
             if self._record.whole:
                 continue
             try:
-                await self._means.store.keep(self._record, self._window.confirmed, self._means.clock())
+                await self._tools.store.keep(self._record, self._window.confirmed, self._tools.clock())
             except StoreUnavailable as exc:
                 log.warning("import not noted", import_id=self._record.order.import_id, reason=exc.detail)
 
     async def _read(self) -> None:
         known = self._record.progress
         async for rows in self._source.rows():
+            self._show(rows)
             at = 0
             while at < len(rows):
                 again = known.read - self._latest.read
@@ -182,6 +203,13 @@ class Import:
         if self._latest.read < known.read:
             raise OtherFile
         await self._window.drain()
+
+    def _show(self, rows: Sequence[Row]) -> None:
+        """Keep what becomes of the first rows of a dry run, also if they were read before."""
+        if self._record.order.dry_run and len(self._first) < SHOWN:
+            for row in rows[: SHOWN - len(self._first)]:
+                copy = replace(row, fields=None if row.fields is None else dict(row.fields))
+                self._first.append(self._drafter.draft(len(self._first) + 1, copy))
 
     def _compare(self, portion: Sequence[Row], known: Progress) -> None:
         """Take rows that were read before; once these are all, they must be the same."""

@@ -1,81 +1,102 @@
-"""Owns the way of a body into rows: taken from the client no faster than they are used, unpacked, cut."""
+"""Reads a text as rows: what its beginning shows to be wrong is told at once, the rest where it is."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
 
-from starlette.types import Receive
-
-from command_api.imports.lines import MAX_LINE_BYTES, Line, Lines, TooLong, Unpacker, Unreadable
-from command_api.imports.options import CSV, IGNORED, Form, Header, ImportQuery, read_header
+from command_api.imports.body import HEAD_BYTES, Body
+from command_api.imports.elements import ElementReader, has_elements
+from command_api.imports.encodings import UTF_8, BadByte, TextBytes, marked
+from command_api.imports.headings import Header, read_header
+from command_api.imports.lines import CR, LF, MAX_LINE_BYTES, LineReader, Unreadable, line_end
+from command_api.imports.options import CSV, IGNORED, ImportFormat, ImportQuery
 from command_api.imports.rows import CsvRows, JsonRows, Reader, Row
+from command_api.imports.sniffing import misnamed
 from events.errors import BodyTooLarge, InvalidFields
 
-IDLE_SECONDS: Final = 60.0
-"""A client that sends nothing for so long is given up; the import can go on with another request."""
-
-
-class Cut(Exception):
-    """The client has gone, or said nothing for too long, before the body's end.
-
-    Args:
-        reason: One sentence.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+FEW = 3
+"""So many rows, none of which can be read, show that the file is not what it is said to be."""
 
 
 class Source:
     """A body on its way.
 
     Args:
-        receive: Gives its parts (ASGI).
+        body: The bytes.
         form: What it is.
         query: What is asked of it.
     """
 
-    def __init__(self, receive: Receive, form: Form, query: ImportQuery) -> None:
-        self._receive = receive
+    def __init__(self, body: Body, form: ImportFormat, query: ImportQuery) -> None:
+        self._body = body
         self._form = form
         self._query = query
-        self._lines = Lines()
-        self._steps = self._cut_lines()
-        self._reader: Reader = JsonRows(query.chosen, IGNORED)
-        self._first: list[Line] = []
-        self._ended = False
+        self._encoding = UTF_8
+        self._text = TextBytes(UTF_8, 0)
+        self._lines: LineReader | ElementReader = LineReader()
+        self._reader: Reader
+        self._first: list[Row] = []
+        self._count = 0
+
+    def close(self) -> None:
+        """Do nothing: a text is not kept."""
 
     async def begin(self) -> Header | None:
-        """Read as far as must be known before the import begins; return what a header row says.
+        """Read the beginning, and return what a header row says.
 
         Raises:
             BodyTooLarge: The header row has no end.
-            InvalidFields: It is no header row, or not one that will do; or the body is not packed as it says.
+            InvalidFields: The beginning shows that the file cannot be read, or is not what it is said to be.
             Cut: The client has gone.
         """
+        head = await self._body.head()
+        mark, encoding = marked(head) or (b"", self._form.encoding or UTF_8)
+        self._encoding = encoding
+        table = self._form.media_type == CSV
+        if not mark and (words := misnamed(head, table=table, named=encoding != UTF_8)):
+            raise InvalidFields(f"the file {words}")
+        self._text = TextBytes(encoding, len(mark))
+        bad: BadByte | None = None
         try:
-            if self._form.media_type == CSV:
-                return await self._read_header()
-            self._first = await anext(self._steps, [])
-        except Unreadable as exc:
-            raise InvalidFields(exc.reason) from exc
-        return None
+            text = self._text.feed(head.removeprefix(mark), final=self._body.ended)
+        except BadByte as exc:
+            bad, text = exc, exc.good
+        header = self._begin_rows(text, bad)
+        if bad is not None:
+            raise InvalidFields(f"the file cannot be read: {self._told(bad, len(self._first) + 1)}")
+        whole = self._body.ended or len(head) >= HEAD_BYTES
+        if whole and len(self._first) >= FEW and all(row.fields is None for row in self._first):
+            raise InvalidFields(f"no row at its beginning can be read: row 1 {self._first[0].reason}")
+        return header
 
-    async def _read_header(self) -> Header:
-        async for lines in self._steps:
-            there = next(
-                (at for at, line in enumerate(lines) if isinstance(line, TooLong) or line.strip()), None
-            )
-            if there is None:
-                continue
-            first, self._first = lines[there], lines[there + 1 :]
-            if isinstance(first, TooLong):
-                raise BodyTooLarge(f"the header row is over {MAX_LINE_BYTES >> 10} KB")
-            header = read_header(first, self._query.mode, self._query.chosen)
-            self._reader = CsvRows(header.delimiter, header.names)
-            return header
-        raise InvalidFields("there is no header row: the body is empty")
+    def _begin_rows(self, text: bytes, bad: BadByte | None) -> Header | None:
+        header = None
+        if self._form.media_type == CSV:
+            header, text = self._read_header(text, bad)
+            self._reader = CsvRows(header, self._text.encoding)
+        else:
+            self._lines = ElementReader() if has_elements(text) else LineReader(line_end(text))
+            self._reader = JsonRows(self._query.chosen, IGNORED, self._text.encoding, self._query.titles)
+        ended = self._body.ended and bad is None
+        try:
+            lines = [*self._lines.feed(text), *(self._lines.end() if ended else ())]
+        except Unreadable as exc:
+            raise InvalidFields(f"the file cannot be read: it {exc.reason}") from None
+        self._first = self._reader.feed(lines, final=ended)
+        return header
+
+    def _read_header(self, data: bytes, bad: BadByte | None) -> tuple[Header, bytes]:
+        """Return what the header row says, and what comes after it."""
+        text = data.decode(self._text.encoding, "ignore")  # the beginning of a character may stand at the end
+        read = read_header(text, self._query, final=self._body.ended and bad is None)
+        if read is not None:
+            header, end = read
+            self._lines = LineReader(CR if text[:end].endswith("\r") and end < len(text) else LF)
+            return header, data[len(text[:end].encode(self._text.encoding)) :]
+        if bad is not None:
+            raise InvalidFields(f"the file cannot be read: {self._told(bad, 0)}")
+        if len(data) >= HEAD_BYTES:
+            raise BodyTooLarge(f"the header row is over {MAX_LINE_BYTES >> 10} KB")
+        reason = "the first row has no end" if data.strip() else "the file is empty"
+        raise InvalidFields(f"there is no header row: {reason}")
 
     async def rows(self) -> AsyncIterator[Sequence[Row]]:
         """Yield the rows as they come, some at once.
@@ -84,32 +105,37 @@ class Source:
             Cut: The client has gone.
             Unreadable: The rest cannot be read.
         """
-        if rows := self._reader.feed(self._first, final=False):
-            yield rows
-        async for lines in self._steps:
-            if rows := self._reader.feed(lines, final=False):
-                yield rows
-        if rows := self._reader.feed([], final=True):
-            yield rows
-
-    async def _cut_lines(self) -> AsyncIterator[list[Line]]:
-        unpacker = Unpacker() if self._form.packed else None
-        more = True
-        while more:
-            data, more = await self._take()
-            for part in unpacker.feed(data) if unpacker else (data,):
-                yield self._lines.feed(part)
-                await asyncio.sleep(0)
-        if unpacker:
-            unpacker.end()
-        yield self._lines.end()
-
-    async def _take(self) -> tuple[bytes, bool]:
+        if self._first:
+            yield self._counted(self._first)
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                message = await self._receive()
-        except TimeoutError:
-            raise Cut(f"the client sent nothing for {IDLE_SECONDS:.0f} s") from None
-        if message["type"] == "http.disconnect":
-            raise Cut("the client has gone")
-        return message.get("body", b""), message.get("more_body", False)
+            async for part in self._body.rest():
+                text = self._text.feed(part, final=False)
+                if rows := self._reader.feed(self._lines.feed(text), final=False):
+                    yield self._counted(rows)
+            self._text.feed(b"", final=True)
+        except BadByte as exc:
+            if rows := self._reader.feed(self._lines.feed(exc.good), final=False):
+                yield self._counted(rows)
+            raise Unreadable(self._told(exc, self._count + 1)) from None
+        if rows := self._reader.feed(self._lines.end(), final=True):
+            yield self._counted(rows)
+
+    def _counted(self, rows: list[Row]) -> list[Row]:
+        self._count += len(rows)
+        return rows
+
+    def _told(self, bad: BadByte, row: int) -> str:
+        """Return where a bad byte is, and what to do about it."""
+        where = f"row {row}" if row else "the header row"
+        if bad.byte is None:
+            return f"{where} has a zero byte, at offset {bad.offset}, which is no text"
+        if self._encoding == UTF_8:
+            return (
+                f"{where} is no UTF-8: byte 0x{bad.byte:02X} at offset {bad.offset}. If a spreadsheet wrote "
+                "the file, it is probably windows-1252: say so with charset=windows-1252 in Content-Type, "
+                "or with --encoding windows-1252"
+            )
+        return (
+            f"{where} is no {self._encoding}: byte 0x{bad.byte:02X} at offset {bad.offset}. Say which"
+            " encoding it is with charset in Content-Type, or with --encoding"
+        )

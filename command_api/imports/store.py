@@ -1,4 +1,4 @@
-"""Owns imports and their refused rows in MongoDB: reads, and writes that are guarded; decides nothing."""
+"""Imports and their refused rows in MongoDB: reads, and guarded writes."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -8,15 +8,15 @@ from typing import Any, Final
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from command_api.imports.drafting import Refused
-from command_api.imports.record import Order, Progress, Record, require_same
+from command_api.imports.record import ImportRecord, ImportRequest, Progress, require_same
 from events.errors import ImportConflict
-from events.imports import State
-from service_kit.mongo import DUPLICATE_KEY, store_errors, writing
+from events.imports.states import State
+from service_kit.mongo.connection import Client, kept_out, store_errors, writing
 
 _TRIES: Final = 5
 
 
-class Superseded(Exception):
+class ImportTakenOver(Exception):
     """Another request reads this import now."""
 
 
@@ -30,12 +30,14 @@ class ImportStore:
         database: Database name.
     """
 
-    def __init__(self, client: Any, database: str) -> None:
+    def __init__(self, client: Client, database: str) -> None:
         collections = writing(client, database)
         self._imports = collections["imports"]
         self._errors = collections["import_errors"]
 
-    async def begin(self, order: Order, owner: str, now: datetime, more: dict[str, Any]) -> Record:
+    async def begin(
+        self, order: ImportRequest, owner: str, now: datetime, more: dict[str, Any]
+    ) -> ImportRecord:
         """Begin an import or take it over, and return it as it was left.
 
         One that was read to its end stays as it is: nothing is to be done but to compare the file.
@@ -49,7 +51,9 @@ class ImportStore:
         Raises:
             ImportConflict: It was begun as something else.
         """
-        fresh = Record(order, owner, "reading", whole=False, progress=Progress(), begun_at=now, more=more)
+        fresh = ImportRecord(
+            order, owner, "reading", whole=False, progress=Progress(), begun_at=now, more=more
+        )
         for _ in range(_TRIES):
             try:
                 with store_errors():
@@ -61,7 +65,7 @@ class ImportStore:
                 document = await self._imports.find_one({"_id": order.import_id})
             if document is None:
                 continue
-            known = Record.of(document)
+            known = ImportRecord.of(document)
             require_same(known.order, order)
             if known.whole:
                 return known
@@ -76,7 +80,7 @@ class ImportStore:
 
     async def keep(
         self,
-        record: Record,
+        record: ImportRecord,
         progress: Progress,
         now: datetime,
         *,
@@ -95,16 +99,16 @@ class ImportStore:
             reason: Why it ended early.
 
         Raises:
-            Superseded: Another request has taken it over.
+            ImportTakenOver: Another request has taken it over.
         """
         changes = {**asdict(progress), "updated_at": now, "state": state, "whole": whole}
         if reason is not None:
             changes["reason"] = reason
         if not await self._update(record, changes):
-            raise Superseded
+            raise ImportTakenOver
 
     async def _update(
-        self, record: Record, changes: dict[str, Any], absent: dict[str, str] | None = None
+        self, record: ImportRecord, changes: dict[str, Any], absent: dict[str, str] | None = None
     ) -> bool:
         mine = {"_id": record.order.import_id, "owner": record.owner}
         change: dict[str, Any] = {"$set": changes, **({"$unset": absent} if absent else {})}
@@ -127,7 +131,4 @@ class ImportStore:
             with store_errors():
                 await self._errors.insert_many(documents, ordered=False)
         except BulkWriteError as exc:
-            details = exc.details or {}
-            errors = details.get("writeErrors", [])
-            if details.get("writeConcernErrors") or any(one["code"] != DUPLICATE_KEY for one in errors):
-                raise
+            kept_out(exc)

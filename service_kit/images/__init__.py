@@ -1,4 +1,4 @@
-"""Owns where people's images are kept: one seam, and behind it GridFS or Cloudinary."""
+"""Where people's images are kept: one seam, and behind it GridFS or Cloudinary."""
 
 from service_kit.images.model import FoundImage, ImageStore, Picture, Source, Upload
 from service_kit.images.secret import ImageSecret, Ticket

@@ -1,4 +1,4 @@
-"""Owns images in Cloudinary: what is asked of it, signed, and that no answer is taken on trust.
+"""Keeps images in Cloudinary, with signed requests, and takes no answer on trust.
 
 https://cloudinary.com/documentation/image_upload_api_reference and /admin_api.
 """
@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import structlog
 
-from events.image_errors import ImagesUnavailable
-from events.person import Image
+from events.images.errors import ImagesUnavailable
+from events.person.fields import Image
 from service_kit.images.cloud_calls import DEADLINE_SECONDS, SdkCalls, account_of
 from service_kit.images.model import LONGEST_SIDE, THUMBNAIL_SIDE, FoundImage, Picture, Source, Upload
 

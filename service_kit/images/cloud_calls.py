@@ -1,4 +1,4 @@
-"""Owns calling Cloudinary's SDK: off the event loop, bounded in number and time, its failures given names.
+"""Calls Cloudinary's SDK off the event loop, bounded in number and time, and names its failures.
 
 The SDK blocks, so each call has a thread of a small pool. What it needs to know goes with each call: its
 global configuration, read from the environment when it is imported, is not used.
@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
 
-from events.image_errors import ImagesUnavailable
+from events.images.errors import ImagesUnavailable
+from service_kit.slots import Slots
 
 CALLS: Final = 4
 """At once; each holds a picture of `MAX_FILE_BYTES` at most."""
@@ -37,7 +38,9 @@ class SdkCalls:
         self._account = account
         self._seconds = seconds
         self._pool = ThreadPoolExecutor(CALLS, thread_name_prefix="cloudinary")
-        self._busy = 0
+        self._slots = Slots(
+            CALLS, lambda: ImagesUnavailable("Cloudinary is slow, and no more calls can wait for it")
+        )
 
     def close(self) -> None:
         """Wait for no call that is under way."""
@@ -50,9 +53,7 @@ class SdkCalls:
             ImagesUnavailable: It fails, or not all is done before the deadline, or too much is under way:
                 a call that was given up still holds its place until it ends.
         """
-        if self._busy >= CALLS:
-            raise ImagesUnavailable("Cloudinary is slow, and no more calls can wait for it")
-        self._busy += 1
+        self._slots.take()
         options = {**self._account, "timeout": SDK_SECONDS, **options}
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._pool, lambda: _carried_out(function, arguments, options))
@@ -64,7 +65,7 @@ class SdkCalls:
             raise ImagesUnavailable("Cloudinary does not answer in time", retry_after=5) from None
 
     def _free(self, future: "asyncio.Future[Any]") -> None:
-        self._busy -= 1
+        self._slots.give_back()
         if not future.cancelled():
             future.exception()  # nobody may be waiting for it any more
 

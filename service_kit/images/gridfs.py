@@ -1,4 +1,4 @@
-"""Owns images in MongoDB: GridFS, in the collections `images.files` and `images.chunks`.
+"""Keeps images in MongoDB: GridFS, in the collections `images.files` and `images.chunks`.
 
 What is stored is what https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
 describes, and every driver reads it. Written it is in another order than the drivers': a file's own document
@@ -14,11 +14,19 @@ from typing import Any, Final
 
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from events.image_errors import ImagesUnavailable, TicketUsed
-from events.person import Image
+from events.images.errors import ImagesUnavailable, TicketUsed
+from events.person.fields import Image
 from events.times import to_milliseconds
 from service_kit.images.model import MEDIA_TYPES, FoundImage, Picture, Source, Upload
-from service_kit.mongo import DUPLICATE_KEY, reading, store_errors, writing
+from service_kit.mongo.connection import (
+    Client,
+    Document,
+    DocumentCollection,
+    kept_out,
+    reading,
+    store_errors,
+    writing,
+)
 
 FILES: Final = "images.files"
 CHUNKS: Final = "images.chunks"
@@ -40,7 +48,7 @@ class GridFsImages:
 
     name = "gridfs"
 
-    def __init__(self, client: Any, database: str, query_url: str = "") -> None:
+    def __init__(self, client: Client, database: str, query_url: str = "") -> None:
         db = writing(client, database)
         self._files, self._chunks = db[FILES], db[CHUNKS]
         self._query_url = query_url.rstrip("/")
@@ -87,20 +95,17 @@ class GridFsImages:
         try:
             await self._chunks.insert_many(chunks, ordered=False)
         except BulkWriteError as exc:
-            details = exc.details or {}
-            # Duplicates are those of the same picture, from an upload that was broken off or is under way.
-            others = [error for error in details.get("writeErrors", []) if error["code"] != DUPLICATE_KEY]
-            if others or details.get("writeConcernErrors"):
-                raise
+            # Those of the same picture, from an upload that was broken off or is under way.
+            kept_out(exc)
 
     async def find(self, image_id: str) -> FoundImage | None:
         """Return what is there; see `ImageStore`."""
         with store_errors():
             file = await self._files.find_one({"_id": image_id})
             small = await self._files.find_one({"_id": image_id + THUMBNAIL})
+            if file is None or small is None:
+                return None
             for one in (file, small):
-                if one is None:
-                    return None
                 chunks = self._chunks.find({"files_id": one["_id"]}, {"_id": 0, "n": 1})
                 if len(await chunks.to_list(None)) < chunk_count(one):
                     return None
@@ -193,21 +198,24 @@ class GridFsReader:
         database: Database name.
     """
 
-    def __init__(self, client: Any, database: str) -> None:
+    def __init__(self, client: Client, database: str) -> None:
         self._databases = [reading(client, database, strong=strong) for strong in (False, True)]
 
-    async def read(self, file_id: str, bounds_of: Callable[[int], Bounds | None]) -> Part | None:
+    async def read(
+        self, file_id: str, bounds_of: Callable[[int], Bounds | None], *, strong: bool = False
+    ) -> Part | None:
         """Return some bytes of a file; None if there is none, or they are not all there.
 
         Args:
             file_id: An image's id, for its thumbnail with `THUMBNAIL` after it.
             bounds_of: Says which bytes of a file of some length are wanted.
+            strong: Ask the primary at once.
 
         Raises:
             StoreUnavailable: MongoDB does not answer.
         """
         with store_errors():
-            for database in self._databases:
+            for database in self._databases[strong:]:
                 file = await database[FILES].find_one({"_id": file_id})
                 if file is None:
                     continue
@@ -219,7 +227,7 @@ class GridFsReader:
         return None
 
 
-async def _content(chunks: Any, file: Mapping[str, Any], start: int, end: int) -> bytes | None:
+async def _content(chunks: DocumentCollection, file: Document, start: int, end: int) -> bytes | None:
     """Return the bytes from one up to another; None if some are not there."""
     if start == end:
         return b""

@@ -1,4 +1,4 @@
-"""Owns what an image is to its stores, and the seam that they stand behind; does no I/O."""
+"""What an image is to its stores, and the seam that they stand behind. No I/O."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final, Protocol
 
-from events.person import Image
+from events.person.fields import Image
 
 MAX_FILE_BYTES: Final = 2 * 1024 * 1024
 """Of an uploaded file, and of what is kept of it."""

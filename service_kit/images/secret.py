@@ -1,4 +1,4 @@
-"""Owns the secret of the images: it makes ids that nobody can guess, and signs upload tickets."""
+"""The secret of the images: it makes ids that nobody can guess, and signs upload tickets."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from typing import Final, Self
 import jwt
 
 from events.errors import InvalidFields
-from service_kit.settings import MIN_SECRET_BYTES, Settings
+from service_kit.settings import Settings
 
 TICKET_SECONDS: Final = 600
 _ALGORITHM: Final = "HS256"
@@ -55,22 +55,10 @@ class ImageSecret:
         Raises:
             SystemExit: The file of its own cannot be read, or holds too little.
         """
-        path = settings.images_key_file
-        if path is None and settings.jwt_algorithm == "HS256":
-            path = settings.jwt_key_file
-        if path is None:
-            if settings.cloudinary_url is None:
-                return None
-            return cls(settings.cloudinary_url.get_secret_value().encode())
-        try:
-            material = path.read_bytes().strip()
-        except OSError as exc:
-            raise SystemExit(f"cannot start: image key {path}: {exc.strerror}") from None
-        if len(material) < MIN_SECRET_BYTES:
-            raise SystemExit(
-                f"cannot start: the image key in {path} is shorter than {MIN_SECRET_BYTES} bytes"
-            )
-        return cls(material)
+        secret = settings.secret_in(settings.images_key_file, "image key")
+        if secret is None and settings.cloudinary_url is not None:
+            secret = settings.cloudinary_url.get_secret_value().encode()
+        return None if secret is None else cls(secret)
 
     def image_id(self, *parts: str) -> str:
         """Return the id of an image: the same parts, the same id, and no way to guess it from them.

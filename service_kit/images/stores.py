@@ -1,11 +1,11 @@
-"""Owns which stores of images a process has, as the settings say: one takes new images, all are emptied."""
+"""Opens the image stores that the settings name: one takes new images, all are swept."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from service_kit.images.cloud import CloudinaryImages
 from service_kit.images.gridfs import GridFsImages
 from service_kit.images.model import ImageStore
+from service_kit.mongo.connection import Client
 from service_kit.settings import Settings
 
 
@@ -28,7 +28,7 @@ class Stores:
                 store.close()
 
 
-def open_stores(settings: Settings, client: Any | None) -> Stores:
+def open_stores(settings: Settings, client: Client | None) -> Stores:
     """Return the stores that the settings describe; nothing is connected to yet.
 
     Args:

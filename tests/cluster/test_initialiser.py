@@ -13,30 +13,32 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from command_api.accounts.building import open_desk
 from command_api.accounts.families import Family, RefreshToken
+from command_api.accounts.services import open_account_services
 from command_api.imports.drafting import Refused
-from command_api.imports.record import Order
+from command_api.imports.record import ImportRequest
 from command_api.imports.store import ImportStore
-from events.accounts import Origin
-from local.mongo import ReplicaSet
-from local.ports import free_ports
-from query_api.reads import Reads
-from service_kit import mongo
+from devstack.servers.mongo import ReplicaSet
+from devstack.servers.ports import free_ports
+from events.accounts.event import Origin
+from query_api.people.queries import Reads
 from service_kit.ids import new_id
 from service_kit.images import Picture, Source
 from service_kit.images.gridfs import GridFsImages, GridFsReader
+from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
 from tests.store.given import NOW, check_stream, create, delete, run, update
 from tests.system import run_script
-from workers.faults import BEHIND
-from workers.import_counts import ImportCounts
-from workers.parked import Waiting
+from workers.imports.counts import ImportCounts
+from workers.outcomes import BEHIND, ParkedCommand
+from workers.parking.parked import WaitingCommands, WaitingMessage
 from workers.store import Store
 
 NOT_AUTHORISED = 13
 PICTURE = Picture(b"content", b"small", "jpg", 1, 1)
-ORDER = Order("0199b1f0-7b20-7a11-8c44-5e6f7a8b9c0d", "ada", "create", False, "text/csv", ",", ("id",))
+ORDER = ImportRequest(
+    "0199b1f0-7b20-7a11-8c44-5e6f7a8b9c0d", "ada", "create", False, "text/csv", ",", ("id",)
+)
 SERVICES = ("rollcall-worker", "rollcall-query", "rollcall-command")
 
 
@@ -174,21 +176,23 @@ async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_
     uri, origin = guarded.uri("rollcall-command"), Origin("operator:test")
     settings = Settings(mongo_uri=uri, amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x")
     client = mongo.connect(settings, "tests")
-    desk = open_desk(client, "rollcall", lambda: datetime.now(UTC))
+    services = open_account_services(client, "rollcall", lambda: datetime.now(UTC))
     try:
-        await desk.directory.create("ada", "violet tractor sings", ("viewer",), origin)
-        invitation = await desk.directory.invite(("viewer",), timedelta(days=1), origin)
-        await desk.directory.create_invited(invitation, "grace", "violet tractor sings", origin)
-        account = await desk.directory.set_roles("ada", ("editor",), origin)
-        await desk.gate.failed(await desk.gate.enter("ada", origin), account, good=False, origin=origin)
-        await desk.gate.passed(await desk.gate.enter("ada", origin))
-        token, now = RefreshToken("f" * 22, "0" * 64), desk.directory.now
+        await services.directory.create("ada", "violet tractor sings", ("viewer",), origin)
+        invitation = await services.directory.invite(("viewer",), timedelta(days=1), origin)
+        await services.directory.create_invited(invitation, "grace", "violet tractor sings", origin)
+        account = await services.directory.set_roles("ada", ("editor",), origin)
+        await services.throttle.failed(
+            await services.throttle.enter("ada", origin), account, good=False, origin=origin
+        )
+        await services.throttle.passed(await services.throttle.enter("ada", origin))
+        token, now = RefreshToken("f" * 22, "0" * 64), services.directory.now
         family = Family(token.family_id, "ada", 1, b"k", token.digest, None, now, now, revoked=False)
-        await desk.gate.store.insert(family)
-        assert await desk.gate.store.exchange(family, family.exchanged(token, now))
-        assert await desk.gate.store.revoke(family)
+        await services.throttle.store.insert(family)
+        assert await services.throttle.store.exchange(family, family.exchanged(token, now))
+        assert await services.throttle.store.revoke(family)
     finally:
-        desk.directory.hasher.close()
+        services.directory.hasher.close()
         await mongo.close(client)
     with guarded.client("rollcall-query") as client:
         types = [e["type"] for e in client.rollcall.events.find({"person_id": "account:ada"}).sort("version")]
@@ -225,15 +229,16 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
     ]
     try:
         store, reads = Store(clients[0], "rollcall"), Reads(clients[1], "rollcall")
-        await store.check()
+        await store.check_indexes()
         await reads.check()
         first, gone = create(), create()
         await run(store, first, gone, update(first.person_id, 9, address="x"))
         await run(store, update(first.person_id, 1, address="y"), delete(gone.person_id))
         behind = update(first.person_id, address="z")
-        await store.parked.append([Waiting(behind, b"{}", BEHIND, failed=False)], NOW)
-        await store.parked.failed_again(first.person_id, behind.command_id, BEHIND, NOW)
-        await store.parked.remove(first.person_id, [behind.command_id])
+        parked = WaitingCommands(store._db["parked"])
+        await parked.park([WaitingMessage(ParkedCommand(behind, BEHIND), b"{}")], NOW)
+        await parked.note_failure(first.person_id, behind.command_id, BEHIND, NOW)
+        await parked.remove(first.person_id, [behind.command_id])
         await check_stream(store, first.person_id, 2)
         found = await reads.person_by_document("passport", first.data.document_id, strong=True)
         assert found.documents[0]["version"] == 2

@@ -4,7 +4,7 @@ What differs from containers, and why:
 
 - names become addresses: `host:port` a port of 127.0.0.1, a broker's node its own name on localhost (one
   port mapper serves all three), a path in a container a path in the test's directory;
-- `mongos` is the development router (`local.router`), which does not authenticate: so the members run
+- `mongos` is the development router (`devstack.router`), which does not authenticate: so the members run
   without their key file, the initialiser without it, and clients without user and password;
 - members keep less on disk than by themselves, and the proxy listens on loopback.
 """
@@ -18,10 +18,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.mongod import find_mongod
-from local.ports import LOOPBACK, free_ports, listens
-from local.processes import Child, stop_all
-from local.rabbitmq_server import find_epmd, find_rabbitmq, server_environment
+from devstack.processes import Child, stop_all
+from devstack.servers.mongod import find_mongod
+from devstack.servers.ports import LOOPBACK, free_ports, listens
+from devstack.servers.rabbitmq_server import find_epmd, find_rabbitmq, server_environment
 from tests.compose.composefile import ROOT, ComposeFile
 
 _SMALL = [
@@ -64,10 +64,8 @@ class Loopback:
     def port(self, service: str, port: int | str) -> int:
         """Return the port here of a service's port in its container."""
         key = (service, str(port))
-        while key not in self._ports:
-            (found,) = free_ports(1)
-            if found not in self._ports.values():
-                self._ports[key] = found
+        if key not in self._ports:
+            (self._ports[key],) = free_ports(1)
         return self._ports[key]
 
     def place(self, service: str) -> Path:
@@ -128,7 +126,7 @@ class Loopback:
         command = [self.text(part, service) for part in self.file.services[service]["command"][1:]]
         command[command.index("--port") + 1] = str(self.port(service, command[command.index("--port") + 1]))
         command[command.index("--bind_ip_all")] = f"--bind_ip={LOOPBACK}"
-        return [sys.executable, "-m", "local.router", *_without_key(command)]
+        return [sys.executable, "-m", "devstack.router", *_without_key(command)]
 
     def start_port_mapper(self) -> None:
         """Start the one port mapper of the brokers."""

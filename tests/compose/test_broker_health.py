@@ -6,8 +6,7 @@ import subprocess
 
 import pytest
 
-from cli.env import variables
-from local.broken_members import REMOVAL
+from operations.env import variables
 from tests.compose.composefile import ROOT, ComposeFile
 
 FILE = ComposeFile.load(variables())
@@ -145,7 +144,10 @@ def test_a_stream_that_is_down_after_a_new_start_is_removed_by_the_first_node(no
     assert not any(node.healthy() for _ in range(4))
     assert not node.removal
     assert not node.healthy()
-    assert (node.ends, node.removal.split()) == (1, REMOVAL.split())
+    assert (node.ends, node.removal.split()) == (
+        1,
+        (ROOT / "rabbitmq" / "remove-stream.erl").read_text().split(),
+    )
     node.says()
     assert node.healthy()
 

@@ -3,14 +3,14 @@ import json
 import re
 import subprocess
 import sys
-import tomllib
 from graphlib import TopologicalSorter
 
 import pytest
 import yaml
 
-from cli.env import variables as written_variables
-from local.definitions import user_definitions
+from operations.env import variables as written_variables
+from service_kit.broker.users import user_definitions
+from service_kit.version import VERSION
 from tests.compose.composefile import PATH, ROOT, ComposeFile, Missing, read, size, variables
 from tests.compose.test_env import SETTINGS
 
@@ -108,7 +108,13 @@ def test_run_env_writes_every_variable_that_is_used_and_no_other():
 @pytest.mark.parametrize("name", sorted(set(WRITTEN) - set(SETTINGS)))
 def test_no_secret_has_a_default(name):
     fewer = {key: value for key, value in WRITTEN.items() if key != name}
-    if name in {"ROLLCALL_MONGO_KEY", "ROLLCALL_ERLANG_COOKIE", "ROLLCALL_IMAGES_KEY", *SIGNING_KEYS}:
+    if name in {
+        "ROLLCALL_MONGO_KEY",
+        "ROLLCALL_ERLANG_COOKIE",
+        "ROLLCALL_IMAGES_KEY",
+        "ROLLCALL_TICKETS_KEY",
+        *SIGNING_KEYS,
+    }:
         assert {"environment": name} in read()["secrets"].values()
     else:
         with pytest.raises(Missing, match="run ./run env first"):
@@ -129,8 +135,7 @@ def test_images_are_of_a_named_version():
     stages = re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.M)
     for image in [*images, *stages]:
         assert re.fullmatch(r"[a-z]+:\d[\w.-]*", image), image
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert f"rollcall:{version}" in images
+    assert f"rollcall:{VERSION}" in images
 
 
 def test_the_cluster_is_described_as_it_is_started():

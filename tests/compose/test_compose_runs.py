@@ -12,10 +12,10 @@ import pytest
 import yaml
 from pymongo import MongoClient
 
-from cli.env import variables
-from local.mongod import find_mongod
-from service_kit.signing import read_key
-from service_kit.tokens import SCOPES, issue_token
+from devstack.servers.mongod import find_mongod
+from operations.env import variables
+from service_kit.auth.signing import read_key
+from service_kit.auth.tokens import SCOPES, issue_token
 from tests.compose.composefile import ROOT, ComposeFile
 from tests.compose.loopback import Loopback, wait
 from tests.pictures import photo
@@ -71,7 +71,7 @@ def proxy(here) -> Iterator[httpx.Client]:
 def probe(here: Loopback, service: str) -> bool:
     """Run the image's health check as in the container; whether it passes."""
     done = subprocess.run(
-        [sys.executable, "-m", "service_kit.probe"],
+        [sys.executable, "-m", "service_kit.http.probe"],
         env=here.our_environment(service),
         cwd=ROOT,
         capture_output=True,
@@ -173,7 +173,7 @@ def test_the_log_names_the_client_and_not_the_proxy(here, proxy):
 
 
 def test_the_first_administrator_logs_in_through_the_proxy(here, proxy):
-    line = [sys.executable, "-m", "cli", "accounts", "add", "admin", "--roles", "admin"]
+    line = [sys.executable, "-m", "operations", "accounts", "add", "admin", "--roles", "admin"]
     environment = here.our_environment("command-api-1")
     done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -191,13 +191,19 @@ def test_the_first_administrator_logs_in_through_the_proxy(here, proxy):
 
 
 def test_both_apis_show_their_own_pages(proxy):
-    assert "url: '/openapi.json'" in proxy.get("/docs").text
+    assert '"/openapi.json"' in proxy.get("/docs").text
     assert proxy.get("/openapi.json").json()["info"]["title"] == "Rollcall query API"
-    assert "url: '/command/openapi.json'" in proxy.get("/command/docs").text
+    assert '"/command/openapi.json"' in proxy.get("/command/docs").text
     document = proxy.get("/command/openapi.json").json()
     assert document["info"]["title"] == "Rollcall command API"
     # What its page tries out goes to the address without the prefix, which is ours too.
     assert "servers" not in document
+
+
+@pytest.mark.parametrize("path", ["/", "/command/"])
+def test_a_page_links_only_what_the_proxy_passes_on(proxy, path):
+    links = proxy.get(path).json()["links"]
+    assert {link: proxy.get(link).status_code for link in links} == dict.fromkeys(links, 200)
 
 
 @pytest.mark.parametrize(
@@ -214,11 +220,12 @@ def test_both_apis_show_their_own_pages(proxy):
     ],
 )
 def test_metrics_are_not_public(proxy, path):
-    assert proxy.get(path).status_code == 404
+    # The whole address: of `//metrics` alone, `metrics` would be the host.
+    assert proxy.get(f"{str(proxy.base_url).rstrip('/')}{path}").status_code == 404
 
 
 def test_what_the_proxy_itself_refuses_is_a_problem(proxy):
-    refused = proxy.options("/people")
+    refused = proxy.request("TRACE", "/people")
     assert refused.status_code == 405
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert refused.json()["status"] == 405

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from cli.__main__ import main
-from cli.env import main as alone
-from cli.env import variables, write_env
-from local.definitions import password_hash
-from local.errors import SetupError
-from service_kit.signing import read_key
+from operations.__main__ import main
+from operations.env import main as alone
+from operations.env import variables, write_env
+from operations.errors import SetupError
+from service_kit.auth.signing import read_key
+from service_kit.broker.users import password_hash
 from tests.compose.composefile import ROOT
 
 PASSWORDS = [name for name in variables() if name.endswith("_PASSWORD")]
@@ -70,7 +70,7 @@ def test_a_file_that_is_there_is_kept(tmp_path):
 
 @pytest.mark.parametrize("run", [lambda *more: main(["env", *more]), lambda *more: alone(more)])
 def test_the_verb_says_what_comes_next_and_no_secret(tmp_path, monkeypatch, capsys, run):
-    monkeypatch.setattr("cli.env.Places.find", lambda: type("Here", (), {"root": tmp_path}))
+    monkeypatch.setattr("operations.env.ROOT", tmp_path)
     assert run() == 0
     said = capsys.readouterr()
     assert "docker compose up" in said.err
@@ -84,7 +84,7 @@ def test_the_verb_says_what_comes_next_and_no_secret(tmp_path, monkeypatch, caps
 
 def test_the_verb_needs_no_package():
     done = subprocess.run(
-        [sys.executable, "-S", "-m", "cli.env", "--help"],
+        [sys.executable, "-S", "-m", "operations.env", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -208,7 +208,7 @@ def test_a_token_is_made_inside(image):
     key = image.root / "home" / "key"
     key.write_text("k" * 64)
     key.chmod(0o644)
-    done = image.program("python -m cli token --sub ada --ttl 15m", ROLLCALL_JWT_KEY_FILE=str(key))
+    done = image.program("python -m operations token --sub ada --ttl 15m", ROLLCALL_JWT_KEY_FILE=str(key))
     assert (done.returncode, done.stdout.count(".")) == (0, 2), done.stderr
 
 

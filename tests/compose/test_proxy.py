@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from local.ports import LOOPBACK, free_ports
+from devstack.servers.ports import LOOPBACK, free_ports
 from tests.compose.composefile import ROOT
 from tests.compose.loopback import caddy, wait
 
@@ -68,7 +68,7 @@ class StandIn(BaseHTTPRequestHandler):
         pass
 
 
-for _method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+for _method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"):
     setattr(StandIn, f"do_{_method}", StandIn.answer)
 
 
@@ -171,6 +171,43 @@ def test_commands_go_to_the_command_api(proxy, servers, method):
 def test_queries_go_to_the_query_api(proxy):
     assert proxy.get("/people").json()["name"] == "query-api-2"
     assert proxy.get("/docs").json()["name"] == "query-api-2"
+
+
+def test_tickets_of_streams_come_from_the_query_api(proxy, servers):
+    for path in ("/events/stream/tickets", "/events/stream/tickets/"):
+        answers = []
+
+        def given(path: str = path, answers: list[httpx.Response] = answers) -> bool:
+            answers.append(proxy.post(path))
+            return answers[-1].status_code == 200
+
+        wait(given, 10, "the one that answers")
+        assert answers[-1].json()["name"] == "query-api-2"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "api"),
+    [
+        ("/people", "POST", "command-api-2"),
+        ("/people/1", "PATCH", "command-api-2"),
+        ("/people/1", "DELETE", "command-api-2"),
+        ("/people", "GET", "query-api-2"),
+        ("/people", None, "query-api-2"),
+        ("/events/stream/tickets", "POST", "query-api-2"),
+        ("/command/people", "GET", "command-api-2"),
+    ],
+)
+def test_a_preflight_is_answered_by_the_api_that_owns_the_route(proxy, path, method, api):
+    headers = {"Origin": "https://people.example", "Access-Control-Request-Method": method}
+    asked = {name: value for name, value in headers.items() if value is not None}
+    answers: list[httpx.Response] = []
+
+    def answered() -> bool:
+        answers.append(proxy.options(path, headers=asked))
+        return answers[-1].status_code == 200
+
+    wait(answered, 10, "the one that answers")
+    assert answers[-1].json()["name"] == api
 
 
 def test_the_client_is_named_by_the_proxy_alone(proxy):

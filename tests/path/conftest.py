@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from local.signing_keys import add_signing_key
+from operations.accounts.signing_keys import add_signing_key
 from tests.system import Service, System
 
 PASSWORD = "violet tractor sings"

@@ -3,16 +3,17 @@
 import io
 import json
 import re
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import jwt
 import pytest
 
-from cli.__main__ import main
-from events.facts import event_of_line, seal
-from local.signing_keys import add_signing_key
-from service_kit.roles import ROLES, roles_table
+from events.log.event import event_of_line, seal
+from operations.__main__ import main
+from operations.accounts.signing_keys import add_signing_key
+from service_kit.auth.roles import ROLES
 from tests.path.conftest import PASSWORD
 from tests.system import ROOT, eventually
 from tests.witness import Witness
@@ -24,7 +25,7 @@ PLACES = {
     "document_id": "123456",
     "id": "0123456789abcdef",
 }
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+ACCESS = (ROOT / "docs" / "reference" / "access.md").read_text(encoding="utf-8")
 
 
 def run(monkeypatch, capsys, *line: str, typed: str = "") -> tuple[int, str, str]:
@@ -42,9 +43,9 @@ def add(monkeypatch, capsys, name: str, roles: str) -> None:
 
 
 def documented() -> dict[tuple[str, str], tuple[str | None, set[str]]]:
-    """Return the scope and the roles of each route, as the README's table says."""
+    """Return the scope and the roles of each route, as the reference's table says."""
     found = {}
-    for line in README.splitlines():
+    for line in ACCESS.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) != 6 or not re.match(r"`[A-Z]+ /", cells[0]):
             continue
@@ -55,11 +56,7 @@ def documented() -> dict[tuple[str, str], tuple[str | None, set[str]]]:
     return found
 
 
-def test_the_readme_has_the_table_of_roles():
-    assert roles_table() in README
-
-
-def test_every_route_lets_in_the_roles_that_the_readme_names_and_no_other(here, monkeypatch, capsys):
+def test_every_route_lets_in_the_roles_that_the_reference_names_and_no_other(here, monkeypatch, capsys):
     """Every route of both APIs, with every role and with none."""
     headers: dict[str | None, dict[str, str]] = {None: {}}
     for role in ROLES:
@@ -71,7 +68,7 @@ def test_every_route_lets_in_the_roles_that_the_readme_names_and_no_other(here, 
             for path, operations in client.get("/openapi.json").json()["paths"].items():
                 for method, operation in operations.items():
                     route = (method.upper(), path)
-                    assert route in table, f"{route} is not in the README's table"
+                    assert route in table, f"{route} is not in the reference's table"
                     seen.add(route)
                     scope, allowed = table[route]
                     assert operation.get("security", []) == ([{"bearer": []}] if scope else [])
@@ -97,7 +94,7 @@ def test_every_route_lets_in_the_roles_that_the_readme_names_and_no_other(here, 
                         else:
                             assert response.status_code == 403, case
                             assert f'scope="{scope}"' in response.headers["www-authenticate"]
-    assert seen == set(table), "the README names routes that are not there"
+    assert seen == set(table), "the reference names routes that are not there"
 
 
 def test_the_command_line_makes_and_changes_accounts(here, monkeypatch, capsys):
@@ -125,7 +122,11 @@ def test_the_command_line_makes_and_changes_accounts(here, monkeypatch, capsys):
     assert httpx.post(f"{here.url('command_api')}/auth/signup", json=wanted).status_code == 201
 
     for line, words in (
-        (("add", "hopper", "--roles", "viewer"), "The name hopper is taken."),
+        (
+            ("add", "hopper", "--roles", "viewer"),
+            "There is an account hopper already. If its password is lost, `rollcall accounts reset-password "
+            "hopper` gives it another; `rollcall accounts list` shows all accounts.",
+        ),
         (("disable", "nobody"), "There is no account nobody."),
         (
             ("reset-password", "hopper", "--stdin"),
@@ -204,23 +205,32 @@ async def test_a_new_key_signs_and_tokens_of_the_old_one_stay_good(kept):
         assert (await queries.get("/people?limit=1", headers=headers)).status_code == 200
 
 
+def come_and_go(here, name: str) -> None:
+    """Fail to log in, log in, refresh and log out."""
+    assert here.login(name, "not the password").status_code == 401
+    token = here.login(name).json()["refresh_token"]
+    with httpx.Client(base_url=here.url("command_api"), timeout=20) as client:
+        renewed = client.post("/auth/refresh", json={"refresh_token": token}).json()
+        client.post("/auth/logout", json={"refresh_token": renewed["refresh_token"]})
+
+
 @pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 def test_every_read_and_write_of_an_account_asks_one_shard(here, system, monkeypatch, capsys):
     add(monkeypatch, capsys, "the-traveller", "viewer")
-    witness = Witness(system, "kept")
-    try:
-        with witness.watching() as seen:
-            assert here.login("the-traveller", "not the password").status_code == 401
-            token = here.login("the-traveller").json()["refresh_token"]
-            with httpx.Client(base_url=here.url("command_api"), timeout=20) as client:
-                renewed = client.post("/auth/refresh", json={"refresh_token": token}).json()
-                client.post("/auth/logout", json={"refresh_token": renewed["refresh_token"]})
-    finally:
-        witness.close()
+    ours = {"accounts", "refresh_families", "events", "login_failures"}
+    with closing(Witness(system, "kept")) as witness:
+        # At first a router asks a shard that it believes to have them, and learns better.
+        come_and_go(here, "the-traveller")
+        for _ in range(5):
+            with witness.watching() as seen:
+                come_and_go(here, "the-traveller")
+            # The reads of the test before may still come to secondaries.
+            if {one.role for one in seen if one.collection in ours} == {"primary"}:
+                break
+        else:
+            pytest.fail("what concerns an account is read from secondaries")
     verbs = {(one.collection, one.verb) for one in seen}
     assert {("accounts", "find"), ("refresh_families", "insert"), ("refresh_families", "update")} < verbs
     assert {("events", "insert"), ("login_failures", "update"), ("login_failures", "delete")} < verbs
     for collection in ("accounts", "refresh_families", "events"):
         assert len({one.shard for one in seen if one.collection == collection}) == 1, collection
-    ours = {"accounts", "refresh_families", "events", "login_failures"}
-    assert {one.role for one in seen if one.collection in ours} == {"primary"}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service_kit.roles import SCOPES
-from service_kit.signing import KeyRing
-from service_kit.tokens import issue_token
+from service_kit.auth.roles import SCOPES
+from service_kit.auth.signing import KeyRing
+from service_kit.auth.tokens import issue_token
 from tests.path.conftest import Kept
 from tests.system import ROOT, TOPOLOGIES
 
@@ -45,7 +45,7 @@ async def fuzz(url: str, bearer: str, directory: Path) -> str:
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(300):
             said, _ = await process.communicate()
     finally:
         if process.returncode is None:

@@ -10,12 +10,12 @@ import pytest
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
-from cli.__main__ import main
-from events.commands import UpdatePerson, encode_command
-from events.person import PersonChanges
+from events.person.commands import UpdatePerson, encode_command
+from events.person.fields import PersonChanges
 from events.times import to_milliseconds
+from operations.__main__ import main
+from service_kit.broker.topology import COMMANDS, DEAD, partition_of, partition_queue, subscriber_queues
 from service_kit.ids import new_id
-from service_kit.topology import COMMANDS, DEAD, partition_of, partition_queue, subscriber_queues
 from tests.system import eventually, new_person
 
 WAIT = {"Prefer": "wait=20"}
@@ -93,7 +93,7 @@ async def test_a_damaged_person_waits_while_others_go_on_and_is_applied_in_order
         assert (status["status"], status["reason"]) == ("parked", reason)
     (parked,) = await _people(queries, ill["id"])
     assert (parked["waiting"], parked["attempts"], parked["command_id"]) == (4, 1, sent[0])
-    assert parked["detail"].startswith("ValueError at workers/documents.py:")
+    assert parked["detail"].startswith("ValueError at service_kit/read_model.py:")
     page = await queries.get(f"/dead-letters/{ill['id']}?limit=3&consistency=strong")
     rest = await queries.get(httpx.URL(page.links["next"]["url"]))
     items = page.json()["items"] + rest.json()["items"]
@@ -110,7 +110,9 @@ async def test_a_damaged_person_waits_while_others_go_on_and_is_applied_in_order
     await eventually(lambda: _status(queries, path, sent[2], "rejected"))
     assert (await queries.get(f"{path}/commands/{sent[2]}?consistency=strong")).json()["reason"] == "dropped"
     said = await operator("retry", ill["id"], status=1)
-    assert said[0].startswith(f"Person {ill['id']}: still parked, after 2 attempts: ValueError at workers/")
+    assert said[0].startswith(
+        f"Person {ill['id']}: still parked, after 2 attempts: ValueError at service_kit/read_model.py:"
+    )
 
     set_created(system, ill["id"], ill["created_at"])
     sent.append((await commands.patch(path, json={"address": "last"})).json()["command_id"])

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from query_api.feed import Feed
-from query_api.filters import PeopleQuery
-from query_api.positions import Positions
-from query_api.reads import Reads
-from query_api.tail import Tail
+from query_api.feed.buffer import FeedBuffer
+from query_api.feed.positions import Positions
+from query_api.feed.reader import FeedReader
+from query_api.people.filters import PeopleQuery
+from query_api.people.queries import Reads
 from tests import ledger
 from tests.firehose import Firehose, request
 from tests.sse import following
@@ -163,8 +163,8 @@ async def enough(writers, count):
 @asynccontextmanager
 async def tailing(system):
     """The end of the stream, and positions that count the primary as never stale."""
-    feed, positions = Feed(max_events=10**6, max_bytes=10**9), Positions(time.monotonic, strong=0.0)
-    tail = Tail(system.rabbit.url, feed, positions)
+    feed, positions = FeedBuffer(max_events=10**6, max_bytes=10**9), Positions(time.monotonic, strong=0.0)
+    tail = FeedReader(system.rabbit.url, feed, positions)
     running = asyncio.create_task(tail.run())
     try:
         await tail.connection()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from command_api.uploads import AT_ONCE
+from command_api.images.uploads import AT_ONCE
 from service_kit.ids import new_id
 from service_kit.images import ImageSecret, Ticket
 from tests.fake_cloudinary import changing, refusing
@@ -198,12 +198,15 @@ async def test_who_may_and_which_person(system, services, commands):
         assert (response.status_code, response.json()["type"]) == (status, f"urn:rollcall:problem:{code}")
 
 
-async def test_a_retry_is_the_same_command_and_the_same_image(commands):
+async def test_a_retry_is_the_same_command_and_the_same_image_and_another_picture_is_refused(commands):
     path = await created(commands)
     key = {"Idempotency-Key": "face-1"}
     first = await changed(commands, path, photo(), **key)
     assert await changed(commands, path, photo(), **key) == first
-    assert await changed(commands, path, saved(halves(30, 30), "PNG"), **key) == first
+    other = form(saved(halves(30, 30), "PNG"))
+    response = await commands.patch(f"{path}/image", **other, headers={**WAIT, **key})
+    assert response.status_code == 422
+    assert response.json()["type"] == "urn:rollcall:problem:idempotency-key-reused"
     assert first["version"] == 2
 
 

@@ -4,13 +4,15 @@ import asyncio
 import csv
 import os
 import socket
+import zipfile
 from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
-from cli.__main__ import main
-from cli.api import Api, Interrupted
+from events.person.schema import FIELD_NAMES
+from operations.__main__ import main
+from operations.transfer.api import Api, Interrupted
 from tests.people_files import csv_of, people
 
 pytestmark = pytest.mark.parametrize("system", ["replica-set"], indirect=True, scope="session")
@@ -80,7 +82,7 @@ async def test_what_cannot_be_done_is_one_sentence(here, capsys, monkeypatch):
         nobody = f"http://127.0.0.1:{server.getsockname()[1]}"
     for line, words in (
         (("import", "none.csv"), "none.csv cannot be read"),
-        (("import", "some.txt"), "the name must end with"),
+        (("import", "some.doc"), "the name must end with"),
         (("import", "bad.csv"), "no header row"),
         (("import", "some.csv", "--url", nobody), "does not answer"),
         (("export", "out.csv", "--url", nobody), "not whole"),
@@ -108,3 +110,55 @@ async def test_an_import_that_is_cut_goes_on_by_itself(here, capsys, monkeypatch
     said = capsys.readouterr()
     assert "the line was cut; going on" in said.err
     assert said.out == "20 rows: 20 applied, 0 rejected.\n"
+
+
+async def test_a_file_in_another_encoding_with_titles_of_its_own(here, capsys):
+    rows = people(2, first_name="Íñigo")
+    titles = [{"email": "Correo personal", "first_name": "NOMBRE"}.get(name, name) for name in FIELD_NAMES]
+    header, rest = csv_of(rows).decode().split("\r\n", 1)
+    assert header.split(",") == list(FIELD_NAMES)
+    lines = [";".join([*titles, "Notas"]), *[line.replace(",", ";") + ";x" for line in rest.splitlines()]]
+    (here / "some.csv").write_bytes("\r\n".join(lines).encode("cp1252"))
+    more = ("--map", "Correo personal=email", "--map", "notas=")
+    assert await run("import", "some.csv", *more) == 1
+    assert "--encoding windows-1252" in capsys.readouterr().err
+    assert await run("import", "some.csv", "--encoding", "windows-1252") == 1
+    assert "Correo personal is no column that is known" in capsys.readouterr().err
+    assert await run("import", "some.csv", *more, "--encoding", "windows-1252", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "Row 1: " in said
+    assert "first_name=Íñigo" in said
+    assert await run("import", "some.csv", *more, "--encoding", "windows-1252") == 0
+    assert capsys.readouterr().out == "2 rows: 2 applied, 0 rejected.\n"
+
+
+async def test_a_bad_byte_ends_an_import_and_the_same_command_with_the_encoding_goes_on(here, capsys):
+    rows = people(700, address="Calle 1", occupation=f"Clerk {here.name}")
+    rows[-1]["address"] = "Avenida Boyaca"
+    body = csv_of(rows)
+    body = body.decode().encode("ascii", "replace").replace(b"Boyaca", b"Boyac\xe1")
+    assert body.index(0xE1) > 66_000
+    (here / "some.csv").write_bytes(body)
+    assert await run("import", "some.csv") == 1
+    said = capsys.readouterr().err
+    assert "row 700 is no UTF-8: byte 0xE1" in said
+    assert "The 699 rows before that are in" in said
+    assert await run("import", "some.csv", "--encoding", "windows-1252") in (0, 3)
+    assert "700 rows" in capsys.readouterr().out
+
+
+async def test_people_go_out_as_a_workbook_and_come_in_again(here, capsys):
+    rows = people(40, occupation=f"=Baker {here.name}")
+    (here / "some.csv").write_bytes(csv_of(rows))
+    assert await run("import", "some.csv") in (0, 3)
+    chosen = ("--filter", f"occupation==Baker {here.name}")
+    assert await run("export", "out.xlsx", *chosen) == 0
+    assert zipfile.is_zipfile(here / "out.xlsx")
+    capsys.readouterr()
+    assert await run("import", "out.xlsx", "--upsert", "--sheet", "people") == 0
+    assert "40 rows" in capsys.readouterr().out
+    assert await run("import", "out.xlsx", "--sheet", "none") == 1
+    assert "“People”" in capsys.readouterr().err
+    assert await run("export", "out.csv", "--bom", *chosen) == 0
+    assert (here / "out.csv").read_bytes().startswith(b"\xef\xbb\xbfid,")
+    assert await run("export", "out.xlsx", "--bom") == 1

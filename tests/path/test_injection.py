@@ -15,7 +15,7 @@ from pymongo import AsyncMongoClient, monitoring
 
 import command_api.app
 import query_api.app
-from service_kit import mongo
+from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
 from tests.path.conftest import Kept
 from tests.path.test_contract import ENDLESS, token

@@ -119,7 +119,7 @@ def test_no_service_starts_with_a_missing_or_default_secret(tmp_path, module, ch
 @pytest.mark.parametrize("prefix", ["", "/command"])
 async def test_the_command_api_answers_under_the_prefix_of_a_shared_address(commands, prefix):
     page = (await commands.get(f"{prefix}/docs")).text
-    assert f"'{prefix}/openapi.json'" in page
+    assert f'"{prefix}/openapi.json"' in page
     assert (await commands.get(f"{prefix}/openapi.json")).json()["paths"]["/people"]
     response = await commands.post(f"{prefix}/people", json=new_person(), headers=WAIT)
     assert response.status_code == 201

@@ -105,7 +105,7 @@ async def test_a_cursor_belongs_to_its_query(queries, clan):
         ({"q": "aga"}, lambda p: p["first_name"] == "Ágata"),
         ({"q": "мар clan"}, lambda p: p["first_name"] == "Мария"),
         ({"q": "gata"}, lambda p: False),
-        ({"q": "ag.*"}, lambda p: False),
+        ({"q": "ag.*"}, lambda p: p["first_name"] in ("Ágata", "agustín")),
         ({"created_from": "2001-01-01T00:00:00Z"}, lambda p: True),
         ({"created_to": "2001-01-01T00:00:00+05:00"}, lambda p: False),
         ({"updated_from": "2001-01-01T00:00:00Z"}, lambda p: True),
@@ -130,7 +130,7 @@ async def test_a_person_is_found_by_each_unique_field(queries, clan):
 
 async def test_by_document_in_any_spelling(queries, clan):
     person = clan[0]
-    spelled = ".".join(person["document_id"])
+    spelled = f"{int(person['document_id']):,}".replace(",", ".")
     response = await queries.get(f"/people/by-document/{person['document_type'].upper()}/{spelled}")
     assert response.json() == person
     missing = await queries.get("/people/by-document/passport/ZZ000000")
@@ -153,7 +153,12 @@ async def test_strong_reads_ask_the_primary_and_others_a_secondary(system, queri
     for path in ("/people", f"/people/{clan[0]['id']}"):
         strong = await queries.get(path, params={"consistency": "strong"})
         assert strong.headers["x-read-from"].endswith(primary)
-        assert (await queries.get(path)).headers["x-read-from"].endswith(secondary)
+
+        async def from_a_secondary(path: str = path) -> bool:
+            return (await queries.get(path)).headers["x-read-from"].endswith(secondary)
+
+        # While a member lags, which a busy machine makes it do, they ask the primary, too.
+        await eventually(from_a_secondary, within=30)
 
 
 async def test_min_version_waits_for_nobody_and_never_answers_older(commands, queries):

@@ -34,11 +34,12 @@ async def test_a_person_is_again_what_it_was(commands, queries, version):
     path = f"/people/{versions[0]['id']}"
     response = await back(commands, path, version, **{"If-Match": '"3"'})
     assert response.status_code == 200, response.text
-    assert response.headers["etag"] == '"4"'
+    newest = 3 if version == 3 else 4  # the third is what it is already
+    assert response.headers["etag"] == f'"{newest}"'
     person = response.json()
     assert fields(person) == fields(versions[version - 1])
-    assert (person["version"], person["created_at"]) == (4, versions[0]["created_at"])
-    assert (await queries.get(path, params={"min_version": 4})).json() == person
+    assert (person["version"], person["created_at"]) == (newest, versions[0]["created_at"])
+    assert (await queries.get(path, params={"min_version": newest})).json() == person
     past = await queries.get(path, params={"version": version, "consistency": "strong"})
     assert fields(past.json()) == fields(person)
 

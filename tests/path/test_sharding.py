@@ -35,7 +35,7 @@ async def test_people_and_events_spread_over_the_shards(system, mongo_clients):
     database = "spread"
     system.initialise(database)
     store = Store(mongo_clients["pymongo"], database)
-    for _ in range(20):
+    for _ in range(8):
         await run(store, *(create() for _ in range(500)))
     witness = Witness(system, database)
     try:
@@ -45,8 +45,8 @@ async def test_people_and_events_spread_over_the_shards(system, mongo_clients):
                 for (_, index), direct in witness.members.items()
                 if index == 0
             ]
-            assert sum(counts) == 10_000
-            assert all(4_000 <= count <= 6_000 for count in counts), (collection, counts)
+            assert sum(counts) == 4_000
+            assert all(1_600 <= count <= 2_400 for count in counts), (collection, counts)
     finally:
         witness.close()
 
@@ -126,7 +126,8 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, parked):
         "/dead-letters/{person_id}": f"/dead-letters/{parked}?limit=5",
     }
     document = (await queries.get("/openapi.json")).json()
-    operations = {"/healthz", "/readyz", "/metrics", "/events/stream"}  # they ask no member
+    operations = {"/healthz", "/readyz", "/metrics"}  # they ask no member
+    operations |= {"/events/stream", "/events/stream/tickets"}  # nor do these
     operations |= {"/images/{image_id}", "/images/{image_id}/thumbnail"}  # the next test's
     assert set(document["paths"]) - operations == set(targets), "a route is missing here"
     wide = set()

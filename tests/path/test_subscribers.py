@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import aiormq
 import pytest
 
-from service_kit.broker import connect
+from service_kit.broker.connection import connect
 from subscriber import FileCheckpoint, follow, subscribe
 from tests.system import ROOT, TOPOLOGIES, eventually, new_person
 

@@ -103,7 +103,7 @@ async def test_the_past_wants_the_auditor_s_scope_too(system, services, versions
         ({"version": 0}, "version"),
         ({"version": "x"}, "version"),
         ({"as_of": "yesterday"}, "as_of"),
-        ({"as_of": "2026-01-01T00:00:00"}, "as_of"),
+        ({"as_of": "2026-01-01T00:00:00", "tz": "Nowhere"}, "tz"),
         ({"as_of": "0001-01-01T00:00:00+14:00"}, "as_of"),
         ({"version": 1, "as_of": "2026-01-01T00:00:00Z"}, "as_of"),
         ({"version": 1, "min_version": 1}, "min_version"),

@@ -1,16 +1,28 @@
 """What the store's tests are given: commands of people, and a batch run as the pipeline runs it."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 
-from events.commands import CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
-from events.decider import PersonState, fold
-from events.facts import GENESIS, seal
-from events.person import PersonChanges, PersonFields
+from events.log.event import GENESIS, seal
+from events.person.commands import CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
+from events.person.decider import PersonState, fold
+from events.person.fields import PersonChanges, PersonFields
+from events.person.rejections import Rejection
 from service_kit.ids import new_id
-from workers.batches import Settled, settle
-from workers.documents import person_document, state_of
-from workers.lines import Stamps
+from service_kit.read_model import person_document, state_of
+from workers.announcing.feed_store import KnownGaps
+from workers.deciding.batches import BatchDecider
+from workers.deciding.person_batch import DecisionInputs
+from workers.outcomes import (
+    AppliedCommand,
+    Outcomes,
+    PersonChange,
+    RejectedCommand,
+    UnchangedCommand,
+    changes_of_people,
+)
+from workers.parking.parked import WaitingCommands
 from workers.store import Store
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -22,9 +34,9 @@ def new_value() -> str:
     return f"P{next(_documents)}"
 
 
-def stamps(*times: datetime) -> Stamps:
+def inputs(*times: datetime) -> DecisionInputs:
     later = iter(times)
-    return Stamps(lambda: next(later, NOW), new_id, unique_email=False)
+    return DecisionInputs(lambda: next(later, NOW), new_id, unique_email=False)
 
 
 def envelope(person_id: str, **more):
@@ -59,7 +71,9 @@ def create(person_id: str | None = None, **changes) -> CreatePerson:
 
 
 def update(person_id: str, expected=None, **changes) -> UpdatePerson:
-    return UpdatePerson(data=PersonChanges(**changes), **envelope(person_id, expected_version=expected))
+    return UpdatePerson(
+        data=PersonChanges(**changes), **envelope(person_id, expected_versions=expected and {expected})
+    )
 
 
 def delete(person_id: str) -> DeletePerson:
@@ -68,15 +82,46 @@ def delete(person_id: str) -> DeletePerson:
 
 def revert(person_id: str, to_version: int, expected=None) -> RevertPerson:
     data = Reversion(to_version=to_version)
-    return RevertPerson(data=data, **envelope(person_id, expected_version=expected))
+    return RevertPerson(data=data, **envelope(person_id, expected_versions=expected and {expected}))
 
 
-async def run(store: Store, *commands, project: bool = True, pending=None, clock=None) -> Settled:
-    """Settle a batch and make its effects on the store, as the pipeline does."""
-    settled = await settle(commands, store, clock or stamps(), pending or {})
+@dataclass(frozen=True)
+class Decided:
+    """What became of a batch."""
+
+    outcomes: Outcomes
+
+    @property
+    def applied(self) -> dict[str, AppliedCommand]:
+        return {id_: one for id_, one in self.outcomes.items() if isinstance(one, AppliedCommand)}
+
+    @property
+    def rejections(self) -> dict[str, Rejection]:
+        return {id_: one.rejection for id_, one in self.outcomes.items() if isinstance(one, RejectedCommand)}
+
+    @property
+    def unchanged(self) -> dict[str, int]:
+        return {
+            id_: one.state.version for id_, one in self.outcomes.items() if isinstance(one, UnchangedCommand)
+        }
+
+    @property
+    def changes(self) -> dict[str, PersonChange]:
+        return changes_of_people(self.outcomes)
+
+    @property
+    def states(self) -> dict[str, PersonState]:
+        return {person_id: change.after for person_id, change in self.changes.items()}
+
+
+async def run(store: Store, *commands, project: bool = True, unprojected=None, given=None) -> Decided:
+    """Decide a batch and project it, as the pipeline does."""
+    parked = WaitingCommands(store._db["parked"])
+    decider = BatchDecider(store, parked, KnownGaps(), given or inputs())
+    decided = Decided(await decider.decide_together(commands, unprojected or {}))
     if project:
-        await store.project(settled.states, settled.fresh, settled.bases)
-    return settled
+        await store.project(decided.changes.values())
+    return decided
 
 
 async def stream(store: Store, person_id: str):

@@ -6,16 +6,23 @@ from typing import Any
 
 import orjson
 
-from events.commands import encode_command
-from events.controls import Chosen, DropParked, RetryParked
-from events.decider import PersonState
-from events.facts import RecordedEvent
-from tests.store.given import envelope, stamps
-from workers import intake as intakes
-from workers.attempts import Attempts
-from workers.intake import Delivery, Intake, Partition
-from workers.parked import ParkedLines
-from workers.pipeline import Pipeline
+from events.log.event import RecordedEvent
+from events.parking.controls import Chosen, DropParked, RetryParked
+from events.person.commands import encode_command
+from events.person.decider import PersonState
+from tests.store.given import envelope, inputs
+from workers.announcing.feed_store import KnownGaps
+from workers.consuming import deliveries
+from workers.consuming.deliveries import Delivery, DeliveryQueue, Partition
+from workers.consuming.pipeline import Pipeline
+from workers.consuming.unreadable import UnreadableHandler
+from workers.deciding.batches import BatchDecider
+from workers.parking.attempts import Attempts
+from workers.parking.parked import WaitingCommands
+from workers.parking.retrying import ControlHandler
+from workers.parking.suspects import SuspectTrials
+from workers.projecting.projector import Projector
+from workers.projecting.visibility import Visibility
 from workers.store import Store
 
 WITHIN = 20.0
@@ -91,9 +98,29 @@ def mortal(store: Store, fate: Fate) -> Store:
     twin.__dict__.update(store.__dict__)
     for name in ("_events", "_people", "_claims", "_rejections"):
         setattr(twin, name, Mortal(getattr(store, name), fate))
-    twin.parked = ParkedLines(Mortal(store._db["parked"], fate), twin._insert)
-    twin.attempts = Attempts(Mortal(store._db["attempts"], fate))
     return twin
+
+
+def pipeline(queue: DeliveryQueue, store: Store, town: "Town") -> Pipeline:
+    """Return a pipeline whose every write may be its last."""
+    given, twin = inputs(), mortal(store, town.fate)
+    parked = WaitingCommands(Mortal(store._db["parked"], town.fate))
+    decider = BatchDecider(twin, parked, KnownGaps(), given)
+    projector = Projector(twin, town, town.wait_until_reconciled)  # type: ignore[arg-type]
+    controls = ControlHandler(twin, parked, decider, projector, given)
+    attempts = Attempts(Mortal(store._db["attempts"], town.fate))
+    return Pipeline(
+        queue,
+        decider,
+        projector,
+        town,  # type: ignore[arg-type]
+        parked,
+        controls,
+        Visibility(store._db.client, store._db.name),
+        SuspectTrials(queue, attempts, 0.0, given.clock),
+        UnreadableHandler(twin, town),  # type: ignore[arg-type]
+        given.clock,
+    )
 
 
 class Town:
@@ -118,10 +145,10 @@ class Town:
 
     # The announcer's part.
 
-    def encode(self, event: Any) -> bytes:
+    def encode_announcement(self, event: Any) -> bytes:
         return str(event.command_id).encode()
 
-    async def admit(self, events: Sequence[RecordedEvent]) -> None:
+    async def wait_until_reconciled(self, events: Sequence[RecordedEvent]) -> None:
         """Let everything be announced."""
 
     async def announce(self, frames: list[bytes]) -> None:
@@ -134,25 +161,25 @@ class Town:
     async def bury(self, letters: list[Any]) -> None:
         assert not letters
 
-    async def reply(self, replies: list[Any]) -> None:
+    async def send_replies(self, replies: list[Any]) -> None:
         self.replies += [reply.outcome for reply in replies]
 
     async def work(self, store: Store, fate: Fate | None = None) -> bool:
         """Let a worker take what is in the queue; return whether it lived to acknowledge all of it."""
         self.fate = fate or Fate()
         channel = _Channel(self)
-        intake = Intake()
-        partition = Partition(0, channel, channel, proven=True)  # type: ignore[arg-type]
-        pipeline = Pipeline(intake, mortal(store, self.fate), self, stamps(), self.admit)  # type: ignore[arg-type]
+        queue = DeliveryQueue()
+        partition = Partition(0, channel, channel, reconciled=True)  # type: ignore[arg-type]
+        process = pipeline(queue, store, self).process_batches()
         for number, body in enumerate(list(self.queue)):
-            intake.put(Delivery(partition, number + 1, body, None, "waiter", None, self.returns))
-        running = asyncio.create_task(pipeline.run())
+            queue.enqueue(Delivery(partition, number + 1, body, None, "waiter", None, self.returns))
+        running = asyncio.create_task(process)
         done = asyncio.create_task(channel.done.wait())
         async with asyncio.timeout(WITHIN):
             await asyncio.wait({running, done}, return_when="FIRST_COMPLETED")
         if not running.done():
             await asyncio.sleep(0)
-            intake.close()
+            queue.close()
         done.cancel()
         try:
             async with asyncio.timeout(WITHIN):
@@ -201,4 +228,4 @@ async def repair(store: Store, person_id: str, state: PersonState) -> None:
 
 def without_pause(monkeypatch: Any) -> None:
     """Let the worker take what is there at once."""
-    monkeypatch.setattr(intakes, "PACE_SECONDS", 0.0)
+    monkeypatch.setattr(deliveries, "PACE_SECONDS", 0.0)

@@ -1,4 +1,4 @@
-"""Batches settled on a real MongoDB, on each driver: races, repeats and crashes at every point."""
+"""Batches decided on a real MongoDB, on each driver: races, repeats and crashes at every point."""
 
 import asyncio
 from datetime import timedelta
@@ -8,20 +8,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events.errors import StoreUnavailable
-from events.rejections import DuplicateDocument, PersonNotFound, VersionMismatch
+from events.person.rejections import DuplicateDocument, IdempotencyKeyReused, PersonNotFound, VersionMismatch
 from service_kit.ids import new_id
 from tests.store.given import (
     NOW,
     check_stream,
     create,
     delete,
+    inputs,
     new_value,
     revert,
     run,
-    stamps,
     stream,
     update,
 )
+from workers.outcomes import PersonChange
 from workers.store import Store
 
 
@@ -29,18 +30,18 @@ async def test_a_person_s_commands_of_one_batch_are_applied_in_order(store):
     first = create()
     person = first.person_id
     batch = [first, *(update(person, n, address=f"Calle {n}") for n in range(1, 40)), delete(person)]
-    settled = await run(store, *batch)
-    assert [settled.done[c.command_id].event.version for c in batch] == list(range(1, 42))
-    assert not settled.rejections
+    decided = await run(store, *batch)
+    assert [decided.applied[c.command_id].event.version for c in batch] == list(range(1, 42))
+    assert not decided.rejections
     await check_stream(store, person, 41)
 
 
 async def test_commands_of_many_people_mix(store):
     people = [create() for _ in range(50)]
     batch = [*people, *(update(c.person_id, 1, gender="male") for c in people)]
-    settled = await run(store, *batch)
-    assert len(settled.done) == 100
-    assert settled.fresh == {c.person_id for c in people}
+    decided = await run(store, *batch)
+    assert len(decided.applied) == 100
+    assert {one for one, change in decided.changes.items() if change.is_new} == {c.person_id for c in people}
     for command in people:
         await check_stream(store, command.person_id, 2)
 
@@ -50,10 +51,10 @@ async def test_a_refusal_in_the_middle_does_not_stop_the_rest(store):
     wrong = update(first.person_id, 7, gender="male")
     right = update(first.person_id, 1, gender="male")
     nobody = update(new_id(), gender="male")
-    settled = await run(store, first, wrong, right, nobody)
-    assert set(settled.done) == {first.command_id, right.command_id}
-    assert isinstance(settled.rejections[wrong.command_id], VersionMismatch)
-    assert isinstance(settled.rejections[nobody.command_id], PersonNotFound)
+    decided = await run(store, first, wrong, right, nobody)
+    assert set(decided.applied) == {first.command_id, right.command_id}
+    assert isinstance(decided.rejections[wrong.command_id], VersionMismatch)
+    assert isinstance(decided.rejections[nobody.command_id], PersonNotFound)
     await check_stream(store, first.person_id, 2)
 
 
@@ -62,16 +63,78 @@ async def test_a_repeated_batch_has_the_same_outcome(store):
     batch = [first, update(first.person_id, address="x"), update(first.person_id, 9, address="y"), other]
     once = await run(store, *batch)
     again = await run(store, *batch)
-    assert {k: d.event for k, d in again.done.items()} == {k: d.event for k, d in once.done.items()}
+    assert {k: d.event for k, d in again.applied.items()} == {k: d.event for k, d in once.applied.items()}
     assert again.rejections.keys() == once.rejections.keys()
     await check_stream(store, first.person_id, 2)
+
+
+async def test_a_command_that_changes_nothing_makes_no_event_and_keeps_that_outcome(store):
+    first = create(address="x")
+    person = first.person_id
+    same, back = update(person, address="x"), revert(person, 1)
+    decided = await run(store, first, same, back, update(person, 1, address="y"))
+    assert decided.unchanged == {same.command_id: 1, back.command_id: 1}
+    again = await run(store, same, back)
+    assert again.unchanged == decided.unchanged
+    states = [one.state.fields["address"] for one in again.outcomes.values()]
+    assert states == ["x", "x"]
+    later = update(person, 2, address="y")
+    assert (await run(store, later)).unchanged == {later.command_id: 2}
+    await check_stream(store, person, 2)
+
+
+def keyed(command, key: str):
+    return command.model_copy(update={"idempotency_id": key})
+
+
+async def test_a_key_is_good_for_the_first_command_that_has_it(store):
+    first, key = create(address="x"), new_id()
+    person = first.person_id
+    await run(store, first)
+    mine, others = (
+        keyed(update(person, address="y"), key),
+        [keyed(update(person, address=text), key) for text in "zz"],
+    )
+    decided = await run(store, mine, others[0], update(person, address="w"))
+    assert isinstance(decided.rejections[others[0].command_id], IdempotencyKeyReused)
+    later = await run(store, others[1], mine, others[0])
+    assert later.applied.keys() == {mine.command_id}
+    assert len(later.rejections) == 2
+    await check_stream(store, person, 3)
+    # Rejected or unchanged, it has its key all the same.
+    for given_, text in ((update(person, 9, address="v"), "u"), (update(person, address="w"), "t")):
+        key = new_id()
+        await run(store, keyed(given_, key))
+        reused = keyed(update(person, address=text), key)
+        assert isinstance((await run(store, reused)).rejections[reused.command_id], IdempotencyKeyReused)
+    await check_stream(store, person, 3)
+
+
+async def test_two_workers_give_a_key_to_one_command(store):
+    first, key = create(), new_id()
+    await run(store, first)
+    rivals = [keyed(update(first.person_id, address=f"{n}"), key) for n in range(6)]
+    results = await asyncio.gather(*(run(store, rival) for rival in rivals))
+    assert sorted(len(one.applied) for one in results) == [0] * 5 + [1]
+    assert all(isinstance(x, IdempotencyKeyReused) for one in results for x in one.rejections.values())
+    await check_stream(store, first.person_id, 2)
+
+
+async def test_a_repeat_of_a_command_of_before_whose_id_was_that_of_its_key_changes_nothing(store):
+    key = new_id()
+    old = create(address="x").model_copy(update={"command_id": key})
+    await run(store, old, update(old.person_id, address="y"))
+    again = keyed(create(old.person_id), key)
+    assert (await run(store, again)).unchanged == {again.command_id: 2}
+    assert (await run(store, again)).unchanged == {again.command_id: 2}
+    await check_stream(store, old.person_id, 2)
 
 
 async def test_a_command_twice_in_a_batch_is_one_command(store):
     first = create()
     change = update(first.person_id, address="x")
-    settled = await run(store, first, change, change, first, update(first.person_id, 2, address="y"))
-    assert len(settled.done) == 3
+    decided = await run(store, first, change, change, first, update(first.person_id, 2, address="y"))
+    assert len(decided.applied) == 3
     await check_stream(store, first.person_id, 3)
 
 
@@ -80,8 +143,8 @@ async def test_a_crash_between_append_and_projection_is_repaired_by_the_repeat(s
     change, after = update(first.person_id, address="x"), update(first.person_id, 2, address="y")
     await run(store, first)
     await run(store, change, project=False)
-    settled = await run(store, change, after)
-    assert settled.done[after.command_id].event.version == 3
+    decided = await run(store, change, after)
+    assert decided.applied[after.command_id].event.version == 3
     await check_stream(store, first.person_id, 3)
 
 
@@ -94,19 +157,19 @@ async def test_a_crash_after_a_first_event_is_repaired_by_the_repeat(store):
 
 async def test_the_next_batch_does_not_wait_for_the_projection(store):
     first = create()
-    settled = await run(store, first, project=False)
-    later = await run(store, update(first.person_id, 1, address="y"), pending=settled.states)
+    decided = await run(store, first, project=False)
+    later = await run(store, update(first.person_id, 1, address="y"), unprojected=decided.states)
     assert not later.rejections
-    await store.project(settled.states, settled.fresh, settled.bases)
+    await store.project(decided.changes.values())
     await check_stream(store, first.person_id, 2)
 
 
 async def test_a_late_projection_does_not_go_back(store):
     first = create()
     early = await run(store, first, project=False)
-    await run(store, update(first.person_id, address="y"), delete(first.person_id), pending=early.states)
-    await store.project(early.states, early.fresh, early.bases)
-    await store.project(early.states, set(), {})
+    await run(store, update(first.person_id, address="y"), delete(first.person_id), unprojected=early.states)
+    await store.project(early.changes.values())
+    await store.project([PersonChange(None, state, is_new=False) for state in early.states.values()])
     await check_stream(store, first.person_id, 3)
 
 
@@ -116,7 +179,7 @@ async def test_a_race_with_another_worker_ends_in_one_order(store):
     person = first.person_id
     batches = [[update(person, address=f"{n}-{m}") for m in range(10)] for n in range(4)]
     results = await asyncio.gather(*(run(store, *batch) for batch in batches))
-    versions = [d.event.version for r in results for d in r.done.values()]
+    versions = [d.event.version for r in results for d in r.applied.values()]
     assert sorted(versions) == list(range(2, 42))
     await check_stream(store, person, 41)
 
@@ -125,8 +188,8 @@ async def test_the_same_batch_in_two_workers_at_once_is_applied_once(store):
     first = create()
     batch = [first, *(update(first.person_id, n, address=f"{n}") for n in range(1, 20)), create()]
     one, two = await asyncio.gather(run(store, *batch), run(store, *batch))
-    assert {k: d.event.event_id for k, d in one.done.items()} == {
-        k: d.event.event_id for k, d in two.done.items()
+    assert {k: d.event.event_id for k, d in one.applied.items()} == {
+        k: d.event.event_id for k, d in two.applied.items()
     }
     assert not one.rejections
     assert not two.rejections
@@ -136,7 +199,7 @@ async def test_the_same_batch_in_two_workers_at_once_is_applied_once(store):
 async def test_only_one_of_many_gets_a_document(store):
     rivals = [create(document_id="SAME1") for _ in range(12)]
     results = await asyncio.gather(*(run(store, *rivals[n::3]) for n in range(3)))
-    winners = [key for r in results for key in r.done]
+    winners = [key for r in results for key in r.applied]
     losers = [type(x) for r in results for x in r.rejections.values()]
     assert len(winners) == 1
     assert losers == [DuplicateDocument] * 11
@@ -146,8 +209,8 @@ async def test_a_freed_document_is_had_by_the_next(store):
     first, moved = create(document_id="OLD1"), create(document_id="GONE1")
     await run(store, first, moved)
     await run(store, update(first.person_id, document_id="NEW1"), delete(moved.person_id))
-    settled = await run(store, create(document_id="OLD1"), create(document_id="GONE1"))
-    assert not settled.rejections
+    decided = await run(store, create(document_id="OLD1"), create(document_id="GONE1"))
+    assert not decided.rejections
     assert (await run(store, create(document_id="NEW1"))).rejections
 
 
@@ -197,16 +260,16 @@ async def test_a_late_release_does_not_free_a_value_taken_again(store):
 
 async def test_applied_times_never_go_back_whatever_the_clock_does(store):
     first = create()
-    clock = stamps(NOW, NOW - timedelta(hours=1), NOW + timedelta(hours=1), NOW)
+    given = inputs(NOW, NOW - timedelta(hours=1), NOW + timedelta(hours=1), NOW)
     batch = [first, *(update(first.person_id, address=f"{n}") for n in range(3))]
-    await run(store, *batch, clock=clock)
+    await run(store, *batch, given=given)
     await check_stream(store, first.person_id, 4)
 
 
 async def test_unique_indexes_are_checked_before_work_begins(mongo_client, store):
-    await store.check()
+    await store.check_indexes()
     with pytest.raises(StoreUnavailable, match="initialise"):
-        await Store(mongo_client, "empty").check()
+        await Store(mongo_client, "empty").check_indexes()
 
 
 STEP = st.tuples(st.integers(0, 2), st.sampled_from(["create", "update", "delete", "move", "revert"]))
@@ -231,10 +294,13 @@ async def test_any_cut_and_repeat_gives_each_command_one_outcome(store, steps, s
         batch = commands[begin : begin + size]
         if random.random() < 0.3:
             await run(store, *batch, project=False)  # a crash: everything is delivered again
-        settled = await run(store, *batch)
+        decided = await run(store, *batch)
         for command in batch:
-            done = settled.done.get(command.command_id)
-            outcomes[command.command_id] = done.event if done else settled.rejections[command.command_id].code
+            id_ = command.command_id
+            done = decided.applied.get(id_)
+            without = decided.unchanged.get(id_) or decided.rejections.get(id_)
+            outcomes[id_] = done.event if done else getattr(without, "code", without)
+            assert outcomes[id_] is not None
         begin += size
     for person in people:
         log = await stream(store, person)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from command_api.pictures import picture_of
-from events.image_errors import ImagesUnavailable, TicketUsed
+from command_api.images.pictures import picture_of
+from events.images.errors import ImagesUnavailable, TicketUsed
 from service_kit.ids import new_id
 from service_kit.images import FoundImage, ImageStore, Picture, Source
 from service_kit.images.cloud import CloudinaryImages

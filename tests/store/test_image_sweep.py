@@ -5,21 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.__main__ import main
-from command_api.pictures import picture_of
-from events.commands import ChangeImage
-from events.facts import encode_event
-from events.image_errors import ImagesUnavailable
-from events.person import NO_IMAGE, Image
-from events.rejections import ImageExpired, PersonNotFound
+from command_api.images.pictures import picture_of
+from events.images.errors import ImagesUnavailable
+from events.log.event import encode_event
+from events.person.commands import ChangeImage
+from events.person.fields import NO_IMAGE, Image
+from events.person.rejections import ImageExpired, PersonNotFound
+from operations.__main__ import main
 from service_kit.ids import new_id
 from service_kit.images import FoundImage, Source
 from service_kit.images.cloud import CloudinaryImages
 from service_kit.images.gridfs import GridFsImages
 from tests.pictures import halves, photo, saved
 from tests.store.given import check_stream, create, delete, envelope, run, stream, update
-from workers.images import ImageRemover
-from workers.sweep import ImageSweep, Known, Verdict, judge
+from workers.images.removal import ImageRemover
+from workers.images.sweep import ImageSweep, Known, Verdict, judge
 
 PICTURE = picture_of(photo())
 OLDER = timedelta(seconds=-60)
@@ -41,7 +41,7 @@ class Scene:
     def __init__(self, client, store, stores) -> None:
         self.records, self.images = store, stores[0]
         database = store._db.name
-        self.sweep = ImageSweep(client, database, stores, later)
+        self.sweep = ImageSweep(client, database, stores, store, later)
         self.remover = ImageRemover(client, database, stores)
 
     async def stored(self, person_id: str) -> tuple[Source, ChangeImage]:
@@ -130,8 +130,8 @@ async def test_after_a_crash_at_any_step_two_sweeps_leave_what_people_have_and_n
     assert (swept.wanted >= 2, swept.removed >= 3, swept.refused >= 2) == (True, True, True)
     # What was not decided is refused first: its command may still be on its way.
     assert await scene.there(*everything) == [True, False, True, False, False, True, True]
-    settled = await run(scene.records, late_command)
-    assert isinstance(settled.rejections[late_command.command_id], ImageExpired)
+    decided = await run(scene.records, late_command)
+    assert isinstance(decided.rejections[late_command.command_id], ImageExpired)
 
     await scene.sweep.run(OLDER)
     assert await scene.there(*everything) == [True, False, True, False, False, False, False]
@@ -141,7 +141,7 @@ async def test_after_a_crash_at_any_step_two_sweeps_leave_what_people_have_and_n
 
 async def test_a_picture_that_is_half_there_is_swept(store, mongo_client):
     images = GridFsImages(mongo_client, store._db.name)
-    sweep = ImageSweep(mongo_client, store._db.name, [images], later)
+    sweep = ImageSweep(mongo_client, store._db.name, [images], store, later)
     source = Source(new_id(), new_id(), new_id())
     await images.put(source, PICTURE)
     await images._chunks.delete_many({"files_id": source.image_id})
@@ -162,8 +162,8 @@ async def test_a_refused_image_is_recorded_like_any_other_refusal(scene):
         "image-expired",
         "person.change_image",
     )
-    settled = await run(scene.records, command, change(new_id()))
-    kinds = [type(rejection) for rejection in settled.rejections.values()]
+    decided = await run(scene.records, command, change(new_id()))
+    kinds = [type(rejection) for rejection in decided.rejections.values()]
     assert kinds == [ImageExpired, PersonNotFound]
 
 
@@ -182,10 +182,10 @@ IMAGE = FoundImage("i", "p", "c", NOW, "jpg", 1, 1, 1)
 @pytest.mark.parametrize(
     ("known", "verdict"),
     [
-        (Known(current={"i"}, settled={"c", "i"}), Verdict.WANTED),
-        (Known(current={"j"}, settled={"c", "i", "j"}), Verdict.REMOVED),
-        (Known(settled={"c"}), Verdict.REMOVED),
-        (Known(settled={"c"}, refused={"c": NOW}), Verdict.REMOVED),
+        (Known(current={"i"}, in_log={"c", "i"}), Verdict.WANTED),
+        (Known(current={"j"}, in_log={"c", "i", "j"}), Verdict.REMOVED),
+        (Known(in_log={"c"}), Verdict.REMOVED),
+        (Known(in_log={"c"}, refused={"c": NOW}), Verdict.REMOVED),
         (Known(refused={"c": NOW - timedelta(seconds=1)}), Verdict.REMOVED),
         (Known(refused={"c": NOW}), Verdict.WAITING),
         (Known(refused={"d": NOW}), Verdict.REFUSED),

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from events.errors import StoreUnavailable
-from query_api.export_lines import NDJSON
-from query_api.exports import BATCH, Exports
-from query_api.log_filters import EventsQuery
-from service_kit import mongo
+from query_api.exports.event_lines import NDJSON
+from query_api.exports.streams import BATCH, Exports
+from query_api.history.filters import EventsQuery
+from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
 from tests.store.given import create, run
 

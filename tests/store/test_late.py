@@ -3,8 +3,8 @@
 import json
 from datetime import timedelta
 
-from events.commands import decode_command, encode_command
-from events.rejections import PersonExists, Superseded
+from events.person.commands import decode_command, encode_command
+from events.person.rejections import PersonExists, Superseded
 from tests.store.given import NOW, create, run, stream, update
 
 
@@ -16,30 +16,30 @@ async def test_a_late_command_is_applied_unless_a_later_one_was(store):
     ana = create()
     first, second, third = (update(ana.person_id, address=f"{n}") for n in range(3))
     await run(store, at(0, ana), at(20, second))
-    settled = await run(store, at(10, first, late=True), at(30, third, late=True))
-    assert isinstance(settled.rejections[first.command_id], Superseded)
+    decided = await run(store, at(10, first, late=True), at(30, third, late=True))
+    assert isinstance(decided.rejections[first.command_id], Superseded)
     assert [event.command_id for event in await stream(store, ana.person_id)] == [
         command.command_id for command in (ana, second, third)
     ]
     again = await run(store, at(10, first, late=True), at(30, third, late=True))
     assert again.rejections.keys() == {first.command_id}
-    assert again.done.keys() == {third.command_id}
+    assert again.applied.keys() == {third.command_id}
 
 
 async def test_a_command_before_it_in_the_batch_overtakes_it_too(store):
     ana = create()
     late, newer = update(ana.person_id, address="old"), update(ana.person_id, address="new")
     await run(store, at(0, ana))
-    settled = await run(store, at(20, newer), at(10, late, late=True))
-    assert settled.rejections.keys() == {late.command_id}
-    assert settled.states[ana.person_id].fields["address"] == "new"
+    decided = await run(store, at(20, newer), at(10, late, late=True))
+    assert decided.rejections.keys() == {late.command_id}
+    assert decided.states[ana.person_id].fields["address"] == "new"
 
 
 async def test_late_commands_of_one_person_are_applied_in_order(store):
     ana = create()
     changes = [at(n, update(ana.person_id, address=f"{n}"), late=True) for n in range(1, 6)]
-    settled = await run(store, at(0, ana, late=True), *changes)
-    assert not settled.rejections
+    decided = await run(store, at(0, ana, late=True), *changes)
+    assert not decided.rejections
     assert [event.command_id for event in await stream(store, ana.person_id)][1:] == [
         command.command_id for command in changes
     ]

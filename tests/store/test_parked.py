@@ -5,17 +5,18 @@ from contextlib import suppress
 
 import pytest
 
-from events.decider import fold
-from events.outcomes import Applied, Parked, Rejected
-from events.rejections import Dropped
+from events.person.decider import fold
+from events.person.outcomes import Applied, Parked, Rejected
+from events.person.rejections import Dropped
 from tests.store import mortal
 from tests.store.given import check_stream, create, delete, new_value, run, stream, update
 from tests.store.mortal import Fate, Town, damage, drop, repair, retry
 from tests.system import eventually
-from workers import lines, pipeline
-from workers.faults import BEHIND
-from workers.parked import ParkedLines
-from workers.retrying import Retrying
+from workers.consuming import pipeline
+from workers.deciding import person_batch
+from workers.outcomes import BEHIND
+from workers.parking.parked import WaitingCommands
+from workers.parking.retrying import ControlHandler
 
 
 @pytest.fixture
@@ -31,7 +32,9 @@ def one(stores):
 
 
 async def line(store, person_id) -> list[str]:
-    return [command_id for command_id, _ in await store.parked.first(person_id, 1000)]
+    return [
+        command_id for command_id, _ in await WaitingCommands(store._db["parked"]).oldest(person_id, 1000)
+    ]
 
 
 async def why(store, person_id) -> list[tuple[str, int]]:
@@ -103,7 +106,7 @@ async def test_one_command_that_fails_holds_up_those_behind_it(one, town, monkey
     ill, well = await people(one, damaged=False)
     mine = [update(ill, address=f"{n}") for n in range(4)]
     theirs = [update(well, address=f"{n}") for n in range(4)]
-    decide = lines.decide
+    decide = person_batch.decide
 
     def faulty(command, state, past):
         if command.command_id == mine[1].command_id:
@@ -112,7 +115,7 @@ async def test_one_command_that_fails_holds_up_those_behind_it(one, town, monkey
 
     monkeypatch.setattr(pipeline, "BATCH", at_once)
     with monkeypatch.context() as patch:
-        patch.setattr(lines, "decide", faulty)
+        patch.setattr(person_batch, "decide", faulty)
         town.send(*(command for pair in zip(mine, theirs, strict=True) for command in pair))
         assert await town.work(one)
     assert await applied(one, ill) == [mine[0].command_id]
@@ -146,10 +149,10 @@ async def test_what_is_dropped_is_refused_on_record_and_the_rest_waits_for_a_ret
     town.send(retry(ill), commands[1])
     assert await town.work(store)
     assert await applied(store, ill) == names([commands[0], commands[2]])
-    refused = await store.rejected([ill], [commands[1].command_id])
-    assert isinstance(refused[commands[1].command_id], Dropped)
-    assert "grace" in refused[commands[1].command_id].detail
-    assert town.replies[-1] == Rejected(code="dropped", detail=refused[commands[1].command_id].detail)
+    refused = await store.eventless([ill], [commands[1].command_id])
+    record = refused[commands[1].command_id]
+    assert (record["code"], "grace" in record["detail"]) == (Dropped.code, True)
+    assert town.replies[-1] == Rejected(code="dropped", detail=record["detail"])
 
 
 async def test_all_of_a_line_is_dropped(store, town):
@@ -158,7 +161,7 @@ async def test_all_of_a_line_is_dropped(store, town):
     town.send(*commands, drop(ill))
     assert await town.work(store)
     assert await line(store, ill) == []
-    assert len(await store.rejected([ill], names(commands))) == 2
+    assert len(await store.eventless([ill], names(commands))) == 2
     await heal(store, ill)
     town.send(last := update(ill, 1, address="z"))
     assert await town.work(store)
@@ -195,10 +198,10 @@ async def test_an_event_that_cannot_be_projected_parks_its_person_with_what_foll
     theirs = [update(well, address=f"{n}") for n in range(4)]
     project = type(one).project
 
-    async def refuse(self, states, fresh, bases):
-        if ill in states:
+    async def refuse(self, changes):
+        if ill in [change.after.person_id for change in changes]:
             raise ValueError("a document that cannot be")
-        await project(self, states, fresh, bases)
+        await project(self, changes)
 
     monkeypatch.setattr(pipeline, "BATCH", at_once)
     with monkeypatch.context() as patch:
@@ -218,17 +221,17 @@ async def test_an_event_that_cannot_be_projected_parks_its_person_with_what_foll
     await check_stream(one, well, 5)
 
 
-async def test_what_was_settled_while_its_person_was_being_parked_waits_too(one, town, monkeypatch):
+async def test_what_was_decided_while_its_person_was_being_parked_waits_too(one, town, monkeypatch):
     ill, _ = await people(one, damaged=False)
     mine = [update(ill, address=f"{n}") for n in range(3)]
     project, refused = type(one).project, []
 
-    async def refuse_once(self, states, fresh, bases):
+    async def refuse_once(self, changes):
         if refused:
-            await project(self, states, fresh, bases)
+            await project(self, changes)
             return
-        await eventually(lambda: _has(one, ill, 2))  # the next batch is settled by now
-        refused.append(states)
+        await eventually(lambda: _has(one, ill, 2))  # the next batch is decided by now
+        refused.append(changes)
         raise ValueError("a document that cannot be")
 
     monkeypatch.setattr(pipeline, "BATCH", 1)
@@ -253,20 +256,20 @@ async def test_a_retry_waits_for_what_came_before_it(one, town, monkeypatch):
     town.send(mine[0])
     assert await town.work(one)
     await heal(one, ill)
-    append, carry_out, early = ParkedLines.append, Retrying.carry_out, asyncio.Event()
+    park, carry_out, early = WaitingCommands.park, ControlHandler.carry_out, asyncio.Event()
 
     async def late(self, waiting, now):
         with suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await early.wait()
-        await append(self, waiting, now)
+        await park(self, waiting, now)
 
     async def noted(self, control):
         await carry_out(self, control)
         early.set()
 
-    monkeypatch.setattr(ParkedLines, "append", late)
-    monkeypatch.setattr(Retrying, "carry_out", noted)
+    monkeypatch.setattr(WaitingCommands, "park", late)
+    monkeypatch.setattr(ControlHandler, "carry_out", noted)
     town.send(mine[1], retry(ill), mine[2])
     assert await town.work(one)
     assert await line(one, ill) == []
@@ -312,7 +315,7 @@ async def story(store, town: Town, fate: Fate) -> tuple[list[str], list[str]]:
     kept = [mine[0], mine[1], mine[3], mine[4]]
     assert await applied(store, ill) == names(kept)
     assert await applied(store, well) == names(theirs)
-    assert (await store.rejected([ill], names(mine))).keys() == {mine[2].command_id}
+    assert (await store.eventless([ill], names(mine))).keys() == {mine[2].command_id}
     assert await line(store, ill) == []
     announced = {"ill": [], "well": []}
     for command_id in first_times(town.announced):

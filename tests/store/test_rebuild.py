@@ -9,17 +9,19 @@ from contextlib import suppress
 
 import httpx
 
-from cli.read_model import ReadModel
-from events.decider import PersonState, fold
 from events.errors import Outdated
-from events.facts import GENESIS
-from events.stored import event_document
-from query_api.gate import Gate
+from events.log.event import GENESIS
+from events.log.stored import event_document
+from events.person.decider import PersonState, fold
+from operations.rebuild.read_model import ReadModel
+from query_api.reading.projection_check import ProjectionCheck
 from service_kit.ids import new_id
+from service_kit.read_model import PROJECTION
 from tests.chained import event
 from tests.store.given import create, run, update
 from tests.store.log import Log, harm
 from tests.system import ROOT, eventually
+from workers.outcomes import PersonChange
 
 
 async def document(log: Log, person_id: str):
@@ -52,7 +54,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
         people.update_one({"_id": double[2]}, {"$set": {"version": 1, "hash": stored[double[2]][0].hash}})
         people.update_one({"_id": long[0]}, {"$unset": {"projection": 1}})
         people.update_one({"_id": short[0]}, {"$set": {"version": 9}})
-        people.update_one({"_id": short[1]}, {"$set": {"projection": 2}})
+        people.update_one({"_id": short[1]}, {"$set": {"projection": PROJECTION + 1}})
 
     def claims(claims):
         claims.delete_one({"_id": f"document:passport:{numbers[short[2]]}"})
@@ -186,7 +188,7 @@ async def test_ended_in_the_middle_it_goes_on_and_nobody_sees_a_person_go_back(l
 
 async def killed_in_the_middle(log: Log) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", "rebuild", "--jobs", "2"),
+        *(sys.executable, "-m", "operations", "rebuild", "--jobs", "2"),
         cwd=ROOT,
         env={**os.environ, **log.environment},
         stderr=asyncio.subprocess.DEVNULL,
@@ -210,9 +212,9 @@ async def test_two_at_once_do_no_harm(log):
     assert await log.differences() == set()
 
 
-async def gate_says(gate: Gate) -> str:
+async def readiness_says(check: ProjectionCheck) -> str:
     try:
-        await gate.check()
+        await check.check()
     except Outdated:
         return "closed"
     return "open"
@@ -237,7 +239,7 @@ async def folded(log, ids) -> dict[str, PersonState]:
 
 
 async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkeypatch):
-    """New workers, then a rebuild, then the query API: its gate is closed until all documents are new."""
+    """New workers, then a rebuild, then the query API: unready until all documents are new."""
     ids = await log.fill(8)
     old = {"$unset": {"projection": 1, "image_url": 1}}
     harm(log, lambda people: people.update_many({}, old), "people")
@@ -246,16 +248,16 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
     query_api.spawn()
     try:
         ready = await what_is_not_ready(query_api)
-        assert ready["read_model"] == "documents are older than projection 1: run `rollcall rebuild`"
-        gate = Gate(mongo_clients["pymongo"], database)
+        assert ready["read_model"] == "documents are older than projection 2: run `rollcall rebuild`"
+        check = ProjectionCheck(mongo_clients["pymongo"], database)
         # A new worker writes a document anew that has its version, as when it is told again,
         states = await folded(log, ids)
-        await log.store.project({ids[0]: states[ids[0]]}, set(), {})
-        assert (await document(log, ids[0]))["projection"] == 1
+        await log.store.project([PersonChange(None, states[ids[0]], is_new=False)])
+        assert (await document(log, ids[0]))["projection"] == 2
         # and whole, where it would change a part of its own form.
         await run(log.store, update(ids[1], address="Calle 9"))
         person = await document(log, ids[1])
-        assert (person["projection"], person["image_url"], person["address"]) == (1, None, "Calle 9")
+        assert (person["projection"], person["image_url"], person["address"]) == (2, None, "Calle 9")
         assert (await log.rebuild())[0] == set()
         await query_api.wait_ready()
         assert await log.differences() == set()
@@ -264,16 +266,16 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
         states = await folded(log, ids)
         active = [one for one in ids if states[one].status == "active"]
         with monkeypatch.context() as patch:
-            for module in ("workers.documents", "workers.store"):
+            for module in ("service_kit.read_model", "workers.store"):
                 patch.setattr(f"{module}.PROJECTION", 0)
-            await log.store.project({active[0]: states[active[0]]}, set(), {})
-            assert (await document(log, active[0]))["projection"] == 1
+            await log.store.project([PersonChange(None, states[active[0]], is_new=False)])
+            assert (await document(log, active[0]))["projection"] == 2
             await run(log.store, update(active[0], address="Calle 10"))
         assert (await document(log, active[0]))["projection"] == 0
-        assert await gate_says(Gate(mongo_clients["pymongo"], database)) == "closed"
+        assert await readiness_says(ProjectionCheck(mongo_clients["pymongo"], database)) == "closed"
         assert await log.differences() == {(active[0], "outdated", "projection")}
         assert (await log.rebuild())[0] == set()
-        assert await gate_says(gate) == "open"
+        assert await readiness_says(check) == "open"
     finally:
         query_api.kill()
         system.services.remove(query_api)

@@ -7,27 +7,27 @@ from datetime import timedelta
 
 import orjson
 
-from cli.log_walk import Range
-from cli.rebuilding import PeopleWalker
-from cli.sides import Rebuilding
-from events.decider import fold
-from events.facts import GENESIS, export_line
-from events.stored import event_document
+from events.log.event import GENESIS, export_line
+from events.log.stored import event_document
+from events.log.upcasting import UPCASTERS
+from events.person.decider import fold
 from events.times import rfc3339
-from events.upcasting import UPCASTERS
-from query_api.log_filters import HistoryQuery
-from query_api.log_reads import LogReads
-from query_api.reads import Reads
-from service_kit.announcements import announcement
-from service_kit.broker import connect
+from operations.log_walk import Range
+from operations.rebuild.connections import Rebuilding
+from operations.rebuild.rebuilding import PeopleWalker
+from query_api.history.filters import HistoryQuery
+from query_api.history.queries import LogReads
+from query_api.people.queries import Reads
+from service_kit.broker.announcements import announcement
+from service_kit.broker.connection import connect
 from service_kit.ids import new_id
+from service_kit.read_model import person_document
 from tests import older
 from tests.chained import event, resealed
 from tests.chained import stream as chained
 from tests.store.given import run, stream, update
 from tests.store.log import Log, harm
 from tests.system import eventually
-from workers.documents import person_document
 
 
 def put(log: Log, *streams) -> list:
@@ -132,7 +132,7 @@ async def test_a_queue_gets_what_was_announced_and_nobody_else_does(log, system,
             assert (one.content_type, one.delivery_mode) == ("application/cloudevents+json", 2)
 
     # A queue that takes ten: it waits for a while, and says how far it has come.
-    monkeypatch.setattr("cli.replay_queue.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("operations.replay.queue.PATIENCE_SECONDS", 0.5)
     full = {"x-max-length": 10, "x-overflow": "reject-publish"}
     async with queue(system, "events.full", **full) as inbox:
         status, _, err = await replay(log, "--to", "amqp", "--queue", "events.full")
@@ -148,7 +148,7 @@ async def test_a_queue_gets_what_was_announced_and_nobody_else_does(log, system,
             return going_on.done()
 
         seen: set[str] = set()
-        monkeypatch.setattr("cli.replay_queue.PATIENCE_SECONDS", 30)
+        monkeypatch.setattr("operations.replay.queue.PATIENCE_SECONDS", 30)
         going_on = asyncio.create_task(replay(log, "--to", "amqp", "--queue", "events.full"))
         await eventually(emptied, within=60)
         await emptied()

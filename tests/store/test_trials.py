@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from events.outcomes import Applied, Parked
+from events.person.outcomes import Applied, Parked
 from tests.store import mortal
 from tests.store.given import check_stream, create, run, stream, update
 from tests.store.mortal import Fate, Town, retry
-from workers import lines
-from workers.attempts import Attempts
-from workers.faults import BEHIND, ENDED
-from workers.suspects import ATTEMPTS, SUSPECT
+from workers.deciding import person_batch
+from workers.outcomes import BEHIND, ENDED
+from workers.parking.attempts import Attempts
+from workers.parking.suspects import ATTEMPTS, SUSPECT
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_the_one_that_ends_each_worker_is_parked_after_five_lone_attempts(
     ana, ben = await two(one)
     sent = changes(ana, ben)
     deadly, fate = sent[0].command_id, Fate()
-    decide = lines.decide
+    decide = person_batch.decide
 
     def mortally(command, *rest):
         if command.command_id == deadly:
@@ -104,7 +104,7 @@ async def test_the_one_that_ends_each_worker_is_parked_after_five_lone_attempts(
             raise mortal.Killed
         return decide(command, *rest)
 
-    monkeypatch.setattr(lines, "decide", mortally)
+    monkeypatch.setattr(person_batch, "decide", mortally)
     deaths = 0
     town.send(*sent)
     while not await town.work(one, fate := Fate()):
@@ -129,7 +129,7 @@ async def test_an_attempt_that_is_broken_off_is_taken_back(store, town):
     ana, _ = await two(store)
     attempts = Attempts(store._db["attempts"])
     key = (ana, update(ana, address="x").command_id)
-    now = mortal.stamps().clock()
+    now = mortal.inputs().clock()
     for before in (None, 0, 3):
         began = asyncio.Event()
 

@@ -9,13 +9,13 @@ from contextlib import closing
 
 import pytest
 
-from cli.chain_walk import ChainWalker, Job
-from cli.log_reader import LogAddress
-from cli.log_walk import Range, walk_ranges
 from events.errors import StoreUnavailable
-from events.facts import export_line
+from events.log.event import export_line
+from operations.addresses import DatabaseAddress
+from operations.log_walk import Range, walk_ranges
+from operations.proof.chain_walk import ChainWalker, Job
 from tests.chained import KEYS, checkpoint
-from tests.store.log import harm
+from tests.store.log import findings, harm
 from tests.system import ROOT, eventually
 from verifier import KnownHeads, read_chain
 
@@ -48,8 +48,8 @@ async def test_a_good_log_is_fine_and_what_is_altered_is_named(log):
         (None, None, "altered"),
     }
     assert await log.found() == expected
-    assert await log.verify("--jobs", 1) == expected
-    _, out, _ = await log.command("verify")
+    assert findings(await log.command("verify", "--json", "--jobs", 2)) == expected
+    _, out, _ = await log.here("verify", "--jobs", 1)
     assert len([line for line in out if "belongs to no person" in line]) == 2
 
 
@@ -57,18 +57,18 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     folder, keys = tmp_path / "checkpoints", tmp_path / "keys"
     key, public = keys / "checkpoint.key", keys / "checkpoint.pub"
     against = ("--checkpoints", folder, "--public-key", public)
-    assert (await log.command("checkpoint-key", keys))[0] == 0
+    assert (await log.here("checkpoint-key", keys))[0] == 0
     assert key.stat().st_mode & 0o777 == 0o600
-    assert (await log.command("checkpoint-key", keys))[0] == 1
+    assert (await log.here("checkpoint-key", keys))[0] == 1
 
     ids = await log.fill()
-    assert (await log.command("checkpoint", "--to", folder, "--key", key))[0] == 0
+    assert (await log.here("checkpoint", "--jobs", 1, "--to", folder, "--key", key))[0] == 0
     ids = sorted([*ids, *await log.fill(3)])
-    status, out, err = await log.command("checkpoint", "--to", folder, "--key", key)
+    status, out, err = await log.here("checkpoint", "--jobs", 1, "--to", folder, "--key", key)
     assert status == 0
     assert "Checkpoint 2" in err and "3 changed" in err
     assert await log.verify(*against) == set()
-    _, _, err = await log.command("verify", *against)
+    _, _, err = await log.here("verify", "--jobs", 1, *against)
     assert "2 checkpoints, the newest of " in err and out[0] in err
 
     stored = await log.store.streams(ids)
@@ -84,7 +84,7 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     expected = {(long[0], 3, "truncated"), (long[1], 1, "removed")}
     assert await log.found(*against) == expected
     assert await log.verify() == set()
-    status, out, _ = await log.command("checkpoint", "--to", folder, "--key", key)
+    status, out, _ = await log.here("checkpoint", "--jobs", 1, "--to", folder, "--key", key)
     assert (status, len(out), len(list(folder.glob("*.json")))) == (1, 2, 2)
 
     # Without the database, by the export of before.
@@ -94,7 +94,7 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
 
 
 async def test_a_log_that_grows_while_it_is_verified_is_fine(log, tmp_path):
-    await log.command("checkpoint-key", tmp_path)
+    await log.here("checkpoint-key", tmp_path)
     key = tmp_path / "checkpoint.key"
     growing = asyncio.Event()
 
@@ -134,10 +134,21 @@ async def test_a_secondary_that_is_behind_is_no_finding(log, tmp_path, monkeypat
 
 async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_path):
     await log.fill(2)
-    await log.command("checkpoint-key", tmp_path)
+    await log.here("checkpoint-key", tmp_path)
     folder, key = tmp_path / "to", tmp_path / "checkpoint.key"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", "checkpoint", "--to", str(folder), "--key", str(key), "--every", "1s"),
+        *(
+            sys.executable,
+            "-m",
+            "operations",
+            "checkpoint",
+            "--to",
+            str(folder),
+            "--key",
+            str(key),
+            "--every",
+            "1s",
+        ),
         cwd=ROOT,
         env={**os.environ, **log.alone},
         stdout=asyncio.subprocess.PIPE,
@@ -159,13 +170,13 @@ async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_pat
 
 async def test_an_empty_log_is_fine(log, system):
     assert await log.verify() == set()
-    nothing = LogAddress(system.mongo.uri, "nothing-there")
+    nothing = DatabaseAddress(system.mongo.uri, "nothing-there")
     walk = walk_ranges(lambda: ChainWalker(Job(nothing)), 1)
     assert [(walked.events, walked.findings) for _, _, walked in walk] == [(0, ())]
 
 
 async def test_a_database_that_is_away_is_said_so(log, monkeypatch):
-    monkeypatch.setattr("cli.log_walk._PATIENCE_S", 0)
-    monkeypatch.setattr("cli.log_reader._SELECTION_MS", 200)
+    monkeypatch.setattr("operations.log_walk._PATIENCE_S", 0)
+    monkeypatch.setattr("operations.log_reader._SELECTION_MS", 200)
     with pytest.raises(StoreUnavailable):
-        list(walk_ranges(lambda: ChainWalker(Job(LogAddress("mongodb://127.0.0.1:9/", "x"))), 1))
+        list(walk_ranges(lambda: ChainWalker(Job(DatabaseAddress("mongodb://127.0.0.1:9/", "x"))), 1))

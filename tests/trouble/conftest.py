@@ -22,14 +22,9 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest_asyncio.fixture(scope="session")
 async def cast(stage: System) -> dict[str, Service]:
     """One process of each service on that system."""
-    running = {name: stage.service(name) for name in ("command_api", "query_api", "workers")}
-    for service in running.values():
-        service.spawn()
-    for service in running.values():
-        await service.wait_ready()
-
+    services = await stage.start_services()
     await stream_is_on_disk(stage, brokers=1)
-    return running
+    return services
 
 
 async def stream_is_on_disk(system: System, brokers: int) -> None:

@@ -5,10 +5,10 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from local import services
-from local.errors import SetupError
-from local.rabbitmq_server import find_rabbitmq
-from local.supervisor import BrokerWatch
+from devstack import services
+from devstack.servers.rabbitmq_server import find_rabbitmq
+from devstack.supervisor import BrokerWatch
+from operations.errors import SetupError
 from tests.system import ROOT, Service, System
 
 

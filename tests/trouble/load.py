@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from tests.firehose import Firehose, request
 from tests.system import System, eventually, new_person
 
+PAUSE_SECONDS = 0.04
+"""Of each client between two commands: there is always some, and the machine has time for what is tested."""
+
 
 @dataclass
 class Load:
@@ -48,7 +51,7 @@ class Load:
                     raw = request("PATCH", f"/people/{person}", self._token, body, Idempotency_Key=key)
                 person = await self._insist(hose, raw)
                 count += 1
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(PAUSE_SECONDS)
         finally:
             hose.close()
 

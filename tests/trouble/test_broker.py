@@ -3,13 +3,14 @@
 import asyncio
 import re
 import time
+from uuid import uuid4
 
 import aio_pika
 import httpx
 import pytest
 
-from local.services import readiness as local_readiness
-from service_kit.topology import COMMANDS, DEAD, partition_queue
+from devstack.services import readiness as local_readiness
+from service_kit.broker.topology import COMMANDS, DEAD, partition_queue
 from tests import ledger
 from tests.system import TOPOLOGIES, eventually, new_person
 
@@ -40,6 +41,13 @@ async def readiness(service) -> tuple[int, dict]:
     return response.status_code, response.json()["parts"]
 
 
+async def answering(service) -> tuple[int, dict] | None:
+    try:
+        return await readiness(service)
+    except httpx.TransportError:
+        return None
+
+
 def described(service) -> str:
     """Return what `./run status` says of a service."""
     return local_readiness("127.0.0.1", service.port)
@@ -61,20 +69,47 @@ async def test_a_broker_that_is_down(stage, cast):
         assert response.status_code == 201
 
 
+async def test_a_query_api_waits_for_the_feed_before_it_is_ready_but_not_for_long(stage, cast):
+    queries = cast["query_api"]
+    stage.rabbit.kill()
+    try:
+        queries.stop()
+        queries.spawn()
+        status, parts = await eventually(lambda: answering(queries))
+        assert (status, parts["stream"] != "ok") == (503, True)
+        await queries.wait_ready()
+        assert "stream: RabbitMQ" in described(queries)
+    finally:
+        stage.rabbit.start()
+    queries.stop()
+    queries.spawn()
+    await queries.wait_ready()
+    assert described(queries) == "ready"
+
+
 async def test_a_broker_that_is_blocked_by_an_alarm(stage, cast):
     async with stage.client(cast["command_api"]) as commands:
         stage.rabbit.ctl("set_vm_memory_high_watermark", "0.00001")
         try:
-            await eventually(lambda: refused_in_time(commands), within=20)
+            await eventually(lambda: refused_in_time(commands))
             answers = await asyncio.gather(*(refused_in_time(commands) for _ in range(20)))
             assert all(answers)
-            status, parts = await readiness(cast["command_api"])
-            assert (status, "blocked" in parts["rabbitmq"]) == (503, True)
+
+            async def blocked():
+                status, parts = await readiness(cast["command_api"])
+                assert status == 503
+                return "blocked" in parts["rabbitmq"]
+
+            await eventually(blocked)
         finally:
             stage.rabbit.ctl("set_vm_memory_high_watermark", "0.6")
-        await eventually(lambda: accepts(commands), within=30)
-        response = await commands.post("/people", json=new_person(), headers=WAIT)
-        assert response.status_code == 201
+        await eventually(lambda: accepts(commands))
+        body, headers = new_person(), {**WAIT, "Idempotency-Key": str(uuid4())}
+
+        async def applied():
+            return (await commands.post("/people", json=body, headers=headers)).status_code == 201
+
+        await eventually(applied)
 
 
 async def test_a_command_that_no_queue_takes(stage, cast):

@@ -15,11 +15,11 @@ import pytest
 from pymongo import MongoClient
 
 from events.errors import BrokerUnavailable
-from service_kit.broker import connect
-from service_kit.declaring import declare
-from service_kit.feed_comparison import entries
-from service_kit.stream import probe
-from service_kit.topology import EVENT_LOG
+from service_kit.broker.connection import connect
+from service_kit.broker.declaring import declare
+from service_kit.broker.feed_comparison import entries
+from service_kit.broker.stream import probe
+from service_kit.broker.topology import EVENT_LOG
 from tests.system import ROOT, TOPOLOGIES, eventually, new_person
 
 pytestmark = pytest.mark.parametrize("stage", TOPOLOGIES[:1], indirect=True, scope="session")
@@ -30,7 +30,7 @@ WITHIN = 60
 def verb(stage, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a verb against the stage."""
     return subprocess.run(
-        [sys.executable, "-m", "cli", *words],
+        [sys.executable, "-m", "operations", *words],
         cwd=ROOT,
         env={**os.environ, **stage.environment(), "ROLLCALL_STATE_DIR": str(stage.directory / "state")},
         capture_output=True,

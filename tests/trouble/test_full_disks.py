@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from local import services
+from devstack import services
 from tests import ledger
 from tests.power import Disk
 from tests.system import ROOT, Service, System, eventually
@@ -43,7 +43,7 @@ async def unready(service: Service, word: str) -> str | None:
 
 def dead_letters(system: System) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "cli", "dead-letters", "list"],
+        [sys.executable, "-m", "operations", "dead-letters", "list"],
         cwd=ROOT,
         env={**os.environ, **system.environment()},
         capture_output=True,

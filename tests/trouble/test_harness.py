@@ -10,6 +10,7 @@ from tests.trouble.crowd import Crowd
 
 pytestmark = pytest.mark.parametrize("stage", TOPOLOGIES, indirect=True, scope="session")
 COMMANDS = {"replica-set": 20_000, "sharded": 6_000}
+SOME = {"replica-set": 4_000, "sharded": 2_000}
 CLIENTS = 8
 KILLS = 12
 WORKERS = 3
@@ -27,13 +28,16 @@ async def killer(workers: list, done: asyncio.Event) -> int:
     return kills
 
 
-async def test_nothing_is_lost_doubled_or_out_of_order_while_workers_are_killed(stage, cast):
+@pytest.mark.parametrize(
+    "load", [pytest.param(SOME, id="some"), pytest.param(COMMANDS, id="all", marks=pytest.mark.long)]
+)
+async def test_nothing_is_lost_doubled_or_out_of_order_while_workers_are_killed(stage, cast, load):
     workers = [cast["workers"], *(stage.service("workers") for _ in range(WORKERS - 1))]
     for worker in workers[1:]:
         worker.spawn()
     for worker in workers:
         await worker.wait_ready()
-    commands = COMMANDS["sharded" if stage.routed else "replica-set"]
+    commands = load["sharded" if stage.routed else "replica-set"]
     crowd = Crowd(stage.token(), commands=commands, people=commands // 8, rate=commands / SECONDS)
     done = asyncio.Event()
     killing = asyncio.create_task(killer(workers, done))

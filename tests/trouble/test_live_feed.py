@@ -7,13 +7,13 @@ import httpx
 import pytest
 
 from events.errors import BrokerUnavailable, PositionGone
-from query_api.replays import FIRST, Replays
-from service_kit.broker import connect
-from service_kit.declaring import declare
-from service_kit.publishing import Template, publish
+from query_api.feed.replays import FIRST, Replays
+from service_kit.broker.connection import connect
+from service_kit.broker.declaring import declare
+from service_kit.broker.publishing import Template, publish
+from service_kit.broker.stream import probe
+from service_kit.broker.topology import EVENT_LOG
 from service_kit.settings import Settings
-from service_kit.stream import probe
-from service_kit.topology import EVENT_LOG
 from subscriber import FileCheckpoint, follow
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually, new_person

@@ -6,12 +6,13 @@ import time
 
 import pytest
 
-from local import broken_members, first_start, supervisor
-from local.ports import free_ports
-from local.rabbit import RabbitNode
-from service_kit.broker import connected
-from service_kit.declaring import declare
-from service_kit.topology import EVENT_LOG
+from devstack import first_start, supervisor
+from devstack.servers import broken_members
+from devstack.servers.ports import free_ports
+from devstack.servers.rabbit import RabbitNode
+from service_kit.broker.connection import connected
+from service_kit.broker.declaring import declare
+from service_kit.broker.topology import EVENT_LOG
 from tests.system import TOPOLOGIES, eventually
 from tests.trouble.keepers import checked, supervised
 from tests.trouble.test_feed import assert_in_order, commands, grown, whole_again

@@ -6,14 +6,14 @@ from contextlib import suppress
 import aio_pika
 import pytest
 
-from cli.__main__ import main
 from events.errors import OutdatedQueue
-from service_kit import replacing
-from service_kit.broker import connect
-from service_kit.dead_letters import look
-from service_kit.declaring import declare, declare_queue, exists
-from service_kit.replacing import bound_queues, replace_outdated
-from service_kit.topology import EVENTS, EXCHANGES, MOVING, subscriber_queues
+from operations.__main__ import main
+from service_kit.broker import replacing
+from service_kit.broker.connection import connect
+from service_kit.broker.dead_letters import look
+from service_kit.broker.declaring import declare, declare_queue, exists
+from service_kit.broker.replacing import bound_queues, replace_outdated
+from service_kit.broker.topology import EVENTS, EXCHANGES, MOVING, subscriber_queues
 from subscriber.dead import DeadLetters
 from tests.system import TOPOLOGIES
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from local.mongo import ReplicaSet
-from local.ports import free_ports
-from service_kit.schema import load_collections
+from devstack.servers.mongo import ReplicaSet
+from devstack.servers.ports import free_ports
+from service_kit.mongo.collections import load_collections
 from tests import ledger
 from tests.system import eventually, run_script
 from tests.trouble.crowd import Crowd
@@ -94,7 +94,7 @@ async def _enough(crowd: Crowd) -> bool:
 
 async def test_members_of_shards_are_killed_and_reads_and_writes_go_on(stage, cast):
     first, second = stage.cluster.shards[:2]
-    async with traffic(stage, cast, rate=400):
+    async with traffic(stage, cast, rate=200):
         for shard in (first, second):  # one of them also routes for everybody
             victim = shard.primary()
             shard.kill(victim)
@@ -110,7 +110,7 @@ async def test_members_of_shards_are_killed_and_reads_and_writes_go_on(stage, ca
 
 
 async def test_a_shard_is_added_and_takes_its_share_while_commands_flow(stage, cast):
-    async with traffic(stage, cast, rate=300):
+    async with traffic(stage, cast, rate=150):
         added = stage.cluster.add_shard(free_ports(2))
         await asyncio.to_thread(added.wait_ready)
         seated = "seated the members of replica set shard-3"

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from local.processes import Child
+from devstack.processes import Child
 from tests.pictures import photo
 from tests.sse import following
 from tests.system import ROOT, TOPOLOGIES, System, eventually, new_person
@@ -110,7 +110,7 @@ async def operations(stage, cast) -> str:
             return f"{name}: {ready.text}"
     for verb in (["dead-letters", "list"], ["verify"]):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli", *verb),
+            *(sys.executable, "-m", "operations", *verb),
             cwd=ROOT,
             env={**os.environ, **stage.environment()},
             stdout=asyncio.subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import subprocess
 from pathlib import Path
 
 import aiormq
@@ -9,21 +10,22 @@ import pytest
 from aio_pika.exceptions import AMQPConnectionError
 
 import events
-from events import account_errors, errors, image_errors, rejections
+from events import errors
+from events.accounts import errors as account_errors
 from events.errors import BrokerUnavailable, RollcallError
-from events.position import Position
-from events.rejections import REJECTIONS, Rejection, ValueTaken
-from events.vocabulary import DOCUMENT_WORDS, GENDER_WORDS
-from service_kit.broker import broker_errors
-from service_kit.problems import problem_of, status_of
-from service_kit.settings import Settings
+from events.feed.position import Position
+from events.images import errors as image_errors
+from events.person import rejections
+from events.person.rejections import REJECTIONS, Rejection, ValueTaken
+from service_kit.broker.connection import broker_errors
+from service_kit.http.problems import problem_of, status_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    "cli",
     "command_api",
+    "devstack",
     "events",
-    "local",
+    "operations",
     "query_api",
     "service_kit",
     "subscriber",
@@ -33,50 +35,52 @@ PACKAGES = (
 )
 ADAPTERS = {
     "aio_pika": {
-        "service_kit/broker.py",
-        "service_kit/declaring.py",
-        "cli/replay_queue.py",
-        "service_kit/dead_letters.py",
-        "service_kit/replacing.py",
-        "command_api/open_channel.py",
-        "command_api/publisher.py",
-        "service_kit/announcements.py",
-        "service_kit/publishing.py",
-        "command_api/replies.py",
-        "query_api/replays.py",
-        "query_api/tail.py",
-        "service_kit/stream.py",
+        "service_kit/broker/connection.py",
+        "service_kit/broker/declaring.py",
+        "operations/replay/queue.py",
+        "service_kit/broker/dead_letters.py",
+        "service_kit/broker/replacing.py",
+        "command_api/dispatch/open_channel.py",
+        "command_api/dispatch/publisher.py",
+        "service_kit/broker/announcements.py",
+        "service_kit/broker/publishing.py",
+        "command_api/dispatch/replies.py",
+        "query_api/feed/replays.py",
+        "query_api/feed/reader.py",
+        "service_kit/broker/stream.py",
         "subscriber/dead.py",
         "subscriber/queue.py",
         "subscriber/stream.py",
-        "workers/announcer.py",
-        "workers/consumer.py",
-        "workers/mark_search.py",
-        "workers/prover.py",
-        "workers/session.py",
-        "service_kit/feed_comparison.py",
-        "cli/feed.py",
-        "workers/intake.py",
+        "workers/announcing/announcer.py",
+        "workers/consuming/consumer.py",
+        "workers/announcing/mark_search.py",
+        "workers/announcing/reconciler.py",
+        "workers/consuming/partitions.py",
+        "service_kit/broker/feed_comparison.py",
+        "operations/feed/verb.py",
+        "workers/consuming/deliveries.py",
+        "workers/app.py",
     },
     "pymongo": {
         "command_api/imports/store.py",
-        "query_api/lease.py",
-        "workers/visibility.py",
-        "cli/log_reader.py",
-        "workers/attempts.py",
-        "cli/read_model.py",
-        "command_api/accounts/journal.py",
-        "command_api/accounts/session_store.py",
+        "query_api/feed/tickets.py",
+        "query_api/reading/lease.py",
+        "workers/projecting/visibility.py",
+        "operations/log_reader.py",
+        "workers/parking/attempts.py",
+        "operations/rebuild/read_model.py",
+        "command_api/accounts/account_log.py",
+        "command_api/accounts/login_store.py",
         "command_api/accounts/store.py",
-        "service_kit/clocks.py",
+        "service_kit/mongo/clocks.py",
         "service_kit/images/gridfs.py",
-        "service_kit/mongo.py",
+        "service_kit/mongo/connection.py",
         "workers/store.py",
-        "workers/feed_store.py",
-        "local/mongo.py",
+        "workers/announcing/feed_store.py",
+        "devstack/servers/mongo.py",
     },
     "cloudinary": {"service_kit/images/cloud.py", "service_kit/images/cloud_calls.py"},
-    "PIL": {"command_api/pictures.py"},
+    "PIL": {"command_api/images/pictures.py"},
 }
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 KINDS = sorted(
@@ -106,7 +110,7 @@ def test_a_file_is_short_and_opens_with_a_sentence(path):
 def test_vendors_are_imported_in_adapters_only(library):
     users = set()
     for path in FILES:
-        if path.is_relative_to(ROOT / "bench") or path.is_relative_to(ROOT / "local"):
+        if path.is_relative_to(ROOT / "bench") or path.is_relative_to(ROOT / "devstack"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -115,6 +119,27 @@ def test_vendors_are_imported_in_adapters_only(library):
             if any(name.split(".")[0] == library for name in names):
                 users.add(str(path.relative_to(ROOT)))
     assert users <= ADAPTERS[library]
+
+
+def test_a_worker_is_put_together_in_one_place():
+    root = ROOT / "workers" / "app.py"
+    tree = ast.parse(root.read_text(encoding="utf-8"))
+    imported = {
+        alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    parts = {name for name in called(tree) if name in imported and name[0].isupper()}
+    assert {"Store", "Pipeline", "BatchDecider", "CommandConsumer"} <= parts
+    for path in FILES:
+        if path.is_relative_to(root.parent) and path != root:
+            assert not parts & called(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def called(tree: ast.AST) -> set[str]:
+    return {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
 
 
 def test_the_error_tree_is_drawn_as_it_is():
@@ -157,16 +182,18 @@ async def test_every_failure_of_the_amqp_client_becomes_ours(failure):
         raise failure
 
 
-def test_the_readme_lists_the_vocabulary_and_the_settings():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for table in (DOCUMENT_WORDS, GENDER_WORDS):
-        for code, words in table.items():
-            assert f"| `{code}` | {', '.join(words)} |" in readme
-    assert "`CLOUDINARY_URL`" in readme
-    for name in Settings.model_fields.keys() - {"cloudinary_url"}:
-        prefix, _, last = name.rpartition("_")
-        assert (
-            f"`ROLLCALL_{name.upper()}`" in readme
-            or f"`_{name.upper()}`" in readme
-            or (f"`ROLLCALL_{prefix.upper()}" in readme and f"`_{last.upper()}`" in readme)
-        ), name
+def test_git_leaves_out_keys_and_files_of_people():
+    inside = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=ROOT, capture_output=True, text=True)
+    if inside.returncode or Path(inside.stdout.strip()) != ROOT:
+        pytest.skip("this is no clone")
+    written = {
+        "keys/checkpoint.key",
+        "checkpoints/1.json",
+        "log.ndjson",
+        "people.csv",
+        "mirror.position",
+        "x/up.log",
+    }
+    command = ["git", "check-ignore", "--no-index", *sorted(written), "examples/people.csv"]
+    ignored = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(ignored.stdout.split()) == written

@@ -3,11 +3,11 @@
 import pytest
 import pytest_asyncio
 
-from command_api.accounts import building
-from command_api.accounts.building import Desk, open_desk
+from command_api.accounts import services as building
 from command_api.accounts.hashing import Hasher
-from local.signing_keys import ensure_signing_key
-from service_kit import mongo
+from command_api.accounts.services import AccountServices, open_account_services
+from operations.accounts.signing_keys import ensure_signing_key
+from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
 from tests.conftest import DRIVERS
 from tests.store.accounts.stage import QUICK, Api, Stage
@@ -45,13 +45,13 @@ async def stage(driver, databases, monkeypatch):
     monkeypatch.setattr(building, "Hasher", lambda: Hasher(QUICK))
     settings = databases[driver]
     store = mongo.connect(settings, "tests")
-    made = Stage(settings, store, open_desk(store, settings.mongo_db, lambda: made.time))
+    made = Stage(settings, store, open_account_services(store, settings.mongo_db, lambda: made.time))
 
-    def noted(client, database, clock) -> Desk:
-        made.opened.append(desk := open_desk(client, database, clock))
-        return desk
+    def noted(client, database, clock) -> AccountServices:
+        made.opened.append(services := open_account_services(client, database, clock))
+        return services
 
-    monkeypatch.setattr(building, "open_desk", noted)
+    monkeypatch.setattr(building, "open_account_services", noted)
 
     def connect(wanted: Settings, name: str):
         if wanted.mongo_uri == settings.mongo_uri:
@@ -65,7 +65,7 @@ async def stage(driver, databases, monkeypatch):
         async with made.stack:
             yield made
     finally:
-        made.desk.directory.hasher.close()
+        made.services.directory.hasher.close()
         await mongo.close(store)
 
 

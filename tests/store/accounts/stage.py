@@ -11,12 +11,12 @@ import httpx
 import jwt
 import pytest
 
-from command_api.accounts.building import Desk
 from command_api.accounts.hashing import PARAMETERS
+from command_api.accounts.services import AccountServices
 from command_api.app import build_app
-from events.accounts import Origin, account_stream
-from events.facts import GENESIS, seal
-from events.stored import event_of
+from events.accounts.event import Origin, account_stream
+from events.log.event import GENESIS, seal
+from events.log.stored import event_of
 from service_kit.settings import Settings
 from tests.conftest import DRIVERS
 
@@ -38,10 +38,10 @@ class Stage:
 
     settings: Settings
     store: Any
-    desk: Desk
+    services: AccountServices
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    opened: list[Desk] = field(default_factory=list)
+    opened: list[AccountServices] = field(default_factory=list)
 
     def clock(self) -> datetime:
         return self.time
@@ -56,8 +56,8 @@ class Stage:
         """
         before = len(self.opened)
         app = build_app(self.settings.model_copy(update=changes), self.clock)
-        for desk in self.opened[before:]:
-            self.stack.callback(desk.directory.hasher.close)
+        for services in self.opened[before:]:
+            self.stack.callback(services.directory.hasher.close)
         return Api(app, await self.client(app), self)
 
     async def client(self, app, address: str | None = None) -> httpx.AsyncClient:
@@ -70,7 +70,7 @@ class Stage:
 
     async def account(self, name: str | None = None, *roles: str, **more) -> str:
         name = name or new_name()
-        await self.desk.directory.create(name, GOOD, roles or ("viewer",), ORIGIN, **more)
+        await self.services.directory.create(name, GOOD, roles or ("viewer",), ORIGIN, **more)
         return name
 
     async def events(self, stream: str) -> list[dict]:

@@ -13,7 +13,7 @@ from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, OTHER, QUICK,
 @BOTH_DRIVERS
 async def test_changes_at_once_are_all_made_and_all_told(stage):
     name = await stage.account()
-    directory = stage.desk.directory
+    directory = stage.services.directory
     await asyncio.gather(
         directory.set_roles(name, ("editor",), ORIGIN),
         directory.set_disabled(name, ORIGIN, disabled=True),
@@ -36,28 +36,28 @@ async def test_an_event_that_could_not_be_logged_is_logged_later_and_once(stage,
             raise StoreUnavailable("MongoDB: away")
 
     name = await stage.account()
-    broken = replace(stage.desk.directory, journal=Away())
+    broken = replace(stage.services.directory, account_log=Away())
     with pytest.raises(StoreUnavailable):
         await broken.set_roles(name, ("auditor",), ORIGIN)
     assert await stage.types(name) == ["account.created"]
-    account = await stage.desk.directory.store.find(name)
+    account = await stage.services.directory.store.find(name)
     (waiting,) = account.pending
-    await asyncio.gather(*(stage.desk.directory.told(account) for _ in range(3)))
-    await stage.desk.directory.journal.append(waiting)
+    await asyncio.gather(*(stage.services.directory.told(account) for _ in range(3)))
+    await stage.services.directory.account_log.append(waiting)
     assert await stage.types(name) == ["account.created", "account.roles_set"]
-    assert (await stage.desk.directory.get(name)).pending == ()
+    assert (await stage.services.directory.get(name)).pending == ()
     assert "audit:read" in (await api.tokens(name))["scope"]
 
 
 async def test_a_hash_of_other_parameters_is_renewed_at_login(stage, api):
     weak = Hasher(replace(QUICK, memory_cost=16))
     name = new_name()
-    await replace(stage.desk.directory, hasher=weak).create(name, GOOD, ("viewer",), ORIGIN)
-    before = await stage.desk.directory.get(name)
+    await replace(stage.services.directory, hasher=weak).create(name, GOOD, ("viewer",), ORIGIN)
+    before = await stage.services.directory.get(name)
     await api.tokens(name)
-    after = await stage.desk.directory.get(name)
+    after = await stage.services.directory.get(name)
     assert before.password != after.password
-    assert not stage.desk.directory.hasher.is_outdated(after.password)
+    assert not stage.services.directory.hasher.is_outdated(after.password)
     tokens = await api.tokens(name)
     assert (await api.refresh(tokens["refresh_token"])).status_code == 200
     weak.close()

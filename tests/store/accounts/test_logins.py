@@ -6,8 +6,8 @@ from collections import Counter
 import jwt
 from prometheus_client import REGISTRY
 
-from command_api.accounts import gate
-from events.accounts import account_stream
+from command_api.accounts import login_throttle as throttle
+from events.accounts.event import account_stream
 from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, OTHER, Api, claims, code, new_name
 
 
@@ -35,7 +35,7 @@ async def test_a_login_gives_tokens_for_ten_minutes_that_nobody_keeps(stage, api
 
 async def test_who_is_unknown_wrong_or_disabled_gets_the_same_answer_for_the_same_work(stage, api):
     name, disabled = await stage.account(), await stage.account()
-    await stage.desk.directory.set_disabled(disabled, ORIGIN, disabled=True)
+    await stage.services.directory.set_disabled(disabled, ORIGIN, disabled=True)
     answers, checks = [], []
     for who, password in ((name, OTHER), (new_name(), GOOD), (disabled, GOOD)):
         before = REGISTRY.get_sample_value("rollcall_password_checks_total")
@@ -60,8 +60,8 @@ async def test_names_that_are_no_account_s_are_not_written_down(stage, api):
 
 
 async def test_of_a_flood_of_made_up_names_most_is_only_counted(stage, monkeypatch):
-    monkeypatch.setattr(gate, "_AT_ONCE", 3)
-    monkeypatch.setattr(gate, "_PER_SECOND", 0.0)
+    monkeypatch.setattr(throttle, "_AT_ONCE", 3)
+    monkeypatch.setattr(throttle, "_PER_SECOND", 0.0)
     api = await stage.open()
     for number in range(1, 6):
         client = await stage.client(api.app, f"2001:db8:0:{number}::1")
@@ -110,7 +110,7 @@ async def test_many_at_once_are_no_faster_than_one_after_the_other(stage, api):
 async def test_an_address_that_fails_with_many_names_waits_and_an_own_account_does_not_help(
     stage, api, monkeypatch
 ):
-    monkeypatch.setattr(gate, "FREE_PER_ADDRESS", 6)
+    monkeypatch.setattr(throttle, "FREE_PER_ADDRESS", 6)
     own = await stage.account()
     for attempt in range(6):
         assert (await api.login(new_name(), OTHER)).status_code == 401

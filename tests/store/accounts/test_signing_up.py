@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from pydantic import SecretStr
 
-from events.accounts import account_stream
-from local.ports import free_ports
-from service_kit import mongo
-from service_kit.signing import KeyRing
-from service_kit.tokens import issue_token
+from devstack.servers.ports import free_ports
+from events.accounts.event import account_stream
+from service_kit.auth.signing import KeyRing
+from service_kit.auth.tokens import issue_token
+from service_kit.mongo import connection as mongo
 from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, code, new_name
 from tests.system import eventually
 
@@ -19,7 +19,7 @@ def body(name: str, password: str = GOOD, **more) -> dict:
 
 @BOTH_DRIVERS
 async def test_signing_up_is_closed_for_the_invited_or_open(stage, api):
-    invitation = await stage.desk.directory.invite(("editor",), timedelta(days=1), ORIGIN)
+    invitation = await stage.services.directory.invite(("editor",), timedelta(days=1), ORIGIN)
     taken, name = await stage.account(), new_name()
     closed = await stage.open(signup="closed")
     refused = await closed.client.post("/auth/signup", json=body(name, invitation=invitation))
@@ -40,7 +40,7 @@ async def test_signing_up_is_closed_for_the_invited_or_open(stage, api):
         assert response.status_code == status, (content, response.text)
         assert GOOD not in response.text
     assert "people:write" in (await api.tokens(name))["scope"]
-    over = await stage.desk.directory.invite(("admin",), timedelta(days=1), ORIGIN)
+    over = await stage.services.directory.invite(("admin",), timedelta(days=1), ORIGIN)
     stage.later(days=1)
     response = await api.client.post("/auth/signup", json=body(new_name(), invitation=over))
     assert code(response) == "invalid-invitation"

@@ -1,0 +1,162 @@
+"""Reads the header row of a table: which field each column is, and what is wrong with that. Pure."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Final
+
+from command_api.imports.lines import MAX_LINE_BYTES
+from command_api.imports.options import ID, IGNORED, KNOWN, ImportQuery
+from events.errors import BodyTooLarge, InvalidFields
+from events.person.schema import REQUIRED_FIELDS
+from events.person.titles import FIELD_OF, title_key
+
+DELIMITERS: Final = ",;\t|"
+_SEPARATOR: Final = re.compile(r'\s*"?sep=([^"\r\n])"?[,;\t|]*[ ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+"""What a spreadsheet takes as word of the delimiter, and some write for it."""
+_TOLD: Final = 20
+"""Unknown columns that are named: looking for what each may mean takes time."""
+_LET_GO: Final = frozenset(map(title_key, IGNORED))
+NO_HEADER: Final = (
+    "there is no header row: the first row must name the columns, such as first_name or Nombre; "
+    "`map` (--map) says what other names mean"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a header row says.
+
+    Attributes:
+        names: The field of each column; None for one that is let go.
+        nameless: The columns, from 0, that have no name, and must have no content.
+        delimiter: Between the cells of CSV.
+    """
+
+    names: tuple[str | None, ...]
+    nameless: frozenset[int] = frozenset()
+    delimiter: str | None = None
+
+
+def read_columns(cells: Sequence[str], query: ImportQuery) -> Header:
+    """Return what the cells of a header row say.
+
+    Args:
+        cells: The titles of the columns.
+        query: The mode, the columns to take, and what titles of the client's own mean.
+
+    Raises:
+        InvalidFields: It is no header row, or lacks what every row needs, or has a column that is unknown
+            and not left out.
+    """
+    fields = [_field(title, query.titles) for title in cells]
+    if not KNOWN.intersection(fields):
+        raise InvalidFields(NO_HEADER)
+    errors = [*_strange(cells, fields, query), *_missing(cells, fields, query)]
+    if errors:
+        raise InvalidFields("the columns are not as they must be", errors)
+    chosen = KNOWN if query.chosen is None else query.chosen
+    return Header(
+        tuple(name if name in chosen else None for name in fields),
+        frozenset(at for at, title in enumerate(cells) if not title.strip()),
+    )
+
+
+def _field(title: str, mapped: Mapping[str, str]) -> str | None:
+    """Return the field of a title, empty for what is let go; None for an unknown one."""
+    key = title_key(title)
+    if key in mapped:
+        return mapped[key]
+    return "" if not key or key in _LET_GO else FIELD_OF.get(key)
+
+
+def _strange(
+    cells: Sequence[str], fields: Sequence[str | None], query: ImportQuery
+) -> Iterator[dict[str, str]]:
+    chosen = KNOWN if query.chosen is None else query.chosen
+    for name in sorted(chosen.intersection(fields)):
+        if fields.count(name) > 1:
+            places = [at for at, one in enumerate(fields) if one == name]
+            titles = " and ".join(f"“{cells[at].strip()[:100]}”" for at in places[:3])
+            yield {"field": name, "reason": f"is there more than once, as {titles}: keep one of them"}
+    if query.chosen is None:
+        unknown = [title for title, field in zip(cells, fields, strict=True) if field is None]
+        for title in unknown[:_TOLD]:
+            yield {"field": title.strip()[:100], "reason": _unknown(title)}
+
+
+def _unknown(title: str) -> str:
+    close = get_close_matches(title_key(title)[:100], FIELD_OF, 1, 0.75)
+    hint = f": did you mean {FIELD_OF[close[0]]}?" if close else ":"
+    return (
+        f"is no column that is known{hint} `map` (--map) says what it is, or nothing to leave it out; "
+        "`columns` (--columns) takes some columns alone"
+    )
+
+
+def _missing(
+    cells: Sequence[str], fields: Sequence[str | None], query: ImportQuery
+) -> Iterator[dict[str, str]]:
+    there = set(map(title_key, cells))
+    for title in query.titles_given:
+        if title_key(title) not in there:
+            yield {"field": "map", "reason": f"names “{title}”, which is no column of the file"}
+    named = KNOWN.intersection(fields)
+    if query.chosen is not None:
+        for name in sorted(query.chosen - named):
+            yield {"field": name, "reason": "is no column of the file"}
+        named &= query.chosen
+    if query.mode == "create" or ID not in named:
+        for name in REQUIRED_FIELDS:
+            if name not in named:
+                yield {"field": name, "reason": "is a column that every row needs"}
+
+
+def read_header(text: str, query: ImportQuery, *, final: bool) -> tuple[Header, int] | None:
+    """Return what the header row of CSV says, and how many characters it takes; None if it has no end yet.
+
+    Its delimiter is the one that makes more known columns of it, unless a line before it says which it is.
+
+    Args:
+        text: The beginning of the file.
+        query: As for `read_columns`.
+        final: Whether that is all of it.
+
+    Raises:
+        BodyTooLarge: The row is longer than any may be.
+        InvalidFields: As `read_columns` does.
+    """
+    said = _SEPARATOR.match(text)
+    begin = said.end() if said else 0
+    rows = [(*_first(text[begin:], delimiter), delimiter) for delimiter in (said[1] if said else DELIMITERS)]
+    cells, length, delimiter = max(
+        rows, key=lambda row: len(KNOWN.intersection(_field(cell, query.titles) for cell in row[0]))
+    )
+    if length > MAX_LINE_BYTES:
+        raise BodyTooLarge(f"the header row is over {MAX_LINE_BYTES >> 10} KB")
+    end = begin + length
+    if not cells or not (final or end < len(text) or text.endswith(("\n", "\r"))):
+        return None
+    return replace(read_columns(cells, query), delimiter=delimiter), end
+
+
+def _first(text: str, delimiter: str) -> tuple[list[str], int]:
+    """Return the cells of the first row that has any, and where it ends; none if there is none."""
+    end = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal end
+        for line in io.StringIO(text, newline=""):
+            end += len(line)
+            yield line
+
+    try:
+        for cells in csv.reader(lines(), delimiter=delimiter, strict=True, skipinitialspace=True):
+            if any(cell.strip() for cell in cells):
+                return cells, end
+    except (csv.Error, ValueError, TypeError):  # what follows `sep=` may be no delimiter
+        pass
+    return [], end

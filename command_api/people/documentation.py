@@ -1,0 +1,132 @@
+"""What the OpenAPI document says of the command routes: bodies, headers, answers, examples."""
+
+from typing import Any, Final
+
+from command_api.people.input import PersonInput, PersonPatch, ReversionInput
+from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person
+from service_kit.http.openapi import (
+    TEXT,
+    UUID,
+    header,
+    in_path,
+    json_answer,
+    json_body,
+    problems,
+    schemas_of,
+)
+
+_ID: Final = r"^[A-Za-z0-9_./@+\-]{1,128}$"
+_IDEMPOTENCY: Final = header(
+    "Idempotency-Key",
+    "A retry with the same key, by the same subject on the same route, is the same command; with other "
+    "content it is refused.",
+    "6f1d2c1e-order-17",
+    pattern="^[!-~]{1,255}$",
+)
+_PREFER: Final = header(
+    "Prefer",
+    "`wait=N` (RFC 7240): answer with the outcome within N seconds, N ≤ 30.",
+    "wait=5",
+)
+_PERSON_ID: Final = in_path("person_id", "The person's id")
+_IF_MATCH: Final = header(
+    "If-Match",
+    "Apply only to this version of the person, or to one of these (RFC 9110); else the command is refused.",
+    '"3"',
+)
+_TRACE: Final = header(
+    "traceparent",
+    "W3C Trace Context; carried on to the event.",
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+)
+_CORRELATION: Final = header(
+    "X-Correlation-Id", "Kept with the event; by default the command's id.", "import-2026-11", pattern=_ID
+)
+_CAUSATION: Final = header(
+    "X-Causation-Id",
+    "Kept with the event: the id of the event or message that this reacts to.",
+    "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
+    pattern=_ID,
+)
+_ALWAYS: Final = [_PREFER, _IDEMPOTENCY, _CORRELATION, _CAUSATION, _TRACE]
+
+_ACCEPTED: Final = json_answer(
+    "Durable in the broker; the outcome comes soon",
+    AcceptedCommand,
+    "accepted",
+    Location={"description": "The command's status on the query API", "schema": TEXT},
+)
+_HEADERS: Final = {
+    "ETag": {"description": "The version in quotes", "schema": TEXT},
+    "Preference-Applied": {"schema": TEXT},
+    "Idempotent-Replayed": {"description": "`true`: the outcome was on record", "schema": TEXT},
+    "X-Command-Id": {"schema": UUID},
+}
+_WAITED: Final = "Applied (with `Prefer: wait`)"
+
+
+def _forms() -> dict[str, dict[str, Any]]:
+    forms = schemas_of(PersonInput, PersonPatch, ReversionInput)
+    for form in forms.values():
+        for field in form["properties"].values():
+            for kind in field.get("anyOf", ()):
+                kind.pop("minLength", None)  # an optional field that is empty is absent
+    return forms
+
+
+FORMS: Final = _forms()
+"""The schemas of the bodies."""
+
+CREATE: Final[dict[str, Any]] = {
+    "summary": "Create a person",
+    "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
+    "responses": {
+        201: json_answer(_WAITED, Person, "person", **_HEADERS),
+        202: _ACCEPTED,
+        **problems(400, 401, 403, 409, 413, 415, 422, 503),
+    },
+    "openapi_extra": {
+        "requestBody": json_body(PersonInput),
+        "parameters": _ALWAYS,
+    },
+}
+UPDATE: Final[dict[str, Any]] = {
+    "summary": "Change a person",
+    "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
+    "responses": {
+        200: json_answer(_WAITED, Person, "updated", **_HEADERS),
+        202: _ACCEPTED,
+        **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+    },
+    "openapi_extra": {
+        "requestBody": json_body(PersonPatch, "application/merge-patch+json", "application/json"),
+        "parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS],
+    },
+}
+REVERT: Final[dict[str, Any]] = {
+    "summary": "Make a person again what it was",
+    "description": (
+        "Scope `people:write`. The fields become those of the version, by an event like any update, whose "
+        "`causation_id` is that version's event if `X-Causation-Id` names no other. A deleted person stays "
+        "deleted."
+    ),
+    "responses": {
+        200: json_answer(_WAITED, Person, "updated", **_HEADERS),
+        202: _ACCEPTED,
+        **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+    },
+    "openapi_extra": {
+        "requestBody": json_body(ReversionInput),
+        "parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS],
+    },
+}
+DELETE: Final[dict[str, Any]] = {
+    "summary": "Delete a person",
+    "description": "Scope `people:delete`. The log keeps the history; the read model nothing personal.",
+    "responses": {
+        200: json_answer(_WAITED, DeletedPerson, "deleted", **_HEADERS),
+        202: _ACCEPTED,
+        **problems(401, 403, 404, 412, 422, 503),
+    },
+    "openapi_extra": {"parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS]},
+}

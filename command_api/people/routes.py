@@ -1,0 +1,228 @@
+"""The command routes under /people: authenticate, validate, stamp, publish, and wait if asked to."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, TypeVar, assert_never
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from prometheus_client import Counter
+from pydantic import BaseModel
+
+from command_api.dispatch.preferences import Preferences, read_preferences
+from command_api.dispatch.publisher import CommandPublisher
+from command_api.dispatch.replies import ReplyInbox
+from command_api.people import documentation as doc
+from command_api.people.input import PersonInput, PersonPatch, ReversionInput
+from events.errors import InvalidFields
+from events.parking.controls import Message
+from events.person.commands import Command, CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
+from events.person.fields import PersonChanges, PersonFields
+from events.person.outcomes import Applied, Parked, Rejected, Unchanged, Unreadable
+from events.person.rejections import REJECTIONS
+from events.times import to_milliseconds
+from service_kit.auth.tokens import Caller, TokenVerifier
+from service_kit.http.bodies import read_body
+from service_kit.http.problems import problem_of
+from service_kit.http.web import PlainRoute, authorize, path_id
+from service_kit.ids import derived_id, new_id
+
+ACCEPTED = Counter("rollcall_commands_accepted_total", "Commands that the broker confirmed", ["type"])
+
+Input = TypeVar("Input", bound=BaseModel)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleDependencies:
+    """What the routes need, given by the composition root.
+
+    Attributes:
+        publisher: Takes commands to the broker.
+        inbox: Brings outcomes back.
+        verifier: Checks tokens.
+        clock: Tells the time, UTC.
+        phone_region: Region of national phone numbers.
+        query_url: Public base of the query API; may be empty.
+    """
+
+    publisher: CommandPublisher
+    inbox: ReplyInbox
+    verifier: TokenVerifier
+    clock: Callable[[], datetime]
+    phone_region: str
+    query_url: str
+
+    async def authorize(self, request: Request, scope: str) -> Caller:
+        """Return the caller if the token is good and has the scope."""
+        return await authorize(request, self.verifier, scope)
+
+    async def submit(self, command: Command, preferences: Preferences) -> Response:
+        """Publish a command and answer: at once with 202, or with its outcome if that was asked for."""
+        if preferences.wait is None:
+            await self.publish_and_count(command, None)
+            return self._accepted(command)
+        token = new_id()
+        async with self.inbox.expect(token) as waiting:
+            await self.publish_and_count(command, waiting.reply if waiting else None)
+            if waiting is None:
+                return self._accepted(command)
+            await asyncio.wait({waiting.outcome}, timeout=preferences.wait)
+            if waiting.outcome.cancelled() or not waiting.outcome.done():
+                return self._accepted(command)
+            outcome = waiting.outcome.result()
+            if isinstance(outcome, Parked | Unreadable):
+                return self._accepted(command, status=outcome.status)
+            return _outcome_response(command, outcome, preferences.wait)
+
+    async def publish_and_count(self, command: Message, reply: tuple[str, str] | None) -> None:
+        """Publish a command or control, and return when the broker has it."""
+        await self.publisher.publish_command(command, reply)
+        ACCEPTED.labels(command.type).inc()
+        log.info(
+            "accepted",
+            command_id=command.command_id,
+            type=command.type,
+            person_id=command.person_id,
+            actor=command.actor,
+            traceparent=command.traceparent,
+        )
+
+    def _accepted(self, command: Command, *, status: str = "accepted") -> Response:
+        body = {
+            "person_id": command.person_id,
+            "command_id": command.command_id,
+            "status": status,
+        }
+        location = f"{self.query_url}/people/{command.person_id}/commands/{command.command_id}"
+        return _json(body, 202, {"Location": location})
+
+    def stamp(
+        self, request: Request, caller: Caller, preferences: Preferences, content: object
+    ) -> dict[str, Any]:
+        """Return what every command carries beside its person and data.
+
+        With an `Idempotency-Key`, the command's id is made of the key and of what is asked: the same request
+        is the same command, and a worker sees the same key with other content.
+
+        Args:
+            request: What it came with.
+            caller: Whose it is.
+            preferences: What its headers ask for.
+            content: What was validated, JSON-ready.
+        """
+        client = request.client
+        key, idempotency_id, command_id = preferences.idempotency_key, None, new_id()
+        if key is not None:
+            idempotency_id = derived_id(caller.subject, request.method, request.url.path, key)
+            versions = preferences.expected_versions
+            asked = orjson.dumps(
+                [content, None if versions is None else sorted(versions)], option=orjson.OPT_SORT_KEYS
+            )
+            command_id = derived_id("command", idempotency_id, sha256(asked).hexdigest())
+        return {
+            "command_id": command_id,
+            "idempotency_id": idempotency_id,
+            "accepted_at": to_milliseconds(self.clock()),
+            "actor": caller.subject,
+            "actor_name": caller.name,
+            "expected_versions": preferences.expected_versions,
+            "correlation_id": preferences.correlation_id or command_id,
+            "causation_id": preferences.causation_id,
+            "traceparent": preferences.traceparent,
+            "source_address": client.host if client else None,
+            "user_agent": preferences.user_agent,
+        }
+
+    async def read(self, request: Request, form: type[Input], *media_types: str) -> Input:
+        """Return the request's JSON body as the given form; raises what `read_body` does."""
+        context = {"today": self.clock().date(), "phone_region": self.phone_region}
+        return await read_body(request, form, media_types, context)
+
+
+def _json(content: object, status: int, headers: dict[str, str]) -> Response:
+    return Response(orjson.dumps(content), status, headers, "application/json")
+
+
+def _outcome_response(command: Command, outcome: Applied | Unchanged | Rejected, waited: int) -> Response:
+    honoured = {"Preference-Applied": f"wait={waited}"}
+    if outcome.replayed:
+        honoured["Idempotent-Replayed"] = "true"
+    match outcome:
+        case Rejected(code=code, detail=detail, version=at):
+            response = problem_of(REJECTIONS[code](detail, at))
+            response.headers.update(honoured)
+            return response
+        case Applied(version=version) | Unchanged(version=version):
+            headers = {**honoured, "ETag": f'"{version}"', "X-Command-Id": command.command_id}
+            if isinstance(command, CreatePerson):
+                return _json(outcome.person, 201, headers)
+            if outcome.person is not None:
+                return _json(outcome.person, 200, headers)
+            body = {"id": command.person_id, "version": version, "deleted": True}
+            return _json(body, 200, headers)
+        case _:
+            assert_never(outcome)
+
+
+def add_people_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
+    """Add the routes that create, change and delete people."""
+    app.router.route_class = PlainRoute
+
+    @app.post("/people", tags=["people"], status_code=202, **doc.CREATE)
+    async def create_person(request: Request) -> Response:
+        caller = await dependencies.authorize(request, "people:write")
+        preferences = read_preferences(request.headers)
+        preferences.refuse_condition()
+        person = await dependencies.read(request, PersonInput, "application/json")
+        fields = person.fields()
+        stamp = dependencies.stamp(request, caller, preferences, fields)
+        key_id = stamp["idempotency_id"]
+        person_id = new_id() if key_id is None else derived_id("person", key_id)
+        data = PersonFields.model_construct(**fields)
+        command = CreatePerson.model_construct(person_id=person_id, data=data, **stamp)
+        return await dependencies.submit(command, preferences)
+
+    @app.patch("/people/{person_id}", tags=["people"], status_code=202, **doc.UPDATE)
+    async def update_person(request: Request) -> Response:
+        caller = await dependencies.authorize(request, "people:write")
+        preferences = read_preferences(request.headers)
+        patch = await dependencies.read(
+            request, PersonPatch, "application/merge-patch+json", "application/json"
+        )
+        changes = patch.changes()
+        if not changes:
+            raise InvalidFields("the patch is empty: name at least one field")
+        command = UpdatePerson.model_construct(
+            person_id=path_id(request, "person_id"),
+            data=PersonChanges.model_construct(**changes),
+            **dependencies.stamp(request, caller, preferences, changes),
+        )
+        return await dependencies.submit(command, preferences)
+
+    @app.post("/people/{person_id}/revert", tags=["people"], status_code=202, **doc.REVERT)
+    async def revert_person(request: Request) -> Response:
+        caller = await dependencies.authorize(request, "people:write")
+        preferences = read_preferences(request.headers)
+        wanted = await dependencies.read(request, ReversionInput, "application/json")
+        command = RevertPerson.model_construct(
+            person_id=path_id(request, "person_id"),
+            data=Reversion(to_version=wanted.to_version),
+            **dependencies.stamp(request, caller, preferences, wanted.to_version),
+        )
+        return await dependencies.submit(command, preferences)
+
+    @app.delete("/people/{person_id}", tags=["people"], status_code=202, **doc.DELETE)
+    async def delete_person(request: Request) -> Response:
+        caller = await dependencies.authorize(request, "people:delete")
+        preferences = read_preferences(request.headers)
+        command = DeletePerson.model_construct(
+            person_id=path_id(request, "person_id"), **dependencies.stamp(request, caller, preferences, None)
+        )
+        return await dependencies.submit(command, preferences)

@@ -1,0 +1,90 @@
+"""What runs on this machine, written down by `up` for the other verbs: what it is, and where it listens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from devstack.paths import Paths
+from devstack.servers.ports import LOOPBACK
+from devstack.servers.rabbit import amqp_url
+from operations.errors import SetupError
+from operations.terminal import short_path
+from service_kit.files import write_whole
+
+_FILE = "up.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that runs.
+
+    Attributes:
+        name: Its name, as in its log's.
+        kind: How to ask it: `mongod`, `router`, `rabbitmq`, `service`, or `yours` for a server that
+            the user runs.
+        host: Where it listens.
+        port: Where it listens; 0 for a server that the user runs.
+    """
+
+    name: str
+    kind: str
+    host: str = LOOPBACK
+    port: int = 0
+
+
+def save_description(paths: Paths, parts: list[Part]) -> None:
+    """Write down what runs, for `status`.
+
+    Raises:
+        SetupError: The state folder cannot be written to.
+    """
+    try:
+        write_whole(paths.run / _FILE, json.dumps([asdict(part) for part in parts]))
+    except OSError as exc:
+        raise SetupError(f"{short_path(paths.run)} cannot be written to ({exc.strerror}).") from exc
+
+
+def forget_description(paths: Paths) -> None:
+    """Nothing runs any more."""
+    (paths.run / _FILE).unlink(missing_ok=True)
+
+
+def running_mongo_uri(paths: Paths) -> str | None:
+    """Return the connection string of the database that `up` runs; None when there is none of ours."""
+    parts = load_parts(paths)
+    if routers := [part for part in parts if part.kind == "router"]:
+        return f"mongodb://{routers[0].host}:{routers[0].port}/"
+    hosts = ",".join(f"{part.host}:{part.port}" for part in parts if part.kind == "mongod")
+    return f"mongodb://{hosts}/?replicaSet=rollcall" if hosts else None
+
+
+def running_amqp_url(paths: Paths) -> str | None:
+    """Return the address of the broker that `up` runs, with its password; None when there is none of ours."""
+    hosts = [f"{part.host}:{part.port}" for part in load_parts(paths) if part.kind == "rabbitmq"]
+    return amqp_url(paths.rabbitmq_data, hosts) if hosts else None
+
+
+def load_parts(paths: Paths) -> list[Part]:
+    """Return what runs; nothing where `up` is not that far."""
+    try:
+        return [Part(**part) for part in json.loads((paths.run / _FILE).read_text())]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def operators_environment(paths: Paths, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that the operators' verbs need for the system that runs on this machine.
+
+    Args:
+        paths: Where it keeps its state.
+        environ: What the user has set, which wins.
+    """
+    here = {
+        "ROLLCALL_STATE_DIR": str(paths.state),
+        "ROLLCALL_SIGNING_KEYS": str(paths.signing_keys),
+        "ROLLCALL_MONGO_URI": None if environ.get("ROLLCALL_MONGO_URI") else running_mongo_uri(paths),
+        "ROLLCALL_AMQP_URL": None if environ.get("ROLLCALL_AMQP_URL") else running_amqp_url(paths),
+    }
+    return {name: value for name, value in here.items() if value and not environ.get(name)}

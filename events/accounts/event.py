@@ -1,0 +1,147 @@
+"""The events of accounts: their types, the streams that they are in, their form. Pure.
+
+A stream's id with a colon in it is no person's, whose ids are UUIDs: so no command can name such a stream,
+and what folds people never sees one.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address, ip_network
+from typing import Any, Final, Literal, get_args
+
+from events.log.event import EVENT_SCHEMA, RecordedEvent, sealed
+
+AccountEventType = Literal[
+    "account.created",
+    "account.roles_set",
+    "account.disabled",
+    "account.enabled",
+    "account.password_changed",
+    "account.password_reset",
+    "account.invited",
+    "account.logged_in",
+    "account.logged_out",
+    "account.login_failed",
+    "account.locked",
+    "account.refresh_reused",
+]
+ACCOUNT_EVENT_TYPES: Final[tuple[AccountEventType, ...]] = get_args(AccountEventType)
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._+@\-]{0,252}[a-z0-9]")
+
+_STREAM: Final = re.compile(r"(account|address|invitation):[\w.:/+@\-]{1,254}", re.ASCII)
+
+
+def account_name(text: str) -> str:
+    """Return an account's name as it is compared and kept: NFKC, lower case, without space around it.
+
+    Raises:
+        ValueError: It is not 2 to 254 of the letters a-z, digits and, inside, `. _ + @ -`.
+    """
+    name = unicodedata.normalize("NFKC", text).strip().lower()
+    if not _NAME.fullmatch(name):
+        raise ValueError("must be 2 to 254 letters (a-z), digits or, inside, any of . _ + @ -")
+    return name
+
+
+def address_key(address: str | None) -> str:
+    """Return what stands for all addresses of one client: of IPv6 the network of 64 bits that it has."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return "unknown"
+    if found.version == 6:
+        if found.ipv4_mapped:
+            return str(found.ipv4_mapped)
+        return str(ip_network((int(found), 64), strict=False))
+    return str(found)
+
+
+def account_stream(name: str) -> str:
+    """Return the id of an account's stream."""
+    return f"account:{name}"
+
+
+def address_stream(address: str | None) -> str:
+    """Return the id of the stream with what failed from an address and belongs to no account."""
+    return f"address:{address_key(address)}"
+
+
+def invitation_stream(invitation_id: str) -> str:
+    """Return the id of an invitation's stream."""
+    return f"invitation:{invitation_id}"
+
+
+def is_stream(text: str) -> bool:
+    """Return whether a text may be the id of a stream of accounts."""
+    return _STREAM.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who does something with an account, and from where.
+
+    Attributes:
+        actor: The account's name, `operator:…` at a command line, or `anonymous`.
+        correlation_id: As the request gave it, or None.
+        traceparent: W3C Trace Context, or None.
+        source_address: The client's address, or None.
+        user_agent: The client's program, or None.
+    """
+
+    actor: str
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    source_address: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFact:
+    """What happened to an account, before it has its place in the log.
+
+    Attributes:
+        stream: The id of the stream that it belongs to.
+        type: Past tense.
+        data: Texts; never a password, a token, or another secret.
+        fact_id: UUID version 7, the same at each try; its `command_id` in the log.
+        occurred_at: UTC, milliseconds.
+        origin: Who did it.
+    """
+
+    stream: str
+    type: AccountEventType
+    data: Mapping[str, str | None]
+    fact_id: str
+    occurred_at: datetime
+    origin: Origin
+
+
+def record_fact(
+    fact: AccountFact, *, event_id: str, version: int, applied_at: datetime, prev: str
+) -> RecordedEvent:
+    """Return the event as the log will hold it, sealed; arguments as for `events.log.event.record`."""
+    origin = fact.origin
+    content: dict[str, Any] = {
+        "event_id": event_id,
+        "person_id": fact.stream,
+        "version": version,
+        "type": fact.type,
+        "schema": EVENT_SCHEMA,
+        "data": dict(fact.data),
+        "command_id": fact.fact_id,
+        "actor": origin.actor,
+        "actor_name": None,
+        "accepted_at": fact.occurred_at,
+        "applied_at": applied_at,
+        "correlation_id": origin.correlation_id or fact.fact_id,
+        "causation_id": None,
+        "traceparent": origin.traceparent,
+        "source_address": origin.source_address,
+        "user_agent": origin.user_agent,
+        "prev": prev,
+    }
+    return sealed(content)

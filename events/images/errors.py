@@ -1,0 +1,29 @@
+"""Errors of images, a part of the tree in `events.errors`.
+
+RollcallError
+├── InvalidRequest
+│   └── TicketUsed              a ticket for an upload that was used
+├── ImagesOff               images are kept nowhere here
+└── Unavailable
+    └── ImagesUnavailable       the store of images is away, slow, or tells what cannot be true
+"""
+
+from events.errors import InvalidRequest, RollcallError, Unavailable
+
+
+class TicketUsed(InvalidRequest):
+    """An upload ticket is good for one picture, and another one came before."""
+
+    code = "ticket-used"
+
+
+class ImagesOff(RollcallError):
+    """No store of images is set up."""
+
+    code = "images-off"
+
+
+class ImagesUnavailable(Unavailable):
+    """The store of images is away, too slow, or answers what cannot be true."""
+
+    code = "images-unavailable"

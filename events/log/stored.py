@@ -1,0 +1,76 @@
+"""Converts events to their documents in the collection `events`, and back. Pure.
+
+`payload_of` and `events.person.decider.evolve` say what an event means, in the newest schema's form
+(`events.log.upcasting`). `event_of` gives it as it was recorded, for those who prove it or tell it on.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from events.log.event import EventType, RecordedEvent
+from events.log.upcasting import lift
+
+NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
+"""Fields of an event that its document leaves out when there is nothing to say."""
+BESIDE: Final = "idempotency_id"
+"""What a document has beside the event, if its command had a key: no hash covers it, and no export has it."""
+
+
+def event_document(event: RecordedEvent) -> dict[str, Any]:
+    """Return an event as the collection `events` keeps it; absent values are left out."""
+    document: dict[str, Any] = {
+        "_id": event.event_id,
+        "person_id": event.person_id,
+        "version": event.version,
+        "type": event.type,
+        "schema": event.schema,
+        "data": event.data,
+        "command_id": event.command_id,
+        "actor": event.actor,
+        "accepted_at": event.accepted_at,
+        "applied_at": event.applied_at,
+        "correlation_id": event.correlation_id,
+        "prev": event.prev,
+        "hash": event.hash,
+    }
+    for name in (*NULLABLE, BESIDE):
+        value = getattr(event, name)
+        if value is not None:
+            document[name] = value
+    return document
+
+
+def payload_of(document: Mapping[str, Any]) -> tuple[EventType, dict[str, str | None]]:
+    """Return the type and data of the event in a document of `events`, in the newest schema's form.
+
+    Raises:
+        NewerSchema: This code is too old to know what it means.
+        UnknownSchema: It has a schema that there has never been.
+    """
+    type_ = document["type"]
+    return type_, lift(type_, document["schema"], document["data"])
+
+
+def event_of(document: Mapping[str, Any]) -> RecordedEvent:
+    """Return the event in a document of `events`, as it was recorded."""
+    return RecordedEvent(
+        event_id=document["_id"],
+        person_id=document["person_id"],
+        version=document["version"],
+        type=document["type"],
+        schema=document["schema"],
+        data=document["data"],
+        command_id=document["command_id"],
+        actor=document["actor"],
+        actor_name=document.get("actor_name"),
+        accepted_at=document["accepted_at"],
+        applied_at=document["applied_at"],
+        correlation_id=document["correlation_id"],
+        causation_id=document.get("causation_id"),
+        traceparent=document.get("traceparent"),
+        source_address=document.get("source_address"),
+        user_agent=document.get("user_agent"),
+        prev=document["prev"],
+        hash=document["hash"],
+        idempotency_id=document.get(BESIDE),
+    )

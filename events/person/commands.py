@@ -1,0 +1,209 @@
+"""The commands, and their form on the wire: CloudEvents 1.0, structured mode, JSON.
+
+Attribute names follow https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md; the lower-case
+ones beyond that specification are our extension attributes.
+"""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from events.errors import MalformedMessage
+from events.person.fields import Image, PersonChanges, PersonFields
+from events.times import rfc3339
+
+Id = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
+]
+
+
+def _read_versions(versions: object) -> object:
+    """Read versions off the wire: numbers with commas between them, since no attribute is a list.
+
+    Commands of before named one, as a number (`expectedversion`).
+    """
+    if isinstance(versions, str):
+        return [number for number in versions.split(",") if number]
+    return [versions] if isinstance(versions, int) else versions
+
+
+def _written_versions(versions: frozenset[int] | None) -> str | None:
+    return None if versions is None else ",".join(map(str, sorted(versions)))
+
+
+Versions = Annotated[frozenset[Annotated[int, Field(ge=0)]], BeforeValidator(_read_versions)]
+CONTENT_TYPE: Final = "application/cloudevents+json"
+SOURCE: Final = "/rollcall/command-api"
+
+
+class Envelope(BaseModel):
+    """What every message in a command queue carries; `accepted_at` is UTC with milliseconds.
+
+    `idempotency_id` stands for the client's key: the command that has it first is the only one of its person.
+    `expected_versions` are those to which it may be applied; None: to any.
+    One that is `late` was a dead letter, and comes after commands that were accepted after it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    type: str
+    specversion: Literal["1.0"] = "1.0"
+    command_id: Id = Field(alias="id")
+    person_id: Id = Field(alias="subject")
+    source: str = SOURCE
+    accepted_at: datetime = Field(alias="time")
+    datacontenttype: Literal["application/json"] = "application/json"
+    schema_number: Literal[1] = Field(default=1, alias="schemaversion")
+    actor: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    actor_name: str | None = Field(default=None, alias="actorname")
+    expected_versions: Versions | None = Field(
+        default=None, validation_alias=AliasChoices("expectedversions", "expectedversion")
+    )
+    idempotency_id: Id | None = Field(default=None, alias="idempotencyid")
+    correlation_id: str = Field(alias="correlationid")
+    causation_id: str | None = Field(default=None, alias="causationid")
+    traceparent: str | None = None
+    source_address: str | None = Field(default=None, alias="sourceaddress")
+    user_agent: str | None = Field(default=None, alias="useragent")
+    late: bool = False
+
+
+class CreatePerson(Envelope):
+    """Ask for a new person with these fields."""
+
+    type: Literal["person.create"] = "person.create"
+    data: PersonFields
+
+
+class UpdatePerson(Envelope):
+    """Ask for some fields of a person to change."""
+
+    type: Literal["person.update"] = "person.update"
+    data: PersonChanges
+
+
+class UpsertPerson(Envelope):
+    """Ask for a person to have these fields: one that exists is changed, else one is created."""
+
+    type: Literal["person.upsert"] = "person.upsert"
+    data: PersonChanges
+
+
+class ChangeImage(Envelope):
+    """Ask for another image of a person, or for none; it is in its store already."""
+
+    type: Literal["person.change_image"] = "person.change_image"
+    data: Image
+
+
+class DeletePerson(Envelope):
+    """Ask for a person to be forgotten."""
+
+    type: Literal["person.delete"] = "person.delete"
+
+
+class Reversion(BaseModel):
+    """Which of a person's versions is wanted back: the data of `person.revert`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    to_version: int = Field(ge=1)
+
+
+class RevertPerson(Envelope):
+    """Ask for a person's fields to be again as they were."""
+
+    type: Literal["person.revert"] = "person.revert"
+    data: Reversion
+
+
+Command = CreatePerson | UpdatePerson | UpsertPerson | ChangeImage | DeletePerson | RevertPerson
+COMMAND_TYPES: Final = (
+    "person.create",
+    "person.update",
+    "person.upsert",
+    "person.change_image",
+    "person.delete",
+    "person.revert",
+)
+
+_COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
+
+
+def encode_command(command: Envelope) -> dict[str, Any]:
+    """Return the CloudEvents attributes and data of a command, JSON-ready; absent values left out."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": command.command_id,
+        "source": command.source,
+        "type": command.type,
+        "subject": command.person_id,
+        "time": rfc3339(command.accepted_at),
+        "datacontenttype": "application/json",
+        "schemaversion": command.schema_number,
+        "partitionkey": command.person_id,
+        "actor": command.actor,
+        "actorname": command.actor_name,
+        "expectedversions": _written_versions(command.expected_versions),
+        "idempotencyid": command.idempotency_id,
+        "correlationid": command.correlation_id,
+        "causationid": command.causation_id,
+        "traceparent": command.traceparent,
+        "sourceaddress": command.source_address,
+        "useragent": command.user_agent,
+        "late": command.late or None,
+    }
+    message = {name: value for name, value in attributes.items() if value is not None}
+    data = getattr(command, "data", None)
+    if data is not None:
+        message["data"] = data.model_dump(exclude_unset=True)
+    return message
+
+
+def decode_command(body: bytes) -> Command:
+    """Return the command in a message's body.
+
+    Raises:
+        MalformedMessage: The body is no JSON, no CloudEvent, or no command of a known type and schema.
+    """
+    try:
+        return _COMMAND.validate_json(body)
+    except ValidationError as exc:
+        raise malformed(exc) from exc
+
+
+_TOLD: Final = ("id", "subject", "type", "time", "actor", "correlationid", "causationid")
+
+
+def envelope_of(body: bytes) -> Envelope | None:
+    """Return whose a message of ours is that cannot be read; None if it does not say so much.
+
+    Args:
+        body: Of the message.
+    """
+    try:
+        message = json.loads(body)
+        if message["source"] != SOURCE:
+            return None
+        return Envelope.model_validate({name: message[name] for name in _TOLD if name in message})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def malformed(exc: ValidationError) -> MalformedMessage:
+    """Return why a message cannot be read, without what is in it."""
+    first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "body"
+    return MalformedMessage(f"{where}: {first['msg']}")

@@ -1,0 +1,167 @@
+"""The rules: what a command does to a person. Pure: no I/O, no clock, no id generation."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, assert_never
+
+from events.log.event import GENESIS, Event, EventType, RecordedEvent
+from events.log.upcasting import lift
+from events.person.commands import (
+    ChangeImage,
+    Command,
+    CreatePerson,
+    DeletePerson,
+    RevertPerson,
+    UpdatePerson,
+    UpsertPerson,
+)
+from events.person.rejections import PersonExists, PersonNotFound, UnknownVersion, VersionMismatch
+from events.person.schema import FIELD_NAMES, REQUIRED_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class PersonState:
+    """A person as the events so far made them.
+
+    Attributes:
+        status: `absent` before the first event, then `active` or `deleted`.
+        version: Number of events so far.
+        hash: Hash of the last event.
+        fields: The present fields, and where the image is; nothing once deleted.
+        created_at: Applied time of the first event.
+        updated_at: Applied time of the last event.
+    """
+
+    person_id: str
+    status: Literal["absent", "active", "deleted"] = "absent"
+    version: int = 0
+    hash: str = GENESIS
+    fields: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+def decide(command: Command, state: PersonState, past: PersonState | None = None) -> list[Event]:
+    """Return what the command makes happen.
+
+    One event at the most: the log's unique index on (person_id, command_id) allows no more. None if the
+    command would change nothing: that is its outcome, and leaves the person at the version there is.
+
+    Args:
+        command: What is asked.
+        state: The person as it is.
+        past: The person as it was at the version that a `RevertPerson` names, if it has been there.
+
+    Raises:
+        Rejection: The rules refuse it.
+        ValueError: The person has been at that version, and `past` is not it.
+    """
+    match command:
+        case CreatePerson():
+            if state.status != "absent":
+                raise PersonExists(f"the id {command.person_id} is already in use")
+            return [Event("person.created", command.data.model_dump(exclude_none=True))]
+        case UpdatePerson():
+            _require(command, state)
+            return _updated(_changed(command, state))
+        case UpsertPerson():
+            return _upserted(command, state)
+        case ChangeImage():
+            _require(command, state)
+            return [Event("person.image_changed", command.data.model_dump())]
+        case DeletePerson():
+            _require(command, state)
+            return [Event("person.deleted", {})]
+        case RevertPerson():
+            _require(command, state)
+            return _updated(_way_back(command.data.to_version, state, past))
+        case _:
+            assert_never(command)
+
+
+def _updated(changes: dict[str, str | None]) -> list[Event]:
+    return [Event("person.updated", changes)] if changes else []
+
+
+def _changed(command: UpdatePerson | UpsertPerson, state: PersonState) -> dict[str, str | None]:
+    asked = command.data.model_dump(exclude_unset=True)
+    return {name: value for name, value in asked.items() if state.fields.get(name) != value}
+
+
+def _upserted(command: UpsertPerson, state: PersonState) -> list[Event]:
+    if state.status == "active":
+        return _updated(_changed(command, state))
+    if state.status == "deleted":
+        raise PersonExists(f"the person {command.person_id} was deleted: the id cannot be used again")
+    given = command.data.model_dump(exclude_none=True)
+    if missing := [name for name in REQUIRED_FIELDS if name not in given]:
+        raise PersonNotFound(
+            f"there is no person {command.person_id}, and to create one lacks {', '.join(missing)}"
+        )
+    return [Event("person.created", given)]
+
+
+def _way_back(version: int, state: PersonState, past: PersonState | None) -> dict[str, str | None]:
+    if version > state.version:
+        raise UnknownVersion(f"the person is at version {state.version}, and was never at {version}")
+    if past is None or past.version != version:
+        raise ValueError(f"{state.person_id} cannot be reverted without its version {version}")
+    return {
+        name: past.fields.get(name) for name in FIELD_NAMES if past.fields.get(name) != state.fields.get(name)
+    }
+
+
+def _require(command: Command, state: PersonState) -> None:
+    if state.status != "active":
+        raise PersonNotFound(f"there is no person {command.person_id}")
+    expected = command.expected_versions
+    if expected is not None and state.version not in expected:
+        raise VersionMismatch.of(state.version, expected)
+
+
+def evolve(state: PersonState, event: RecordedEvent) -> PersonState:
+    """Return the person after one more event, in whatever schema it was written.
+
+    Raises:
+        NewerSchema: This code is too old to know what it means.
+        UnknownSchema: It has a schema that there has never been.
+    """
+    return PersonState(
+        person_id=event.person_id,
+        status="deleted" if event.type == "person.deleted" else "active",
+        version=event.version,
+        hash=event.hash,
+        fields=fields_after(state.fields, event.type, lift(event.type, event.schema, event.data)),
+        created_at=event.applied_at if event.type == "person.created" else state.created_at,
+        updated_at=event.applied_at,
+    )
+
+
+def fields_after(
+    fields: Mapping[str, str], event_type: EventType, data: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Return a person's fields after one more event.
+
+    Args:
+        fields: Before it.
+        event_type: Its type.
+        data: Its data.
+    """
+    match event_type:
+        case "person.created":
+            return {name: value for name, value in data.items() if value is not None}
+        case "person.updated" | "person.image_changed":
+            return {name: value for name, value in {**fields, **data}.items() if value is not None}
+        case "person.deleted":
+            return {}
+        case _:
+            assert_never(event_type)
+
+
+def fold(person_id: str, events: Iterable[RecordedEvent]) -> PersonState:
+    """Return the person that a stream's events, in order of version, make."""
+    state = PersonState(person_id)
+    for event in events:
+        state = evolve(state, event)
+    return state

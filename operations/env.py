@@ -1,0 +1,124 @@
+"""The verb that writes `.env`: the secrets that docker-compose.yml needs, made afresh and printed nowhere.
+
+A program by itself, too: `./run env` runs it on the system's Python, with nothing installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import secrets
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from operations.errors import SetupError
+from operations.terminal import print_progress, short_path
+from service_kit.broker.users import password_hash
+from service_kit.files import OWNER_ONLY, is_lost, write_whole
+
+ROOT = Path(__file__).resolve().parents[1]
+_HEADER = """\
+# Secrets of docker-compose.yml, made by `./run env`. Keep a copy in a safe place: without them the data
+# of a cluster that has run cannot be opened. Never commit this file.
+"""
+# The DER header that precedes the 32 bytes of the key.
+_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
+_NEXT = """\
+Wrote {path}, readable by you alone. Then:
+    docker compose up --detach --wait
+    docker compose exec -T command-api-1 python -m operations accounts add admin --roles admin"""
+
+
+def add_env(parser: argparse.ArgumentParser) -> None:
+    """Options of `env`."""
+    parser.add_argument(
+        "--force", action="store_true", help="make new secrets although there are some; those are kept aside"
+    )
+
+
+def env(options: argparse.Namespace) -> int:
+    """Write `.env` beside docker-compose.yml."""
+    write_env(ROOT / ".env", force=options.force)
+    return 0
+
+
+def write_env(path: Path, *, force: bool) -> None:
+    """Write the file, and say what to do next.
+
+    Args:
+        path: The file; made with mode 0600.
+        force: Whether one that is there is put aside as `.env.before`.
+
+    Raises:
+        SetupError: It is there already, or cannot be written.
+    """
+    try:
+        if path.exists() and not is_lost(path):
+            if not force:
+                raise SetupError(
+                    f"{short_path(path)} is there, and a cluster that has run with it opens with no other: "
+                    "`./run env --force` makes another all the same."
+                )
+            path.rename(path.with_name(f"{path.name}.before"))
+        lines = [f"{name}={value}\n" for name, value in variables().items()]
+        write_whole(path, _HEADER + "".join(lines), mode=OWNER_ONLY)
+    except OSError as exc:
+        raise SetupError(f"{short_path(path)} cannot be written ({exc.strerror}).") from exc
+    print_progress(_NEXT.format(path=short_path(path)))
+
+
+def variables() -> dict[str, str]:
+    """Return every variable that docker-compose.yml uses, the secrets fresh from the system's generator.
+
+    Passwords are of letters, digits, `-` and `_`, so that a connection string holds them as they are.
+    """
+    broker = secrets.token_urlsafe(32)
+    return {
+        "ROLLCALL_PORT": "8080",
+        "ROLLCALL_SIGNUP": "closed",
+        "ROLLCALL_CORS_ORIGINS": "",
+        "ROLLCALL_RATE_ADDRESS": "5000/10",
+        "ROLLCALL_RATE_SUBJECT": "2000/10",
+        # Of the characters that a key file may have, and at most 1024 of them.
+        "ROLLCALL_MONGO_KEY": base64.b64encode(secrets.token_bytes(96)).decode(),
+        "ROLLCALL_MONGO_ADMIN_PASSWORD": secrets.token_urlsafe(32),
+        "ROLLCALL_MONGO_WORKER_PASSWORD": secrets.token_urlsafe(32),
+        "ROLLCALL_MONGO_COMMAND_PASSWORD": secrets.token_urlsafe(32),
+        "ROLLCALL_MONGO_QUERY_PASSWORD": secrets.token_urlsafe(32),
+        "ROLLCALL_RABBITMQ_PASSWORD": broker,
+        "ROLLCALL_RABBITMQ_PASSWORD_HASH": password_hash(broker, secrets.token_bytes(4)),
+        "ROLLCALL_ERLANG_COOKIE": secrets.token_hex(32),
+        # Both are published, so the next one can sign at any time.
+        "ROLLCALL_SIGNING_KEY": signing_key(),
+        "ROLLCALL_SIGNING_KEY_NEXT": signing_key(),
+        "ROLLCALL_IMAGES_KEY": secrets.token_hex(48),
+        "ROLLCALL_TICKETS_KEY": secrets.token_hex(48),
+    }
+
+
+def signing_key() -> str:
+    """Return a fresh Ed25519 private key: PKCS #8 (RFC 8410, section 7) in base64, on one line."""
+    return base64.b64encode(_ED25519 + secrets.token_bytes(32)).decode()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the verb by itself.
+
+    Args:
+        argv: Its options.
+
+    Returns:
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(prog="./run env", description="Write .env for docker-compose.yml.")
+    add_env(parser)
+    try:
+        return env(parser.parse_args(argv))
+    except SetupError as exc:
+        print_progress(str(exc))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,231 @@
+"""Reads the log in MongoDB for operators: events in order, each with the hash that its content has."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.int64 import Int64
+from bson.max_key import MaxKey
+from bson.min_key import MinKey
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+
+from events.log.stored import BESIDE, NULLABLE
+from operations.addresses import DatabaseAddress
+from operations.errors import SetupError
+from service_kit.mongo.connection import reading, store_errors
+from verifier import Finding, Link
+
+_SELECTION_MS: Final = 10_000
+_SOCKET_MS: Final = 60_000
+_BATCH: Final = 2_000
+_COUNT_MS: Final = 3_000
+_ORDER: Final = [("person_id", 1), ("version", 1)]
+_SAMPLED: Final = 20
+"""People looked at for each range: so many that ranges differ little in size."""
+# Times without a zone are cheaper, and all are UTC. What no event of ours holds is to become a finding and no
+# error: times beyond the year 9999 stay numbers, and bytes that are no UTF-8 are replaced.
+_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
+    tz_aware=False,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
+_ABSENT: Final = dict.fromkeys(NULLABLE)
+# The two parts of the index in which no person's id is text: before all texts, and after them.
+_NOT_TEXT: Final[tuple[tuple[Any, Any], ...]] = ((MinKey(), ""), ({}, MaxKey()))
+
+
+def connect(address: DatabaseAddress) -> MongoClient[dict[str, Any]]:
+    """Return a client for a walk: no deadline on a whole cursor, but one on silence.
+
+    Raises:
+        SetupError: The address is none.
+    """
+    with refusals():
+        return MongoClient(
+            address.uri,
+            appname="rollcall cli",
+            serverSelectionTimeoutMS=_SELECTION_MS,
+            connectTimeoutMS=_SELECTION_MS,
+            socketTimeoutMS=_SOCKET_MS,
+        )
+
+
+class LogReader:
+    """A connection to the log.
+
+    Every method raises `StoreUnavailable` when MongoDB is away, and `SetupError` when it refuses.
+
+    Args:
+        address: Where the log is.
+    """
+
+    def __init__(self, address: DatabaseAddress) -> None:
+        self._client = connect(address)
+        self._near, self._strong = (
+            reading(self._client, address.database, strong=strong)["events"].with_options(
+                codec_options=_CODEC
+            )
+            for strong in (False, True)
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def borders(self, ranges: int) -> list[str]:
+        """Return ids that split the people into about so many ranges of about the same number of events."""
+        pipeline = [{"$sample": {"size": ranges * _SAMPLED}}, {"$project": {"_id": 0, "person_id": 1}}]
+        with refusals():
+            sample = sorted(
+                document["person_id"]
+                for document in self._near.aggregate(pipeline)
+                if isinstance(document.get("person_id"), str)
+            )
+        return sorted(set(sample[_SAMPLED::_SAMPLED]))
+
+    def links(self, after: str | None, to: str | None) -> Iterator[Link]:
+        """Yield the events of the people after one id, up to another, from a secondary if there is one."""
+        return map(link_of_document, self.documents(after, to, strong=False))
+
+    def links_of(self, person_id: str) -> Iterator[Link]:
+        """Yield one person's events, from the primary."""
+        return map(link_of_document, self.documents_of([person_id]))
+
+    def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[dict[str, Any]]:
+        """Yield the events of the people after one id, up to another, as they are stored.
+
+        Args:
+            after: The id before the first.
+            to: The last id.
+            strong: Ask the primary; else a secondary, if there is one.
+        """
+        return read_all(self._strong if strong else self._near, {"person_id": between(after, to)}, _ORDER)
+
+    def documents_of(self, person_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the events of some people as they are stored, in order, from the primary."""
+        return read_all(self._strong, {"person_id": {"$in": list(person_ids)}}, _ORDER)
+
+    def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield events as they are stored, in order of applied time and id, from a secondary if possible."""
+        return read_all(self._near, conditions, [("applied_at", 1), ("_id", 1)])
+
+    def applied_at(self, event_id: str) -> datetime | None:
+        """Return when an event was applied, UTC; None if there is no such event."""
+        with refusals():
+            event = self._strong.find_one({"_id": event_id}, {"applied_at": 1})
+        return None if event is None else event["applied_at"].replace(tzinfo=UTC)
+
+    def count(self, conditions: Mapping[str, Any]) -> int | None:
+        """Return how many events there are; None if that is not known soon."""
+        try:
+            return int(self._near.count_documents(conditions, maxTimeMS=_COUNT_MS))
+        except PyMongoError:
+            return None
+
+    def strays(self) -> Iterator[Finding]:
+        """Yield a finding for each event that is no person's; the ranges pass over it."""
+        with refusals():
+            for first, end in _NOT_TEXT:
+                strays = self._near.find({}, {"_id": 1}, hint=_ORDER)
+                for document in strays.min(_border(first)).max(_border(end)):
+                    yield Finding("altered", "it belongs to no person", event_id=str(document["_id"]))
+
+
+def _border(person_id: Any) -> list[tuple[str, Any]]:
+    """Return a place in the index, before all versions."""
+    return [("person_id", person_id), ("version", MinKey())]
+
+
+def between(after: str | None, to: str | None) -> dict[str, str]:
+    """Return the condition of an id after one, up to another; None for no bound."""
+    bounds = {"$gte": ""} if after is None else {"$gt": after}
+    return bounds if to is None else {**bounds, "$lte": to}
+
+
+def read_all(
+    collection: Collection[dict[str, Any]], query: Mapping[str, Any], order: Sequence[tuple[str, int]]
+) -> Iterator[dict[str, Any]]:
+    """Yield every document that a query finds, in order, however long that takes.
+
+    Raises:
+        StoreUnavailable: MongoDB is away.
+        SetupError: It refuses.
+    """
+    with refusals():
+        cursor = collection.find(query, sort=order, batch_size=_BATCH)
+        while batch := cursor.to_list(_BATCH):
+            yield from batch
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn the driver's failures into ours.
+
+    Raises:
+        StoreUnavailable: MongoDB is away.
+        SetupError: It refuses.
+    """
+    try:
+        with store_errors():
+            yield
+    except PyMongoError as exc:
+        raise SetupError(f"MongoDB refuses: {exc}") from exc
+
+
+def link_of_document(document: Mapping[str, Any]) -> Link:
+    """Return the event in a document of the log, whatever else is in there, with the hash of its content.
+
+    Every field that is there counts but what stands beside the event, so one that was added is found, too.
+    What is hashed are the bytes of `events.log.event.canonical`, by a faster way; a test holds that.
+    """
+    content = {**_ABSENT, **document}
+    try:
+        event_id = content.pop("_id")
+        stated = content.pop("hash")
+        content.pop(BESIDE, None)
+        content["accepted_at"] = _rfc3339(content["accepted_at"])
+        content["applied_at"] = _rfc3339(content["applied_at"])
+        if "event_id" not in content and type(event_id) is str and type(content["version"]) in _WHOLE:
+            content["event_id"] = event_id
+            sealed = hashlib.sha256(orjson.dumps(content, _plain, _OPTIONS)).hexdigest()
+            return Link(content["person_id"], content["version"], content["prev"], stated, sealed, event_id)
+    except (KeyError, AttributeError, TypeError):
+        pass
+    return _link_without_seal(document)
+
+
+def _link_without_seal(document: Mapping[str, Any]) -> Link:
+    """Return the event in a document that none of our events can be: without the hash that it should have."""
+    version = document.get("version")
+    # Versions that are stored as fractions sort among the whole ones.
+    place = int(version) if isinstance(version, int | float) and abs(version) < 2**53 else 0
+    prev, stated = str(document.get("prev")), str(document.get("hash"))
+    return Link(document["person_id"], place, prev, stated, "", str(document["_id"]))
+
+
+_QUOTED: Final = 28
+_WHOLE: Final = (int, Int64)
+_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _rfc3339(time: object) -> str:
+    """Return a time without a zone in the form of `events.times.rfc3339`, in a third of the time."""
+    if type(time) is not datetime:
+        raise TypeError("no time")
+    quoted = orjson.dumps(time)
+    # 2026-01-31T08:00:00.123000 in quotes; of whole seconds, the fraction is left out.
+    text = quoted[1:24] if len(quoted) == _QUOTED else quoted[1:20] + b".000"
+    return text.decode() + "Z"
+
+
+def _plain(value: object) -> int:
+    """Return a long whole number as a plain one; no other type is in an event of ours."""
+    if isinstance(value, Int64):
+        return int(value)
+    raise TypeError(f"no {type(value).__name__} is in an event")

@@ -1,0 +1,124 @@
+"""Tokens for the person at this machine: read the key, sign, nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from operations.addresses import signing_keys, token_settings
+from operations.errors import SetupError
+from operations.terminal import short_path
+from service_kit.auth.roles import known_words
+from service_kit.auth.signing import KeyRing
+from service_kit.auth.tokens import SCOPES, issue_token
+from service_kit.settings import MIN_SECRET_BYTES, Settings
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def new_token(
+    environ: Mapping[str, str],
+    *,
+    subject: str,
+    scopes: Sequence[str] = SCOPES,
+    ttl_seconds: int = 12 * 3600,
+    name: str | None = None,
+    key_file: Path | None = None,
+) -> str:
+    """Sign a token that the services of this environment accept.
+
+    Args:
+        environ: `ROLLCALL_JWT_KEY_FILE`, or `ROLLCALL_SIGNING_KEYS`, name the key.
+        subject: Who acts.
+        scopes: Some of `service_kit.auth.tokens.SCOPES`.
+        ttl_seconds: The token's life.
+        name: The actor's name for people to read.
+        key_file: The private key, where the services know only the public one.
+
+    Raises:
+        SetupError: There is no key, or it cannot sign; says what to do.
+    """
+    if key_file or environ.get("ROLLCALL_JWT_KEY_FILE"):
+        key, kid, settings = _key_of_file((key_file or Path(environ["ROLLCALL_JWT_KEY_FILE"])).absolute())
+    else:
+        key, kid, settings = _key_of_ring(signing_keys(environ))
+    return issue_token(
+        key=key,
+        kid=kid,
+        algorithm=settings.jwt_algorithm,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        subject=subject,
+        scopes=scopes,
+        ttl_seconds=ttl_seconds,
+        name=name,
+    )
+
+
+_Signing = tuple[Any, str | None, Settings]
+"""A key, its id if it has one, and the settings that it goes with."""
+
+
+def _key_of_ring(folder: Path) -> _Signing:
+    """Return the key of the folder that signs now."""
+    if not folder.is_dir():
+        raise SetupError(
+            f"There are no signing keys at {short_path(folder)} yet: run `./run up` first, which makes one."
+        )
+    settings = token_settings(signing_keys=folder)
+    # What `up` makes is for EdDSA, whatever the default is for keys of another kind.
+    algorithm = "EdDSA" if settings.jwt_algorithm == "HS256" else settings.jwt_algorithm
+    settings = settings.model_copy(update={"jwt_algorithm": algorithm})
+    try:
+        signer = KeyRing(folder, algorithm).signer
+    except SystemExit as exc:
+        raise SetupError(f"No token can be signed: {str(exc).removeprefix('cannot start: ')}.") from None
+    return signer.private, signer.kid, settings
+
+
+def _key_of_file(path: Path) -> _Signing:
+    """Return the HS256 secret, or the private key, in a file."""
+    settings = token_settings(jwt_key_file=path)
+    key = _read(path)
+    if settings.jwt_algorithm == "HS256":
+        if len(key) < MIN_SECRET_BYTES:
+            raise SetupError(
+                f"The token key {short_path(path)} is shorter than {MIN_SECRET_BYTES} bytes: "
+                "use a longer one."
+            )
+    elif "PRIVATE KEY" not in key:
+        raise SetupError(
+            f"{short_path(path)} is no private key, and {settings.jwt_algorithm} signs with one: "
+            "name it with --key-file, or ask the issuer of your tokens."
+        )
+    return key, None, settings
+
+
+def seconds(text: str) -> int:
+    """A length of time such as `90s`, `15m`, `12h`, `7d`, in seconds.
+
+    Raises:
+        ValueError: It is none, or is zero.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is no length of time: write 90s, 15m, 12h or 7d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def known_scopes(text: str) -> tuple[str, ...]:
+    """The scopes in a list separated by spaces or commas, each once.
+
+    Raises:
+        ValueError: One is unknown, or there is none.
+    """
+    return known_words(text, SCOPES, "scope")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SetupError(f"The token key {short_path(path)} cannot be read: {exc}.") from exc

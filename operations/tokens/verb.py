@@ -1,0 +1,75 @@
+"""The verb that prints a token: one line on standard output, and nothing else there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from operations.terminal import print_result, user_name
+from operations.tokens.access import known_scopes, new_token, seconds
+from service_kit.auth.tokens import SCOPES
+
+T = TypeVar("T")
+
+
+def add_token(parser: argparse.ArgumentParser) -> None:
+    """Options of `token`."""
+    parser.add_argument("--sub", type=_named, help="who acts, as the log will say (default: your user name)")
+    parser.add_argument(
+        "--scopes",
+        type=checked(known_scopes),
+        default=SCOPES,
+        metavar="LIST",
+        help=f"some of: {' '.join(SCOPES)} (default: all)",
+    )
+    parser.add_argument("--name", help="the name of who acts, for people to read")
+    parser.add_argument(
+        "--ttl",
+        type=checked(seconds),
+        default="12h",
+        metavar="TIME",
+        help="how long it is valid: 90s, 15m, 12h, 7d (default: 12h)",
+    )
+    parser.add_argument(
+        "--key-file", type=Path, metavar="PATH", help="a private key, instead of the one of `up`"
+    )
+
+
+def token(options: argparse.Namespace) -> int:
+    """Print a token."""
+    print_result(
+        new_token(
+            os.environ,
+            subject=options.sub or user_name(),
+            scopes=options.scopes,
+            ttl_seconds=options.ttl,
+            name=options.name,
+            key_file=options.key_file,
+        )
+    )
+    return 0
+
+
+def checked(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return `read`, with its own words in the usage error.
+
+    Args:
+        read: Converts an argument; raises ValueError with what is wrong.
+    """
+
+    def convert(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from None
+
+    return convert
+
+
+def _named(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("name who acts")
+    return text.strip()

@@ -1,0 +1,203 @@
+"""Streams a search's whole result, batch by batch, in constant memory, and never cut short unnoticed."""
+
+import asyncio
+from codecs import BOM_UTF8
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, cast
+
+import structlog
+from bson import decode_all
+from bson.codec_options import CodecOptions
+
+from events.errors import StoreUnavailable
+from events.imports.states import correlation_of
+from events.person.outcomes import UNCHANGED
+from query_api.exports.event_lines import CSV, EVENTS_HEADER, NDJSON, csv_rows, ndjson
+from query_api.exports.people_lines import WORKBOOK, PeopleWorkbook, people_csv, people_header, people_ndjson
+from query_api.history.filters import EventsQuery, all_of
+from query_api.imports.lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
+from query_api.people.filters import ExportQuery
+from query_api.people.listing import SHOWN
+from query_api.people.sorting import order_of
+from query_api.reading.lease import Databases, Lease
+from service_kit.mongo.connection import Client, MemberAddress, RawCursor, store_errors
+
+BATCH: Final = 500
+"""Documents that are read and written at once: some milliseconds in which nobody else is answered."""
+
+Write = Callable[[Sequence[dict[str, Any]]], bytes]
+_EVENTS: Final[Mapping[str, Write]] = {NDJSON: ndjson, CSV: csv_rows}
+_PEOPLE: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: people_ndjson, CSV: people_csv}
+_INVALID: Final[Mapping[str, Write]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
+_UNDONE: Final[Mapping[str, Write]] = {NDJSON: undone_ndjson, CSV: undone_csv}
+_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=False)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPart:
+    """What a cursor gives, and how that is written.
+
+    Attributes:
+        cursor: Gives undecoded batches of documents.
+        write: Makes lines of them.
+    """
+
+    cursor: RawCursor
+    write: Write
+
+
+class Export:
+    """An export under way; `close` it, however it ends.
+
+    Args:
+        parts: What it is made of, one after the other; at least one.
+        media_type: `NDJSON` or `CSV`.
+        header: What comes first.
+        workbook: Gives what comes last, where it is one.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[ExportPart],
+        media_type: str,
+        header: bytes,
+        workbook: PeopleWorkbook | None = None,
+    ) -> None:
+        self.media_type = media_type
+        self._parts = parts
+        self._header = header
+        self._workbook = workbook
+        self._next = asyncio.create_task(self._fetch(0))
+
+    async def _fetch(self, part: int) -> bytes | None:
+        cursor = self._parts[part].cursor
+        with store_errors():
+            raw = cast(bytes | None, await anext(cursor, None))
+        if raw is None and cursor.alive:
+            raise StoreUnavailable("MongoDB gave no more, though there is more")
+        return raw
+
+    async def begin(self) -> MemberAddress | None:
+        """Wait for the first batch, and return the address of the member that gave it.
+
+        Raises:
+            StoreUnavailable: MongoDB does not answer.
+        """
+        await asyncio.shield(self._next)
+        address: MemberAddress | None = self._parts[0].cursor.address
+        return address
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the header, then a chunk for each batch; the next one is fetched meanwhile.
+
+        Raises:
+            StoreUnavailable: The rest cannot be read.
+        """
+        count = 0
+        try:
+            if self._header:
+                yield self._header
+            for number, part in enumerate(self._parts):
+                if number:
+                    self._next = asyncio.create_task(self._fetch(number))
+                while (raw := await asyncio.shield(self._next)) is not None:
+                    self._next = asyncio.create_task(self._fetch(number))
+                    documents = decode_all(raw, _CODEC)
+                    yield part.write(documents)
+                    count += len(documents)
+            if self._workbook is not None:
+                yield self._workbook.end()
+            log.info("exported", lines=count)
+        except StoreUnavailable as exc:
+            # The answer has begun: only a connection that breaks off tells the client that it is not whole.
+            log.warning("an export broke off", lines=count, reason=exc.detail)
+            raise
+
+    async def close(self) -> None:
+        """Let the cursors go; not before the batch under way has come, for a driver then leaves it open."""
+        await asyncio.wait({self._next})
+        if not self._next.cancelled():
+            self._next.exception()  # told already, or nobody wants to know
+        if self._workbook is not None:
+            self._workbook.close()
+        for part in self._parts:
+            await part.cursor.close()
+
+
+class Exports:
+    """Reads a collection for as long as it takes.
+
+    Args:
+        client: A client of either driver that sets no deadline: see `service_kit.mongo.connection.connect`.
+        database: Database name.
+        lease: Says whether secondaries may be read; None if they always may.
+    """
+
+    def __init__(self, client: Client, database: str, lease: Lease | None = None) -> None:
+        self._databases = Databases(client, database, lease)
+
+    def _cursor(
+        self,
+        collection: str,
+        wanted: Mapping[str, Any],
+        *,
+        strong: bool,
+        newest: bool = False,
+        **more: Any,
+    ) -> RawCursor:
+        database = self._databases.choose(strong=strong, newest=newest)
+        # Undecoded batches: decoding many documents at once takes half the time.
+        return database[collection].find_raw_batches(wanted, batch_size=BATCH, **more)
+
+    def events(self, query: EventsQuery, media_type: str, *, bom: bool = False) -> Export:
+        """Return an export of events that fetches its first batch.
+
+        Args:
+            query: What to export, in which order.
+            media_type: `NDJSON` or `CSV`.
+            bom: Whether CSV begins with a byte order mark.
+        """
+        cursor = self._cursor("events", all_of(query.conditions), strong=query.strong, sort=query.order)
+        return Export(
+            [ExportPart(cursor, _EVENTS[media_type])], media_type, _header(EVENTS_HEADER, media_type, bom=bom)
+        )
+
+    def people(self, query: ExportQuery, media_type: str, *, bom: bool = False) -> Export:
+        """Return an export of people; arguments as for `events`, and it may be a `WORKBOOK`."""
+        # Tombstones have nothing to show.
+        wanted = [*query.filters, {"deleted": {"$exists": False}}]
+        order: dict[str, Any] = {"sort": order_of(query.sorts)} if query.sorts else {}
+        # Whom the filters name, a secondary that lags may not have.
+        place = {"strong": query.strong, "newest": query.named > 0}
+        cursor = self._cursor("people", all_of(wanted), **place, projection=SHOWN, **order)
+        if media_type == WORKBOOK:
+            table = PeopleWorkbook(query.shown)
+            return Export([ExportPart(cursor, table.rows)], media_type, table.begin(), table)
+        header = _header(people_header(query.shown), media_type, bom=bom)
+        write = partial(_PEOPLE[media_type], shown=query.shown)
+        return Export([ExportPart(cursor, write)], media_type, header)
+
+    def import_errors(self, import_id: str, media_type: str, *, strong: bool, bom: bool = False) -> Export:
+        """Return an export of what was refused of an import: the rows that are not valid, then the others.
+
+        It says of all other rows that they were not refused, which a secondary that lags would say of these,
+        too: so it is read from the primary, but while there is none.
+        """
+        of_it = {"correlation_id": correlation_of(import_id)}
+        place = {"strong": strong, "newest": True}
+        invalid = self._cursor("import_errors", {"import_id": import_id}, **place, sort=[("row", 1)])
+        undone = self._cursor(
+            "rejections", {**of_it, "code": {"$ne": UNCHANGED}}, **place, sort=[("causation_id", 1)]
+        )
+        parts = [ExportPart(invalid, _INVALID[media_type]), ExportPart(undone, _UNDONE[media_type])]
+        return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom))
+
+
+def _header(row: bytes, media_type: str, *, bom: bool) -> bytes:
+    if media_type != CSV:
+        return b""
+    return BOM_UTF8 + row if bom else row

@@ -1,0 +1,164 @@
+"""Sends one live client older events from a replay, then the feed, without a gap or a repeat."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+
+from events.errors import PositionGone, Unavailable
+from events.feed.position import Position
+from query_api.feed.buffer import Behind, FeedBuffer, Item, item
+from query_api.feed.replays import FIRST, OTHER, Replays, take
+from service_kit.broker.stream import FeedEntry, StreamConsumer
+
+HEARTBEAT_SECONDS: Final = 15.0
+RETRY_MS: Final = 1000
+"""When a client that was cut off should come again: the field `retry` of an event stream."""
+
+
+class LiveClient:
+    """Where a client is, what it wants, and what it is sent.
+
+    Args:
+        feed: The newest events.
+        position: It gets what comes after it; `FIRST` for all that there is.
+        types: Only events of these types; all, if empty.
+        person_id: Only events about this person; about all, if None.
+        expires_at: When its token ends, seconds since 1970.
+        heartbeat: Seconds of silence after which it is told its position.
+    """
+
+    def __init__(
+        self,
+        feed: FeedBuffer,
+        position: Position,
+        *,
+        types: frozenset[str] = frozenset(),
+        person_id: str | None = None,
+        expires_at: float = float("inf"),
+        heartbeat: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._feed = feed
+        self._epoch = feed.epoch
+        self._at = position
+        self._next = max(position.offset + 1, 0)
+        self._types = types
+        self._person_id = person_id
+        self._expires_at = expires_at
+        self._heartbeat = heartbeat
+        self._happened = asyncio.Event()
+        self._left = False
+        self._older: tuple[list[FeedEntry], StreamConsumer] | None = None
+        self._stack = AsyncExitStack()
+        feed.register(self._happened)
+
+    async def open(self, replays: Replays) -> None:
+        """Get what the feed does not have any more.
+
+        Raises:
+            PositionGone: The stream does not have it either, or another event is at the position.
+            Unavailable: It cannot be had now.
+        """
+        named = bool(self._at.event_id)
+        if not self._feed.covers(self._at.offset if named else self._next):
+            self._older = await self._stack.enter_async_context(replays.after(self._at))
+        elif named and not self._feed.has(self._at):
+            raise PositionGone(OTHER, self._at)
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        self._feed.remove(self._happened)
+        await self._stack.aclose()
+
+    def leave(self) -> None:
+        """Note that the client has gone."""
+        self._left = True
+        self._happened.set()
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield what to send, until the client leaves or must go; the last chunk says why."""
+        yield self._greeting()
+        reason = "lost"
+        try:
+            if self._older is not None:
+                async for chunk in self._replay(*self._older):
+                    yield chunk
+                await self._stack.aclose()
+            async for chunk in self._live():
+                yield chunk
+            reason = self._must_go()
+        except Behind:
+            reason = "slow"
+        except Unavailable:
+            pass  # of a replay: the client comes again, here or elsewhere
+        if not self._left:
+            yield b'retry: %d\nevent: cut\ndata: {"reason":"%b"}\n\n' % (RETRY_MS, reason.encode())
+
+    def _greeting(self) -> bytes:
+        """Return the first lines: a client that is cut before its first event resumes here too."""
+        # Of one that wants the first event, the request itself says so again.
+        return b"retry: %d\n%b\n" % (RETRY_MS, self._id())
+
+    async def _replay(self, entries: list[FeedEntry], reader: StreamConsumer) -> AsyncIterator[bytes]:
+        told = time.monotonic()
+        while not self._left and not self._must_go():
+            chunk = self._lines(list(map(item, entries)))
+            if entries:
+                self._at, self._next = entries[-1].position, entries[-1].offset + 1
+            if not chunk and time.monotonic() - told > self._heartbeat:
+                chunk = self._place()
+            if chunk:
+                told = time.monotonic()
+                yield chunk
+            if self._feed.covers(self._next):
+                return
+            entries = await take(reader)
+
+    async def _live(self) -> AsyncIterator[bytes]:
+        told = time.monotonic()
+        while not self._left and not self._must_go():
+            self._happened.clear()
+            items = self._feed.since(self._next)
+            chunk = self._lines(items)
+            if items:
+                self._at, self._next = items[-1].position, items[-1].offset + 1
+            if not chunk and time.monotonic() - told >= self._heartbeat:
+                chunk = self._place()
+            if chunk:
+                told = time.monotonic()
+                yield chunk
+            if not items:
+                await self._wait(told + self._heartbeat - time.monotonic())
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._happened.wait()
+        except TimeoutError:
+            pass
+
+    def _must_go(self) -> str:
+        """Return why the client must go; nothing if it may stay."""
+        if self._feed.closed:
+            return "ending"
+        if self._feed.epoch != self._epoch:
+            return "lost"  # the stream was cut: whether the client's position still holds is asked anew
+        return "token-expired" if time.time() >= self._expires_at else ""
+
+    def _lines(self, items: Sequence[Item]) -> bytes:
+        if not items:
+            return b""
+        if not self._types and self._person_id is None:
+            return self._feed.joined(items)
+        return b"".join(one.frame for one in items if self._wants(one))
+
+    def _wants(self, one: Item) -> bool:
+        return (not self._types or one.type in self._types) and self._person_id in (None, one.person_id)
+
+    def _place(self) -> bytes:
+        """Return a heartbeat: no event, but the client's place, also where its filters kept all out."""
+        return b": heartbeat\n%b\n" % self._id()
+
+    def _id(self) -> bytes:
+        return b"" if self._at == FIRST else f"id: {self._at}\n".encode()

@@ -1,0 +1,247 @@
+"""`GET /events/stream` and its tickets: what a client asks for, and whether it can be had."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import Depends, FastAPI, Header, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from events.errors import InvalidFields, PositionGone, Unavailable
+from events.feed.position import PATTERN, Position
+from events.log.event import EventType
+from events.times import rfc3339
+from query_api.feed.buffer import FeedBuffer
+from query_api.feed.live_client import HEARTBEAT_SECONDS, LiveClient
+from query_api.feed.live_response import HEADERS, MEDIA_TYPE, LiveResponse
+from query_api.feed.reader import FeedReader
+from query_api.feed.replays import FIRST, Replays
+from query_api.feed.tickets import SCOPE, StreamTickets
+from service_kit.auth.tokens import Caller, TokenVerifier
+from service_kit.http.formats import Time
+from service_kit.http.guard import charge_subject, is_head
+from service_kit.http.openapi import TEXT, json_answer, problems
+from service_kit.http.problems import field_errors
+from service_kit.http.typed import EACH_ONCE, each_once, wants
+from service_kit.http.web import authorize
+
+MAX_CLIENTS: Final = 2000
+CATCH_UP_SECONDS: Final = 2.0
+"""How far this process may be behind another one from which a client brings its position."""
+EXAMPLE: Final = "1234-0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
+_AHEAD: Final = "the stream of events ends before this position: it was cut, or is another one"
+
+
+def _types(values: Iterable[str]) -> list[str]:
+    return [part for value in values for part in value.split(",") if part]
+
+
+class LiveQuery(BaseModel):
+    """Parameters of the live feed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    from_: str = Field(
+        default="now",
+        alias="from",
+        pattern=rf"^(now|first|{PATTERN})$",
+        description="`now`, `first` (all that the stream has), or a position: what comes after it. An offset "
+        "alone is read too, without the promise that it still means the same event",
+    )
+    type: Annotated[frozenset[EventType], BeforeValidator(_types)] = Field(
+        default=frozenset(), description="Only these; several times, or with commas between"
+    )
+    person_id: UUID | None = Field(default=None, description="Only events about this person")
+    ticket: str | None = Field(
+        default=None, max_length=2000, description="In place of a token: see `POST /events/stream/tickets`"
+    )
+
+
+def position_of(query: LiveQuery, last_event_id: str | None) -> Position | None:
+    """Return the position to follow from; None for now. `Last-Event-ID` wins over `from`.
+
+    Raises:
+        InvalidFields: The header is no position.
+    """
+    place = last_event_id or query.from_
+    try:
+        place = LiveQuery.model_validate({"from": place}).from_
+    except ValidationError as exc:
+        raise InvalidFields("a parameter is not valid", field_errors(exc)) from exc
+    return {"now": None, "first": FIRST}[place] if place in ("now", "first") else Position.parse(place)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDependencies:
+    """What the route needs, given by the composition root.
+
+    Attributes:
+        feed: The newest events.
+        reader: Fills the feed.
+        replays: Older events.
+        verifier: Checks tokens.
+        tickets: Lets in who has no token, once.
+        heartbeat: Seconds of silence after which a client is told its position.
+    """
+
+    feed: FeedBuffer
+    reader: FeedReader
+    replays: Replays
+    verifier: TokenVerifier
+    tickets: StreamTickets
+    heartbeat: float = HEARTBEAT_SECONDS
+
+    async def follower(self, request: Request) -> Caller:
+        """Return who follows: by a token, else by a ticket, which is still to be spent.
+
+        Raises:
+            RollcallError: Neither is good, or there are too many requests.
+        """
+        ticket = _ticket(request)
+        if ticket is None:
+            return await authorize(request, self.verifier, SCOPE)
+        caller = self.tickets.read(ticket)
+        charge_subject(request.scope, caller.subject)
+        return caller
+
+    async def follow(self, caller: Caller, query: LiveQuery, position: Position | None) -> LiveClient:
+        """Return what sends a client the events that it asks for; whoever gets it closes it.
+
+        Args:
+            caller: Who follows, as long as its token is good.
+            query: Which events.
+            position: After what; None for now.
+
+        Raises:
+            RollcallError: Gone, or not available now.
+        """
+        if self.feed.closed or self.feed.clients >= MAX_CLIENTS:
+            raise Unavailable("too many clients follow here, or this process ends", retry_after=2)
+        await self.reader.connection()
+        client = LiveClient(
+            self.feed,
+            await self._place(position),
+            types=frozenset(query.type),
+            person_id=None if query.person_id is None else str(query.person_id),
+            expires_at=caller.expires_at,
+            heartbeat=self.heartbeat,
+        )
+        try:
+            await client.open(self.replays)
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def _place(self, position: Position | None) -> Position:
+        """Return the position to follow from.
+
+        Raises:
+            PositionGone: It lies beyond the stream's end.
+            Unavailable: Where that is, is not known now.
+        """
+        deadline = asyncio.get_running_loop().time() + CATCH_UP_SECONDS
+        happened = asyncio.Event()
+        self.feed.register(happened)
+        try:
+            while True:
+                happened.clear()
+                reached = self.feed.newest or Position((self.feed.next or 0) - 1)
+                if self.feed.next is not None and (position is None or position.offset <= reached.offset):
+                    return position or reached
+                async with asyncio.timeout_at(deadline):
+                    await happened.wait()
+        except TimeoutError:
+            if position is None or self.feed.next is None:
+                raise Unavailable("the end of the stream of events is not known") from None
+        finally:
+            self.feed.remove(happened)
+        # This process may be behind, or the broker silent: gone is only what the stream shows to be so.
+        if await self.reader.ends_before(position.offset):
+            raise PositionGone(_AHEAD, position)
+        raise Unavailable("the stream of events is not read up to this position yet", retry_after=1)
+
+
+class StreamTicket(BaseModel):
+    """What lets one request follow the events without a token."""
+
+    ticket: str = Field(description="For the parameter `ticket` of `GET /events/stream`")
+    expires_at: Time = Field(description="30 s after it was given")
+
+
+def _ticket(request: Request) -> str | None:
+    """Return the ticket that a request comes with in place of a token."""
+    return None if "authorization" in request.headers else request.query_params.get("ticket")
+
+
+def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
+    """Add the live feed, and the tickets for those who can send no token."""
+    app.router.route_class = APIRoute
+    reader = Depends(dependencies.follower)
+    _add_ticket_route(app, dependencies)
+
+    @app.get(
+        "/events/stream",
+        tags=["events"],
+        summary="Follow the events, live",
+        dependencies=[reader, each_once("type")],
+        response_class=Response,  # of no media type that FastAPI would list beside ours
+        responses={
+            200: {"description": "Events, without end", "content": {MEDIA_TYPE: {"schema": TEXT}}},
+            **problems(401, 403, 410, 422, 503),
+        },
+    )
+    async def follow_events(
+        request: Request,
+        caller: Annotated[Caller, reader],
+        query: Annotated[LiveQuery, Query()],
+        last_event_id: Annotated[
+            str | None,
+            Header(
+                alias="Last-Event-ID",
+                description="The position that the client has; wins over `from`.",
+                examples=[EXAMPLE],
+            ),
+        ] = None,
+    ) -> Response:
+        """Scope `events:read`. Server-sent events: `id` is the position (the offset in the stream, a hyphen,
+        the event's id), `event` the type, `data` the CloudEvent. A comment breaks 15 s of silence.
+
+        `event: cut` ends a response: come again. 410: the stream does not have the position's event at its
+        place; `next` is where the log has the events since then.
+        """
+        position = position_of(query, last_event_id)
+        ticket = _ticket(request)
+        if ticket is not None and not is_head(request.scope):
+            await dependencies.tickets.spend(ticket)
+        if is_head(request.scope):
+            return StreamingResponse(iter(()), headers=HEADERS, media_type=MEDIA_TYPE)
+        return LiveResponse(await dependencies.follow(caller, query, position))
+
+
+def _add_ticket_route(app: FastAPI, dependencies: LiveDependencies) -> None:
+    reader = wants(dependencies.verifier, SCOPE)
+
+    @app.post(
+        "/events/stream/tickets",
+        tags=["events"],
+        summary="Get a ticket with which a browser follows the events",
+        status_code=201,
+        dependencies=[reader, EACH_ONCE],
+        responses={
+            201: json_answer("Good for one request", StreamTicket, "stream_ticket"),
+            **problems(401, 403, 422, 503),
+        },
+    )
+    async def create_stream_ticket(caller: Annotated[Caller, reader]) -> StreamTicket:
+        """Scope `events:read`. A browser's `EventSource` sends no token: it sends this, once, within 30 s.
+
+        The stream ends with the token for which the ticket was given. To go on, ask for another ticket and
+        come `from` the last position.
+        """
+        ticket, expires_at = dependencies.tickets.sign(caller)
+        return StreamTicket(ticket=ticket, expires_at=rfc3339(expires_at))

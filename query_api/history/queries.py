@@ -1,0 +1,264 @@
+"""Queries on the log: a person at some time, a person's history, the search over everybody's events."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from typing import Any, Final, Self
+
+from events.errors import NotFound
+from events.log.stored import event_of
+from events.person.decider import fold
+from events.person.outcomes import NOT_REJECTED
+from events.person.rejections import PersonNotFound
+from events.person.views import person_view
+from events.times import parse_rfc3339, rfc3339
+from query_api.history.filters import EventsQuery, HistoryQuery, all_of
+from query_api.history.views import event_view, fields_of, history_entries, rejection_view
+from query_api.people.queries import Answer, Page, Reads
+from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
+from service_kit.mongo.connection import MemberAddress
+
+_PAYLOAD: Final = {"_id": 0, "version": 1, "schema": 1, "type": 1, "data": 1}
+_OLDEST: Final = [("version", 1)]
+_ALL: Final[Mapping[str, int]] = {}
+_HISTORY: Final = "history"
+_VERSION: Final = re.compile(r"[1-9][0-9]{0,9}")
+
+
+def _time_in(text: str) -> datetime:
+    """Return the time in a cursor.
+
+    Raises:
+        InvalidFields: It is none that we wrote: one that has no form in UTC, for example.
+    """
+    try:
+        return parse_rfc3339(text)
+    except ValueError as exc:
+        raise invalid_cursor("is no cursor of this API") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCursor:
+    """Where a page of a history ended.
+
+    Attributes:
+        version: The oldest event that was given; None if none was.
+        rejection: Time and id of the oldest refused command that was given; None if none was.
+    """
+
+    version: int | None = None
+    rejection: tuple[datetime, str] | None = None
+
+    @classmethod
+    def read(cls, text: str | None, mark: str) -> Self:
+        """Return the place in a cursor; the beginning if there is none.
+
+        Raises:
+            InvalidFields: It is no cursor of this history.
+        """
+        if text is None:
+            return cls()
+        cursor = Cursor.decode(text, _HISTORY, mark)
+        time, _, command_id = cursor.last_id.partition(" ")
+        if cursor.key and not _VERSION.fullmatch(cursor.key):
+            raise invalid_cursor("is no cursor of this API")
+        version = int(cursor.key) if cursor.key else None
+        if version is not None and version >= 2**31:
+            raise invalid_cursor("is no cursor of this API")
+        return cls(version, (_time_in(time), command_id) if time else None)
+
+    def encode(self, mark: str) -> str:
+        """Return the place as a cursor."""
+        version = "" if self.version is None else str(self.version)
+        rejection = (
+            "" if self.rejection is None else " ".join((rfc3339(self.rejection[0]), self.rejection[1]))
+        )
+        return Cursor(_HISTORY, mark, version, rejection).encode()
+
+    @property
+    def events(self) -> dict[str, Any]:
+        """Return the condition of the events that follow."""
+        return {} if self.version is None else {"version": {"$lt": self.version}}
+
+    @property
+    def rejections(self) -> dict[str, Any]:
+        """Return the condition of the refused commands that follow."""
+        if self.rejection is None:
+            return {}
+        return all_of(after("rejected_at", *self.rejection, descending=True))
+
+    def beyond(self, documents: Sequence[Mapping[str, Any]]) -> "HistoryCursor":
+        """Return the place after some more documents."""
+        version, rejection = self.version, self.rejection
+        for document in documents:
+            if "applied_at" in document:
+                version = document["version"]
+            else:
+                rejection = document["rejected_at"], document["_id"]
+        return HistoryCursor(version, rejection)
+
+
+class LogReads:
+    """The queries, each from a secondary unless a strong one is asked for.
+
+    Every method raises `StoreUnavailable` when MongoDB does not answer in time.
+
+    Args:
+        reads: Finds documents.
+    """
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    async def past(
+        self, person_id: str, *, version: int | None, as_of: datetime | None, strong: bool
+    ) -> Answer:
+        """Return a person as it was, in the form of the read model.
+
+        A version is asked of a secondary first, and of the primary before giving up. What had happened
+        until a time, only the primary knows.
+
+        Args:
+            person_id: The id.
+            version: The version that is wanted.
+            as_of: Or the time, UTC.
+            strong: Ask the primary at once.
+
+        Raises:
+            NotFound: The person is not at that version yet.
+            PersonNotFound: There was no such person then, or it was deleted by then.
+        """
+        bound = {"applied_at": {"$lte": as_of}} if version is None else {"version": {"$lte": version}}
+        wanted = {"person_id": person_id, **bound}
+        answer = await self._whole(wanted, _ALL, version or 0, _OLDEST, 0, strong or version is None)
+        if not answer.documents:
+            raise PersonNotFound(f"there {'is' if as_of is None else 'was'} no person {person_id}")
+        state = fold(person_id, map(event_of, answer.documents))
+        if version is not None and state.version < version:
+            raise NotFound(f"the person is not at version {version} yet", retry_after=1)
+        if state.status == "deleted":
+            raise PersonNotFound(f"the person {person_id} was deleted with version {state.version}")
+        view = person_view(state)
+        return Answer([{"_id": view.pop("id"), **view}], answer.member)
+
+    async def history(self, person_id: str, query: HistoryQuery) -> Page:
+        """Return a page of a person's history, newest first.
+
+        Raises:
+            InvalidFields: The cursor belongs to another history.
+            PersonNotFound: Nothing is known of such a person.
+        """
+        mark = fingerprint([person_id, query.include, query.from_, query.to])
+        place = HistoryCursor.read(query.cursor, mark)
+        member, found = await self._decided(person_id, place, query, strong=query.strong)
+        if not (found or query.cursor or query.strong):
+            member, found = await self._decided(person_id, place, query, strong=True)
+        if (
+            not found
+            and query.cursor is None
+            and not (query.is_span and await self._is_known(person_id, query))
+        ):
+            raise PersonNotFound(f"nothing is known of a person {person_id}")
+        page = found[: query.limit]
+        shown = await self._shown(person_id, page, strong=query.strong)
+        following = place.beyond(page).encode(mark) if len(found) > query.limit else None
+        return Page(Answer(shown, member), following, None)
+
+    async def _decided(
+        self, person_id: str, place: HistoryCursor, query: HistoryQuery, *, strong: bool
+    ) -> tuple[MemberAddress | None, list[dict[str, Any]]]:
+        """Return who answered, and what was decided of a person, newest first: a page and one more."""
+        events, rejections = await asyncio.gather(
+            self._newest_events(person_id, place, query, strong=strong),
+            self._newest_rejections(person_id, place, query, strong=strong) if query.include else _nothing(),
+        )
+        return events.member, list(
+            merge(events.documents, rejections.documents, key=_decided_at, reverse=True)
+        )
+
+    async def _is_known(self, person_id: str, query: HistoryQuery) -> bool:
+        """Return whether the primary knows anything of a person, whenever it was."""
+        always = HistoryQuery(include=query.include, limit=1)
+        _, found = await self._decided(person_id, HistoryCursor(), always, strong=True)
+        return bool(found)
+
+    async def _newest_events(
+        self, person_id: str, place: HistoryCursor, query: HistoryQuery, *, strong: bool
+    ) -> Answer:
+        wanted = all_of([{"person_id": person_id, **place.events}, *query.within("applied_at")])
+        # Of a page's versions none may be missing, and this member may be behind the one before it.
+        newest = 0 if place.version is None else place.version - 1
+        return await self._whole(wanted, _ALL, newest, [("version", -1)], query.limit + 1, strong)
+
+    async def _newest_rejections(
+        self, person_id: str, place: HistoryCursor, query: HistoryQuery, *, strong: bool
+    ) -> Answer:
+        refused = {"person_id": person_id, "code": {"$nin": NOT_REJECTED}, **place.rejections}
+        wanted = all_of([refused, *query.within("rejected_at")])
+        order = [("rejected_at", -1), ("_id", -1)]
+        limit = query.limit + 1
+        return await self._reads.find("rejections", wanted, _ALL, strong=strong, sort=order, limit=limit)
+
+    async def _shown(
+        self, person_id: str, page: Sequence[Mapping[str, Any]], *, strong: bool
+    ) -> list[dict[str, Any]]:
+        """Return a page's documents as they are shown; what they changed needs what came before them."""
+        stream = [document for document in reversed(page) if "applied_at" in document]
+        fields: dict[str, str] = {}
+        if stream and stream[0]["version"] > 1:
+            last = stream[0]["version"] - 1
+            wanted = {"person_id": person_id, "version": {"$lte": last}}
+            earlier = await self._whole(wanted, _PAYLOAD, last, _OLDEST, 0, strong)
+            fields = fields_of(earlier.documents)
+        entries = history_entries(stream, fields)
+        return [entries.pop() if "applied_at" in document else rejection_view(document) for document in page]
+
+    async def _whole(
+        self,
+        wanted: Mapping[str, Any],
+        shown: Mapping[str, int],
+        version: int,
+        order: Sequence[tuple[str, int]],
+        limit: int,
+        strong: bool,
+    ) -> Answer:
+        """Return a person's events: from a secondary if it has the given version, else from the primary."""
+        answer = await self._reads.find("events", wanted, shown, strong=strong, sort=order, limit=limit)
+        if not strong and max((one["version"] for one in answer.documents), default=0) < version:
+            answer = await self._reads.find("events", wanted, shown, strong=True, sort=order, limit=limit)
+        return answer
+
+    async def events(self, query: EventsQuery) -> Page:
+        """Return a page of events of everybody.
+
+        Raises:
+            InvalidFields: The cursor belongs to another query.
+        """
+        mark = fingerprint(query.filters)
+        wanted = query.conditions
+        if query.cursor is not None:
+            cursor = Cursor.decode(query.cursor, query.sort, mark)
+            time = _time_in(cursor.key)
+            wanted += after("applied_at", time, cursor.last_id, descending=query.descending)
+        answer = await self._reads.find(
+            "events", all_of(wanted), _ALL, strong=query.strong, sort=query.order, limit=query.limit + 1
+        )
+        following = None
+        if len(answer.documents) > query.limit:
+            answer.documents.pop()
+            last = answer.documents[-1]
+            following = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode()
+        return Page(Answer(list(map(event_view, answer.documents)), answer.member), following, None)
+
+
+async def _nothing() -> Answer:
+    return Answer([], None)
+
+
+def _decided_at(document: Mapping[str, Any]) -> datetime:
+    """Return when an event was applied, or a command was refused."""
+    time: datetime = document["applied_at"] if "applied_at" in document else document["rejected_at"]
+    return time

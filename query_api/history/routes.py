@@ -1,0 +1,89 @@
+"""Routes for audit: a person's history, and search in everybody's events, by page or as export."""
+
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from events.errors import InvalidFields
+from query_api.exports.event_lines import CSV, NDJSON
+from query_api.exports.options import EventsExportQuery
+from query_api.exports.responses import head_of, streamed
+from query_api.exports.streams import Exports
+from query_api.history.answers import PageOfEvents, PageOfHistory
+from query_api.history.filters import HistoryQuery
+from query_api.people.routes import PeopleDependencies
+from query_api.reading.accept import choose
+from service_kit.http.guard import is_head
+from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, problems
+from service_kit.http.parameters import parameters
+from service_kit.http.typed import PersonId
+
+JSON: Final = "application/json"
+_FILES: Final = {NDJSON: "events.ndjson", CSV: "events.csv"}
+_VARY: Final = {"Vary": "Accept"}
+
+_FOUND: Final = json_answer("A page, or an export", PageOfEvents, "events", Link=NEXT_LINK)
+_FOUND["content"] |= {media_type: {"schema": TEXT} for media_type in (NDJSON, CSV)}
+
+
+def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, exports: Exports) -> None:
+    """Add the routes that read the log."""
+    app.router.route_class = APIRoute
+
+    @app.get(
+        "/people/{person_id}/history",
+        tags=["audit"],
+        summary="Who changed a person, when, from where, and what",
+        dependencies=dependencies.wants("audit:read"),
+        responses={
+            200: json_answer("A page", PageOfHistory, "history", Link=NEXT_LINK),
+            **problems(401, 403, 404, 422, 503),
+        },
+        openapi_extra={"parameters": parameters(HistoryQuery)},
+    )
+    async def get_history(request: Request, person_id: PersonId) -> Response:
+        """Scope `audit:read`. Newest first; of deleted people too."""
+        query = dependencies.read(HistoryQuery, request)
+        page = await dependencies.log.history(str(person_id), query)
+        return dependencies.page(request, page, {"person_id": str(person_id), "items": page.answer.documents})
+
+    @app.get(
+        "/events",
+        tags=["audit"],
+        summary="Search everybody's events, or export them",
+        dependencies=dependencies.wants("audit:read"),
+        responses={200: _FOUND, **problems(401, 403, 406, 422, 503)},
+        openapi_extra={"parameters": parameters(EventsExportQuery)},
+    )
+    async def list_events(request: Request) -> Response:
+        """Scope `audit:read`. Of what happens to accounts (`account.*`) the `person_id` is `account:NAME`; of
+        failures that are no account's, `address:ADDRESS`.
+
+        With `Accept: application/x-ndjson` or `text/csv`, all that is found, as a stream; if the connection
+        ends before the last chunk, it is not all. An NDJSON line has every field that the hash covers, for
+        `python -m verifier`.
+        """
+        query = dependencies.read(EventsExportQuery, request)
+        # Several headers mean the same as one with a comma (RFC 9110, section 5.3).
+        accept = ", ".join(request.headers.getlist("accept"))
+        form = choose(accept or None, (JSON, NDJSON, CSV))
+        if form != JSON:
+            return await _export(request, dependencies, exports, query, form)
+        page = await dependencies.log.events(query)
+        response = dependencies.page(request, page, {"items": page.answer.documents})
+        response.headers.update(_VARY)
+        return response
+
+
+async def _export(
+    request: Request, dependencies: PeopleDependencies, exports: Exports, query: EventsExportQuery, form: str
+) -> Response:
+    """Return everything that is found, as a stream."""
+    if paged := query.model_fields_set & {"limit", "cursor"}:
+        errors = [{"field": name, "reason": "does not go with an export: it has no pages"} for name in paged]
+        raise InvalidFields("a parameter is not valid", errors)
+    if is_head(request.scope):
+        return head_of(form, _FILES[form])
+    return await streamed(dependencies, exports.events(query, form, bom=query.bom), _FILES[form])

@@ -1,0 +1,81 @@
+"""How events and rejected commands are shown to auditors. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from events.log.stored import payload_of
+from events.person.decider import fields_after
+from events.person.history import changes_between
+from events.times import rfc3339
+
+_TRACE: Final = (
+    "source_address",
+    "user_agent",
+    "command_id",
+    "correlation_id",
+    "causation_id",
+    "traceparent",
+)
+
+
+def event_view(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event of the log as audit search shows it."""
+    type_, data = payload_of(document)
+    return {
+        "event_id": document["_id"],
+        "person_id": document["person_id"],
+        "version": document["version"],
+        "type": type_,
+        "data": data,
+        **_stamps(document, "applied_at"),
+        "schema": document["schema"],
+        "prev": document["prev"],
+        "hash": document["hash"],
+    }
+
+
+def rejection_view(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a refused command as a history shows it; what it would have changed is not kept."""
+    return {
+        "status": "rejected",
+        "type": document["type"],
+        "reason": document["code"],
+        "detail": document["detail"],
+        **_stamps(document, "rejected_at"),
+    }
+
+
+def _stamps(document: Mapping[str, Any], decided: str) -> dict[str, Any]:
+    """Return who, when and from where, of an event or a refused command."""
+    return {
+        "actor": {"subject": document["actor"], "name": document.get("actor_name")},
+        "accepted_at": rfc3339(document["accepted_at"]),
+        decided: rfc3339(document[decided]),
+        **{name: document.get(name) for name in _TRACE},
+    }
+
+
+def fields_of(stream: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return a person's fields after the events in these documents, which begin with the first."""
+    fields: dict[str, str] = {}
+    for document in stream:
+        fields = fields_after(fields, *payload_of(document))
+    return fields
+
+
+def history_entries(stream: Sequence[Mapping[str, Any]], fields: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return some events of one person as a history shows them: with what each changed.
+
+    Args:
+        stream: Documents of consecutive events, in order of version.
+        fields: The person's fields before the first of them.
+    """
+    entries = []
+    before = dict(fields)
+    for document in stream:
+        after = fields_after(before, *payload_of(document))
+        entry = {"status": "applied", **event_view(document), "changes": changes_between(before, after)}
+        del entry["data"], entry["person_id"]
+        entries.append(entry)
+        before = after
+    return entries

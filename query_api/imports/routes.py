@@ -1,0 +1,170 @@
+"""Routes that export people, tell how far an import is, and list what was refused of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Path, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from events.errors import NotFound
+from events.times import rfc3339
+from query_api.exports.event_lines import CSV, NDJSON
+from query_api.exports.options import LinesQuery, PeopleExportQuery
+from query_api.exports.people_lines import WORKBOOK
+from query_api.exports.responses import head_of, streamed
+from query_api.exports.streams import Exports
+from query_api.imports import documentation as doc
+from query_api.imports.answers import Import
+from query_api.people.queries import Answer, Reads
+from query_api.people.routes import PeopleDependencies
+from query_api.reading.accept import choose
+from query_api.reading.forms import ReadQuery
+from service_kit.http.guard import is_head
+from service_kit.http.openapi import json_answer, problems
+from service_kit.http.parameters import parameters
+from service_kit.http.typed import PathId
+
+ImportId = Annotated[PathId, Path(description="The import's id")]
+_FORMS: Final = (NDJSON, CSV)
+_PEOPLE_FILES: Final = {NDJSON: "people.ndjson", CSV: "people.csv", WORKBOOK: "people.xlsx"}
+_ERRORS_FILES: Final = {NDJSON: "errors.ndjson", CSV: "errors.csv"}
+SILENT: Final = timedelta(seconds=30)
+"""An import that is being read is noted every second: one that is not for so long is read by nobody."""
+
+
+def form_of(request: Request, forms: Sequence[str] = _FORMS) -> str:
+    """Return the media type to export in: what `Accept` asks for, NDJSON if it asks for nothing.
+
+    Args:
+        request: The request.
+        forms: What there is.
+
+    Raises:
+        NotAcceptable: It can be had in none of those.
+    """
+    # Several headers mean the same as one with a comma (RFC 9110, section 5.3).
+    return choose(", ".join(request.headers.getlist("accept")) or None, forms)
+
+
+def import_view(document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return an import as the API shows it.
+
+    Args:
+        document: Of the collection `imports`.
+        now: The time, UTC.
+    """
+    state = document["state"]
+    if state == "reading" and now - document["updated_at"] > SILENT:
+        state = "interrupted"
+    stopped = int(state == "stopped")  # at a row that is read again when the import goes on
+    invalid, undone = document["refused"] + stopped, document["undone"]
+    return {
+        "import_id": document["_id"],
+        "state": state,
+        "reason": document.get("reason"),
+        "read": document["read"] + stopped,
+        "accepted": document["accepted"],
+        "applied": document["applied"],
+        "unchanged": document.get("unchanged", 0),
+        "rejected": invalid + undone,
+        "invalid": invalid,
+        "refused": undone,
+        **{
+            name: document[name]
+            for name in ("mode", "dry_run", "media_type", "packed", "delimiter", "columns")
+        },
+        "sha256": document["digest"] if document["whole"] else None,
+        "actor": {"subject": document["actor"], "name": document["actor_name"]},
+        "begun_at": rfc3339(document["begun_at"]),
+        "updated_at": rfc3339(document["updated_at"]),
+    }
+
+
+async def _import(reads: Reads, import_id: str, query: ReadQuery) -> Answer:
+    """Return an import; one that no secondary knows yet from the primary.
+
+    Raises:
+        NotFound: There is none.
+    """
+    answer = await reads.find("imports", {"_id": import_id}, {"owner": 0}, strong=query.strong)
+    if not (answer.documents or query.strong):
+        answer = await reads.find("imports", {"_id": import_id}, {"owner": 0}, strong=True)
+    if not answer.documents:
+        raise NotFound(f"there is no import {import_id}")
+    return answer
+
+
+def add_export_route(app: FastAPI, dependencies: PeopleDependencies, exports: Exports) -> None:
+    """Add the route that exports people; before that of one person, whose path is wider."""
+    app.router.route_class = APIRoute
+
+    @app.get(
+        "/people/export",
+        tags=["people"],
+        summary="Export people",
+        dependencies=dependencies.wants("people:read"),
+        response_class=Response,
+        responses={200: doc.EXPORT, **problems(401, 403, 406, 422, 503)},
+        openapi_extra={"parameters": parameters(PeopleExportQuery)},
+    )
+    async def export_people(request: Request) -> Response:
+        """Scope `people:read`. Everybody whom the filters choose, as a stream: NDJSON, CSV or a workbook
+        (.xlsx) by `Accept`.
+
+        If the connection ends before the last chunk, it is not all. A cell of CSV that a spreadsheet would
+        compute has an apostrophe before it, which an import takes away again.
+        """
+        query = dependencies.read(PeopleExportQuery, request)
+        form = form_of(request, tuple(_PEOPLE_FILES))
+        place = dependencies.place(strong=query.strong)
+        if is_head(request.scope):
+            return head_of(form, _PEOPLE_FILES[form], place)
+        export = exports.people(query, form, bom=query.bom)
+        return await streamed(dependencies, export, _PEOPLE_FILES[form], place)
+
+
+def add_import_routes(
+    app: FastAPI, dependencies: PeopleDependencies, exports: Exports, clock: Callable[[], datetime]
+) -> None:
+    """Add the routes that tell of imports."""
+    app.router.route_class = APIRoute
+
+    @app.get(
+        "/imports/{import_id}",
+        tags=["imports"],
+        summary="How far an import is",
+        dependencies=dependencies.wants("people:read"),
+        responses={200: json_answer("The import", Import, "import"), **problems(401, 403, 404, 422, 503)},
+        openapi_extra={"parameters": parameters(ReadQuery)},
+    )
+    async def get_import(request: Request, import_id: ImportId) -> Response:
+        """Scope `people:read`. `applied` and `refused` are at most some seconds old."""
+        query = dependencies.read(ReadQuery, request)
+        answer = await _import(dependencies.reads, str(import_id), query)
+        return dependencies.answer(import_view(answer.documents[0], clock()), answer)
+
+    @app.get(
+        "/imports/{import_id}/errors",
+        tags=["imports"],
+        summary="What was refused of an import, row by row",
+        dependencies=dependencies.wants("people:read"),
+        response_class=Response,
+        responses={200: doc.ERRORS, **problems(401, 403, 404, 406, 422, 503)},
+        openapi_extra={"parameters": parameters(LinesQuery)},
+    )
+    async def get_import_errors(request: Request, import_id: ImportId) -> Response:
+        """Scope `people:read`. A line for each reason: the row's number, from 1; the field, or `row`; the
+        reason; `invalid`, or the code of the refusal by a worker, as in a command's status.
+
+        First the invalid rows, then the others, each in the order of the file. From the primary, or from a
+        secondary while there is none. If the connection ends before the last chunk, it is not all.
+        """
+        query = dependencies.read(LinesQuery, request)
+        form = form_of(request)
+        await _import(dependencies.reads, str(import_id), query)
+        if is_head(request.scope):
+            return head_of(form, _ERRORS_FILES[form])
+        export = exports.import_errors(str(import_id), form, strong=query.strong, bom=query.bom)
+        return await streamed(dependencies, export, _ERRORS_FILES[form])

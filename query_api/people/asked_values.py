@@ -1,0 +1,74 @@
+"""Reads a filter's value as a body's is read, and what only an address does to a value."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic_core import PydanticCustomError
+
+from events.person.schema import FieldDeclaration
+from events.text import fold
+from service_kit.person_values import reader_of
+
+Context = Mapping[str, Any]
+"""What reading wants to know: the `phone_region` of national numbers."""
+Read = Callable[[str, Context], str]
+_DIGITS: Final = range(7, 16)
+
+
+def asked_value_of(field: FieldDeclaration) -> Read:
+    """Return what brings a value that is asked for to the form in which people are compared with it."""
+    if field.folded:
+        return lambda text, _context: fold(text)
+    read = reader_of(field)
+    match field.format:
+        case "email":
+            return lambda text, context: read("+".join(text.split()), context)
+        case "phone":
+            return lambda text, context: _phone(read, text, context)
+        case "birth-date":
+            return lambda text, context: _day(read, text, context)
+        case _:
+            return read
+
+
+def person_id(text: str) -> str:
+    """Return a person's id in its usual form.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return str(UUID(text.strip()))
+    except ValueError:
+        raise PydanticCustomError("uuid", "must be a UUID") from None
+
+
+def _phone(read: Read, text: str, context: Context) -> str:
+    """Return a phone number as it is stored; a blank before it may be a plus that a URL lost.
+
+    Of a list, the blank is gone, too: what is no national number may be one that begins with its country.
+    """
+    bare = text.strip()
+    for written in (f"+{bare}", bare) if text.startswith(" ") else (text, f"+{bare}"):
+        try:
+            return read(written, context)
+        except ValueError as exc:
+            refused = exc
+    # It was in use when it was stored, perhaps.
+    if bare.startswith("+") and bare[1:].isascii() and bare[1:].isdigit() and len(bare) - 1 in _DIGITS:
+        return bare
+    raise refused
+
+
+def _day(read: Read, text: str, context: Context) -> str:
+    """Return a day; also one on which nobody can be born, since a range may begin or end there."""
+    try:
+        return read(text, context)
+    except ValueError:
+        try:
+            return date.fromisoformat(text.strip()).isoformat()
+        except ValueError:
+            pass
+        raise

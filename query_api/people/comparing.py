@@ -1,0 +1,223 @@
+"""What a filter of people may be, field by field, and the MongoDB condition that it means.
+
+A value from a client only ever stands where a value stands: it never names a field or an operator. It is read
+as one in a body is.
+"""
+
+import csv
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, assert_never, get_args
+
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from events.person.schema import FIELDS, FieldDeclaration
+from events.person.search import AFTER, BETWEEN
+from events.times import rfc3339
+from query_api.people.asked_values import Read, asked_value_of, person_id
+from query_api.people.search import NOBODY, Condition, search_conditions
+from query_api.reading.forms import zone_in
+from query_api.reading.times import Operator, bound
+
+MAX_VALUES: Final = 200
+"""Values of a set: as many as a page has at most."""
+MAX_TEXT: Final = 2_000
+_TIMES: Final = ("created_at", "updated_at")
+_OPERATORS: Final = get_args(Operator)
+_ONE_OF: Final = "One of these, separated by commas"
+_MEANING: Final[Mapping[str, str]] = {
+    "gte": "From this on",
+    "gt": "After this",
+    "lte": "Up to this",
+    "lt": "Before this",
+}
+
+Build = Callable[[str, ValidationInfo], Condition]
+
+
+def _filter(build: Build, schema: Mapping[str, Any], longest: int = MAX_TEXT) -> tuple[Any, None]:
+    """Return the type and default of a parameter whose value becomes a condition."""
+
+    def condition(value: object, info: ValidationInfo) -> Condition:
+        if not isinstance(value, str):
+            raise PydanticCustomError("string_type", "must be text")
+        if not value:
+            raise PydanticCustomError("empty", "must not be empty")
+        if len(value) > longest:
+            raise PydanticCustomError(
+                "string_too_long", "must not be longer than {max_length} characters", {"max_length": longest}
+            )
+        return build(value, info)
+
+    described = dict(schema) if "type" in schema else {**_text(longest), **schema}
+    return Annotated[Any, BeforeValidator(condition), WithJsonSchema(described)], None
+
+
+def _text(longest: int) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": longest}
+
+
+def _list_of(schema: Mapping[str, Any], description: str) -> dict[str, Any]:
+    """Return what OpenAPI says of several values, separated by commas."""
+    items = {"type": "string", "minLength": 1, **{k: v for k, v in schema.items() if k != "description"}}
+    return {
+        "type": "array",
+        "items": items,
+        "minItems": 1,
+        "maxItems": MAX_VALUES,
+        "description": description,
+    }
+
+
+def values_of(text: str) -> list[str]:
+    """Return the values of a set, each once: separated by commas, in double quotes where one has a comma.
+
+    Raises:
+        ValueError: There are none, or too many.
+    """
+    (row,) = csv.reader([" ".join(text.split()).replace("\0", " ")], skipinitialspace=True)
+    values = list(dict.fromkeys(value for value in row if value.strip()))
+    if not values:
+        raise PydanticCustomError("empty", "must not be empty")
+    if len(values) > MAX_VALUES:
+        raise PydanticCustomError(
+            "too_many_values", "must not have more than {most} values", {"most": MAX_VALUES}
+        )
+    return values
+
+
+def _equal(field: FieldDeclaration) -> Callable[[str], Condition]:
+    """Return what makes the condition that a field has a value."""
+    key = field.key
+    if not (field.folded and field.sort):
+        return lambda value: {key: {"$eq": value}}
+    # The sort key begins with the whole folded name: its index answers an equality too.
+    return lambda name: {key: {"$gte": name + BETWEEN, "$lt": name + AFTER}} if name else NOBODY
+
+
+def _among(field: FieldDeclaration) -> Callable[[list[str]], Condition]:
+    """Return what makes the condition that a field has one of some values."""
+    if not (field.folded and field.sort):
+        return lambda values: {field.key: {"$in": values}}
+    equal = _equal(field)
+    return lambda names: {"$or": list(map(equal, names))}
+
+
+def _range(field: FieldDeclaration, operator: str) -> Callable[[str], Condition]:
+    """Return what makes the condition that a field lies on one side of a value."""
+    key = field.key
+    if not field.folded:
+        return lambda value: {key: {f"${operator}": value}}
+    # Whole names that are equal when folded are equal here; who lacks the name comes before all others.
+    ends: Mapping[str, Callable[[str], dict[str, str]]] = {
+        "gte": lambda name: {"$gte": name or AFTER},
+        "gt": lambda name: {"$gte": name + AFTER},
+        "lte": lambda name: {"$gte": AFTER, "$lt": name + AFTER},
+        "lt": lambda name: {"$gte": AFTER, "$lt": name or AFTER},
+    }
+    return lambda name: {key: ends[operator](name)}
+
+
+def _is_there(field: FieldDeclaration, *, there: bool) -> Condition:
+    if there:
+        return {field.name: {"$gte": ""}}
+    if field.folded and field.sort:
+        return {field.key: {"$gte": BETWEEN, "$lt": AFTER}, field.name: {"$eq": None}}
+    return {field.key: {"$eq": None}}
+
+
+_EXISTS: Final = {"type": "boolean", "description": "Whether the person has one"}
+
+
+def _boolean(text: str) -> bool:
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in known:
+        raise PydanticCustomError("bool_parsing", "must be true or false")
+    return known[text.lower()]
+
+
+def field_filters() -> dict[str, tuple[Any, None]]:
+    """Return the filters of the declared fields by name, each with its type and default."""
+    filters: dict[str, tuple[Any, None]] = {}
+    for field in FIELDS:
+        read, schema = asked_value_of(field), _schema(field)
+        filters[f"{field.name}.exists"] = _filter(_existence(field), _EXISTS)
+        if field.search == "exact" or field.sort:
+            filters[field.name] = _filter(_one(read, _equal(field)), schema)
+            filters[f"{field.name}.in"] = _filter(_several(read, _among(field)), _list_of(schema, _ONE_OF))
+        if field.sort:
+            for operator in _OPERATORS:
+                meaning = {**schema, "description": _MEANING[operator]}
+                filters[f"{field.name}.{operator}"] = _filter(_one(read, _range(field, operator)), meaning)
+        if field.has_ranges:
+            for end, operator in (("from", "gte"), ("to", "lte")):
+                filters[f"{field.name}_{end}"] = filters[f"{field.name}.{operator}"]
+    return filters
+
+
+def time_filters() -> dict[str, tuple[Any, None]]:
+    """Return the filters of the times that every person has."""
+    filters = {}
+    for name in _TIMES:
+        key = name.removesuffix("_at")
+        for operator in _OPERATORS:
+            filters[f"{name}.{operator}"] = _time(name, operator, _MEANING[operator])
+        filters[f"{key}_from"] = _time(name, "gte", _MEANING["gte"])
+        filters[f"{key}_to"] = _time(name, "lt", _MEANING["lt"])
+    return filters
+
+
+def _one(read: Read, make: Callable[[str], Condition]) -> Build:
+    return lambda text, info: make(read(text, info.context or {}))
+
+
+def _several(read: Read, make: Callable[[list[str]], Condition]) -> Build:
+    return lambda text, info: make([read(value, info.context or {}) for value in values_of(text)])
+
+
+def _existence(field: FieldDeclaration) -> Build:
+    return lambda text, _info: _is_there(field, there=_boolean(text))
+
+
+def _time(name: str, operator: Operator, meaning: str) -> tuple[Any, None]:
+    def condition(text: str, info: ValidationInfo) -> Condition:
+        sign, time = bound(text, operator, zone_in(info))
+        return {name: {sign: rfc3339(time)}}
+
+    described = f"{meaning}: RFC 3339, or a day, all of it"
+    return _filter(condition, {"description": described, "format": "date-time"}, 64)
+
+
+def _schema(field: FieldDeclaration) -> dict[str, Any]:
+    """Return what OpenAPI says of a value of a field that is asked for."""
+    match field.format:
+        case "code":
+            return {
+                "description": "Code or known name",
+                "maxLength": 60,
+                "format": f"rollcall-{field.name.replace('_', '-')}",
+            }
+        case "document-number":
+            return {"format": "rollcall-document-number"}
+        case "name" | "text":
+            return {"description": "Whole; accents, case and apostrophes do not count"}
+        case "email":
+            return {"format": "email"}
+        case "phone":
+            return {"format": "rollcall-phone", "description": "E.164, or national in the configured region"}
+        case "birth-date":
+            return {"format": "date", "description": "`YYYY-MM-DD`, or `DD-MM-YYYY`"}
+        case _:
+            assert_never(field.format)
+
+
+IDS: Final = _filter(
+    lambda text, _info: {"_id": {"$in": list(map(person_id, values_of(text)))}},
+    _list_of({"format": "uuid"}, "Those with these ids, separated by commas"),
+    MAX_VALUES * 40,
+)
+SEARCH: Final = _filter(
+    lambda text, info: {"$and": search_conditions(text, (info.context or {}).get("phone_region", ""))},
+    {"description": "Beginnings of names, or of a document number, an e-mail address or a phone number"},
+    200,
+)

@@ -1,0 +1,214 @@
+"""Queries on MongoDB that return plain documents and say which member answered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from events.errors import NotFound
+from events.person.claims import document_claim
+from query_api.people.filters import PeopleQuery
+from query_api.people.listing import SHOWN, Listing
+from query_api.reading.lease import Databases, Lease
+from service_kit.mongo.connection import Client, Database, MemberAddress, aggregate, store_errors
+
+_STATUS: Final = {"version": 1}
+_ROLES: Final = {"RSPrimary": "primary", "RSSecondary": "secondary", "Mongos": "router"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found.
+
+    Attributes:
+        documents: As the collection keeps them, but for internal fields.
+        member: Address of the member that answered.
+    """
+
+    documents: list[dict[str, Any]]
+    member: MemberAddress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of people.
+
+    Attributes:
+        answer: The people in order.
+        next: Where the following page begins; None on the last.
+        count: How many match in all, if that was asked.
+    """
+
+    answer: Answer
+    next: str | None
+    count: int | None
+
+
+class Reads:
+    """The queries, each from a secondary unless a strong one is asked for, or a lag may be on record.
+
+    Every method raises `StoreUnavailable` when MongoDB does not answer in time.
+
+    Args:
+        client: A client of either driver.
+        database: Database name.
+        lease: Says whether secondaries may be read; for who promises nothing to those who waited, None.
+    """
+
+    def __init__(self, client: Client, database: str, lease: Lease | None = None) -> None:
+        self._client = client
+        self._databases = Databases(client, database, lease)
+
+    def _database(self, strong: bool) -> Database:
+        return self._databases.choose(strong=strong)
+
+    async def check(self) -> None:
+        """Return if a member answers."""
+        with store_errors():
+            await self._database(strong=False)["people"].find({"_id": ""}, limit=1).to_list(1)
+
+    async def person(self, person_id: str, *, min_version: int | None, strong: bool) -> Answer:
+        """Return the person; nothing if there is none, or it was deleted.
+
+        Args:
+            person_id: The id.
+            min_version: Do not answer with an older version; ask the primary before giving up.
+            strong: Ask the primary at once.
+
+        Raises:
+            NotFound: Not even the primary has that version yet.
+        """
+        needed = 1 if min_version is None else min_version
+        answer = await self.find("people", {"_id": person_id}, SHOWN, strong=strong)
+        if not strong and _version(_without_tombstones(answer)) < needed:
+            answer = await self.find("people", {"_id": person_id}, SHOWN, strong=True)
+        if min_version is not None and _version(answer) < min_version:
+            raise NotFound(f"the person is not at version {min_version} yet", retry_after=1)
+        return _without_tombstones(answer)
+
+    async def person_by_document(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
+        """Return the person with a document; nothing if there is none.
+
+        The document's claim names its person, so that each of the two reads asks one shard. A claim that a
+        secondary does not have, or has of an earlier holder, is asked of the primary.
+        """
+        answer = await self._holder(document_type, document_id, strong=strong)
+        if not strong and not answer.documents:
+            answer = await self._holder(document_type, document_id, strong=True)
+        return answer
+
+    async def _holder(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
+        claim = {"_id": document_claim(document_type, document_id)}
+        holder = await self.find("claims", claim, {"person_id": 1}, strong=strong)
+        if not holder.documents:
+            return holder
+        # A claim is older than the event that needs it, and is freed after the one that gives it up.
+        person = {
+            "_id": holder.documents[0]["person_id"],
+            "document_type": document_type,
+            "document_id": document_id,
+        }
+        return await self.find("people", person, SHOWN, strong=strong)
+
+    async def event_of_command(self, person_id: str, command_id: str, *, strong: bool) -> Answer:
+        """Return the event that a command made, if it did."""
+        command = {"person_id": person_id, "command_id": command_id}
+        return await self.find("events", command, _STATUS, strong=strong)
+
+    async def eventless_command(self, person_id: str, command_id: str, *, strong: bool) -> Answer:
+        """Return what is on record of a command that got its outcome without an event."""
+        command = {"person_id": person_id, "command_id": command_id}
+        shown = {"code": 1, "detail": 1, "version": 1}
+        return await self.find("rejections", command, shown, strong=strong)
+
+    async def people(self, query: PeopleQuery) -> Page:
+        """Return a page of people.
+
+        Pages hang together by sort key and id, not by position: what others insert or delete meanwhile
+        neither repeats nor hides an item, and the thousandth page costs what the first costs.
+
+        Who is not there on a secondary is asked of the primary, while there is one: of a page that is empty,
+        or lacks somebody whom the filters name.
+
+        Raises:
+            InvalidFields: The cursor belongs to another query.
+        """
+        listing = Listing.of(query)
+        database = self._database(query.strong)
+        page = await self._page(listing, query, database)
+        if not query.strong and page.next is None and len(page.answer.documents) < query.at_least:
+            newest = self._databases.choose(strong=False, newest=True)
+            if newest is not database:
+                page = await self._page(listing, query, newest)
+        return page
+
+    async def _page(self, listing: Listing, query: PeopleQuery, database: Database) -> Page:
+        with store_errors():
+            if listing.by_index:
+                found = listing.first_to_last(database["people"], query.limit + 1)
+                documents, member = await found.to_list(None), found.address
+            else:
+                documents, member = await listing.by_several(database["people"], query.limit + 1)
+            count = None
+            if query.count:
+                count = await database["people"].count_documents({"$and": listing.everybody})
+        following = None
+        if len(documents) > query.limit:
+            documents.pop()
+            following = listing.cursor_after(documents[-1])
+        return Page(Answer(documents, member), following, count)
+
+    async def find(
+        self,
+        collection: str,
+        wanted: Mapping[str, Any],
+        shown: Mapping[str, int],
+        *,
+        strong: bool,
+        sort: Sequence[tuple[str, int]] | None = None,
+        limit: int = 1,
+    ) -> Answer:
+        """Return the first documents of a collection that are as wanted.
+
+        Args:
+            collection: Its name.
+            wanted: The condition.
+            shown: Which fields to return, or which not.
+            strong: Ask the primary.
+            sort: Fields and directions.
+            limit: How many at most; 0 for all.
+        """
+        with store_errors():
+            # A first batch has 101 documents at most unless its size is given, and 16 MB in any case: what
+            # does not fit comes with the next one. (A negative limit, one batch alone, would hide it.)
+            found = self._database(strong)[collection].find(
+                wanted, shown, sort=sort, limit=limit, batch_size=limit
+            )
+            documents = await found.to_list(limit or None)
+            return Answer(documents, found.address)
+
+    async def aggregate(
+        self, collection: str, pipeline: Sequence[Mapping[str, Any]], *, strong: bool
+    ) -> Answer:
+        """Return what a pipeline makes of a collection."""
+        with store_errors():
+            found = await aggregate(self._database(strong)[collection], pipeline)
+            documents = await found.to_list(None)
+            return Answer(documents, getattr(found, "address", None))
+
+    def member_of(self, answer: Answer) -> str:
+        """Return the member that gave an answer and its role, `127.0.0.1:27017 (secondary)` say."""
+        if answer.member is None:
+            return "unknown"
+        known = self._client.topology_description.server_descriptions().get(answer.member)
+        role = _ROLES.get(known.server_type_name, "standalone") if known else "unknown"
+        return f"{answer.member[0]}:{answer.member[1]} ({role})"
+
+
+def _version(answer: Answer) -> int:
+    return int(answer.documents[0]["version"]) if answer.documents else 0
+
+
+def _without_tombstones(answer: Answer) -> Answer:
+    if answer.documents and "deleted" in answer.documents[0]:
+        return Answer([], answer.member)
+    return answer

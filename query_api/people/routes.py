@@ -1,0 +1,223 @@
+"""The read routes under /people: authenticate, read, answer with ETags and links."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from pydantic_core import PydanticCustomError
+
+from events.errors import InvalidFields, NotFound
+from events.person.outcomes import UNCHANGED, UNREADABLE
+from events.person.rejections import PersonNotFound
+from events.person.schema import BY_NAME, UNIQUE
+from query_api.dead_letters.queries import ParkedReads
+from query_api.feed.positions import Positions
+from query_api.history.queries import LogReads
+from query_api.people import documentation as doc
+from query_api.people.asked_values import asked_value_of
+from query_api.people.filters import PeopleQuery, PersonQuery, SparseQuery
+from query_api.people.queries import Answer, Page, Reads
+from query_api.reading.forms import Query, ReadQuery, read_query
+from service_kit.auth.tokens import TokenVerifier
+from service_kit.http.conditions import is_known
+from service_kit.http.problems import field_errors
+from service_kit.http.typed import wants
+from service_kit.http.web import PlainRoute, authorize, path_id
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleDependencies:
+    """What the routes need, given by the composition root.
+
+    Attributes:
+        reads: The queries on the read model.
+        log: The queries on the log.
+        parked: The queries on parked people.
+        verifier: Checks tokens.
+        read_from_header: Whether answers name the member that gave them.
+        positions: Tells from where in the stream of events a snapshot is to be followed.
+        phone_region: Region of phone numbers without a country.
+    """
+
+    reads: Reads
+    log: LogReads
+    parked: ParkedReads
+    verifier: TokenVerifier
+    read_from_header: bool
+    positions: Positions
+    phone_region: str
+
+    def read(self, form: type[Query], request: Request) -> Query:
+        """Return the parameters of a request."""
+        return read_query(form, request.query_params, {"phone_region": self.phone_region})
+
+    async def authorize(self, request: Request, scope: str) -> None:
+        """Return if the token is good and has the scope."""
+        await authorize(request, self.verifier, scope)
+
+    def wants(self, scope: str) -> list[Any]:
+        """Return the dependencies of a typed route: the scope, before all else is read."""
+        return [wants(self.verifier, scope)]
+
+    def answer(self, content: object, source: Answer, headers: dict[str, str] | None = None) -> Response:
+        """Return the JSON response to a read."""
+        return Response(orjson.dumps(content), 200, self.headers(source, headers), "application/json")
+
+    def headers(self, source: Answer, headers: dict[str, str] | None = None) -> dict[str, str]:
+        """Return the headers of a response; clients must ask again each time, with the ETag they have."""
+        named = {"X-Read-From": self.reads.member_of(source)} if self.read_from_header else {}
+        return {"Cache-Control": "private, no-cache", **named, **(headers or {})}
+
+    def place(self, *, strong: bool) -> dict[str, str]:
+        """Return the header with the stream's position for a read that is still to begin, if one is known."""
+        position = self.positions.before_read(strong=strong)
+        return {} if position is None else {"X-Stream-Position": str(position)}
+
+    def page(
+        self, request: Request, page: Page, content: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> Response:
+        """Return the response with a page, and where the next one is."""
+        headers = dict(headers or {})
+        if page.next is not None:
+            url = request.url.include_query_params(cursor=page.next)
+            headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+        return self.answer({**content, "next": page.next}, page.answer, headers)
+
+    def person(
+        self,
+        request: Request,
+        answer: Answer,
+        query: SparseQuery,
+        missing: str,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        """Return the response with a person, or 304 if the client has this version."""
+        if not answer.documents:
+            raise PersonNotFound(missing)
+        document = answer.documents[0]
+        etag = f'"{document["version"]}"'
+        headers = {"ETag": etag, **(headers or {})}
+        if "if-none-match" in request.headers and is_known(request.headers, str(document["version"])):
+            return Response(status_code=304, headers=self.headers(answer, headers))
+        return self.answer(person_view(document, query.shown), answer, headers)
+
+
+def person_view(document: dict[str, Any], shown: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return a document of the read model as the API shows it: it is kept in that form but for the id.
+
+    Args:
+        document: The person's.
+        shown: The only fields that are asked for; None for all.
+    """
+    view = {"id": document.pop("_id"), **document}
+    return view if shown is None else {name: view.get(name) for name in shown}
+
+
+def people_view(documents: Sequence[dict[str, Any]], shown: Sequence[str] | None) -> list[dict[str, Any]]:
+    """Return documents of the read model as the API shows them; arguments as of `person_view`."""
+    if shown is None:
+        return list(map(person_view, documents))
+    return [person_view(document, shown) for document in documents]
+
+
+def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
+    """Add the routes that read people and commands."""
+    app.router.route_class = PlainRoute
+
+    @app.get("/people", tags=["people"], **doc.LIST)
+    async def list_people(request: Request) -> Response:
+        await dependencies.authorize(request, "people:read")
+        query = dependencies.read(PeopleQuery, request)
+        place = dependencies.place(strong=query.strong)
+        page = await dependencies.reads.people(query)
+        content: dict[str, Any] = {"items": people_view(page.answer.documents, query.shown)}
+        if page.count is not None:
+            content["count"] = page.count
+        return dependencies.page(request, page, content, place)
+
+    @app.get("/people/by-document/{document_type}/{document_id}", tags=["people"], **doc.BY_DOCUMENT)
+    async def get_person_by_document(request: Request) -> Response:
+        await dependencies.authorize(request, "people:read")
+        query = dependencies.read(SparseQuery, request)
+        values = {name: _in_path(request, name) for name in UNIQUE["document"]}
+        place = dependencies.place(strong=query.strong)
+        answer = await dependencies.reads.person_by_document(**values, strong=query.strong)
+        return dependencies.person(request, answer, query, "there is no person with this document", place)
+
+    @app.get("/people/{person_id}", tags=["people"], **doc.PERSON)
+    async def get_person(request: Request) -> Response:
+        await dependencies.authorize(request, "people:read")
+        person_id = path_id(request, "person_id")
+        query = dependencies.read(PersonQuery, request)
+        if query.version is not None or query.as_of is not None:
+            await dependencies.authorize(request, "audit:read")
+            return dependencies.person(request, await _past(dependencies.log, person_id, query), query, "")
+        place = dependencies.place(strong=query.strong)
+        answer = await dependencies.reads.person(
+            person_id, min_version=query.min_version, strong=query.strong
+        )
+        return dependencies.person(request, answer, query, f"there is no person {person_id}", place)
+
+    @app.get("/people/{person_id}/commands/{command_id}", tags=["people"], **doc.COMMAND)
+    async def get_command_status(request: Request) -> Response:
+        await dependencies.authorize(request, "people:read")
+        strong = dependencies.read(ReadQuery, request).strong
+        ids = path_id(request, "person_id"), path_id(request, "command_id")
+        status, source = await _status(dependencies, *ids, strong=strong)
+        if status is None and not strong:
+            status, source = await _status(dependencies, *ids, strong=True)
+        if status is None:
+            raise NotFound("the command is not decided yet, or was never accepted", retry_after=1)
+        return dependencies.answer({"person_id": ids[0], "command_id": ids[1], **status}, source)
+
+
+async def _status(
+    dependencies: PeopleDependencies, person_id: str, command_id: str, *, strong: bool
+) -> tuple[dict[str, Any] | None, Answer]:
+    """Return what became of a command, None if that is not known, and who said so."""
+    event = await dependencies.reads.event_of_command(person_id, command_id, strong=strong)
+    if event.documents:
+        found = event.documents[0]
+        return {"status": "applied", "version": found["version"], "event_id": found["_id"]}, event
+    eventless = await dependencies.reads.eventless_command(person_id, command_id, strong=strong)
+    if eventless.documents:
+        found = eventless.documents[0]
+        if found["code"] == UNCHANGED:
+            return {"status": UNCHANGED, "version": found["version"]}, eventless
+        if found["code"] == UNREADABLE:
+            return {"status": UNREADABLE, "detail": found["detail"]}, eventless
+        return {"status": "rejected", "reason": found["code"], "detail": found["detail"]}, eventless
+    waiting = await dependencies.parked.command(person_id, command_id, strong=strong)
+    if waiting.documents:
+        found = waiting.documents[0]
+        return {"status": "parked", "reason": found["reason"], "detail": found["detail"]}, waiting
+    return None, waiting
+
+
+async def _past(log: LogReads, person_id: str, query: PersonQuery) -> Answer:
+    """Return a person as it was."""
+    given = [name for name in ("version", "as_of", "min_version") if getattr(query, name) is not None]
+    if len(given) > 1:
+        error = {"field": given[1], "reason": f"cannot be given beside {given[0]}"}
+        raise InvalidFields("a parameter is not valid", [error])
+    as_of = datetime.fromisoformat(query.as_of) if query.as_of is not None else None
+    return await log.past(person_id, version=query.version, as_of=as_of, strong=query.strong)
+
+
+def _in_path(request: Request, name: str) -> str:
+    """Return a field's value in a request's path, read as one in a body.
+
+    Raises:
+        InvalidFields: It is not valid.
+    """
+    try:
+        return asked_value_of(BY_NAME[name])(request.path_params[name], {})
+    except ValueError as exc:
+        reason = exc.message() if isinstance(exc, PydanticCustomError) else str(exc)
+        kind = exc.type if isinstance(exc, PydanticCustomError) else "value_error"
+        errors = field_errors([{"type": kind, "loc": (name,), "msg": reason}])
+        raise InvalidFields("a parameter is not valid", errors) from exc

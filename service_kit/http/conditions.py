@@ -1,0 +1,73 @@
+"""Reads the entity tags of `If-Match` and `If-None-Match` (RFC 9110, section 13.1)."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.datastructures import Headers
+
+_TAG: Final = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
+_ONE: Final = re.compile(_TAG)
+_LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+"""Empty members of a list do not count (section 5.6.1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityTags:
+    """The entity tags that a condition names, without their quotes.
+
+    Attributes:
+        strong: Those that are written `"3"`.
+        weak: Those that are written `W/"3"`.
+        any: Whether it is `*`: whatever there is.
+    """
+
+    strong: frozenset[str] = frozenset()
+    weak: frozenset[str] = frozenset()
+    any: bool = False
+
+    def matches_strongly(self, tag: str) -> bool:
+        """Return whether the condition holds for a strong tag, as `If-Match` compares (section 8.8.3.2)."""
+        return self.any or tag in self.strong
+
+    def matches_weakly(self, tag: str) -> bool:
+        """Return whether the condition holds for a tag, as `If-None-Match` compares."""
+        return self.any or tag in self.strong or tag in self.weak
+
+
+def read_entity_tags(lines: Iterable[str]) -> EntityTags:
+    """Return the entity tags that a condition names.
+
+    Args:
+        lines: The values of all the request's lines of that name, at least one; together they are one list
+            (section 5.3).
+
+    Raises:
+        ValueError: It is neither a list of entity tags nor `*`.
+    """
+    text = ", ".join(lines)
+    if text.strip(" \t") == "*":
+        return EntityTags(any=True)
+    if not _LIST.fullmatch(text):
+        raise ValueError('must be versions in quotes, "3" or "3", "4" say, or *')
+    tags = _ONE.findall(text)
+    return EntityTags(
+        frozenset(tag for mark, tag in tags if not mark), frozenset(tag for mark, tag in tags if mark)
+    )
+
+
+def is_known(headers: Headers, tag: str) -> bool:
+    """Return whether `If-None-Match` says that the client has what a tag stands for; then the answer is 304.
+
+    A condition that is none does not count: the answer is then only longer than it need be.
+
+    Args:
+        headers: Of the request.
+        tag: Of what there is, without quotes.
+    """
+    lines = headers.getlist("if-none-match")
+    try:
+        return bool(lines) and read_entity_tags(lines).matches_weakly(tag)
+    except ValueError:
+        return False

@@ -1,0 +1,161 @@
+"""Example values that both OpenAPI documents show."""
+
+from typing import Any, Final
+
+from service_kit.http.import_examples import IMPORT_EXAMPLE, IMPORT_READ_EXAMPLE
+
+EXAMPLE_ID: Final = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
+EXAMPLE_PERSON: Final[dict[str, Any]] = {
+    "id": EXAMPLE_ID,
+    "version": 1,
+    "document_type": "citizen_id",
+    "document_id": "1020304",
+    "first_name": "Ana",
+    "middle_name": "María",
+    "last_name": "Gómez Ríos",
+    "birth_date": "1990-12-10",
+    "gender": "female",
+    "email": "ana@example.com",
+    "phone": "+573001234567",
+    "address": "Calle 10 # 5-51, Cali",
+    "occupation": "Engineer",
+    "image_url": None,
+    "thumbnail_url": None,
+    "created_at": "2026-01-31T08:00:00.000Z",
+    "updated_at": "2026-01-31T08:00:00.000Z",
+}
+_COMMAND: Final = {"person_id": EXAMPLE_ID, "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77"}
+_STAMPS: Final = {
+    "actor": {"subject": "ada", "name": "Ada Lovelace"},
+    "accepted_at": "2026-02-28T09:29:59.981Z",
+    "source_address": "203.0.113.7",
+    "user_agent": "people-ui/3.2",
+    "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
+    "correlation_id": "import-2026-11",
+    "causation_id": None,
+    "traceparent": None,
+}
+_EVENT: Final = {
+    "event_id": "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
+    "version": 2,
+    "type": "person.updated",
+    **_STAMPS,
+    "applied_at": "2026-02-28T09:30:00.000Z",
+    "schema": 1,
+    "prev": "5b1d6a0d0d4e1f8b9a7c3e2f4d5c6b7a8e9f0a1b2c3d4e5f60718293a4b5c6d7",
+    "hash": "c0ffee0d0d4e1f8b9a7c3e2f4d5c6b7a8e9f0a1b2c3d4e5f60718293a4b5c6d7",
+}
+_REFUSED: Final = {
+    "status": "rejected",
+    "type": "person.update",
+    "reason": "version-mismatch",
+    "detail": "the person is at version 2, not 1",
+    **_STAMPS,
+    "rejected_at": "2026-02-28T09:31:00.000Z",
+}
+_PARKED_PERSON: Final = {
+    "person_id": EXAMPLE_ID,
+    "waiting": 2,
+    "since": "2026-02-28T09:30:00.000Z",
+    "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
+    "reason": "ValueError",
+    "detail": "ValueError at service_kit/read_model.py:79, in state_of",
+    "attempts": 1,
+    "tried_at": "2026-02-28T09:30:00.000Z",
+}
+_WAITING: Final = {
+    "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
+    "type": "person.update",
+    "actor": "ada",
+    "accepted_at": "2026-02-28T09:29:59.981Z",
+    "parked_at": "2026-02-28T09:30:00.000Z",
+    "reason": "ValueError",
+    "detail": "ValueError at service_kit/read_model.py:79, in state_of",
+    "attempts": 1,
+    "tried_at": "2026-02-28T09:30:00.000Z",
+    "message": '{"specversion":"1.0", …}',
+}
+_DEAD: Final = {
+    "id": "9f86d081884c7d65",
+    "message_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77",
+    "queue": "commands.3",
+    "dead_queue": "commands.dead",
+    "reason": "subject: Field required",
+    "time": "2026-02-28T09:30:00.000Z",
+    "bytes": 512,
+    "type": None,
+    "person_id": None,
+}
+_CHANGES: Final = {"occupation": {"from": None, "to": "Engineer"}}
+EXAMPLES: Final[dict[str, Any]] = {
+    "person": EXAMPLE_PERSON,
+    "updated": {**EXAMPLE_PERSON, "version": 2, "updated_at": "2026-02-28T09:30:00.000Z"},
+    "deleted": {"id": EXAMPLE_ID, "version": 3, "deleted": True},
+    "page": {"items": [EXAMPLE_PERSON], "next": None, "count": 1},
+    "accepted": {**_COMMAND, "status": "accepted"},
+    "applied": {
+        **_COMMAND,
+        "status": "applied",
+        "version": 1,
+        "event_id": "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
+    },
+    "ticket": {
+        "url": "https://api.cloudinary.com/v1_1/demo/image/upload",
+        "method": "POST",
+        "fields": {"public_id": f"rollcall/{EXAMPLE_ID}", "timestamp": "1790000000", "signature": "5b1d6a0d"},
+        "file_field": "file",
+        "max_bytes": 2097152,
+        "expires_at": "2026-02-28T09:40:00.000Z",
+        "confirm": f"https://people.example/people/{EXAMPLE_ID}/image/confirm",
+        "ticket": "eyJhbGciOiJIUzI1NiJ9.…",
+    },
+    "stream_ticket": {
+        "ticket": "eyJhbGciOiJIUzI1NiJ9.…",
+        "expires_at": "2026-02-28T09:30:30.000Z",
+    },
+    "uploaded": {"bytes": 48213, "format": "jpg", "width": 1024, "height": 768},
+    "history": {
+        "person_id": EXAMPLE_ID,
+        "items": [_REFUSED, {"status": "applied", **_EVENT, "changes": _CHANGES}],
+        "next": None,
+    },
+    "account": {"name": "ada@example.com", "roles": ["viewer"]},
+    "tokens": {
+        "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln",
+        "token_type": "Bearer",
+        "expires_in": 600,
+        "refresh_token": f"kq3v0d2n1yq8h5w7c9b4ag.{_EVENT['hash']}",
+        "scope": "people:read events:read",
+    },
+    "jwks": {
+        "keys": [
+            {
+                "crv": "Ed25519",
+                "kty": "OKP",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+                "alg": "EdDSA",
+                "use": "sig",
+            }
+        ]
+    },
+    "events": {
+        "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {"occupation": "Engineer"}}],
+        "next": None,
+    },
+    "parked": {
+        **_COMMAND,
+        "status": "parked",
+        "reason": "ValueError",
+        "detail": "ValueError at service_kit/read_model.py:79, in state_of",
+    },
+    "parked_people": {"items": [_PARKED_PERSON], "next": None},
+    "parked_line": {"person_id": EXAMPLE_ID, "items": [_WAITING], "next": None},
+    "dead_message_whole": {**_DEAD, "body": '{"specversion":"1.0", …}'},
+    "dead_message_retried": {**_DEAD, "status": "published", "before": []},
+    "dead_message_dropped": {**_DEAD, "status": "dropped"},
+    "dead_messages": {"items": [_DEAD], "more": False},
+    "handed_in": {"items": [], "left": [_DEAD]},
+    "import": IMPORT_EXAMPLE,
+    "import_read": IMPORT_READ_EXAMPLE,
+}

@@ -1,0 +1,128 @@
+"""Tells why a field is refused: in our words, with a code, in the language that a client wants."""
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, Literal, get_args
+
+from pydantic_core.core_schema import ErrorType
+
+from service_kit.http.sentences import REASONS, Reason
+
+Language = Literal["en", "es"]
+
+_OWN_TYPES: Final = frozenset(get_args(ErrorType))
+_SHOWN: Final = re.compile(r"[\w.\-\[\]]{1,60}")
+"""A name that is longer, or of other characters, may be a value in the wrong place: it is not repeated."""
+_FALLBACK: Final = Reason("not-valid", "", "")
+NAME: Final = re.compile(r"\{(\w+)\}")
+"""What stands for something in a sentence."""
+_NAME: Final = re.compile(r"\\{(\w+)\\}")
+_FORMS: Final = [
+    (re.compile(_NAME.sub(r"(?P<\1>.+?)", re.escape(reason.english)), re.DOTALL), reason)
+    # The one that says most by itself comes first.
+    for reason in sorted(REASONS, key=lambda one: len(NAME.sub("", one.english)), reverse=True)
+]
+_PYDANTIC: Final[Mapping[str, str]] = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "string_unicode": "must be text",
+    "string_too_long": "must not be longer than {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    **dict.fromkeys(
+        ("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"
+    ),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be an object"),
+    **dict.fromkeys(("list_type", "set_type", "frozen_set_type", "tuple_type"), "must be a list"),
+    **dict.fromkeys(("uuid_type", "uuid_parsing", "uuid_version"), "must be a UUID"),
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "too_long": "must not have more than {max_length} values",
+}
+"""Our words for what pydantic finds wrong by itself (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
+
+
+def find(text: str) -> tuple[Reason, Mapping[str, str]] | None:
+    """Return the reason that a sentence in English is, with what its names stand for; None if it is none."""
+    for form, reason in _FORMS:
+        if match := form.fullmatch(text):
+            return reason, match.groupdict()
+    return None
+
+
+def reason_of(error: Mapping[str, Any]) -> str:
+    """Return in our words why pydantic refuses a value; never the value.
+
+    Args:
+        error: As pydantic lists it, with its context.
+    """
+    kind, context, text = error["type"], error.get("ctx", {}), error["msg"]
+    if kind not in _OWN_TYPES:
+        return str(text)  # a validator of ours says it
+    if kind == "value_error":
+        return str(text).removeprefix("Value error, ")
+    if kind in ("literal_error", "enum"):
+        choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        return f"must be one of {', '.join(choices)}"
+    if kind == "string_too_short":
+        least = context.get("min_length")
+        return "must not be empty" if least == 1 else f"must have {least} characters or more"
+    try:
+        return _PYDANTIC.get(kind, "is not valid").format(**context)
+    except KeyError:  # a validator of ours uses the type, with words of its own
+        return str(text)
+
+
+def code_of(error: Mapping[str, Any]) -> str:
+    """Return the code of an error that pydantic lists: that of its sentence, else its type's."""
+    known = find(reason_of(error))
+    if known is not None:
+        return known[0].code
+    return _FALLBACK.code if error["type"] in _OWN_TYPES else str(error["type"]).replace("_", "-")
+
+
+def unknown(name: str, known: Iterable[str], what: Literal["parameter", "field"]) -> str:
+    """Return the reason that a name is none of those that are known.
+
+    Args:
+        name: As the client wrote it.
+        known: The names that there are.
+        what: What it is a name of.
+    """
+    if not _SHOWN.fullmatch(name):
+        return "is not known"
+    near = get_close_matches(name, known, 1)
+    return f"unknown {what} `{name}`" + (f": did you mean `{near[0]}`?" if near else "")
+
+
+def told(error: Mapping[str, str], language: Language) -> dict[str, str]:
+    """Return what is wrong with a field as it is told: the field, a code, and the reason in a language.
+
+    Args:
+        error: `field` and `reason`, the latter in English; a `code`, if whoever refuses it gives one.
+        language: Of the reason.
+    """
+    reason, parts = find(error["reason"]) or (_FALLBACK, {})
+    text = reason.spanish.format(**parts) if language == "es" and reason.spanish else error["reason"]
+    return {"field": error["field"], "code": error.get("code", reason.code), "reason": text}
+
+
+def language_of(accept_language: str | None) -> Language:
+    """Return the language that a client wants most, English if none of ours (RFC 9110, section 12.5.4).
+
+    Args:
+        accept_language: The header's value.
+    """
+    weights: dict[Language, float] = {}
+    for part in (accept_language or "").lower().split(","):
+        name, _, parameter = part.partition(";")
+        match = re.fullmatch(r"\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*", parameter)
+        weight = float(match[1]) if match else (0.0 if parameter.strip() else 1.0)
+        primary = name.strip().partition("-")[0]
+        if primary in ("en", "es"):
+            language: Language = "es" if primary == "es" else "en"
+            weights[language] = max(weight, weights.get(language, 0.0))
+    # Of two that are wanted equally, the first one: browsers write them in the user's order.
+    wanted: Language = max(weights, key=lambda one: weights[one], default="en")
+    return wanted if weights.get(wanted) else "en"

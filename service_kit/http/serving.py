@@ -1,0 +1,64 @@
+"""Runs an application under uvicorn until the process is asked to end, or what it does beside is at fault."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from service_kit.background import Background
+from service_kit.http.protocol import BoundedProtocol
+
+
+class _Server(uvicorn.Server):
+    """Ends on SIGTERM and SIGINT by returning; uvicorn's own way is to raise the signal again."""
+
+    ending: Callable[[], None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Say that the end comes, before waiting for the requests under way."""
+        if self.ending is not None:
+            self.ending()
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ask the server to end, and leave what comes after that to the one who awaits it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def serve(app: FastAPI, host: str, port: int, ending: Callable[[], None] | None = None) -> None:
+    """Serve an application until SIGTERM or SIGINT; requests under way are finished.
+
+    Args:
+        app: What to serve.
+        host: Address.
+        port: Port.
+        ending: Called at once at the signal; lets responses end that would go on for ever.
+
+    Raises:
+        WorkEnded: It ended since something did that the process does beside.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        http=BoundedProtocol,
+        ws="none",
+    )
+    server = _Server(config)
+    server.ending = ending
+    background: Background = app.state.background
+    background.when_faulty(lambda: server.handle_exit(signal.SIGTERM, None))
+    await server.serve()
+    background.check()

@@ -1,0 +1,139 @@
+"""The documents of people and rejections in MongoDB; those of events are in `events.log.stored`. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from events.log.stored import BESIDE, NULLABLE
+from events.person.commands import Command, Envelope
+from events.person.decider import PersonState
+from events.person.fields import IMAGE_NAMES, STATE_NAMES
+from events.person.outcomes import UNCHANGED, UNREADABLE
+from events.person.rejections import IdempotencyKeyReused, Rejection
+from events.person.schema import FIELD_NAMES
+from events.person.search import KEYED, search_keys
+from events.person.views import person_view
+from events.times import rfc3339
+
+PROJECTION: Final = 2
+"""Number of the form that documents of `people` have here. Whoever changes that form raises it, and rolls it
+out by `rollcall rebuild` (docs/adr/0022)."""
+
+
+def person_document(state: PersonState) -> dict[str, Any]:
+    """Return a person as the collection `people` keeps it, with the number of that form.
+
+    An active one is the view that the APIs show, so that reading it costs no conversion, with the head
+    of its stream and what it is sorted and searched by. A deleted one is a tombstone: nothing personal.
+    """
+    if state.status != "active":
+        return {
+            "_id": state.person_id,
+            "version": state.version,
+            "hash": state.hash,
+            "projection": PROJECTION,
+            "deleted": True,
+        }
+    view = person_view(state)
+    document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash, "projection": PROJECTION}
+    # Of no use to those who read it, but part of the head of the stream.
+    document["image_id"] = state.fields.get("image_id")
+    document["keys"] = search_keys(view)
+    return document
+
+
+def person_changes(before: PersonState, after: PersonState) -> dict[str, Any]:
+    """Return the fields of a person's document in `people` that differ after some updates.
+
+    Args:
+        before: An active person, as the document has it.
+        after: The same person, still active.
+    """
+    changed: dict[str, Any] = {
+        name: after.fields.get(name)
+        for name in STATE_NAMES
+        if after.fields.get(name) != before.fields.get(name)
+    }
+    if not KEYED.isdisjoint(changed):
+        changed["keys"] = search_keys(after.fields)
+    changed["version"], changed["hash"] = after.version, after.hash
+    if after.updated_at is not None:
+        changed["updated_at"] = rfc3339(after.updated_at)
+    return changed
+
+
+def is_current(document: Mapping[str, Any]) -> bool:
+    """Return whether a document of `people` has the form that is written and read here."""
+    return document.get("projection") == PROJECTION
+
+
+def state_of(document: Mapping[str, Any]) -> PersonState:
+    """Return the person in a document of `people` in the form of here: the head of the stream."""
+    common: dict[str, Any] = {
+        "person_id": document["_id"],
+        "version": document["version"],
+        "hash": document["hash"],
+    }
+    if document.get("deleted"):
+        return PersonState(status="deleted", **common)
+    fields = {name: document[name] for name in FIELD_NAMES if document[name] is not None}
+    # Documents that are older than images lack their fields.
+    fields |= {name: document[name] for name in IMAGE_NAMES if document.get(name) is not None}
+    return PersonState(
+        status="active",
+        fields=fields,
+        created_at=datetime.fromisoformat(document["created_at"]),
+        updated_at=datetime.fromisoformat(document["updated_at"]),
+        **common,
+    )
+
+
+def rejection_document(command: Command, rejection: Rejection, time: datetime) -> dict[str, Any]:
+    """Return a rejected command as the collection `rejections` keeps it.
+
+    Args:
+        command: What was asked; its personal data is not kept.
+        rejection: Why it was rejected.
+        time: When, UTC.
+    """
+    document = {**_eventless_document(command, time), "code": rejection.code, "detail": rejection.detail}
+    if isinstance(rejection, IdempotencyKeyReused):
+        del document[BESIDE]  # it stands beside the command that had it first
+    return document if rejection.version is None else {**document, "version": rejection.version}
+
+
+def unchanged_document(command: Command, version: int, time: datetime) -> dict[str, Any]:
+    """Return a command that would change nothing as the collection `rejections` keeps it.
+
+    Args:
+        command: What was asked.
+        version: The person's.
+        time: When that was decided, UTC.
+    """
+    return {**_eventless_document(command, time), "code": UNCHANGED, "version": version}
+
+
+def unreadable_document(envelope: Envelope, reason: str, time: datetime) -> dict[str, Any]:
+    """Return a command that no worker can read as the collection `rejections` keeps it.
+
+    Args:
+        envelope: What can be read of it.
+        reason: Why it cannot be read.
+        time: When that was found, UTC.
+    """
+    return {**_eventless_document(envelope, time), "code": UNREADABLE, "detail": reason}
+
+
+def _eventless_document(command: Envelope, time: datetime) -> dict[str, Any]:
+    document = {
+        "_id": command.command_id,
+        "command_id": command.command_id,
+        "person_id": command.person_id,
+        "type": command.type,
+        "actor": command.actor,
+        "accepted_at": command.accepted_at,
+        "rejected_at": time,
+        "correlation_id": command.correlation_id,
+    }
+    more = {name: value for name in (*NULLABLE, BESIDE) if (value := getattr(command, name)) is not None}
+    return document | more

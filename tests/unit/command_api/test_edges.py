@@ -1,0 +1,114 @@
+"""Headers, cursors and filters: what comes from a client, read strictly."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import Headers, QueryParams
+
+from command_api.dispatch.preferences import read_preferences
+from events.errors import InvalidFields
+from query_api.people.filters import PeopleQuery
+from query_api.reading.cursors import Cursor, fingerprint
+from query_api.reading.forms import read_query
+
+
+@pytest.mark.parametrize(
+    ("prefer", "wait"),
+    [
+        ("wait=5", 5),
+        ("respond-async, wait=10", 10),
+        ('wait="7"', 7),
+        ("WAIT=5", 5),
+        ("wait = 5", 5),
+        ("wait=500", 30),
+        ("wait=0", None),
+        ("wait=-1", None),
+        ("wait=soon", None),
+        ("wait", None),
+        ("return=minimal", None),
+        ("wait=3, wait=9", 3),
+    ],
+)
+def test_prefer(prefer, wait):
+    assert read_preferences(Headers({"prefer": prefer})).wait == wait
+
+
+@pytest.mark.parametrize(
+    ("values", "versions"),
+    [
+        (['"3"'], {3}),
+        (["*"], None),
+        (['"0"'], {0}),
+        (['"1", "7"'], {1, 7}),
+        (['"1"', '"7" , "9"'], {1, 7, 9}),
+        (['W/"1"'], set()),
+        (['W/"1", "2"'], {2}),
+        (['"x", "03", "99999999999"'], set()),
+    ],
+)
+def test_if_match(values, versions):
+    headers = Headers(raw=[(b"if-match", value.encode()) for value in values])
+    assert read_preferences(headers).expected_versions == versions
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["00-" + "0" * 32 + "-b7ad6b7169203331-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad-01", "x", ""],
+)
+def test_a_malformed_traceparent_is_dropped(value):
+    assert read_preferences(Headers({"traceparent": value})).traceparent is None
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_cursor_survives_the_wire(key, last_id, query):
+    cursor = Cursor("-last_name", query, key, last_id)
+    assert Cursor.decode(cursor.encode(), "-last_name", query) == cursor
+
+
+@given(st.text())
+def test_any_other_text_is_no_cursor(text):
+    with pytest.raises(InvalidFields):
+        Cursor.decode(text, "last_name", "")
+
+
+@pytest.mark.parametrize("parts", ['["a","b","c"]', '["a","b",{"$gt":""},"d"]', "7", "{}"])
+def test_a_forged_cursor_brings_no_operator(parts):
+    import base64
+
+    text = base64.urlsafe_b64encode(parts.encode()).decode()
+    with pytest.raises(InvalidFields):
+        Cursor.decode(text, "a", "b")
+
+
+def test_fingerprints_differ_with_the_filters():
+    assert fingerprint({"q": ["a"]}) != fingerprint({"q": ["b"]}) != fingerprint({})
+
+
+def leaves(condition):
+    """Yield each field of a condition with what it is compared with."""
+    for name, value in condition.items():
+        if name in ("$or", "$and"):
+            for one in value:
+                yield from leaves(one)
+        else:
+            yield name, value.get("$elemMatch", value)
+
+
+@given(st.text(min_size=1, max_size=80))
+def test_what_clients_send_only_ever_stands_as_a_value(text):
+    known = {"keys.first_name", "keys.last_name", "keys.occupation", "keys.words"}
+    for name in ("first_name", "last_name.lt", "last_name.in", "occupation", "q", "email"):
+        try:
+            query = read_query(PeopleQuery, QueryParams({name: text}))
+        except InvalidFields:
+            continue
+        for condition in query.filters:
+            for field, bounds in leaves(condition):
+                assert field in known | {"email", "phone", "document_id", "_id"}
+                assert set(bounds) <= {"$eq", "$gte", "$lt", "$in"}
+                values = [
+                    one
+                    for value in bounds.values()
+                    for one in (value if isinstance(value, list) else [value])
+                ]
+                assert all(isinstance(value, str) for value in values)

@@ -1,0 +1,167 @@
+"""The route of imports from the request to the end of the answer, without a broker or a database."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from command_api.imports.portions import ImportTools
+from command_api.imports.record import ImportRecord, Progress
+from command_api.imports.routes import ImportDependencies, add_import_routes, import_slots
+from command_api.people.routes import PeopleDependencies
+from service_kit.auth.tokens import Caller
+from service_kit.http.problems import install_problem_handlers
+from tests.workbooks import WORKBOOK, workbook
+
+NOW = datetime(2026, 2, 1, tzinfo=UTC)
+COLUMNS = [
+    "Tipo de documento",
+    "Documento",
+    "Nombres",
+    "Apellidos",
+    "Fecha de nacimiento",
+    "Sexo",
+    "Correo",
+    "Tel.",
+]
+PERSON = ["CC", "70000001", "Íñigo", "Peña", "1988-03-04", "F", "inigo@example.org", "3001234567"]
+CSV = {"Content-Type": "text/csv"}
+
+
+class Publisher:
+    """Takes every command."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict] = []
+
+    def check_connection(self) -> None:
+        pass
+
+    async def publish_many(self, commands) -> list:
+        self.taken += [json.loads(one.body) for one in commands]
+        return []
+
+
+class Store:
+    """Keeps imports."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, ImportRecord] = {}
+        self.refused: list = []
+
+    async def begin(self, order, owner, now, more) -> ImportRecord:
+        fresh = ImportRecord(order, owner, "reading", whole=False, progress=Progress(), begun_at=now)
+        return self.records.setdefault(order.import_id, fresh)
+
+    async def keep(self, record, progress, now, *, state="reading", whole=False, reason=None) -> None:
+        self.records[record.order.import_id] = replace(record, progress=progress, state=state, whole=whole)
+
+    async def refuse(self, import_id, refused) -> None:
+        self.refused += refused
+
+
+@pytest.fixture
+def stage():
+    publisher, store, slots, app = Publisher(), Store(), import_slots(1), FastAPI()
+
+    async def verify(*_) -> Caller:
+        return Caller("tester", "Tester", frozenset({"people:write"}), 9e9)
+
+    commands = SimpleNamespace(
+        verifier=SimpleNamespace(verify=verify),
+        publisher=publisher,
+        clock=lambda: NOW,
+        stamp=lambda *given: PeopleDependencies.stamp(commands, *given),
+        phone_region="CO",
+        query_url="",
+    )
+    tools = ImportTools(publisher, store, lambda: NOW, 0.1, asyncio.Event())
+    add_import_routes(app, ImportDependencies(commands, tools, slots))
+    install_problem_handlers(app)
+    client = httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://x", headers={"Authorization": "Bearer x"}
+    )
+    return SimpleNamespace(publisher=publisher, store=store, client=client, slots=slots)
+
+
+async def send(stage, body: bytes, headers=CSV, **query) -> dict:
+    response = await stage.client.post("/people/import", content=body, headers=headers, params=query)
+    assert response.status_code == 202, response.text
+    return response.json()
+
+
+def csv_of(*rows: list[str]) -> str:
+    return "".join(",".join(row) + "\r\n" for row in (COLUMNS, *rows))
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (csv_of(PERSON).encode("utf-16"), CSV),
+        (csv_of(PERSON).encode("cp1252"), {"Content-Type": "application/csv; charset=windows-1252"}),
+        (workbook({"S": [COLUMNS, PERSON]}), WORKBOOK),
+    ],
+)
+async def test_a_file_becomes_commands(stage, body, headers):
+    told = await send(stage, body, headers)
+    assert (told["read"], told["accepted"], told["state"]) == (1, 1, "applying")
+    (command,) = stage.publisher.taken
+    assert command["type"] == "person.create"
+    assert (command["data"]["first_name"], command["data"]["document_id"]) == ("Íñigo", "70000001")
+    stage.slots.take()  # it was given back
+
+
+async def test_a_dry_run_shows_the_first_rows_as_they_are_understood(stage):
+    body = csv_of(PERSON, [*PERSON[:5], "?", *PERSON[6:]], PERSON[:3], *[PERSON] * 9).encode()
+    for _ in range(2):
+        told = await send(stage, body, dry_run="true", import_id="0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c")
+        first, second, *rest = told["first_rows"]
+        assert (first["row"], first["values"]["gender"], first["values"]["phone"]) == (
+            1,
+            "female",
+            "+573001234567",
+        )
+        assert (second["row"], second["values"], second["errors"][0]["field"]) == (2, {}, "gender")
+        assert [second["errors"][0]["code"], rest[0]["errors"][0]["code"]] == [
+            "unknown-word",
+            "unreadable-row",
+        ]
+        assert len(rest) == 3
+    assert stage.publisher.taken == []
+
+
+async def test_a_bad_byte_ends_the_import_and_the_right_charset_goes_on(stage):
+    body = csv_of(*[[*PERSON[:2], "Ana", *PERSON[3:]]] * 1_200).replace("Peña", "Paz")
+    body = body.encode().replace(b"Ana", b"\xcd\xf1igo").replace(b"\xcd\xf1igo", b"Ana", 1_100)
+    query = {"import_id": "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6d"}
+    told = await send(stage, body, **query)
+    assert (told["read"], told["state"], told["code"]) == (1_100, "interrupted", "unreadable-file")
+    assert f"row 1101 is no UTF-8: byte 0xCD at offset {body.index(0xCD)}." in told["reason"]
+    told = await send(stage, body, {"Content-Type": "text/csv; charset=windows-1252"}, **query)
+    assert (told["read"], told["accepted"], told["state"]) == (1_200, 1_200, "applying")
+    assert len(stage.publisher.taken) == 1_200
+    assert stage.publisher.taken[1_100]["data"]["first_name"] == "Íñigo"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "words"),
+    [
+        (csv_of(PERSON).encode("cp1252"), CSV, 422, "charset=windows-1252"),
+        (csv_of(PERSON).encode(), {"Content-Type": "text/csv; charset=no"}, 415, "windows-1252"),
+        (csv_of(PERSON).encode(), WORKBOOK, 422, "text/csv"),
+        (workbook({"S": [COLUMNS, PERSON]}), CSV, 422, "is an Excel workbook"),
+        (workbook({"S": [COLUMNS, PERSON]}), {**WORKBOOK, "Content-Encoding": "gzip"}, 415, "not gzip"),
+        (b"PK\x03\x04" + b"\0" * (51 << 20), WORKBOOK, 413, "50 MB"),
+    ],
+    ids=["no UTF-8", "no charset", "no workbook", "no CSV", "no gzip", "too large"],
+)
+async def test_what_is_refused_at_once_takes_no_slot(stage, body, headers, status, words):
+    for _ in range(2):
+        response = await stage.client.post("/people/import", content=body, headers=headers)
+        assert (response.status_code, words in response.text) == (status, True), response.text
+    assert stage.store.records == {}

@@ -1,0 +1,40 @@
+"""What is declared of a person's fields holds wherever a program cannot derive it."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from command_api.people.input import PERSON_EXAMPLE, PersonInput
+from events.person.claims import taken
+from events.person.schema import BY_NAME, FIELDS, UNIQUE
+from service_kit.http.examples import EXAMPLE_PERSON
+
+COLLECTIONS = Path(__file__).resolve().parents[3] / "mongo-cluster" / "collections.json"
+INDEXES = [tuple(index["keys"]) for index in json.loads(COLLECTIONS.read_text())["people"]["indexes"]]
+
+
+@pytest.mark.parametrize("field", [field for field in FIELDS if field.sort], ids=lambda field: field.name)
+def test_what_people_are_listed_by_has_an_index_of_pages(field):
+    assert (field.key, "_id") in INDEXES
+
+
+@pytest.mark.parametrize("kind", UNIQUE)
+def test_what_is_unique_has_an_index_and_a_rejection(kind):
+    assert any(set(index) == {BY_NAME[name].key for name in UNIQUE[kind]} for index in INDEXES)
+    assert taken(f"{kind}:x").code == f"duplicate-{kind}"
+
+
+def test_what_orders_people_of_one_name_is_another_sorted_name():
+    for field in FIELDS:
+        if field.sort and field.folded:
+            other = BY_NAME[field.then]
+            assert other is not field
+            assert (other.sort, other.folded) == (True, True)
+
+
+def test_the_stored_example_is_what_becomes_of_the_written_one():
+    context = {"today": date(2026, 1, 31), "phone_region": "CO"}
+    person = PersonInput.model_validate(PERSON_EXAMPLE, context=context).fields()
+    assert {name: EXAMPLE_PERSON[name] for name in BY_NAME} == person

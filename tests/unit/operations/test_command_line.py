@@ -1,0 +1,161 @@
+"""What the command line says to somebody who types it for the first time, or once more."""
+
+import asyncio
+import getpass
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import jwt
+import pytest
+
+from devstack.__main__ import VERBS as DEVELOPMENT_VERBS
+from events.accounts.errors import AccountExists
+from operations.__main__ import VERBS, main, run_verb
+from operations.accounts import verb as accounts_verb
+from operations.accounts.signing_keys import ensure_signing_key
+from operations.errors import SetupError
+from operations.terminal import user_name
+from operations.transfer.exports import form_of
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class TakenDirectory:
+    """Has every name already."""
+
+    async def create(self, name, *_, **__) -> None:
+        raise AccountExists(f"the name {name} is taken")
+
+
+@pytest.mark.parametrize("words", [[], ["help"], ["--help"], ["help", "help"]])
+@pytest.mark.parametrize(("program", "verbs"), [("./run", DEVELOPMENT_VERBS), ("rollcall", VERBS)])
+def test_help_lists_every_verb(capsys, program, verbs, words):
+    with pytest.raises(SystemExit) as ended:
+        run_verb(program, verbs, words)
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert all(re.search(rf"^    {name}\s", said, re.MULTILINE) for name in verbs)
+    assert f"`{program} help VERB`" in said
+
+
+@pytest.mark.parametrize("words", [["accounts"], ["accounts", "add"], ["test"], ["up"]])
+def test_help_with_a_verb_is_that_verbs_own(capsys, words):
+    usages = []
+    for line in (["help", *words], [*words, "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            run_verb("./run", DEVELOPMENT_VERBS, line)
+        assert ended.value.code == 0
+        usages.append(capsys.readouterr().out)
+    assert usages[0] == usages[1]
+    assert usages[0].startswith(f"usage: ./run {' '.join(words)} ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "frobnicate",
+        "up --sharded --shards 0",
+        "up --brokers 2",
+        "token --sub ' '",
+        "token --sub ada --scopes people:everything",
+        "token --sub ada --ttl tomorrow",
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(capsys, line):
+    with pytest.raises(SystemExit) as ended:
+        run_verb("./run", DEVELOPMENT_VERBS, shlex.split(line))
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert "usage: ./run" in said.err
+
+
+@pytest.fixture
+def clone(tmp_path) -> Path:
+    """A copy of what the script needs, in which nothing is installed, and where no folder can be made."""
+    root = tmp_path / "clone"
+    kinds = shutil.ignore_patterns("__pycache__")
+    for package in ("devstack", "operations", "service_kit", "events"):
+        shutil.copytree(ROOT / package, root / package, ignore=kinds)
+    for name in ("run", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, root / name)
+    (root / ".rollcall").touch()
+    return root
+
+
+def run_script(clone: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    unset = ("PYTHONPATH", "ROLLCALL_STATE_DIR", "PYTHONPYCACHEPREFIX")
+    environ = {name: value for name, value in os.environ.items() if name not in unset}
+    return subprocess.run([clone / "run", *words], capture_output=True, text=True, env=environ)
+
+
+@pytest.mark.parametrize("words", [[], ["help"], ["--help"]])
+def test_the_list_of_verbs_needs_no_package_and_no_folder(clone, words):
+    done = run_script(clone, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\n    up " in done.stdout
+    assert not (clone / ".venv").exists()
+
+
+@pytest.mark.parametrize("words", [["up", "--help"], ["help", "accounts"]])
+def test_help_is_the_list_where_nothing_can_be_installed(clone, words):
+    done = run_script(clone, *words)
+    assert done.returncode == 0
+    assert "cannot be written to" in done.stderr
+    assert "\n    up " in done.stdout
+    refused = run_script(clone, "status")
+    assert (refused.returncode, refused.stdout) == (1, "")
+
+
+def test_an_account_that_is_there_is_told_with_the_way_on(monkeypatch, capsys):
+    def refuse(_settings, work) -> None:
+        asyncio.run(work(SimpleNamespace(directory=TakenDirectory())))
+
+    monkeypatch.setenv("ROLLCALL_MONGO_URI", "mongodb://127.0.0.1/")
+    monkeypatch.setattr(accounts_verb, "_run", refuse)
+    assert run_verb("./run", VERBS, ["accounts", "add", "grace", "--roles", "viewer"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "There is an account grace already" in said.err
+    assert "`./run accounts reset-password grace`" in said.err
+
+
+def test_a_replay_to_a_file_that_is_there_says_how_to_go_on(tmp_path, capsys):
+    file = tmp_path / "log.ndjson"
+    file.write_text("kept\n")
+    assert main(["replay", "--to", "ndjson", "--out", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert f"{file} is there" in said
+    assert "name another with --out, or remove it" in said
+    assert file.read_text() == "kept\n"
+
+
+def test_a_token_is_the_users_own_unless_another_is_named(monkeypatch, capsys, tmp_path):
+    ensure_signing_key(tmp_path / "keys", "EdDSA")
+    monkeypatch.setenv("ROLLCALL_SIGNING_KEYS", str(tmp_path / "keys"))
+    for words, subject in (([], user_name()), (["--sub", "ada"], "ada")):
+        assert main(["token", *words]) == 0
+        token = capsys.readouterr().out.strip()
+        assert jwt.decode(token, options={"verify_signature": False})["sub"] == subject
+
+
+@pytest.mark.parametrize("error", [KeyError("no such uid"), OSError("no such uid")])
+def test_a_user_without_a_name_acts_by_number(monkeypatch, error):
+    def unknown() -> str:
+        raise error
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    assert user_name() == f"uid-{os.getuid()}"
+
+
+def test_an_export_is_what_its_ending_says():
+    assert [form_of(path) for path in (None, Path("a.csv"), Path("a.NDJSON"), Path("a.xlsx"))] == [
+        *("ndjson", "csv", "ndjson", "xlsx")
+    ]
+    for name in ("people.xls", "people", "people.json"):
+        with pytest.raises(SetupError, match=rf"{name} does not end in \.csv or \.ndjson"):
+            form_of(Path(name))

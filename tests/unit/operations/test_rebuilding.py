@@ -1,0 +1,155 @@
+"""The pure parts of a rebuild: what events come to, how documents differ, what is left to do."""
+
+import dataclasses
+import json
+from itertools import groupby
+
+import pytest
+from bson import BSON
+from bson.codec_options import CodecOptions
+from hypothesis import given
+
+from events.log.event import seal
+from events.log.stored import event_document
+from events.person.claims import claims_of
+from events.person.decider import fold
+from operations.addresses import DatabaseAddress
+from operations.errors import SetupError
+from operations.log_walk import Range, all_ranges
+from operations.rebuild.connections import RebuildReport
+from operations.rebuild.differences import LEFT_ALONE, TEXTS, difference
+from operations.rebuild.folding import Folded, folds
+from operations.rebuild.rebuilding import beside
+from operations.rebuild.resume import ResumeFile, what
+from operations.rebuild.verb import described
+from query_api.reading import projection_check
+from service_kit import read_model as documents
+from service_kit.read_model import person_document
+from tests.unit.events.test_decider import ID, STEPS, apply, commands_of, create, delete, update
+
+NAIVE = CodecOptions(tz_aware=False)
+
+
+def stored(log):
+    return [BSON.encode(event_document(one)).decode(NAIVE) for one in log]
+
+
+def folded(*commands) -> Folded:
+    (one,) = folds(stored(apply(*commands)[1]), unique_email=False)
+    return one
+
+
+@given(STEPS)
+def test_what_it_makes_of_events_is_what_a_worker_makes(steps):
+    state, log = apply(*commands_of(steps))
+    found = list(folds(stored(log), unique_email=True))
+    if not log:
+        assert found == []
+        return
+    (one,) = found
+    assert (one.person_id, one.events, one.version) == (ID, len(log), len(log))
+    assert one.document == person_document(state) == person_document(fold(ID, log))
+    assert one.claims == claims_of(state.fields, unique_email=True)
+    assert one.problem is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": {"last_name": "Eve"}}, "version 2 of the log: it was altered"),
+        ({"version": 3}, "version 2 of the log: it is missing"),
+        ({"type": "person.renamed"}, "version 2 of the log is no event"),
+        ({"schema": 7}, "version 2 of the log: an event has schema 7"),
+        ({"data": {"last_name": 5}}, "the log makes no person"),
+        ({"data": 7}, "version 2 of the log is no event"),
+    ],
+)
+def test_what_cannot_be_folded_says_so(changes, words):
+    log = apply(create(), update(2, last_name="Paz"))[1]
+    bad = dataclasses.replace(log[1], **changes)
+    if words != "version 2 of the log: it was altered":
+        bad = dataclasses.replace(bad, hash=seal(bad))
+    (one,) = folds(stored([log[0], bad]), unique_email=False)
+    assert one.document is None
+    assert one.problem is not None and one.problem.startswith(words)
+    found = difference(one, {"_id": ID})
+    assert found is not None and found.kind == "unreadable"
+
+
+def test_each_way_to_differ_has_its_name():
+    one = folded(create(), update(2, address="Calle 9"))
+    good = one.document
+    assert good is not None
+    assert difference(one, dict(good)) is None
+    kinds = {
+        "missing": None,
+        "changed": {**good, "address": "elsewhere", "version": 2},
+        "stale": {**good, "version": 1},
+        "ahead": {**good, "version": 3},
+        "outdated": {**good, "projection": 0},
+        "newer": {**good, "projection": documents.PROJECTION + 1, "version": 9},
+    }
+    for kind, seen in kinds.items():
+        found = difference(one, seen)
+        assert found is not None and found.kind == kind
+        assert "elsewhere" not in found.sentence + json.dumps(found.as_json())
+    assert difference(one, {**good, "address": "elsewhere", "more": 1}).fields == ("address", "more")
+    assert difference(one, {**good, "version": "2"}).kind == "stale"
+    assert difference(Folded(ID), good).kind == "orphan"
+    assert difference(Folded(ID), None) is None
+    assert difference(folded(create(), delete(2)), good).kind == "changed"
+    assert set(TEXTS) > LEFT_ALONE
+
+
+def test_both_sides_are_gone_through_together():
+    known = [Folded("b", 1), Folded("d", 1), Folded("e", 1)]
+    seen = [{"_id": one} for one in ("a", "b", "c", "e", "f")]
+    pairs = [
+        (one.person_id, one.events, document and document["_id"]) for one, document in beside(known, seen)
+    ]
+    assert pairs == [
+        *[("a", 0, "a"), ("b", 1, "b"), ("c", 0, "c")],
+        *[("d", 1, None), ("e", 1, "e"), ("f", 0, "f")],
+    ]
+    assert [one for one, _ in groupby(pairs)] == pairs
+
+
+def test_an_unfinished_rebuild_goes_on_by_its_own_borders(tmp_path):
+    address = DatabaseAddress("mongodb://me:secret@h1,h2/?replicaSet=x", "rollcall")
+    folder, of = tmp_path / "state", what(address, unique_email=True)
+    assert "secret" not in str(of)
+    file = ResumeFile(folder, of)
+    progress = file.load(afresh=False)
+    assert progress.plan(["b", "d"]) == all_ranges(["b", "d"])
+    progress.done = [0, 2]
+    file.save(progress)
+    again = file.load(afresh=False)
+    assert again.plan(["x"]) == [Range(1, "b", "d")]
+    assert not file.load(afresh=True).done
+    assert not ResumeFile(folder, what(address, unique_email=False)).load(afresh=False).done
+    assert not list(folder.glob("*.new"))
+
+    again.began -= 25 * 3600
+    file.save(again)
+    assert not file.load(afresh=False).done
+    (folder / "rebuild-rollcall.json").write_text("{")
+    assert not file.load(afresh=False).done
+    file.forget()
+    file.forget()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SetupError, match="cannot be written"):
+        ResumeFile(tmp_path / "file", of).save(again)
+
+
+def test_a_run_is_said_in_a_sentence():
+    total = RebuildReport()
+    assert described(total.repaired, total.repaired, check=True) == "the read model is what the log says"
+    total.repaired.update(missing=1200, claim_missing=2)
+    left = type(total.repaired)(ahead=1)
+    said = described(total.repaired, left, check=False)
+    assert said == "put right 1,200 missing, 2 claim missing; left alone 1 ahead"
+    assert described(type(left)(), left, check=True) == "found 1 ahead"
+
+
+def test_the_query_api_needs_no_newer_form_than_workers_write():
+    assert projection_check.NEEDED <= documents.PROJECTION

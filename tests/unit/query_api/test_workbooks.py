@@ -1,0 +1,58 @@
+"""A workbook is written while it is sent, and holds the texts as they are."""
+
+import io
+import tracemalloc
+import zipfile
+from xml.etree import ElementTree as Tree
+
+from query_api.exports import workbook as workbooks
+from query_api.exports.people_lines import COLUMNS, PeopleWorkbook
+from query_api.exports.workbook import WorkbookWriter
+from tests.workbooks import MAIN
+
+TEXTS = ["=1+1", "<&>\"'", " Íñigo\n\tx ", "_x0041_", "a\x01b", "\U0001f600", "'-Ana", "+57300", "0012"]
+
+
+def cells_of(body: bytes, sheet: str = "xl/worksheets/sheet1.xml") -> list[list[str]]:
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert archive.testzip() is None
+        tree = Tree.fromstring(archive.read(sheet))
+    rows = tree.iter(f"{{{MAIN}}}row")
+    return [["".join(cell.itertext()) for cell in row.iter(f"{{{MAIN}}}c")] for row in rows]
+
+
+def written(rows: list[list[object]], columns=("a", "b")) -> bytes:
+    writer = WorkbookWriter("S", columns)
+    return writer.take() + b"".join(writer.rows([row]) for row in rows) + writer.end()
+
+
+def test_texts_are_texts_and_numbers_numbers():
+    body = written([[text, 7] for text in TEXTS] + [[None, 8]])
+    read = cells_of(body)
+    escaped = {"_x0041_": "_x005F_x0041_", "a\x01b": "a_x0001_b"}
+    assert read == [["a", "b"], *[[escaped.get(text, text), "7"] for text in TEXTS], ["8"]]
+    assert b"<f>" not in zipfile.ZipFile(io.BytesIO(body)).read("xl/worksheets/sheet1.xml")
+
+
+def test_what_does_not_fit_a_sheet_goes_on_in_the_next(monkeypatch):
+    monkeypatch.setattr(workbooks, "MAX_ROWS", 3)
+    body = written([[number, number] for number in range(5)])
+    sheets = [cells_of(body, f"xl/worksheets/sheet{number}.xml") for number in (1, 2, 3)]
+    assert [[row[0] for row in sheet] for sheet in sheets] == [["a", "0", "1"], ["a", "2", "3"], ["a", "4"]]
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert b'name="S 3"' in archive.read("xl/workbook.xml")
+
+
+def test_people_of_any_number_are_written_in_constant_memory():
+    table = PeopleWorkbook()
+    person = {"_id": "x" * 36, **dict.fromkeys(COLUMNS[1:], "Calle 10 # 5-51")}
+    table.begin()
+    tracemalloc.start()
+    try:
+        size = sum(len(table.rows([person] * 500)) for _ in range(40))
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+    assert size > 100_000
+    table.close()
+    table.close()

@@ -1,0 +1,129 @@
+"""Puts a worker together: all that is wired is wired here."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from aio_pika.abc import AbstractConnection
+from aiormq.channel import Channel
+
+from service_kit.http.serving import serve
+from service_kit.http.web import create_app
+from service_kit.images.stores import open_stores
+from service_kit.mongo import connection as mongo
+from service_kit.mongo.clocks import ClockWatch
+from service_kit.settings import Settings
+from service_kit.tasks import end
+from workers.announcing.announcer import Announcer
+from workers.announcing.feed_store import FeedStore, KnownGaps
+from workers.announcing.marks import PartitionMarks
+from workers.announcing.reconciler import FeedReconciler
+from workers.consuming.consumer import CommandConsumer, Consumption
+from workers.consuming.deliveries import DeliveryQueue
+from workers.consuming.partitions import PartitionConsumers
+from workers.consuming.pipeline import Pipeline
+from workers.consuming.unreadable import UnreadableHandler
+from workers.deciding.batches import BatchDecider
+from workers.deciding.person_batch import DecisionInputs
+from workers.images.removal import ImageRemover, tend
+from workers.images.sweep import ImageSweep
+from workers.imports.counts import ImportCounts
+from workers.parking.attempts import Attempts
+from workers.parking.parked import WaitingCommands
+from workers.parking.retrying import ControlHandler
+from workers.parking.suspects import SuspectTrials
+from workers.projecting.projector import Projector
+from workers.projecting.visibility import Visibility
+from workers.store import Store
+
+LIVED_SECONDS: Final = 10.0
+"""So long a worker has lived before it tries suspects: in one that ends sooner, the fault is elsewhere."""
+
+
+async def work(
+    settings: Settings,
+    clock: Callable[[], datetime],
+    new_id: Callable[[], str],
+    lived_seconds: float = LIVED_SECONDS,
+) -> None:
+    """Consume commands, and serve health and metrics, until SIGTERM; finish what is under way.
+
+    Args:
+        settings: The process's settings.
+        clock: Tells the time, UTC, whole milliseconds.
+        new_id: Makes an event's id.
+        lived_seconds: How long the worker must have lived before it tries suspects.
+    """
+    url = settings.amqp_url.get_secret_value()
+    client = mongo.connect(settings, "rollcall-worker")
+    counting_client = mongo.connect(settings, "rollcall-worker counts", lasting=True)
+    database = mongo.writing(client, settings.mongo_db)
+    images = open_stores(settings, client)
+
+    # What outlives a connection to the broker.
+    inputs = DecisionInputs(clock, new_id, "email" in settings.unique)
+    store = Store(client, settings.mongo_db)
+    waiting = WaitingCommands(database["parked"])
+    attempts = Attempts(database["attempts"])
+    feed = FeedStore(client, settings.mongo_db)
+    gaps = KnownGaps()
+    visibility = Visibility(client, settings.mongo_db)
+    decider = BatchDecider(store, waiting, gaps, inputs)
+    try_from = time.monotonic() + lived_seconds
+
+    def wire(connection: AbstractConnection, channel: Channel) -> Consumption:
+        """Return what works on a connection to consume from and a channel to publish on."""
+        announcer = Announcer(channel)
+        deliveries = DeliveryQueue()
+        consumers = PartitionConsumers(connection, deliveries, settings.partitions, announcer.send_probes)
+        marks = PartitionMarks(feed, settings.partitions)
+        reconciler = FeedReconciler(connection, announcer, feed, marks, consumers, deliveries, gaps, clock)
+        projector = Projector(store, announcer, reconciler.wait_until_reconciled)
+        controls = ControlHandler(store, waiting, decider, projector, inputs)
+        trials = SuspectTrials(deliveries, attempts, try_from, clock)
+        unreadable = UnreadableHandler(store, announcer)
+        pipeline = Pipeline(
+            deliveries,
+            decider,
+            projector,
+            announcer,
+            waiting,
+            controls,
+            visibility,
+            trials,
+            unreadable,
+            clock,
+        )
+        return Consumption(deliveries, consumers, reconciler, pipeline)
+
+    consumer = CommandConsumer(url, settings.partitions, wire)
+    remover = ImageRemover(client, settings.mongo_db, images.all)
+    sweep = ImageSweep(client, settings.mongo_db, images.all, store, clock)
+    counts = ImportCounts(counting_client, settings.mongo_db, clock)
+    clocks = ClockWatch(client, clock)
+    app = create_app(
+        "Rollcall worker",
+        {"rabbitmq": consumer.check_consuming, "mongodb": store.check_indexes, "feed": gaps.check_gaps},
+        remarks={"clock": clocks.check},
+    )
+    tasks = {
+        asyncio.create_task(consumer.consume()),
+        asyncio.create_task(visibility.watch()),
+        asyncio.create_task(tend(url, remover, sweep)),
+        asyncio.create_task(counts.run()),
+        asyncio.create_task(clocks.run()),
+    }
+    serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
+    try:
+        await asyncio.wait({*tasks, serving}, return_when=asyncio.FIRST_COMPLETED)
+        await consumer.finish_batches()
+        for task in (*tasks, serving):
+            if task.done():
+                task.result()  # a fault of ours: let it end the process
+    finally:
+        await end([*tasks, serving])
+        images.close()
+        await mongo.close(client)
+        await mongo.close(counting_client)

@@ -1,0 +1,275 @@
+"""Decides and appends one batch, round by round, until each command has its outcome."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+
+from events.person.claims import Claim, taken
+from events.person.commands import Command
+from events.person.decider import PersonState
+from events.person.outcomes import UNCHANGED
+from service_kit.mongo.connection import Document
+from service_kit.read_model import is_current, state_of
+from workers.announcing.feed_store import KnownGaps
+from workers.deciding.eventless import eventless_document, first_commands, outcome_on_record
+from workers.deciding.person_batch import Decision, DecisionInputs, PersonBatch
+from workers.outcomes import (
+    BEHIND,
+    LOG_BEHIND,
+    CommandOutcome,
+    EventlessCommand,
+    Outcomes,
+    ParkedCommand,
+    Reason,
+    RejectedCommand,
+    changes_of_people,
+    concerns_one,
+    reason_of,
+)
+from workers.parking.parked import WaitingCommands
+from workers.store import Store
+
+Planned = list[tuple[PersonBatch, Decision]]
+PlannedEventless = tuple[PersonBatch, EventlessCommand]
+
+
+class BatchDecider:
+    """Decides batches; repeated after any failure, it comes to the same outcomes, found in the log.
+
+    Args:
+        store: The collections.
+        waiting: The commands that wait.
+        gaps: The people to whose streams nothing may be appended.
+        inputs: Clock, ids and rules of uniqueness.
+    """
+
+    def __init__(
+        self, store: Store, waiting: WaitingCommands, gaps: KnownGaps, inputs: DecisionInputs
+    ) -> None:
+        self._store = store
+        self._waiting = waiting
+        self._gaps = gaps
+        self._inputs = inputs
+
+    async def decide_batch(
+        self,
+        commands: Sequence[Command],
+        unprojected: Mapping[str, PersonState],
+        retried: Collection[str] = (),
+    ) -> Outcomes:
+        """Decide a batch as `decide_together` does; if that fails, find out for whom, and park them alone.
+
+        What fails for many is done again for fewer people, then for one command at a time. That is
+        harmless: what got into the log before is found there.
+
+        Raises:
+            StoreUnavailable: MongoDB is away.
+        """
+        by_person: dict[str, list[Command]] = {}
+        for command in commands:
+            by_person.setdefault(command.person_id, []).append(command)
+        return await self._decide_apart(list(by_person.values()), unprojected, retried)
+
+    async def _decide_apart(
+        self, people: list[list[Command]], unprojected: Mapping[str, PersonState], retried: Collection[str]
+    ) -> Outcomes:
+        try:
+            return await self.decide_together([one for its in people for one in its], unprojected, retried)
+        except Exception as exc:
+            if not concerns_one(exc):
+                raise
+        if len(people) == 1:
+            return await self._decide_one_by_one(people[0], unprojected, retried)
+        middle = len(people) // 2
+        first = await self._decide_apart(people[:middle], unprojected, retried)
+        return {**first, **await self._decide_apart(people[middle:], unprojected, retried)}
+
+    async def _decide_one_by_one(
+        self, commands: list[Command], unprojected: Mapping[str, PersonState], retried: Collection[str]
+    ) -> Outcomes:
+        """Decide one person's commands up to the one that fails; the rest waits behind it."""
+        outcomes: dict[str, CommandOutcome] = {}
+        for number, command in enumerate(commands):
+            states = {one: change.after for one, change in changes_of_people(outcomes).items()}
+            try:
+                outcomes |= await self.decide_together([command], {**unprojected, **states}, retried)
+            except Exception as exc:
+                if not concerns_one(exc):
+                    raise
+                outcomes |= {later.command_id: ParkedCommand(later, BEHIND) for later in commands[number:]}
+                outcomes[command.command_id] = ParkedCommand(command, reason_of(exc))
+                break
+        return outcomes
+
+    async def decide_together(
+        self,
+        commands: Sequence[Command],
+        unprojected: Mapping[str, PersonState],
+        retried: Collection[str] = (),
+    ) -> Outcomes:
+        """Decide a batch and append its events; commands of parked people are left to wait.
+
+        Args:
+            commands: In the order in which each person's must be applied; ids may repeat.
+            unprojected: People whose last events are in the log but perhaps not yet in the read model.
+            retried: Parked people whose own commands these are.
+
+        Returns:
+            The outcome of each command: in the log, on record as rejected, or to be parked.
+
+        Raises:
+            StoreUnavailable: MongoDB is away; some events may be in.
+        """
+        people, outcomes = await self._load(commands, unprojected, retried)
+        busy = [one for one in people if one.undecided]
+        while busy:
+            # By turns: one event of each person, of whom most have no more; then the rest of those who do.
+            outcomes |= await self._append_firsts(busy)
+            busy = [one for one in busy if one.undecided]
+            if busy:
+                outcomes |= await self._append_chains(busy)
+                busy = [one for one in busy if one.undecided]
+        await self._store.release([claim for one in people for claim in one.claims_to_free(self._inputs)])
+        for one in people:
+            outcomes.update((outcome.command.command_id, outcome) for outcome in one.outcomes())
+        return outcomes
+
+    async def _load(
+        self, commands: Sequence[Command], unprojected: Mapping[str, PersonState], retried: Collection[str]
+    ) -> tuple[list[PersonBatch], dict[str, CommandOutcome]]:
+        """Return each person with the commands to decide, and the outcomes that are certain already."""
+        person_ids = list({command.person_id: None for command in commands})
+        command_ids = [command.command_id for command in commands]
+        keys = [command.idempotency_id for command in commands if command.idempotency_id is not None]
+        applied, eventless, heads, parked = await asyncio.gather(
+            self._store.applied(person_ids, command_ids, keys),
+            self._store.eventless(person_ids, command_ids, keys),
+            self._store.heads([person_id for person_id in person_ids if person_id not in unprojected]),
+            self._waiting.positions(person_ids),
+        )
+        people: dict[str, PersonBatch] = {}
+        reasons: dict[str, Reason] = {}
+        for person_id in person_ids:
+            if person_id in parked and person_id not in retried:
+                continue  # its head may be what cannot be read
+            if person_id in self._gaps.people:
+                reasons[person_id] = LOG_BEHIND
+                continue
+            head = heads.get(person_id)
+            # One in another form, while a projection is rolled out, says nothing: the log is folded.
+            known = state_of(head) if head and is_current(head) else PersonState(person_id)
+            state = unprojected.get(person_id) or known
+            people[person_id] = PersonBatch(state, before=state)
+        firsts = first_commands((*applied.values(), *eventless.values())) if keys else {}
+        outcomes: dict[str, CommandOutcome] = {}
+        unique: dict[str, Command] = {}
+        again: list[tuple[Command, Document]] = []
+        for command in commands:
+            unique.setdefault(command.command_id, command)
+        for command in unique.values():
+            # Should both be on record, as when a sweep rejected what was under way, the log is right.
+            if command.command_id in eventless and command.command_id not in applied:
+                again.append((command, eventless[command.command_id]))
+            elif command.person_id in people:
+                people[command.person_id].add_command(command, firsts)
+            else:
+                reason = reasons.pop(command.person_id, BEHIND)
+                outcomes[command.command_id] = ParkedCommand(command, reason)
+        unknown = {unique[one].person_id for one in applied if one in unique} & people.keys()
+        unknown |= {person_id for person_id, one in people.items() if one.needs_log}
+        await self._read_log([people[person_id] for person_id in unknown])
+        outcomes |= await self._from_record(again)
+        return list(people.values()), outcomes
+
+    async def _from_record(self, again: Collection[tuple[Command, Document]]) -> Outcomes:
+        """Return the outcomes of commands that got theirs before, without an event."""
+        streams = await self._store.streams({one.person_id for one, it in again if it["code"] == UNCHANGED})
+        outcomes = [
+            outcome_on_record(one, document, streams.get(one.person_id, ())) for one, document in again
+        ]
+        return {outcome.command.command_id: outcome for outcome in outcomes}
+
+    async def _read_log(self, people: Collection[PersonBatch]) -> None:
+        streams = await self._store.streams([one.state.person_id for one in people])
+        for one in people:
+            one.take_from_log(streams[one.state.person_id], self._inputs)
+
+    async def _read_past(self, people: Collection[PersonBatch]) -> None:
+        """Read what people were, for those of them that are to be so again."""
+        streams = await self._store.streams([one.state.person_id for one in people])
+        for one in people:
+            one.recall_versions(streams[one.state.person_id])
+
+    async def _append_firsts(self, busy: Sequence[PersonBatch]) -> Outcomes:
+        """Append the next event of each person, all at once; return the outcomes that are no event."""
+        await self._read_past([one for one in busy if one.missing_versions()])
+        planned, eventless = await self._plan(busy, chained=False)
+        planned, beaten = await self._win_claims(planned)
+        if planned:
+            lost = await self._store.append_each([decision.event for _, decision in planned])
+            for position, (one, decision) in enumerate(planned):
+                if position not in lost:
+                    one.note_appended(decision)
+            if lost:
+                # Another worker was faster, or the command was applied before: the log tells which.
+                await self._read_log([planned[position][0] for position in lost])
+        return {**eventless, **beaten}
+
+    async def _append_chains(self, busy: Sequence[PersonBatch]) -> Outcomes:
+        """Append the following events of each person that need no claim, in one ordered insert.
+
+        An ordered insert stops at the first lost race, so it may hold several events of one person.
+        """
+        planned, eventless = await self._plan(busy, chained=True)
+        if planned:
+            count = await self._store.append_chain([decision.event for _, decision in planned])
+            for one, decision in planned[:count]:
+                one.note_appended(decision)
+            if count < len(planned):
+                await self._read_log([planned[count][0]])
+        return eventless
+
+    async def _plan(self, busy: Sequence[PersonBatch], *, chained: bool) -> tuple[Planned, Outcomes]:
+        """Decide what comes next for each person; what makes no event is on record when this returns."""
+        planned: Planned = []
+        eventless: list[PlannedEventless] = []
+        for one in busy:
+            decisions, outcomes = one.decide_next(self._inputs, chained=chained)
+            planned += [(one, decision) for decision in decisions]
+            eventless += [(one, outcome) for outcome in outcomes]
+        return planned, await self._record_eventless(eventless)
+
+    async def _record_eventless(self, eventless: Collection[PlannedEventless]) -> Outcomes:
+        """Record outcomes, after freeing what was won for them, and before their person's next event.
+
+        A crash in between then leads to another decision, never to a value that is held for nobody; and such
+        a command that comes again after its successor was applied has still the same outcome.
+        """
+        if not eventless:
+            return {}
+        freed = [claim for one, _ in eventless for claim in one.claims_to_free(self._inputs)]
+        await self._store.release(freed)
+        now = self._inputs.clock()
+        await self._store.record_eventless([eventless_document(outcome, now) for _, outcome in eventless])
+        for one, outcome in eventless:
+            one.note_eventless(outcome.command)
+        return {outcome.command.command_id: outcome for _, outcome in eventless}
+
+    async def _win_claims(self, planned: Planned) -> tuple[Planned, Outcomes]:
+        """Reserve what the decisions need; reject those whose value belongs to somebody else."""
+        claims = [
+            (one, decision, Claim(name, one.state.person_id, decision.event.version))
+            for one, decision in planned
+            for name in sorted(decision.needs)
+        ]
+        if not claims:
+            return planned, {}
+        beaten: dict[str, PlannedEventless] = {}
+        lost = await self._store.claim([claim for _, _, claim in claims])
+        for position, (one, decision, claim) in enumerate(claims):
+            if position in lost:
+                rejected = RejectedCommand(decision.command, taken(claim.name))
+                beaten.setdefault(decision.command.command_id, (one, rejected))
+            else:
+                one.note_claimed(claim.name)
+        outcomes = await self._record_eventless(beaten.values())
+        return [(one, d) for one, d in planned if d.command.command_id not in beaten], outcomes

@@ -1,0 +1,79 @@
+"""Removes images that no person has any more: soon, by following the events; surely, by sweeping."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from events.errors import Unavailable
+from events.log.stored import payload_of
+from service_kit.broker.topology import IMAGE_TOPICS, IMAGES
+from service_kit.images import ImageStore
+from service_kit.mongo.connection import Client, store_errors, writing
+from service_kit.tasks import together
+from subscriber import Event, subscribe
+from workers.images.sweep import ImageSweep
+
+SWEEP_SECONDS: Final = 6 * 3600.0
+
+log = structlog.get_logger()
+
+
+class ImageRemover:
+    """Removes the image that an event has taken from its person.
+
+    Args:
+        client: A client of either driver.
+        database: Database name.
+        stores: Where images may be.
+    """
+
+    def __init__(self, client: Client, database: str, stores: Sequence[ImageStore]) -> None:
+        self._events = writing(client, database)["events"]
+        self._stores = stores
+
+    async def handle(self, event: Event) -> None:
+        """Remove it; again does no harm.
+
+        Raises:
+            Unavailable: A store is away; the event is to come again.
+        """
+        image_id = await self._image_before(event["subject"], event["version"])
+        # An event names its own image, if it has one: never the one that it replaced.
+        if image_id is None or image_id == event["data"].get("image_id"):
+            return
+        removed = [store.name for store in self._stores if await store.delete(image_id)]
+        log.info("image removed", image_id=image_id, person_id=event["subject"], stores=removed)
+
+    async def _image_before(self, person_id: str, version: int) -> str | None:
+        """Return the image that a person had just before a version, as the log tells."""
+        wanted = {"person_id": person_id, "type": "person.image_changed", "version": {"$lt": version}}
+        with store_errors():
+            found = self._events.find(wanted, sort=[("version", -1)], limit=1)
+            documents = await found.to_list(1)
+        return payload_of(documents[0])[1]["image_id"] if documents else None
+
+
+async def tend(url: str, remover: ImageRemover, sweep: ImageSweep) -> None:
+    """Follow the events and sweep now and then, until cancelled.
+
+    Args:
+        url: AMQP URL.
+        remover: Gets the events; of several processes, one at a time does.
+        sweep: Finds what is left.
+    """
+    await together(subscribe(url, IMAGES, remover.handle, topics=IMAGE_TOPICS), _keep_sweeping(sweep))
+
+
+async def _keep_sweeping(sweep: ImageSweep) -> None:
+    while True:
+        # Processes that started together do not sweep together.
+        await asyncio.sleep(SWEEP_SECONDS * (0.5 + random.random()))  # noqa: S311 - jitter, not a secret
+        try:
+            swept = await sweep.run()
+        except Unavailable as exc:
+            log.warning("sweep of images broken off", reason=exc.detail)
+        else:
+            log.info("images swept", result=swept.described)

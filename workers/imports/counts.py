@@ -1,0 +1,102 @@
+"""Counts what became of imports: derived from the log and the rejections, never added up.
+
+An import's commands are known by their correlation id, so a count is right whatever was crashed or delivered
+twice, and counting again does no harm. Each worker counts; one that finds a fresh count leaves it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from events.errors import StoreUnavailable
+from events.imports.states import correlation_of
+from events.person.outcomes import UNCHANGED, UNREADABLE
+from service_kit.mongo.connection import Client, reading, store_errors, writing
+
+PAUSE_SECONDS: Final = 0.5
+LONGEST_SECONDS: Final = 60.0
+REST: Final = 20
+"""How many times as long as the counting took nothing is counted: a twentieth of the time at the most."""
+_MOST: Final = 10_000
+_GIVEN_UP: Final = timedelta(hours=1)
+"""For how long an import that was cut is counted; it is counted again once it goes on."""
+
+log = structlog.get_logger()
+
+
+class ImportCounts:
+    """Brings the counts of imports up to date.
+
+    Args:
+        client: A client of either driver, without a deadline: see `service_kit.mongo.connection.connect`.
+        database: Database name.
+        clock: Tells the time, UTC.
+    """
+
+    def __init__(self, client: Client, database: str, clock: Callable[[], datetime]) -> None:
+        self._imports = writing(client, database)["imports"]
+        counted = reading(client, database, strong=False)
+        self._events, self._rejections = counted["events"], counted["rejections"]
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Count, again and again, until cancelled."""
+        while True:
+            began = time.monotonic()
+            try:
+                await self.count()
+            except StoreUnavailable as exc:
+                log.warning("imports not counted", reason=exc.detail)
+            pause = max(PAUSE_SECONDS, REST * (time.monotonic() - began))
+            await asyncio.sleep(min(pause, LONGEST_SECONDS))
+
+    async def count(self) -> None:
+        """Count every import whose counts may change.
+
+        Raises:
+            StoreUnavailable: MongoDB is away.
+        """
+        now = self._clock()
+        wanted = {
+            "settled": False,
+            "$or": [{"state": {"$in": ["applying", "stopped"]}}, {"updated_at": {"$gt": now - _GIVEN_UP}}],
+        }
+        with store_errors():
+            for document in await self._imports.find(wanted).to_list(None):
+                counted_at = document.get("counted_at")
+                if counted_at is None or not timedelta() < now - counted_at < timedelta(
+                    seconds=PAUSE_SECONDS
+                ):
+                    await self._count(document, now)
+
+    async def _count_eventless(self, of_it: Mapping[str, Any]) -> int:
+        """Return how many commands have an outcome that is no event; not those that could be read later."""
+        eventless = await self._rejections.count_documents(of_it)
+        if eventless:
+            found = self._rejections.find({**of_it, "code": UNREADABLE}, {"command_id": 1}, limit=_MOST)
+            ids = [document["command_id"] for document in await found.to_list(None)]
+            if ids:
+                eventless -= await self._events.count_documents({**of_it, "command_id": {"$in": ids}})
+        return eventless
+
+    async def _count(self, document: Mapping[str, Any], now: datetime) -> None:
+        of_it = {"correlation_id": correlation_of(document["_id"])}
+        applied = await self._events.count_documents(of_it)
+        eventless = await self._count_eventless(of_it)
+        unchanged = await self._rejections.count_documents({**of_it, "code": UNCHANGED}) if eventless else 0
+        changes: dict[str, Any] = {
+            "applied": applied,
+            "unchanged": unchanged,
+            "undone": eventless - unchanged,
+            "counted_at": now,
+        }
+        state = document["state"]
+        if state in ("applying", "stopped") and applied + eventless >= document["accepted"]:
+            changes |= {"settled": True, "state": "finished" if state == "applying" else state}
+        # Another request may go on with it meanwhile: then it is neither.
+        same = {"_id": document["_id"], "owner": document["owner"], "state": state}
+        await self._imports.update_one(same, {"$set": changes})
