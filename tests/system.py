@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -46,8 +47,12 @@ async def eventually(
 
 
 def person(number: int, **changes: Any) -> dict[str, Any]:
-    """Return a valid body of a person; another number, another document and e-mail."""
-    return {**demo_person(number), **changes}
+    """Return a valid body of a person; another number, another document and e-mail.
+
+    What tests change is the same for all: a value that happened to be there would change nothing.
+    """
+    same = {"gender": "Prefiero no decir", "occupation": "Notary", "address": "Plaza 1"}
+    return {**demo_person(number), **same, **changes}
 
 
 _numbers = iter(range(10_000_000, 2**40))
@@ -141,6 +146,16 @@ class Service:
             self.process.kill()
             self.process.wait(10)
             self.process = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the process where it stands for as long as the block runs."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self, within: float = 20.0) -> int:
         """SIGTERM; return the exit status."""
