@@ -77,6 +77,9 @@ async def test_an_image_is_changed_shown_replaced_and_removed(commands, queries,
     assert (response.json()["image_url"], response.json()["thumbnail_url"]) == (None, None)
     await gone(stranger, second["image_url"])
 
+    again = await commands.delete(f"{path}/image", headers=WAIT)
+    assert (again.status_code, again.headers["etag"], again.json()) == (200, '"4"', response.json())
+
 
 async def test_the_image_of_a_deleted_person_is_removed_and_the_history_keeps_its_address(
     commands, queries, stranger
