@@ -135,6 +135,36 @@ def test_a_document_with_letters_is_no_number_with_an_extension():
     assert {"document_id": {"$gte": "12X5", "$lt": "12X5" + TOP}} in found["$or"]
 
 
+def beginning(text: str) -> dict[str, str]:
+    return {"$gte": text, "$lt": text + TOP}
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("ab490092", "AB490092"),
+        ("AB-490092", "AB490092"),
+        ("ab.490.092", "AB490092"),
+        ("AB\u2011490092", "AB490092"),
+        ("AB 490 092", "AB490092"),
+        ("AB - 49", "AB49"),
+        ("1.020.304-7", "10203047"),
+        ("1020304-7", "10203047"),
+        ("1 020 304 7", "10203047"),
+    ],
+)
+def test_a_document_is_searched_however_it_is_divided(text, bare):
+    (found,) = search_conditions(text, "CO")
+    for condition in ({"document_id": beginning(bare)}, {"keys.words": {"$elemMatch": beginning(bare.lower())}}):
+        assert condition in found["$or"]
+
+
+@pytest.mark.parametrize("text", ["luz marina", "+57 300 1234567", "+573001234567", "a+b@example.org 1"])
+def test_what_is_no_document_is_not_put_together_to_one(text):
+    bare = "".join(filter(str.isalnum, text)).upper()
+    assert str({"document_id": beginning(bare)}) not in str(search_conditions(text, "CO"))
+
+
 def test_an_order_names_each_field_once():
     assert [(one.name, one.descending) for one in read_sorts("last_name,-birth_date,-last_name")] == [
         ("last_name", False),
