@@ -155,7 +155,10 @@ def beginning(text: str) -> dict[str, str]:
 )
 def test_a_document_is_searched_however_it_is_divided(text, bare):
     (found,) = search_conditions(text, "CO")
-    for condition in ({"document_id": beginning(bare)}, {"keys.words": {"$elemMatch": beginning(bare.lower())}}):
+    for condition in (
+        {"document_id": beginning(bare)},
+        {"keys.words": {"$elemMatch": beginning(bare.lower())}},
+    ):
         assert condition in found["$or"]
 
 
