@@ -148,6 +148,11 @@ REASONS: Final = (
         "no es una zona horaria: escriba America/Bogota, -05:00 o UTC, por ejemplo",
     ),
     Reason(
+        "unknown-time-zone",
+        "is no time zone: did you mean {zone}?",
+        "no es una zona horaria: ¿quizá {zone}?",
+    ),
+    Reason(
         "no-position",
         "not a position: an offset, a hyphen, the event's id",
         "no es una posición: un número, un guion, el id del evento",

@@ -1,6 +1,7 @@
 """Filters of people: what clients write, in every spelling, and the conditions that it becomes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -120,6 +121,46 @@ def test_a_value_is_read_as_in_a_body(text, condition):
 )
 def test_a_day_is_meant_as_a_whole_where_it_is(text, operator, zone, expected):
     assert bound(text, operator, zone_of(zone)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        ("america/bogota", "America/Bogota"),
+        ("AMERICA/BOGOTA", "America/Bogota"),
+        ("America/New York", "America/New_York"),
+        ("europe/madrid", "Europe/Madrid"),
+        ("est5edt", "EST5EDT"),
+    ],
+)
+def test_a_time_zone_is_named_in_any_case(name, zone):
+    assert str(zone_of(name)) == zone
+
+
+@pytest.mark.parametrize("name", ["utc", "Utc", "z", "Etc/utc"])
+def test_utc_has_names_in_any_case(name):
+    assert zone_of(name).utcoffset(datetime(2026, 1, 31)) == timedelta()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Bogota", "America/Bogota"),
+        ("America/Bogotá", "America/Bogota"),
+        ("Madird", "Europe/Madrid"),
+        ("America", None),
+        ("../America/Bogota", "America/Bogota"),
+        ("+25:00", None),
+        ("x" * 64, None),
+    ],
+)
+def test_the_time_zone_that_was_probably_meant_is_named(name, meant):
+    with pytest.raises(InvalidFields) as refused:
+        read(f"tz={quote(name)}")
+    (error,) = refused.value.errors
+    assert error["code"] == "unknown-time-zone"
+    assert ("did you mean" in error["reason"]) == (meant is not None)
+    assert meant is None or error["reason"].endswith(f" {meant}?")
 
 
 @pytest.mark.parametrize(
