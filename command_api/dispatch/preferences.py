@@ -118,4 +118,8 @@ def _key(value: str | None) -> str | None:
 def _matching(name: str, value: str | None, pattern: re.Pattern[str]) -> str | None:
     if value is None or pattern.fullmatch(value):
         return value
-    raise InvalidFields("a header is not valid", [{"field": name, "reason": f"must match {pattern.pattern}"}])
+    if value.startswith(CORRELATION):
+        reason = f"must not begin with {CORRELATION}, which imports begin with"
+    else:
+        reason = "must be 1 to 128 letters (A-Z, a-z), digits or any of . _ : / @ + -"
+    raise InvalidFields("a header is not valid", [{"field": name, "reason": reason}])

@@ -51,6 +51,13 @@ IGNORED: Final = frozenset(PersonView.model_fields) - KNOWN
 """What an export has and the system sets by itself."""
 
 
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise ValueError("must be a UUID") from None
+
+
 def _columns(text: str) -> str:
     names = [name.strip() for name in text.split(",")]
     if unknown := sorted(set(names) - KNOWN):
@@ -78,7 +85,7 @@ class ImportQuery(BaseModel):
         Annotated[
             str,
             Field(max_length=40, json_schema_extra={"format": "uuid"}),
-            AfterValidator(lambda text: str(UUID(text))),
+            AfterValidator(_uuid),
         ]
         | None
     ) = Field(default=None, description="A UUID: the same one again goes on where the import was cut")

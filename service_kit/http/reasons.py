@@ -28,7 +28,6 @@ _PYDANTIC: Final[Mapping[str, str]] = {
     "string_type": "must be text",
     "string_unicode": "must be text",
     "string_too_long": "must not be longer than {max_length} characters",
-    "string_pattern_mismatch": "must match {pattern}",
     **dict.fromkeys(
         ("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"
     ),

@@ -43,7 +43,6 @@ REASONS: Final = (
     Reason("too-small", "must be {least} or more", "debe ser {least} o más"),
     Reason("too-large", "must be {most} or less", "debe ser {most} o menos"),
     Reason("no-choice", "must be one of {choices}", "debe ser uno de {choices}"),
-    Reason("no-match", "must match {pattern}", "debe tener la forma {pattern}"),
     Reason(
         "too-many-values", "must not have more than {most} values", "no puede tener más de {most} valores"
     ),
@@ -93,6 +92,21 @@ REASONS: Final = (
         "may hold letters, spaces, apostrophes, hyphens, not {character}",
         "puede contener letras, espacios, apóstrofos y guiones, no {character}",
     ),
+    Reason(
+        "no-email",
+        "is no e-mail address: it must have one @, with a name before it and a domain after it",
+        "no es una dirección de correo electrónico: debe tener una @, delante un nombre y detrás un dominio",
+    ),
+    Reason(
+        "no-email",
+        "is no e-mail address: what stands after the @ is no domain, such as example.org",
+        "no es una dirección de correo electrónico: lo que va tras la @ no es un dominio, como example.org",
+    ),
+    Reason(
+        "no-email",
+        "is no e-mail address: what stands before the @ cannot stand there",
+        "no es una dirección de correo electrónico: lo que va delante de la @ no puede estar ahí",
+    ),
     Reason("no-email", "is no e-mail address: {detail}", "no es una dirección de correo electrónico"),
     Reason(
         "no-phone",
@@ -141,7 +155,6 @@ REASONS: Final = (
         "must be a time as 2026-01-31T08:00:00Z, or a day as 2026-01-31",
         "debe ser una hora como 2026-01-31T08:00:00Z, o un día como 2026-01-31",
     ),
-    Reason("no-time", "Invalid isoformat string: {text}", "no es una hora"),
     Reason(
         "unknown-time-zone",
         "is no time zone: write America/Bogota, -05:00 or UTC, for example",
@@ -154,8 +167,8 @@ REASONS: Final = (
     ),
     Reason(
         "no-position",
-        "not a position: an offset, a hyphen, the event's id",
-        "no es una posición: un número, un guion, el id del evento",
+        "is no position, which is an offset, a hyphen and the event's id",
+        "no es una posición, que es un número, un guion y el id del evento",
     ),
     Reason("no-word", "has no word", "no tiene ninguna palabra"),
     Reason("no-cursor", "is no cursor of this API", "no es un cursor de esta API"),
@@ -201,6 +214,16 @@ REASONS: Final = (
         "no-key",
         "must be 1 to 255 visible ASCII characters, without spaces",
         "debe tener de 1 a 255 caracteres ASCII visibles, sin espacios",
+    ),
+    Reason(
+        "no-id",
+        "must be 1 to 128 letters (A-Z, a-z), digits or any of . _ : / @ + -",
+        "debe tener de 1 a 128 letras (A-Z, a-z), cifras o alguno de . _ : / @ + -",
+    ),
+    Reason(
+        "reserved-id",
+        "must not begin with {prefix}, which imports begin with",
+        "no puede empezar por {prefix}, que es de las importaciones",
     ),
     Reason(
         "no-entity-tags",

@@ -294,7 +294,7 @@ async def test_an_element_that_is_not_valid_costs_no_other():
     assert await read(text.encode(), "application/json") == [
         {"id": 1},
         "is no JSON object",
-        "is no JSON: unexpected character, expected ':' after key",
+        "is no JSON, at character 7",
         "has id more than once",
         "is no JSON object",
         "is no JSON object",

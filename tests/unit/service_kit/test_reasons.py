@@ -121,7 +121,7 @@ class Form(BaseModel):
         ("flag", "perhaps", "no-boolean", "must be true or false"),
         ("uuid", "x", "no-uuid", "must be a UUID"),
         ("names", "x", "no-list", "must be a list"),
-        ("shape", "b", "no-match", "must match ^a$"),
+        ("shape", "b", "not-valid", "is not valid"),
         ("chioce", 1, "unknown-field", "unknown field `chioce`: did you mean `choice`?"),
         ("form", 1, "unknown-field", "unknown field `form`: did you mean `from`?"),
         ("zzz", 1, "unknown-field", "unknown field `zzz`"),
