@@ -34,6 +34,7 @@ class Preferences:
         causation_id: From `X-Causation-Id`: the event or message that the client reacts to; kept in the log.
         traceparent: W3C Trace Context, carried on; a malformed one is dropped, as that standard says.
         user_agent: Cut to 255 characters.
+        accept_language: In which languages the client wants to be told what is wrong.
     """
 
     wait: int | None
@@ -43,6 +44,7 @@ class Preferences:
     causation_id: str | None
     traceparent: str | None
     user_agent: str | None
+    accept_language: str | None
 
     def refuse_condition(self) -> None:
         """Refuse `If-Match` where there is nothing yet that has a version.
@@ -73,6 +75,7 @@ def read_preferences(headers: Headers) -> Preferences:
         causation_id=_matching("X-Causation-Id", _text(given, b"x-causation-id"), _CAUSATION),
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         user_agent=agent[:255] if agent else None,
+        accept_language=_text(given, b"accept-language"),
     )
 
 

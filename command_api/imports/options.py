@@ -16,6 +16,7 @@ from events.person.fields import PersonView
 from events.person.schema import FIELD_NAMES
 from events.person.titles import title_key
 from service_kit.http.bodies import is_packed
+from service_kit.http.reasons import unknown
 
 CSV: Final = "text/csv"
 NDJSON: Final = "application/x-ndjson"
@@ -60,8 +61,8 @@ def _uuid(text: str) -> str:
 
 def _columns(text: str) -> str:
     names = [name.strip() for name in text.split(",")]
-    if unknown := sorted(set(names) - KNOWN):
-        raise ValueError(f"{', '.join(unknown)}: choose from {', '.join((ID, *FIELD_NAMES))}")
+    for name in names:
+        _require_known(name)
     if len(set(names)) != len(names):
         raise ValueError("names a column twice")
     return ",".join(names)
@@ -70,10 +71,15 @@ def _columns(text: str) -> str:
 def _mapping(text: str) -> str:
     title, separator, field = text.rpartition("=")
     if not (separator and title.strip()):
-        raise ValueError("write TITLE=FIELD, or TITLE= to leave a column out")
-    if field.strip() and field.strip() not in KNOWN:
-        raise ValueError(f"{field.strip()}: choose from {', '.join((ID, *FIELD_NAMES))}")
+        raise ValueError("must be TITLE=FIELD, or TITLE= to leave a column out")
+    if field.strip():
+        _require_known(field.strip())
     return text
+
+
+def _require_known(field: str) -> None:
+    if field not in KNOWN:
+        raise ValueError(unknown(field, (ID, *FIELD_NAMES), "field"))
 
 
 class ImportQuery(BaseModel):

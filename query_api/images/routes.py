@@ -18,6 +18,7 @@ from service_kit.http.conditions import is_known
 from service_kit.http.guard import is_head
 from service_kit.http.openapi import TEXT, problems
 from service_kit.http.problems import problem
+from service_kit.http.reasons import Language, language_of
 from service_kit.http.typed import PathId
 from service_kit.images.gridfs import THUMBNAIL, GridFsReader
 
@@ -159,7 +160,7 @@ async def _serve(
     if known:
         return Response(status_code=304, headers=headers)
     if part.bounds is None:
-        return _beyond(part.length)
+        return _beyond(part.length, language_of(request.headers.get("accept-language")))
     start, end = part.bounds
     if span is None:
         return Response(part.content, 200, {**headers, "Content-Length": str(part.length)}, part.media_type)
@@ -167,7 +168,8 @@ async def _serve(
     return Response(part.content, 206, headers, part.media_type)
 
 
-def _beyond(length: int) -> Response:
+def _beyond(length: int, language: Language) -> Response:
     headers = {"Content-Range": f"bytes */{length}"}
     title = "The range lies beyond the end"
-    return problem(416, "range-not-satisfiable", title, f"the image has {length} bytes", headers=headers)
+    detail = f"the image has {length} bytes"
+    return problem(416, "range-not-satisfiable", title, detail, language, headers=headers)

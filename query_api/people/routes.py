@@ -25,6 +25,7 @@ from query_api.reading.forms import Query, ReadQuery, read_query
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.problems import field_errors
+from service_kit.http.reasons import in_language, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
 
@@ -172,7 +173,11 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
             status, source = await _status(dependencies, *ids, strong=True)
         if status is None:
             raise NotFound("the command is not decided yet, or was never accepted", retry_after=1)
-        return dependencies.answer({"person_id": ids[0], "command_id": ids[1], **status}, source)
+        language = language_of(request.headers.get("accept-language"))
+        if "detail" in status:
+            status["detail"] = in_language(status["detail"], language)
+        content = {"person_id": ids[0], "command_id": ids[1], **status}
+        return dependencies.answer(content, source, language_headers(language))
 
 
 async def _status(

@@ -4,7 +4,6 @@ Validators say why in English, where they stand. Here that sentence gets its cod
 finds every sentence that has none.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -177,38 +176,6 @@ REASONS: Final = (
         "belongs to another order or other filters",
         "es de otro orden o de otros filtros",
     ),
-    # Of the columns of a file.
-    Reason("missing-column", "is a column that every row needs", "es una columna que toda fila necesita"),
-    Reason("missing-column", "is no column of the file", "no es una columna del archivo"),
-    Reason(
-        "missing-column",
-        "names “{title}”, which is no column of the file",
-        "nombra “{title}”, que no es una columna del archivo",
-    ),
-    Reason(
-        "unknown-column",
-        "is no column that is known: did you mean {field}? `map` (--map) says what it is, or nothing to "
-        "leave it out; `columns` (--columns) takes some columns alone",
-        "no es una columna conocida: ¿quizá {field}? `map` (--map) dice qué es, o nada para dejarla fuera; "
-        "`columns` (--columns) toma solo algunas columnas",
-    ),
-    Reason(
-        "unknown-column",
-        "is no column that is known: `map` (--map) says what it is, or nothing to leave it out; `columns` "
-        "(--columns) takes some columns alone",
-        "no es una columna conocida: `map` (--map) dice qué es, o nada para dejarla fuera; `columns` "
-        "(--columns) toma solo algunas columnas",
-    ),
-    Reason(
-        "repeated-column",
-        "is there more than once, as {titles}: keep one of them",
-        "está más de una vez, como {titles}: deje una de ellas",
-    ),
-    Reason(
-        "unknown-sheet",
-        "is no sheet of the workbook, which has {names}",
-        "no es una hoja del libro, que tiene {names}",
-    ),
     # Of headers.
     Reason(
         "no-key",
@@ -283,13 +250,3 @@ REASONS: Final = (
         "debe ser un archivo, de nombre {name}, y nada más",
     ),
 )
-DETAILS: Final[Mapping[str, str]] = {
-    "the body is not valid": "el cuerpo no es válido",
-    "a parameter is not valid": "un parámetro no es válido",
-    "a header is not valid": "una cabecera no es válida",
-    "a parameter is given twice": "un parámetro está dos veces",
-    "the columns are not as they must be": "las columnas no son como deben ser",
-    "there is no such sheet": "no hay tal hoja",
-    "Invalid fields": "Campos no válidos",
-}
-"""What problems with reasons say of the whole, in Spanish."""
