@@ -39,7 +39,7 @@ from events.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from events.images.errors import ImagesOff, TicketUsed
+from events.images.errors import ImagesOff, OtherImage, TicketUsed
 from events.person.rejections import (
     IdempotencyKeyReused,
     PersonExists,
@@ -85,6 +85,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     TicketUsed: (409, "The ticket is used"),
     PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),
+    OtherImage: (412, "Another image"),
     BodyTooLarge: (413, "The body is too large"),
     TargetTooLong: (414, "The address is too long"),
     UnsupportedMediaType: (415, "The content type is not supported"),
