@@ -15,7 +15,9 @@ from command_api.dispatch.publisher import Outgoing
 from command_api.imports import documentation as doc
 from command_api.imports.body import Body, Cut
 from command_api.imports.drafting import Drafter, Refused
-from command_api.imports.options import WORKBOOK, ImportFormat, ImportQuery, read_form
+from command_api.imports.form import FormFile, is_form
+from command_api.imports.formats import ImportFormat, read_format
+from command_api.imports.options import ImportQuery
 from command_api.imports.portions import ImportTools
 from command_api.imports.record import ImportRequest
 from command_api.imports.running import Ending, Import
@@ -23,6 +25,7 @@ from command_api.imports.source import Source
 from command_api.imports.workbook.source import WorkbookSource
 from command_api.people.routes import PeopleDependencies
 from events.errors import Busy, InvalidFields, StoreUnavailable
+from events.imports.files import WORKBOOK
 from events.times import to_milliseconds
 from service_kit.auth.tokens import Caller
 from service_kit.http.reasons import Language, in_language, language_headers, language_of, told
@@ -137,16 +140,15 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
         query: Annotated[ImportQuery, Query()],
     ) -> Response:
         preferences.refuse_condition()
-        form = read_form(request.headers)
         if dependencies.tools is None:
             raise StoreUnavailable("imports need MongoDB, and this command API has no address of one")
         dependencies.slots.take()
         with ExitStack() as taken:
             taken.callback(dependencies.slots.give_back)
             commands.publisher.check_connection()  # full queues are waited for
-            source = _source(Body(request.receive, packed=form.packed), form, query)
-            taken.callback(source.close)
             try:
+                source, form = await _source(request, query)
+                taken.callback(source.close)
                 header = await source.begin()
             except Cut as exc:
                 raise InvalidFields(exc.reason) from exc
@@ -164,5 +166,18 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
             return ImportAnswer(order.import_id, reading, location, taken.pop_all(), language)
 
 
-def _source(body: Body, form: ImportFormat, query: ImportQuery) -> Source | WorkbookSource:
-    return WorkbookSource(body, query) if form.media_type == WORKBOOK else Source(body, form, query)
+async def _source(request: Request, query: ImportQuery) -> tuple[Source | WorkbookSource, ImportFormat]:
+    """Return the file that a request brings, as its body or as that of a form, and in which form it is.
+
+    Raises:
+        RollcallError: It cannot be told, or is not what it should be.
+        Cut: The client has gone.
+    """
+    form = FormFile(request.headers, request.receive) if is_form(request.headers) else None
+    told = read_format(request.headers if form is None else await form.begin())
+    body = Body(request.receive if form is None else form.receive, packed=told.packed)
+    format_ = told.judged(await body.head())
+    if form is not None:
+        form.check()
+    source = WorkbookSource(body, query) if format_.media_type == WORKBOOK else Source(body, format_, query)
+    return source, format_

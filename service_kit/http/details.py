@@ -90,7 +90,14 @@ DETAILS: Final[Mapping[str, str]] = {
     "send at most {bytes} bytes": "envíe como mucho {bytes} bytes",
     "send one of {types}": "envíe uno de {types}",
     "send {type} with the image as the field {name}": "envíe {type} con la imagen en el campo {name}",
-    "the form cannot be read: {why}": "el formulario no se puede leer",
+    "the form is not as its Content-Type says": "el formulario no es como dice su Content-Type",
+    "the form has no end: it was cut off": "el formulario no termina: se cortó",
+    "the form goes on after its file: send one file and nothing else": (
+        "el formulario sigue tras su archivo: envíe un archivo y nada más"
+    ),
+    "the Content-Type of a form names its boundary: {example}": (
+        "el Content-Type de un formulario nombra su límite: {example}"
+    ),
     "this can be had as {types}": "esto se puede tener como {types}",
     "there is nothing at this address": "no hay nada en esta dirección",
     "path and query are longer than {bytes} bytes": "la ruta y la consulta tienen más de {bytes} bytes",

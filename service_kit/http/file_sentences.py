@@ -68,6 +68,7 @@ FILE_REASONS: Final = (
     # Kept of rows that an earlier version refused.
     _row("is no JSON: {detail}", "no es JSON"),
     _row("is no CSV: {detail}", "no es CSV"),
+    Reason("one-file", "must be one file and nothing else", "debe ser un archivo y nada más"),
     # Of columns and sheets.
     Reason("missing-column", "is a column that every row needs", "es una columna que toda fila necesita"),
     Reason("missing-column", "is no column of the file", "no es una columna del archivo"),
