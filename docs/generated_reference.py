@@ -38,7 +38,7 @@ from query_api.metrics import ReplicationLag
 from query_api.people.filters import PeopleFilters, PeopleQuery, PersonQuery
 from query_api.people.sorting import SORTS
 from service_kit.auth.roles import roles_table
-from service_kit.http.details import TITLES
+from service_kit.http.details import TITLES as SPANISH
 from service_kit.http.parameters import parameters
 from service_kit.http.problems import status_of
 from service_kit.http.rates import Quota
@@ -115,7 +115,7 @@ def problems() -> str:
             continue
         seen.add(kind.code)
         when = (kind.__doc__ or "").split("\n\n")[0]
-        rows.append([f"`{kind.code}`", str(status), title, TITLES[title], when])
+        rows.append([f"`{kind.code}`", str(status), title, SPANISH[title], when])
     return table("Code|Status|Title|Spanish title|When", rows)
 
 
