@@ -6,6 +6,7 @@ twice, and counting again does no harm. Each worker counts; one that finds a fre
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,13 +16,14 @@ import structlog
 from events.errors import StoreUnavailable
 from events.imports.states import correlation_of
 from events.person.outcomes import UNCHANGED, UNREADABLE
-from service_kit.mongo.connection import Client, reading, store_errors, writing
+from service_kit.mongo.connection import Client, aggregate, reading, store_errors, writing
 
 PAUSE_SECONDS: Final = 0.5
 LONGEST_SECONDS: Final = 60.0
 REST: Final = 20
 """How many times as long as the counting took nothing is counted: a twentieth of the time at the most."""
 _MOST: Final = 10_000
+_BATCH: Final = 1_000
 _GIVEN_UP: Final = timedelta(hours=1)
 """For how long an import that was cut is counted; it is counted again once it goes on."""
 
@@ -41,6 +43,7 @@ class ImportCounts:
         self._imports = writing(client, database)["imports"]
         counted = reading(client, database, strong=False)
         self._events, self._rejections = counted["events"], counted["rejections"]
+        self._people = reading(client, database, strong=True)["people"]
         self._clock = clock
 
     async def run(self) -> None:
@@ -73,21 +76,43 @@ class ImportCounts:
                 ):
                     await self._count(document, now)
 
-    async def _count_eventless(self, of_it: Mapping[str, Any]) -> int:
-        """Return how many commands have an outcome that is no event; not those that could be read later."""
-        eventless = await self._rejections.count_documents(of_it)
-        if eventless:
+    async def _count_eventless(self, of_it: Mapping[str, Any]) -> Counter[str]:
+        """Return how many commands have an outcome that is no event, by its code.
+
+        All codes at once: one counted by itself may come from another member, which lacks some of them.
+        What was unreadable and could be read later has its event, and is counted there.
+        """
+        of_each_code = {"$group": {"_id": "$code", "count": {"$sum": 1}}}
+        cursor = await aggregate(self._rejections, [{"$match": of_it}, of_each_code])
+        eventless = Counter({document["_id"]: document["count"] async for document in cursor})
+        if eventless[UNREADABLE]:
             found = self._rejections.find({**of_it, "code": UNREADABLE}, {"command_id": 1}, limit=_MOST)
             ids = [document["command_id"] for document in await found.to_list(None)]
             if ids:
-                eventless -= await self._events.count_documents({**of_it, "command_id": {"$in": ids}})
+                applied = {**of_it, "command_id": {"$in": ids}}
+                eventless[UNREADABLE] -= await self._events.count_documents(applied)
         return eventless
+
+    async def _is_projected(self, of_it: Mapping[str, Any]) -> bool:
+        """Return whether the read model has every event of an import: its people are listed next."""
+        found = self._events.find(of_it, {"_id": 0, "person_id": 1, "version": 1}, batch_size=_BATCH)
+        while events := await found.to_list(_BATCH):
+            versions: dict[str, int] = {}
+            for event in events:
+                versions[event["person_id"]] = max(event["version"], versions.get(event["person_id"], 0))
+            shown = self._people.find({"_id": {"$in": list(versions)}}, {"version": 1})
+            for person in await shown.to_list(_BATCH):
+                if person["version"] >= versions[person["_id"]]:
+                    del versions[person["_id"]]
+            if versions:
+                return False
+        return True
 
     async def _count(self, document: Mapping[str, Any], now: datetime) -> None:
         of_it = {"correlation_id": correlation_of(document["_id"])}
         applied = await self._events.count_documents(of_it)
-        eventless = await self._count_eventless(of_it)
-        unchanged = await self._rejections.count_documents({**of_it, "code": UNCHANGED}) if eventless else 0
+        counted = await self._count_eventless(of_it)
+        eventless, unchanged = counted.total(), counted[UNCHANGED]
         changes: dict[str, Any] = {
             "applied": applied,
             "unchanged": unchanged,
@@ -95,7 +120,8 @@ class ImportCounts:
             "counted_at": now,
         }
         state = document["state"]
-        if state in ("applying", "stopped") and applied + eventless >= document["accepted"]:
+        decided = state in ("applying", "stopped") and applied + eventless >= document["accepted"]
+        if decided and await self._is_projected(of_it):
             changes |= {"settled": True, "state": "finished" if state == "applying" else state}
         # Another request may go on with it meanwhile: then it is neither.
         same = {"_id": document["_id"], "owner": document["owner"], "state": state}
