@@ -41,4 +41,8 @@ async def test_an_import_is_finished_when_reads_show_its_people(mongo_client, em
     await eventually(all_counted)
     assert (await told())[0] == "applying"
     await store.project([*first.changes.values(), *decided.changes.values()])
-    assert await told() == ("finished", 2, 1, 0)
+
+    async def finished():
+        return await told() == ("finished", 2, 1, 0)
+
+    await eventually(finished)

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,13 +22,48 @@ from service_kit.mongo.connection import Client, aggregate, reading, store_error
 PAUSE_SECONDS: Final = 0.5
 LONGEST_SECONDS: Final = 60.0
 REST: Final = 20
-"""How many times as long as the counting took nothing is counted: a twentieth of the time at the most."""
+"""An import rests so many times as long as its counting took: a large one costs a twentieth of the time."""
+_UNCHANGED_SECONDS: Final = 5.0
+"""How long an import at most rests whose workers did nothing for it, if its counting takes a moment."""
 _MOST: Final = 10_000
 _BATCH: Final = 1_000
 _GIVEN_UP: Final = timedelta(hours=1)
 """For how long an import that was cut is counted; it is counted again once it goes on."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Until when an import is not counted again, and as what it was found then.
+
+    Attributes:
+        until: By the monotonic clock, in seconds.
+        pause: How long it rests, in seconds.
+        counts: Its events, and its outcomes without one.
+        updated_at: When a request last went on with it; a later one ends the rest.
+    """
+
+    until: float
+    pause: float
+    counts: tuple[int, int]
+    updated_at: datetime
+
+
+def pause_of(before: Rest | None, state: str, counts: tuple[int, int], seconds: float) -> float:
+    """Return for how many seconds an import is not counted again.
+
+    Args:
+        before: How it was found the last time.
+        state: Its state.
+        counts: Its events, and its outcomes without one.
+        seconds: How long the counting took.
+    """
+    pause = REST * seconds
+    if before and before.counts == counts:
+        longest = _UNCHANGED_SECONDS if state == "applying" else LONGEST_SECONDS
+        pause = max(pause, min(2 * before.pause, longest))
+    return min(max(pause, PAUSE_SECONDS), LONGEST_SECONDS)
 
 
 class ImportCounts:
@@ -45,20 +81,19 @@ class ImportCounts:
         self._events, self._rejections = counted["events"], counted["rejections"]
         self._people = reading(client, database, strong=True)["people"]
         self._clock = clock
+        self._rests: dict[str, Rest] = {}
 
     async def run(self) -> None:
         """Count, again and again, until cancelled."""
         while True:
-            began = time.monotonic()
             try:
                 await self.count()
             except StoreUnavailable as exc:
                 log.warning("imports not counted", reason=exc.detail)
-            pause = max(PAUSE_SECONDS, REST * (time.monotonic() - began))
-            await asyncio.sleep(min(pause, LONGEST_SECONDS))
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def count(self) -> None:
-        """Count every import whose counts may change.
+        """Count every import whose counts may change and that has rested.
 
         Raises:
             StoreUnavailable: MongoDB is away.
@@ -69,12 +104,26 @@ class ImportCounts:
             "$or": [{"state": {"$in": ["applying", "stopped"]}}, {"updated_at": {"$gt": now - _GIVEN_UP}}],
         }
         with store_errors():
-            for document in await self._imports.find(wanted).to_list(None):
-                counted_at = document.get("counted_at")
-                if counted_at is None or not timedelta() < now - counted_at < timedelta(
-                    seconds=PAUSE_SECONDS
-                ):
-                    await self._count(document, now)
+            documents = await self._imports.find(wanted).to_list(None)
+            self._rests = {
+                one["_id"]: rest for one in documents if (rest := self._rests.get(one["_id"])) is not None
+            }
+            for document in documents:
+                if self._is_due(document, now):
+                    began = time.monotonic()
+                    counts = await self._count(document, now)
+                    ended = time.monotonic()
+                    pause = pause_of(
+                        self._rests.get(document["_id"]), document["state"], counts, ended - began
+                    )
+                    self._rests[document["_id"]] = Rest(ended + pause, pause, counts, document["updated_at"])
+
+    def _is_due(self, document: Mapping[str, Any], now: datetime) -> bool:
+        rest = self._rests.get(document["_id"])
+        if rest and rest.updated_at == document["updated_at"] and time.monotonic() < rest.until:
+            return False
+        counted_at = document.get("counted_at")  # by another worker, perhaps
+        return counted_at is None or not timedelta() < now - counted_at < timedelta(seconds=PAUSE_SECONDS)
 
     async def _count_eventless(self, of_it: Mapping[str, Any]) -> Counter[str]:
         """Return how many commands have an outcome that is no event, by its code.
@@ -108,7 +157,8 @@ class ImportCounts:
                 return False
         return True
 
-    async def _count(self, document: Mapping[str, Any], now: datetime) -> None:
+    async def _count(self, document: Mapping[str, Any], now: datetime) -> tuple[int, int]:
+        """Bring an import's counts up to date; return how many events and other outcomes there are."""
         of_it = {"correlation_id": correlation_of(document["_id"])}
         applied = await self._events.count_documents(of_it)
         counted = await self._count_eventless(of_it)
@@ -126,3 +176,4 @@ class ImportCounts:
         # Another request may go on with it meanwhile: then it is neither.
         same = {"_id": document["_id"], "owner": document["owner"], "state": state}
         await self._imports.update_one(same, {"$set": changes})
+        return applied, eventless
