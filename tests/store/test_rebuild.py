@@ -16,7 +16,7 @@ from events.person.decider import PersonState, fold
 from operations.rebuild.read_model import ReadModel
 from query_api.reading.projection_check import ProjectionCheck
 from service_kit.ids import new_id
-from service_kit.read_model import PROJECTION
+from service_kit.read_model import PROJECTION, projection_name
 from tests.chained import event
 from tests.store.given import create, run, update
 from tests.store.log import Log, harm
@@ -248,16 +248,17 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
     query_api.spawn()
     try:
         ready = await what_is_not_ready(query_api)
-        assert ready["read_model"] == "documents are older than projection 2: run `rollcall rebuild`"
+        needed = f"projection {projection_name(PROJECTION)}"
+        assert ready["read_model"] == f"documents are older than {needed}: run `rollcall rebuild`"
         check = ProjectionCheck(mongo_clients["pymongo"], database)
         # A new worker writes a document anew that has its version, as when it is told again,
         states = await folded(log, ids)
         await log.store.project([PersonChange(None, states[ids[0]], is_new=False)])
-        assert (await document(log, ids[0]))["projection"] == 2
+        assert (await document(log, ids[0]))["projection"] == PROJECTION
         # and whole, where it would change a part of its own form.
         await run(log.store, update(ids[1], address="Calle 9"))
         person = await document(log, ids[1])
-        assert (person["projection"], person["image_url"], person["address"]) == (2, None, "Calle 9")
+        assert (person["projection"], person["image_url"], person["address"]) == (PROJECTION, None, "Calle 9")
         assert (await log.rebuild())[0] == set()
         await query_api.wait_ready()
         assert await log.differences() == set()
@@ -269,7 +270,7 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
             for module in ("service_kit.read_model", "workers.store"):
                 patch.setattr(f"{module}.PROJECTION", 0)
             await log.store.project([PersonChange(None, states[active[0]], is_new=False)])
-            assert (await document(log, active[0]))["projection"] == 2
+            assert (await document(log, active[0]))["projection"] == PROJECTION
             await run(log.store, update(active[0], address="Calle 10"))
         assert (await document(log, active[0]))["projection"] == 0
         assert await readiness_says(ProjectionCheck(mongo_clients["pymongo"], database)) == "closed"
