@@ -37,7 +37,7 @@ async def test_an_accepted_person_is_soon_read_from_a_secondary(system, commands
         there = answer.status_code == 200 and answer.headers["x-read-from"].endswith(member)
         return answer if there else None
 
-    answer = await eventually(visible, within=30)
+    answer = await eventually(visible)
     assert answer.headers["etag"] == '"1"'
     person = answer.json()
     assert person["id"] == accepted["person_id"]

@@ -245,7 +245,7 @@ async def uploading(port: int, token: str, count: int) -> AsyncIterator[list[asy
 async def test_no_more_uploads_are_held_than_there_are_places(commands, services, system):
     # None of them ends. One that did would hold a place for a moment, for want of which another is refused.
     async with uploading(services["command_api"].port, system.token(), AT_ONCE + 3) as answers:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             refused = [await answer for answer in itertools.islice(asyncio.as_completed(answers), 3)]
         for answer in refused:
             assert answer.startswith(b"HTTP/1.1 503 ")

@@ -91,7 +91,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
     async def all_are_found():
         return await log.differences() == expected
 
-    await eventually(all_are_found, within=30)
+    await eventually(all_are_found)
     before = await document(log, long[1])
     # The claim that was moved goes from whom it is not, and to whom it is, in one run.
     kept.add((stranger, "orphan"))
@@ -199,7 +199,7 @@ async def killed_in_the_middle(log: Log) -> None:
             return len(json.loads(log.resume_file.read_text())["done"]) >= 5
         return False
 
-    await eventually(some_are_done, within=60, pause=0.001)
+    await eventually(some_are_done, pause=0.001)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     assert log.resume_file.exists(), "it was too quick to be ended"
@@ -229,7 +229,7 @@ async def what_is_not_ready(service) -> dict[str, str]:
                 response = await client.get("/readyz")
                 return response.status_code == 503 and response.json()["parts"]
 
-    return await eventually(parts, within=30)
+    return await eventually(parts)
 
 
 async def folded(log, ids) -> dict[str, PersonState]:
