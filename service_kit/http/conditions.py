@@ -11,6 +11,8 @@ _TAG: Final = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
 _ONE: Final = re.compile(_TAG)
 _LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 """Empty members of a list do not count (section 5.6.1.2)."""
+PATTERN: Final = rf"^(?:[ \t]*\*[ \t]*|{_LIST.pattern})$"
+"""What OpenAPI says of a header that is read so: `*`, or a list of entity tags."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Tells schemathesis how bodies are sent that it does not know, and what values the formats of ours have."""
 
+import itertools
 import json
-import re
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
+from schemathesis.generation.meta import TestPhase
 
 from events.person.schema import FIELDS
 
@@ -20,6 +21,7 @@ FORMATS: dict[str, st.SearchStrategy[str]] = {
     "phone": st.builds("300{}".format, st.integers(10**6, 10**7 - 1)),
     "document-number": st.builds(str, _DIGITS) | st.builds("AB-{}".format, _DIGITS),
     "birth-date": _DATES.map(str) | _DATES.map("{:%d-%m-%Y}".format),
+    "entity-tags": st.sampled_from(['"1"', '"3"', '"1", "2"', 'W/"1"', '"1",W/"a"', "*"]),
     "time-zone": st.sampled_from(["UTC", "America/Bogota", "-05:00", "Asia/Kathmandu"]),
     **{
         field.name.replace("_", "-"): st.sampled_from(
@@ -36,10 +38,45 @@ schemathesis.openapi.format("email", st.builds("m{}@example.com".format, _DIGITS
 
 
 @schemathesis.hook
-def filter_headers(_context: Any, headers: dict[str, Any] | None) -> bool:
-    """Leave out conditions that are none of this API's: they are refused, whatever the schema says of texts."""
-    condition = (headers or {}).get("If-Match")
-    return condition is None or re.fullmatch(r'"\d{1,9}"', str(condition)) is not None
+def before_init_operation(_context: Any, operation: Any) -> None:
+    """Send an operation to the server that it names; of itself schemathesis knows one for a whole document."""
+    for server in operation.definition.raw.get("servers", ()):
+        operation.base_url = server["url"]
+
+
+_PASTS = ("min_version", "version", "as_of")
+"""Of these, one alone goes with a request."""
+_STEERING = {"consistency", "tz", "fields", "include", "sort", "limit", "count"}
+_TOLD = {"id", "document_id", "version"}
+"""Parameters whose values an answer gives."""
+_BEGAN = datetime.now(UTC).isoformat()
+_NUMBERS = itertools.count(10**12)
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
+    """Bring what keeps to its schema to what no schema can say."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    pasts = [name for name in _PASTS if name in case.query]
+    # A cursor belongs to the page before, and to what was asked there.
+    for name in (*pasts[1:], "cursor"):
+        case.query.pop(name, None)
+    if case.meta.phase.name is not TestPhase.STATEFUL:
+        return
+    # Whoever is waited for is somebody new, and a key stands for one request.
+    number = next(_NUMBERS)
+    if "Idempotency-Key" in case.headers:
+        case.headers["Idempotency-Key"] = str(number)
+    operation = case.operation.definition.raw["operationId"]
+    if operation == "createPerson":
+        case.body |= {"document_id": str(number), "email": f"m{number}@example.com"}
+    # What was made up finds nobody.
+    for name in case.query.keys() - _STEERING - _TOLD:
+        del case.query[name]
+    if operation == "listPeople":
+        # Others that there are belong to other tests.
+        case.query["created_from"] = _BEGAN
 
 
 @schemathesis.serializer("application/x-ndjson", "text/csv")
