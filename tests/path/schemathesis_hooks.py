@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from schemathesis.generation.meta import TestPhase
 
 from events.person.schema import FIELDS
+from tests.pictures import halves, saved
 
 _LETTERS = st.text(st.characters(categories=("Lu", "Ll", "Lo")), min_size=1, max_size=40)
 _NAMES = st.builds("{}{}{}".format, _LETTERS, st.sampled_from([" ", "-", "'", ". "]), _LETTERS)
@@ -35,6 +36,8 @@ FORMATS: dict[str, st.SearchStrategy[str]] = {
 for _name, _strategy in FORMATS.items():
     schemathesis.openapi.format(f"rollcall-{_name}", _strategy)
 schemathesis.openapi.format("email", st.builds("m{}@example.com".format, _DIGITS))
+for _form in ("png", "jpeg", "webp"):
+    schemathesis.openapi.media_type(f"image/{_form}", st.just(saved(halves(), _form)))
 
 
 @schemathesis.hook
@@ -62,12 +65,12 @@ def before_call(_context: Any, case: Any, _kwargs: dict[str, Any]) -> None:
     # A cursor belongs to the page before, and to what was asked there.
     for name in (*pasts[1:], "cursor"):
         case.query.pop(name, None)
-    if case.meta.phase.name is not TestPhase.STATEFUL:
-        return
-    # Whoever is waited for is somebody new, and a key stands for one request.
     number = next(_NUMBERS)
     if "Idempotency-Key" in case.headers:
-        case.headers["Idempotency-Key"] = str(number)
+        # A key stands for one request.
+        case.headers["Idempotency-Key"] = f"{number}{case.headers['Idempotency-Key']}"[:255]
+    if case.meta.phase.name is not TestPhase.STATEFUL:
+        return
     operation = case.operation.definition.raw["operationId"]
     if operation == "createPerson":
         case.body |= {"document_id": str(number), "email": f"m{number}@example.com"}
