@@ -21,8 +21,7 @@ _POSITION: Final = {
 PERSON_ID: Final = in_path("person_id", "The person's id")
 _COMMAND_ID: Final = in_path("command_id", "The command's id")
 _DOCUMENT: Final = [
-    in_path(name, **asked_schema(BY_NAME[name]), example=BY_NAME[name].example)
-    for name in UNIQUE["document"]
+    in_path(name, **asked_schema(BY_NAME[name]), example=BY_NAME[name].example) for name in UNIQUE["document"]
 ]
 _IF_NONE_MATCH: Final = header("If-None-Match", "304 if the person is still at this version.", '"3"')
 
