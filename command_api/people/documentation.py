@@ -5,7 +5,7 @@ from typing import Any, Final
 from command_api.dispatch.preferences import CAUSATION, KEY
 from command_api.people.input import PersonInput, PersonPatch, ReversionInput
 from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person
-from service_kit.http.conditions import PATTERN
+from service_kit.http.conditions import ENTITY_TAGS
 from service_kit.http.openapi import (
     TEXT,
     UUID,
@@ -38,8 +38,7 @@ _IF_MATCH: Final = header(
     "If-Match",
     "Apply only to this version of the person, or to one of these (RFC 9110); else the command is refused.",
     '"3"',
-    format="rollcall-entity-tags",
-    pattern=PATTERN,
+    **ENTITY_TAGS,
 )
 _TRACE: Final = header(
     "traceparent",

@@ -7,6 +7,7 @@ from query_api.people.answers import CommandStatus, PageOfPeople, ShownPerson
 from query_api.people.comparing import asked_schema
 from query_api.people.filters import PeopleQuery, PersonQuery, SparseQuery
 from query_api.reading.forms import ReadQuery
+from service_kit.http.conditions import ENTITY_TAGS
 from service_kit.http.openapi import NEXT_LINK, TEXT, header, in_path, json_answer, links, problems
 from service_kit.http.parameters import parameters
 
@@ -23,6 +24,9 @@ _COMMAND_ID: Final = in_path("command_id", "The command's id")
 _DOCUMENT: Final = [
     in_path(name, **asked_schema(BY_NAME[name]), example=BY_NAME[name].example) for name in UNIQUE["document"]
 ]
+_IF_MATCH: Final = header(
+    "If-Match", "412 if the person is at another version than these.", '"3"', **ENTITY_TAGS
+)
 _IF_NONE_MATCH: Final = header("If-None-Match", "304 if the person is still at this version.", '"3"')
 
 
@@ -60,14 +64,14 @@ PERSON: Final[dict[str, Any]] = {
             "The person", ShownPerson, "person", links=links(_OF_A_PERSON), **_ETAG, **_POSITION
         ),
         **_NOT_MODIFIED,
-        **problems(401, 403, 404, 422, 503),
+        **problems(401, 403, 404, 422, 503, **{"412": "The person is at none of the versions of `If-Match`"}),
     },
-    "openapi_extra": {"parameters": [PERSON_ID, *parameters(PersonQuery), _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [PERSON_ID, *parameters(PersonQuery), _IF_MATCH, _IF_NONE_MATCH]},
 }
 BY_DOCUMENT: Final[dict[str, Any]] = {
     **PERSON,
     "summary": "Read the person with a document",
-    "openapi_extra": {"parameters": [*_DOCUMENT, *parameters(SparseQuery), _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [*_DOCUMENT, *parameters(SparseQuery), _IF_MATCH, _IF_NONE_MATCH]},
 }
 COMMAND: Final[dict[str, Any]] = {
     "summary": "What became of a command",

@@ -13,6 +13,7 @@ from events.errors import InvalidFields
 from query_api.people.filters import PeopleQuery
 from query_api.reading.cursors import Cursor, fingerprint
 from query_api.reading.forms import read_query
+from service_kit.http.reasons import told
 
 
 @pytest.mark.parametrize(
@@ -87,6 +88,24 @@ def test_the_id_of_a_message_may_have_colons():
     value = "urn:uuid:0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
     assert re.fullmatch(patterns()["X-Causation-Id"], value)
     assert read_preferences(Headers({"x-causation-id": value})).causation_id == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("X-Correlation-Id", "a b", "no-id"),
+        ("X-Correlation-Id", "import:7", "reserved-id"),
+        ("X-Causation-Id", "x" * 129, "no-id"),
+        ("Idempotency-Key", "a b", "no-key"),
+        ("If-Match", "3", "no-entity-tags"),
+    ],
+)
+def test_a_header_that_is_not_valid_is_told_so_in_words(name, value, code):
+    with pytest.raises(InvalidFields) as refused:
+        read_preferences(Headers({name: value}))
+    (error,) = [told(one, "en") for one in refused.value.errors]
+    assert (error["field"], error["code"]) == (name, code)
+    assert not set("^$\\[]{}") & set(error["reason"])
 
 
 @pytest.mark.parametrize(
