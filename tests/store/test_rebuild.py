@@ -18,7 +18,7 @@ from query_api.reading.projection_check import ProjectionCheck
 from service_kit.ids import new_id
 from service_kit.read_model import PROJECTION
 from tests.chained import event
-from tests.store.given import create, run, update
+from tests.store.given import create, run, streams, update
 from tests.store.log import Log, harm
 from tests.system import ROOT, eventually
 from workers.outcomes import PersonChange
@@ -41,7 +41,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
     assert (found, "put right 9 claim missing" in said) == (set(), True)
     assert await log.differences() == set()
 
-    stored = await log.store.streams(ids)
+    stored = await streams(log.store, ids)
     long = [one for one in ids if len(stored[one]) == 3]
     double = [one for one in ids if len(stored[one]) == 2]
     short = [one for one in ids if len(stored[one]) == 1]
@@ -114,7 +114,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
 
 async def test_a_worker_that_comes_in_between_is_not_undone(log, monkeypatch):
     ids = await log.fill(4)
-    stored = await log.store.streams(ids)
+    stored = await streams(log.store, ids)
     other, missing = [one for one in ids if stored[one][-1].type != "person.deleted"][:2]
     harm(log, lambda people: people.update_one({"_id": other}, {"$set": {"address": "elsewhere"}}), "people")
     harm(log, lambda people: people.delete_one({"_id": missing}), "people")
@@ -234,7 +234,7 @@ async def what_is_not_ready(service) -> dict[str, str]:
 
 async def folded(log, ids) -> dict[str, PersonState]:
     return {
-        person_id: fold(person_id, stream) for person_id, stream in (await log.store.streams(ids)).items()
+        person_id: fold(person_id, stream) for person_id, stream in (await streams(log.store, ids)).items()
     }
 
 
