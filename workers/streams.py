@@ -110,10 +110,11 @@ class Streams:
         """Return events of people, by person id and version.
 
         Args:
-            wanted: Their versions, by person id.
+            wanted: Their versions, at least one, by person id.
         """
         chosen: dict[str, dict[int, Step]] = defaultdict(dict)
-        for person_id, steps in await self._beginnings(wanted):
+        begin = [person_id for person_id, versions in wanted.items() if min(versions) <= MILESTONE_EVERY]
+        for person_id, steps in await self._beginnings(begin):
             for step in steps:
                 if step.event.version in wanted[person_id]:
                     chosen[person_id][step.event.version] = step

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 
-from events.log.event import GENESIS, RecordedEvent, seal
-from events.log.stored import event_of
+from events.log.event import GENESIS, Event, RecordedEvent, record, seal
+from events.log.stored import event_document, event_of
 from events.person.commands import CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
 from events.person.decider import PersonState, fold
 from events.person.fields import PersonChanges, PersonFields
@@ -124,6 +124,24 @@ async def run(store: Store, *commands, project: bool = True, unprojected=None, g
     if project:
         await store.project(decided.changes.values())
     return decided
+
+
+async def long_stream(store: Store, length: int) -> list[RecordedEvent]:
+    """Put a person with so many events into the log and the read model, as if before there were milestones."""
+    person = create()
+    person_id, log = person.person_id, list[RecordedEvent]()
+    changes = (update(person_id, address=f"Calle {number}") for number in range(2, length + 1))
+    for version, command in enumerate((person, *changes), 1):
+        first = version == 1
+        event = Event(
+            "person.created" if first else "person.updated", command.data.model_dump(exclude_unset=True)
+        )
+        prev = GENESIS if first else log[-1].hash
+        stamps = {"event_id": new_id(), "version": version, "applied_at": NOW, "prev": prev}
+        log.append(record(event, command, **stamps))
+    await store._db["events"].insert_many([event_document(event) for event in log])
+    await store._people.insert_one(person_document(fold(person_id, log)))
+    return log
 
 
 def streams_of(store: Store) -> Streams:
