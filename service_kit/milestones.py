@@ -10,9 +10,9 @@ from events.person.decider import PersonState, evolve
 
 MILESTONE_EVERY: Final = 200
 """Events from one milestone of a person to the next: what a fold reads at most, some 10 ms of it."""
-MILESTONE_FORM: Final = f"{EVENT_SCHEMA}.1"
-"""What folding means, by the schema of events, and the form of these documents, by the number behind it. Who
-changes the form raises that: milestones in another form are passed over, until `rollcall rebuild` replaces
+MILESTONE_FORM: Final = 100 * EVENT_SCHEMA + 1
+"""What folding means, by the schema of events, and the form of these documents, by the last digits: whoever
+changes the form raises them. Milestones in another form are passed over, until `rollcall rebuild` replaces
 them (docs/adr/0052)."""
 
 
