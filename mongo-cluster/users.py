@@ -33,6 +33,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.files": _CLEAR,
         "images.chunks": _CLEAR,
         "imports": _COUNT,
+        "import_errors": _COUNT,
         "lags": _KEEP,
     },
     # Accounts and their events, images that nobody has yet, how far imports are: nothing of people.
@@ -45,7 +46,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.files": _STORE,
         "images.chunks": _STORE,
         "imports": _GUARD,
-        "import_errors": _STORE,
+        "import_errors": _KEEP,
     },
     "rollcall-query": {
         **dict.fromkeys(

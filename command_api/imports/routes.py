@@ -14,15 +14,16 @@ from command_api.dispatch.preferences import Preferred
 from command_api.dispatch.publisher import Outgoing
 from command_api.imports import documentation as doc
 from command_api.imports.body import Body, Cut
+from command_api.imports.budget import ImportBudget, OverBudget
 from command_api.imports.drafting import Drafter, Refused
 from command_api.imports.options import WORKBOOK, ImportFormat, ImportQuery, read_form
 from command_api.imports.portions import ImportTools
-from command_api.imports.record import ImportRequest
+from command_api.imports.record import ImportRecord, ImportRequest
 from command_api.imports.running import Ending, Import
 from command_api.imports.source import Source
 from command_api.imports.workbook.source import WorkbookSource
 from command_api.people.routes import PeopleDependencies
-from events.errors import Busy, InvalidFields, StoreUnavailable
+from events.errors import BodyTooLarge, Busy, InvalidFields, StoreUnavailable
 from events.times import to_milliseconds
 from service_kit.auth.tokens import Caller
 from service_kit.http.reasons import told
@@ -60,12 +61,13 @@ class ImportAnswer(Response):
     Args:
         import_id: The import.
         reading: The import.
-        location: Where its status is.
+        location: Where its status is; None if it has none.
         taken: What it holds until it has ended.
     """
 
-    def __init__(self, import_id: str, reading: Import, location: str, taken: ExitStack) -> None:
-        super().__init__(None, 202, {"Location": location}, "application/json")
+    def __init__(self, import_id: str, reading: Import, location: str | None, taken: ExitStack) -> None:
+        headers = {} if location is None else {"Location": location}
+        super().__init__(None, 202, headers, "application/json")
         del self.headers["content-length"]
         self._import_id = import_id
         self._reading = reading
@@ -99,6 +101,11 @@ def _told(ending: Ending) -> bytes:
         content["code"] = ending.code
     if ending.first_rows:
         content["first_rows"] = [_understood(number, one) for number, one in enumerate(ending.first_rows, 1)]
+    if ending.errors:
+        content["errors"] = [
+            {"row": one.row, **told(error, "en")} for one in ending.errors for error in one.errors
+        ]
+        content["rows_left_out"] = content["rejected"] - len(ending.errors)
     return orjson.dumps(content)[1:] + b"\n"
 
 
@@ -136,22 +143,29 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
         with ExitStack() as taken:
             taken.callback(dependencies.slots.give_back)
             commands.publisher.check_connection()  # full queues are waited for
-            source = _source(Body(request.receive, packed=form.packed), form, query)
+            budget = ImportBudget(dependencies.tools.limits)
+            source = _source(Body(request.receive, packed=form.packed, budget=budget), form, query)
             taken.callback(source.close)
             try:
                 header = await source.begin()
             except Cut as exc:
                 raise InvalidFields(exc.reason) from exc
+            except OverBudget as exc:
+                raise BodyTooLarge(exc.reason) from exc
             order = ImportRequest.of(query.import_id or new_id(), caller.subject, query, form, header)
             more = {"actor_name": caller.name, "packed": form.packed}
             now = to_milliseconds(commands.clock())
-            record = await dependencies.tools.store.begin(order, new_id(), now, more)
+            if query.dry_run:
+                record = ImportRecord.fresh(order, new_id(), now, more)
+            else:
+                record = await dependencies.tools.store.begin(order, new_id(), now, more)
             stamp = commands.stamp(request, caller, preferences, None)
             stamp |= {"expected_versions": None, "idempotency_id": None, "accepted_at": now}
             context = {"today": record.begun_at.date(), "phone_region": commands.phone_region}
             drafter = Drafter(order.import_id, order.mode, stamp, context)
-            reading = Import(dependencies.tools, record, source, drafter, stop=query.on_error == "stop")
-            location = f"{commands.query_url}/imports/{order.import_id}"
+            stop = query.on_error == "stop"
+            reading = Import(dependencies.tools, record, source, drafter, budget, stop=stop)
+            location = None if query.dry_run else f"{commands.query_url}/imports/{order.import_id}"
             return ImportAnswer(order.import_id, reading, location, taken.pop_all())
 
 
