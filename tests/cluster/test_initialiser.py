@@ -25,11 +25,13 @@ from query_api.people.queries import Reads
 from service_kit.ids import new_id
 from service_kit.images import Picture, Source
 from service_kit.images.gridfs import GridFsImages, GridFsReader
+from service_kit.milestones import MILESTONE_EVERY
 from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
-from tests.store.given import NOW, check_stream, create, delete, run, update
+from tests.store.given import NOW, check_stream, create, delete, long_stream, run, streams_of, update
 from tests.system import run_script
 from workers.imports.counts import ImportCounts
+from workers.imports.expiry import ImportExpiry
 from workers.outcomes import BEHIND, ParkedCommand
 from workers.parking.parked import WaitingCommands, WaitingMessage
 from workers.store import Store
@@ -216,6 +218,8 @@ async def test_imports_are_kept_by_one_user_and_counted_by_another(guarded, firs
         await ImportCounts(clients[1], "rollcall", lambda: NOW).count()
         found = await Reads(clients[2], "rollcall").find("imports", {"_id": order.import_id}, {}, strong=True)
         assert (found.documents[0]["state"], found.documents[0]["settled"]) == ("finished", True)
+        expiry = ImportExpiry(clients[1], "rollcall", timedelta(1), lambda: NOW + timedelta(hours=2))
+        assert await expiry.settle() == 1
     finally:
         for client in clients:
             await mongo.close(client)
@@ -243,6 +247,12 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         await check_stream(store, first.person_id, 2)
         found = await reads.person_by_document("passport", first.data.document_id, strong=True)
         assert found.documents[0]["version"] == 2
+        log = await long_stream(store, MILESTONE_EVERY)
+        streams = streams_of(store)
+        await streams.extend_milestones(log[0].person_id, MILESTONE_EVERY)
+        kept = await reads.find("milestones", {"person_id": log[0].person_id}, {}, strong=True)
+        assert [one["version"] for one in kept.documents] == [MILESTONE_EVERY]
+        await streams.remove_milestones([log[0].person_id])
         image = Source(new_id(), first.person_id, new_id())
         await GridFsImages(clients[2], "rollcall").put(image, PICTURE)
         reader = GridFsReader(clients[1], "rollcall")
