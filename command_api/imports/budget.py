@@ -57,9 +57,9 @@ class ImportBudget:
         """
         self._bytes += number
         if self._bytes > self._limits.bytes:
-            most = f"{self._limits.bytes:,} bytes"
             raise OverBudget(
-                f"the file is over the budget of an import, {most}: send the rest as another file"
+                f"the file has over {self._limits.bytes:,} bytes, the budget of an import: send the rest as "
+                "another file"
             )
 
     def take_rows(self, number: int) -> None:
@@ -70,9 +70,9 @@ class ImportBudget:
         """
         self._rows += number
         if self._rows > self._limits.rows:
-            most = f"{self._limits.rows:,} rows"
             raise OverBudget(
-                f"the file is over the budget of an import, {most}: send the rest as another file"
+                f"the file has over {self._limits.rows:,} rows, the budget of an import: send the rest as "
+                "another file"
             )
 
     def __enter__(self) -> None:
@@ -93,7 +93,3 @@ class ImportBudget:
                 f"reading it took over {self._limits.seconds:g} s of the processor, the budget of a request: "
                 "the same file with the same import_id goes on from here"
             )
-
-
-def _too_large(most: str) -> OverBudget:
-    return OverBudget(f"the file is over the budget of an import, {most}: send the rest as another file")

@@ -10,8 +10,9 @@ from starlette.datastructures import Headers
 
 from command_api.imports.body import Body
 from command_api.imports.budget import ImportBudget
+from command_api.imports.formats import read_format
 from command_api.imports.lines import Unreadable
-from command_api.imports.options import ImportQuery, read_form
+from command_api.imports.options import ImportQuery
 from command_api.imports.workbook.source import MAX_BYTES, WorkbookSource
 from events.errors import BodyTooLarge, InvalidFields
 from tests.unit.command_api.test_import_files import PLENTY, Sender, in_parts
@@ -21,7 +22,7 @@ HEADER = ["id", "Nombre", "Fecha de nacimiento", "Dirección"]
 
 
 def workbook_source(body: bytes, sizes=None, **query) -> WorkbookSource:
-    form = read_form(Headers({"content-type": WORKBOOK["Content-Type"]}))
+    form = read_format(Headers({"content-type": WORKBOOK["Content-Type"]}))
     sent = Body(Sender(in_parts(body, sizes)), packed=form.packed, budget=ImportBudget(PLENTY))
     return WorkbookSource(sent, ImportQuery(**{"mode": "upsert", **query}))
 
