@@ -204,8 +204,8 @@ async def test_a_row_with_the_id_of_a_person_changes_the_fields_it_has(commands,
     created = (await queries.get(f"/people/{fresh}?consistency=strong")).json()
     assert (created["version"], created["occupation"]) == (2, "Médico")
     assert [(one["row"], one["code"]) for one in await errors(queries, told["import_id"])] == [
-        (3, "invalid"),
-        (6, "invalid"),
+        (3, "no-field"),
+        (6, "no-uuid"),
         (4, "person-not-found"),
         (7, "person-exists"),
     ]
