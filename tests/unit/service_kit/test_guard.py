@@ -20,6 +20,7 @@ from service_kit.http.web import PlainRoute, authorize, create_app
 from service_kit.settings import Settings
 
 ORIGIN = "https://people.example"
+SECRET = "mongodb://admin:hunter2@10.0.0.7/"
 
 
 class Verifier:
@@ -45,7 +46,7 @@ def application(*origins: str, **quotas: int):
 
     @app.get("/wrong")
     async def wrong(_request: Request) -> Response:
-        raise RuntimeError
+        raise RuntimeError(SECRET)
 
     return app
 
@@ -142,6 +143,18 @@ async def test_every_answer_has_the_headers_that_browsers_heed(path, status):
     assert ("script-src" in policy) == (path == "/docs")
     assert len(headers.get_list("content-security-policy")) == 1
     assert "access-control-allow-origin" not in headers
+
+
+async def test_an_error_of_ours_says_nothing_of_itself():
+    async with client(application(), Authorization="ada") as ada:
+        answer = await ada.get("/wrong")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json() == {
+        "type": "urn:rollcall:problem:internal",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "this is our fault, and it was logged",
+    }
 
 
 async def test_what_is_too_long_is_refused_before_anything_looks_at_it():
