@@ -42,6 +42,7 @@ class Body:
         self._steps: Iterator[bytes] = iter(())
         self._more = True
         self._left = b""
+        self._head: bytes | None = None
         self._done = False
         self._damage: Unreadable | None = None
 
@@ -51,12 +52,18 @@ class Body:
         return self._done and not self._left
 
     async def head(self) -> bytes:
-        """Return the beginning: `HEAD_BYTES`, or all, or what came before the client waited.
+        """Return the beginning, each time: `HEAD_BYTES`, or all, or what came before the client waited.
 
         Raises:
             InvalidFields: The body is not packed as it says.
             Cut: The client has gone.
         """
+        if self._head is None:
+            head = await self._beginning()
+            self._head, self._left = head[:HEAD_BYTES], head[HEAD_BYTES:]
+        return self._head
+
+    async def _beginning(self) -> bytes:
         head = b""
         while len(head) < HEAD_BYTES:
             seconds = QUIET_SECONDS if b"\n" in head or b"\r" in head else IDLE_SECONDS
@@ -64,7 +71,7 @@ class Body:
                 part = await self._next(seconds)
             except TimeoutError:
                 if seconds == IDLE_SECONDS:
-                    raise _silent() from None
+                    raise silent() from None
                 break
             except Unreadable as exc:
                 self._damage = exc  # what came before it stands
@@ -72,8 +79,7 @@ class Body:
             if part is None:
                 break
             head += part
-        self._left = head[HEAD_BYTES:]
-        return head[:HEAD_BYTES]
+        return head
 
     async def rest(self) -> AsyncIterator[bytes]:
         """Yield what comes after the head, at most some milliseconds of work at once.
@@ -90,7 +96,7 @@ class Body:
             try:
                 part = await self._next(IDLE_SECONDS)
             except TimeoutError:
-                raise _silent() from None
+                raise silent() from None
             if part is None:
                 return
             yield part
@@ -121,5 +127,6 @@ class Body:
             self._unpacker.end()
 
 
-def _silent() -> Cut:
+def silent() -> Cut:
+    """Return what ends an import whose client says no more."""
     return Cut(f"the client sent nothing for {IDLE_SECONDS:.0f} s")

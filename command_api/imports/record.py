@@ -6,8 +6,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
+from command_api.imports.formats import ImportFormat
 from command_api.imports.headings import Header
-from command_api.imports.options import ImportFormat, ImportQuery
+from command_api.imports.options import ImportQuery
 from events.errors import ImportConflict
 from events.imports.states import Mode, State
 

@@ -99,7 +99,7 @@ class JsonRows:
         try:
             found = orjson.loads(text if self._encoding == UTF_8 else text.decode(self._encoding))
         except orjson.JSONDecodeError as exc:
-            return Row(None, line, f"is no JSON: {exc.msg}")
+            return Row(None, line, f"is no JSON, at character {exc.colno}")
         if not isinstance(found, dict):
             return Row(None, line, "is no JSON object")
         if _may_repeat(line, len(found)) and (name := _repeated(text, self._encoding)):
@@ -182,7 +182,7 @@ class CsvRows:
                         rows.append(self._row(cells, raw))
                     at = end
             except csv.Error as exc:
-                reason = next((words for part, words in _NO_CSV if part in str(exc)), f"is no CSV: {exc}")
+                reason = next((words for part, words in _NO_CSV if part in str(exc)), "is no CSV")
                 if reason == _OPEN and not final and _size(lines[at:]) <= MAX_LINE_BYTES:
                     return at
                 rows.append(self._again(texts[at], lines[at]) or _bad(lines[at], reason))

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Sequence
 from command_api.imports.body import HEAD_BYTES, Body
 from command_api.imports.elements import ElementReader, has_elements
 from command_api.imports.encodings import UTF_8, BadByte, TextBytes, marked
+from command_api.imports.formats import ImportFormat
 from command_api.imports.headings import Header, read_header
 from command_api.imports.lines import CR, LF, MAX_LINE_BYTES, LineReader, Unreadable, line_end
-from command_api.imports.options import CSV, IGNORED, ImportFormat, ImportQuery
+from command_api.imports.options import IGNORED, ImportQuery
 from command_api.imports.rows import CsvRows, JsonRows, Reader, Row
 from command_api.imports.sniffing import misnamed
 from events.errors import BodyTooLarge, InvalidFields
+from events.imports.files import CSV
 
 FEW = 3
 """So many rows, none of which can be read, show that the file is not what it is said to be."""

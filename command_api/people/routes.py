@@ -29,6 +29,7 @@ from events.times import to_milliseconds
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.bodies import read_body
 from service_kit.http.problems import problem_of
+from service_kit.http.reasons import language_of
 from service_kit.http.web import PlainRoute, authorize, path_id
 from service_kit.ids import derived_id, new_id
 
@@ -79,7 +80,7 @@ class PeopleDependencies:
             outcome = waiting.outcome.result()
             if isinstance(outcome, Parked | Unreadable):
                 return self._accepted(command, status=outcome.status)
-            return _outcome_response(command, outcome, preferences.wait)
+            return _outcome_response(command, outcome, preferences)
 
     async def publish_and_count(self, command: Message, reply: tuple[str, str] | None) -> None:
         """Publish a command or control, and return when the broker has it."""
@@ -150,13 +151,16 @@ def _json(content: object, status: int, headers: dict[str, str]) -> Response:
     return Response(orjson.dumps(content), status, headers, "application/json")
 
 
-def _outcome_response(command: Command, outcome: Applied | Unchanged | Rejected, waited: int) -> Response:
-    honoured = {"Preference-Applied": f"wait={waited}"}
+def _outcome_response(
+    command: Command, outcome: Applied | Unchanged | Rejected, preferences: Preferences
+) -> Response:
+    honoured = {"Preference-Applied": f"wait={preferences.wait}"}
     if outcome.replayed:
         honoured["Idempotent-Replayed"] = "true"
     match outcome:
         case Rejected(code=code, detail=detail, version=at):
-            response = problem_of(REJECTIONS[code](detail, at))
+            language = language_of(preferences.accept_language)
+            response = problem_of(REJECTIONS[code](detail, at), language)
             response.headers.update(honoured)
             return response
         case Applied(version=version) | Unchanged(version=version):

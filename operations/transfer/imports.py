@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from events.imports.files import ENDINGS, PACKED, WORKBOOK, form_named
 from events.imports.states import UNREADABLE_FILE
 from operations.errors import SetupError
 from operations.progress_bar import ProgressBar
@@ -28,13 +29,6 @@ FINE, REJECTED = 0, 3
 _PATIENCE_S = 60.0
 _PART = 1 << 16
 _POLL_S = 0.5
-_WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_FORMS = {
-    **dict.fromkeys((".csv", ".tsv", ".txt"), "text/csv"),
-    **dict.fromkeys((".ndjson", ".jsonl"), "application/x-ndjson"),
-    ".json": "application/json",
-    **dict.fromkeys((".xlsx", ".xlsm"), _WORKBOOK),
-}
 _SHOWN = 100
 """Characters of a value that a dry run prints."""
 
@@ -64,11 +58,10 @@ class File:
         Raises:
             SetupError: It cannot be read, or its name does not say what it is.
         """
-        packed = path.suffix.lower() == ".gz"
-        form = _FORMS.get((Path(path.stem).suffix if packed else path.suffix).lower())
+        form, packed = form_named(path.name)
         if form is None:
             raise SetupError(
-                f"{short_path(path)}: the name must end with {', '.join(_FORMS)}, or that and .gz."
+                f"{short_path(path)}: the name must end with {', '.join(ENDINGS)}, or that and {PACKED}."
             )
         charset = "" if encoding is None else f"; charset={encoding}"
         headers = {
@@ -84,7 +77,7 @@ class File:
     @property
     def has_lines(self) -> bool:
         """Return whether its rows can be counted while it is sent."""
-        return "Content-Encoding" not in self.headers and self.headers["Content-Type"] != _WORKBOOK
+        return "Content-Encoding" not in self.headers and self.headers["Content-Type"] != WORKBOOK
 
     def parts(self, bar: ProgressBar) -> Iterator[bytes]:
         """Yield it part by part; the bar shows how much of it was taken."""
@@ -98,7 +91,9 @@ class File:
 
 def add_import(parser: argparse.ArgumentParser) -> None:
     """Options of `import`."""
-    parser.add_argument("file", type=Path, metavar="FILE", help=f"ends with {', '.join(_FORMS)}, also .gz")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help=f"ends with {', '.join(ENDINGS)}, also {PACKED}"
+    )
     parser.add_argument(
         "--upsert", action="store_true", help="a row with the id of a person who exists changes them"
     )

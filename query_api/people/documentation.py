@@ -22,6 +22,7 @@ _DOCUMENT: Final = [
     in_path("document_type", "Code or known name", type="string", example="CC"),
     in_path("document_id", "As on the document", type="string", example="1.020.304"),
 ]
+_IF_MATCH: Final = header("If-Match", "412 if the person is at another version than these.", '"3"')
 _IF_NONE_MATCH: Final = header("If-None-Match", "304 if the person is still at this version.", '"3"')
 
 
@@ -42,14 +43,14 @@ PERSON: Final[dict[str, Any]] = {
     "responses": {
         200: json_answer("The person", ShownPerson, "person", **_ETAG, **_POSITION),
         **_NOT_MODIFIED,
-        **problems(401, 403, 404, 422, 503),
+        **problems(401, 403, 404, 422, 503, **{"412": "The person is at none of the versions of `If-Match`"}),
     },
-    "openapi_extra": {"parameters": [PERSON_ID, *parameters(PersonQuery), _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [PERSON_ID, *parameters(PersonQuery), _IF_MATCH, _IF_NONE_MATCH]},
 }
 BY_DOCUMENT: Final[dict[str, Any]] = {
     **PERSON,
     "summary": "Read the person with a document",
-    "openapi_extra": {"parameters": [*_DOCUMENT, *parameters(SparseQuery), _IF_NONE_MATCH]},
+    "openapi_extra": {"parameters": [*_DOCUMENT, *parameters(SparseQuery), _IF_MATCH, _IF_NONE_MATCH]},
 }
 COMMAND: Final[dict[str, Any]] = {
     "summary": "What became of a command",

@@ -21,6 +21,7 @@ from events.errors import HeadersTooLarge, NotFound, RollcallError, TargetTooLon
 from service_kit.http.addresses import PREFIX, methods_at
 from service_kit.http.problems import problem_of
 from service_kit.http.rates import Rate
+from service_kit.http.reasons import language_of
 from service_kit.settings import Settings
 
 MAX_TARGET_BYTES: Final = 8 * 1024
@@ -178,7 +179,8 @@ class Guard:
                 await _options(scope["path"])(scope, receive, completed)
                 return
         except RollcallError as exc:
-            await problem_of(exc)(scope, receive, completed)
+            language = language_of(Headers(scope=scope).get("accept-language"))
+            await problem_of(exc, language)(scope, receive, completed)
             return
         scope[_CHARGE] = charge
         await self._app(scope, receive, completed)

@@ -67,7 +67,7 @@ class StandIn(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"data: first\n\n")
         # The second part comes when the client has seen the first, or never.
-        if self.server.seen_first.wait(10):
+        if self.server.seen_first.wait(60):
             self.wfile.write(b"data: second\n\n")
 
     def log_message(self, *_: object) -> None:
@@ -134,7 +134,7 @@ def running(
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")

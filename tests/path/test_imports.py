@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from events.person.schema import FIELD_NAMES
@@ -77,20 +78,29 @@ async def test_bad_rows_are_told_with_row_field_and_reason_and_stop_no_good_one(
     }
     found = await errors(queries, told["import_id"])
     assert [(one["row"], one["field"], one["code"]) for one in found[:-1]] == [
-        (2, "email", "invalid"),
-        (3, "birth_date", "invalid"),
-        (4, "first_name", "invalid"),
-        (4, "phone", "invalid"),
-        (7, "row", "invalid"),
-        (8, "document_id", "invalid"),
+        (2, "email", "no-email"),
+        (3, "birth_date", "no-such-day"),
+        (4, "first_name", "empty"),
+        (4, "phone", "phone-not-in-use"),
+        (7, "row", "unreadable-row"),
+        (8, "document_id", "document-number"),
     ]
     # Which of two people has a document is up to whose partition is faster.
     assert found[-1]["row"] in (5, 6)
     assert (found[-1]["field"], found[-1]["code"]) == ("document_id", "duplicate-document")
     assert found[1]["reason"] == "is no day of the calendar"
-    response = await queries.get(
-        f"/imports/{told['import_id']}/errors?consistency=strong", headers={"Accept": "text/csv"}
-    )
+    url, spanish = f"/imports/{told['import_id']}/errors?consistency=strong", {"Accept-Language": "es"}
+    # Each is told as the answer to a single person tells it, in the language that is asked for.
+    answer = await queries.get(url, headers=spanish)
+    assert (answer.headers["content-language"], answer.headers["vary"]) == ("es", "Accept, Accept-Language")
+    in_spanish = [orjson.loads(line) for line in answer.text.splitlines()]
+    single = await commands.post("/people", json=rows[3], headers=spanish)
+    assert single.json()["errors"] == [
+        {name: one[name] for name in ("field", "code", "reason")} for one in in_spanish if one["row"] == 4
+    ]
+    assert in_spanish[4]["reason"] == "tiene 2 celdas, y la fila de títulos tiene 11"
+    assert in_spanish[-1]["reason"] == "otra persona tiene este documento"
+    response = await queries.get(url, headers={"Accept": "text/csv"})
     cells = list(csv.reader(io.StringIO(response.text)))
     assert cells[0] == ["row", "field", "reason", "code"]
     assert [cell[0] for cell in cells[1:]] == [str(one["row"]) for one in found]

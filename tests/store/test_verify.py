@@ -158,7 +158,7 @@ async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_pat
         async def three():
             return (folder / "checkpoint-000003.json").exists()
 
-        await eventually(three, within=60)
+        await eventually(three)
         other = await log.command("checkpoint", "--to", folder, "--key", key)
         assert other[0] == 2 and "Another one is writing" in other[2]
     finally:

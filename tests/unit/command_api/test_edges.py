@@ -10,6 +10,7 @@ from events.errors import InvalidFields
 from query_api.people.filters import PeopleQuery
 from query_api.reading.cursors import Cursor, fingerprint
 from query_api.reading.forms import read_query
+from service_kit.http.reasons import told
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,24 @@ def test_prefer(prefer, wait):
 def test_if_match(values, versions):
     headers = Headers(raw=[(b"if-match", value.encode()) for value in values])
     assert read_preferences(headers).expected_versions == versions
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("X-Correlation-Id", "a b", "no-id"),
+        ("X-Correlation-Id", "import:7", "reserved-id"),
+        ("X-Causation-Id", "x" * 129, "no-id"),
+        ("Idempotency-Key", "a b", "no-key"),
+        ("If-Match", "3", "no-entity-tags"),
+    ],
+)
+def test_a_header_that_is_not_valid_is_told_so_in_words(name, value, code):
+    with pytest.raises(InvalidFields) as refused:
+        read_preferences(Headers({name: value}))
+    (error,) = [told(one, "en") for one in refused.value.errors]
+    assert (error["field"], error["code"]) == (name, code)
+    assert not set("^$\\[]{}") & set(error["reason"])
 
 
 @pytest.mark.parametrize(

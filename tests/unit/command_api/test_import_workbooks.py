@@ -9,8 +9,9 @@ import pytest
 from starlette.datastructures import Headers
 
 from command_api.imports.body import Body
+from command_api.imports.formats import read_format
 from command_api.imports.lines import Unreadable
-from command_api.imports.options import ImportQuery, read_form
+from command_api.imports.options import ImportQuery
 from command_api.imports.workbook.source import MAX_BYTES, WorkbookSource
 from events.errors import BodyTooLarge, InvalidFields
 from tests.unit.command_api.test_import_files import Sender, in_parts
@@ -20,7 +21,7 @@ HEADER = ["id", "Nombre", "Fecha de nacimiento", "Dirección"]
 
 
 async def read(body: bytes, sizes=None, **query) -> list:
-    form = read_form(Headers({"content-type": WORKBOOK["Content-Type"]}))
+    form = read_format(Headers({"content-type": WORKBOOK["Content-Type"]}))
     source = WorkbookSource(
         Body(Sender(in_parts(body, sizes)), packed=form.packed), ImportQuery(**{"mode": "upsert", **query})
     )

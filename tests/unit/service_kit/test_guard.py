@@ -60,6 +60,29 @@ def settings(**changes) -> Settings:
     return Settings(amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x", **changes)
 
 
+async def test_every_problem_is_told_in_the_language_that_is_wanted():
+    async with client(application(address=9), **{"Accept-Language": "es-CO, en;q=0.5"}) as api:
+        for request, status, title, detail in (
+            (api.get("/nowhere"), 404, "No encontrado", "No encontrado"),
+            (api.post("/who"), 405, "Método no permitido", "Método no permitido"),
+            (api.get("/wrong"), 500, "Error interno", "la culpa es nuestra, y queda registrada"),
+            (api.get("/who"), 401, "Sin autenticar", "no token"),
+            (
+                api.get("/who", params={"q": "x" * MAX_TARGET_BYTES}),
+                414,
+                "La dirección es demasiado larga",
+                "la ruta y la consulta tienen más de 8192 bytes",
+            ),
+        ):
+            answer = await request
+            told = answer.json()
+            assert (answer.status_code, told["title"], told["detail"]) == (status, title, detail)
+            assert (answer.headers["content-language"], answer.headers["vary"]) == ("es", "Accept-Language")
+    async with client(application()) as api:
+        answer = await api.get("/nowhere")
+        assert (answer.headers["content-language"], answer.json()["title"]) == ("en", "Not Found")
+
+
 async def test_requests_count_by_address_and_by_subject():
     app = application(address=6, subject=2)
     async with client(app, Authorization="ada") as ada, client(app, Authorization="grace") as grace:
@@ -225,7 +248,7 @@ async def served():
     (port,) = free_ports(1)
     task = asyncio.create_task(serve(application(), "127.0.0.1", port))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -242,7 +265,7 @@ async def served():
 
 async def test_a_head_that_never_ends_is_cut_off_and_one_that_ends_is_served(monkeypatch):
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.3)
-    async with served() as port, asyncio.timeout(20):
+    async with served() as port, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /who HTTP/1.1\r\nHost: x\r\nX-Endless: " + b"x" * 70_000)
         answer = await reader.read()

@@ -31,6 +31,7 @@ TEXTS = {
     "text/plain",
     "image/jpeg",
     "image/webp",
+    "application/octet-stream",
     WORKBOOK["Content-Type"],
 }
 

@@ -108,7 +108,7 @@ def test_where_a_subscriber_begins(kept, start, expected):
 
 @pytest.mark.parametrize(("kept", "start"), [("", "first"), ("8-", "first"), (None, "last")])
 def test_what_is_no_position_begins_nowhere(kept, start):
-    with pytest.raises(ValueError, match="not a position"):
+    with pytest.raises(ValueError, match="is no position"):
         place(kept, start)
 
 
