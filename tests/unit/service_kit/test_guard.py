@@ -8,6 +8,7 @@ import pytest
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from devstack.servers.ports import free_ports
 from events.errors import Unauthenticated
@@ -169,9 +170,10 @@ async def test_every_answer_has_the_headers_that_browsers_heed(path, status):
     assert "access-control-allow-origin" not in headers
 
 
-async def test_an_error_of_ours_says_nothing_of_itself():
-    async with client(application(), Authorization="ada") as ada:
-        answer = await ada.get("/wrong")
+async def test_an_error_of_ours_says_nothing_of_itself_and_is_logged():
+    with capture_logs() as logs:
+        async with client(application(), Authorization="ada") as ada:
+            answer = await ada.get("/wrong")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
     assert answer.json() == {
         "type": "urn:rollcall:problem:internal",
@@ -179,6 +181,7 @@ async def test_an_error_of_ours_says_nothing_of_itself():
         "status": 500,
         "detail": "this is our fault, and it was logged",
     }
+    assert [(one["event"], one["log_level"]) for one in logs] == [("request failed", "error")]
 
 
 async def test_what_is_too_long_is_refused_before_anything_looks_at_it():
