@@ -39,11 +39,20 @@ def test_every_secret_is_listed():
     assert f"{PARAMETERS.memory_cost // 1024} MiB, {PARAMETERS.time_cost} passes" in PAGE
 
 
-def test_every_collection_is_of_one_class():
-    table = SECTIONS["Data"].partition("\n\n")[0]
-    classes = [
-        line for line in table.strip().splitlines() if re.match(r"\| (secret|personal|internal) ", line)
-    ]
+def test_every_collection_is_of_one_class_which_has_its_rules():
+    table, _, rules = SECTIONS["Data"].strip().split("\n\n")
+    assert rules.startswith("| | secret | personal | internal |\n")
+    for what in (
+        "read by",
+        "in a log",
+        "in a browser's cache",
+        "kept",
+        "proved unaltered",
+        "encrypted",
+        "sent",
+    ):
+        assert f"\n| {what}" in rules, what
+    classes = [line for line in table.splitlines() if re.match(r"\| (secret|personal|internal) ", line)]
     assert len(classes) == 3
     listed = [name for line in classes for name in re.findall(r"`([a-z_.]+)`", line)]
     collections = {collection.name for collection in load_collections()}
