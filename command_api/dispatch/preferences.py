@@ -14,10 +14,12 @@ from service_kit.http.conditions import expected_tags, versions_in
 
 MAX_WAIT_SECONDS: Final = 30
 
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_CAUSATION: Final = re.compile(r"[\w.:/@+\-]{1,128}", re.ASCII)
+KEY: Final = re.compile(r"[!-~]{1,255}")
+"""What an idempotency key is."""
+CAUSATION: Final = re.compile(r"[A-Za-z0-9_.:/@+\-]{1,128}")
+"""What the id of an event or message is."""
 # An import is counted by its correlation id: nobody else may write under it.
-_CORRELATION: Final = re.compile(rf"(?!{CORRELATION}){_CAUSATION.pattern}", re.ASCII)
+_CORRELATION: Final = re.compile(rf"(?!{CORRELATION}){CAUSATION.pattern}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -71,7 +73,7 @@ def read_preferences(headers: Headers) -> Preferences:
         expected_versions=versions_in(expected_tags(headers)) if b"if-match" in given else None,
         idempotency_key=_key(_text(given, b"idempotency-key")),
         correlation_id=_matching("X-Correlation-Id", _text(given, b"x-correlation-id"), _CORRELATION),
-        causation_id=_matching("X-Causation-Id", _text(given, b"x-causation-id"), _CAUSATION),
+        causation_id=_matching("X-Causation-Id", _text(given, b"x-causation-id"), CAUSATION),
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         user_agent=agent[:255] if agent else None,
         accept_language=_text(given, b"accept-language"),
@@ -102,7 +104,7 @@ def _wait(prefer: str) -> int | None:
 
 
 def _key(value: str | None) -> str | None:
-    if value is None or _KEY.fullmatch(value):
+    if value is None or KEY.fullmatch(value):
         return value
     reason = "must be 1 to 255 visible ASCII characters, without spaces"
     raise InvalidFields("a header is not valid", [{"field": "Idempotency-Key", "reason": reason}])

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from events.errors import NotFound
 from events.images.errors import OtherImage
 from query_api.reading.forms import Consistency
-from service_kit.http.conditions import expected_tags, is_known
+from service_kit.http.conditions import ENTITY_TAGS, expected_tags, is_known
 from service_kit.http.guard import POLICY, is_head
 from service_kit.http.openapi import TEXT, problems
 from service_kit.http.problems import problem
@@ -77,6 +77,7 @@ IfMatch = Annotated[
         alias="If-Match",
         description="412 if the image is none of these.",
         examples=['"0199b1f0-7a10-8c55-8f2b-1d2e3f4a5b6c"'],
+        json_schema_extra=ENTITY_TAGS,
     ),
 ]
 Range = Annotated[str, Header(alias="Range", description="One range of bytes.", examples=["bytes=0-1023"])]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 
@@ -14,6 +14,11 @@ _ONE: Final = re.compile(_TAG)
 _VERSION: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 """Empty members of a list do not count (section 5.6.1.2)."""
+ENTITY_TAGS: Final[dict[str, Any]] = {
+    "format": "rollcall-entity-tags",
+    "pattern": rf"^(?:[ \t]*\*[ \t]*|{_LIST.pattern})$",
+}
+"""What OpenAPI says of a condition that is refused if it is none: `*`, or a list of entity tags."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,9 +217,14 @@ def _options(path: str) -> Response:
     return Response(status_code=204, headers={"Allow": ", ".join(methods)})
 
 
+def target_too_long() -> TargetTooLong:
+    """Return the error that an address of more than `MAX_TARGET_BYTES` is answered with."""
+    return TargetTooLong(f"path and query are longer than {MAX_TARGET_BYTES} bytes")
+
+
 def _check_head(scope: Scope) -> None:
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
-        raise TargetTooLong(f"path and query are longer than {MAX_TARGET_BYTES} bytes")
+        raise target_too_long()
     # The colon, the space and the line's end count, too.
     if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > MAX_HEADERS_BYTES:
         raise HeadersTooLarge(f"the header fields are longer than {MAX_HEADERS_BYTES} bytes")

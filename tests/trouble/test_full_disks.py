@@ -71,7 +71,8 @@ async def test_a_brokers_full_disk(tmp_path, keeper):
             assert system.rabbit.server.pid == pid
             watching = asyncio.create_task(keeper(system, cast))
             try:
-                await load.goes_on(within=180)
+                # A first start after a minute; where that does not help, another after two more.
+                await load.goes_on(within=420)
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)

@@ -106,6 +106,16 @@ def test_a_value_is_read_as_in_a_body(text, condition):
     assert read(text).filters == [condition]
 
 
+def test_a_set_has_as_many_values_as_its_schema_allows():
+    schemas = {one["name"]: one["schema"] for one in parameters(PeopleQuery)}
+    addresses = [f"somebody{number}@example.com" for number in range(schemas["email.in"]["maxItems"])]
+    assert read(f"email.in={','.join(addresses)}").filters == [{"email": {"$in": addresses}}]
+    with pytest.raises(InvalidFields):
+        read(f"email.in={','.join(addresses)},one@example.com")
+    longest = max(schemas["fields"]["items"]["enum"], key=len)
+    assert read(f"fields={','.join([longest] * schemas['fields']['maxItems'])}").shown == ("id", longest)
+
+
 @pytest.mark.parametrize(
     ("text", "operator", "zone", "expected"),
     [

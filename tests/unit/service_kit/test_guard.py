@@ -282,6 +282,12 @@ async def test_a_head_that_never_ends_is_cut_off_and_one_that_ends_is_served(mon
         assert answer.startswith(b"HTTP/1.1 400 ") and b"application/problem+json" in answer
         writer.close()
 
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /who?" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 414 ") and b"target-too-long" in answer
+        writer.close()
+
         for start in (b"", b"GET /who HTTP/1.1\r\nHost: x\r\nX-Slow: "):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(start)
