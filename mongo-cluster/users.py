@@ -17,6 +17,8 @@ _CLEAR: Final = ("find", "remove")
 _COUNT: Final = ("find", "update")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
+# What a password is kept for; by itself MongoDB would also keep a form of SHA-1 over MD5.
+_KEPT: Final = {"mechanisms": ["SCRAM-SHA-256"]}
 
 
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
@@ -99,14 +101,14 @@ def ensure_users(client: Client, uri: str, database: str, passwords: Passwords, 
             changes += _ensure_role(client, home, role)
         found = client[home].command({"usersInfo": name})["users"]
         if not found:
-            client[home].command({"createUser": name, "pwd": password, "roles": [role]})
+            client[home].command({"createUser": name, "pwd": password, "roles": [role], **_KEPT})
             changes.append(f"created user {name}")
             continue
         if [one["role"] for one in found[0]["roles"]] != [role]:
             client[home].command({"updateUser": name, "roles": [role]})
             changes.append(f"changed the roles of user {name}")
         if not _opens(access.open_as(uri, name, password, home), home):
-            client[home].command({"updateUser": name, "pwd": password})
+            client[home].command({"updateUser": name, "pwd": password, **_KEPT})
             changes.append(f"changed the password of user {name}")
     return changes
 

@@ -112,6 +112,10 @@ def test_members_become_a_set_with_collections_and_users(guarded: Guarded, first
     assert guarded.initialise() == ["nothing changed"]
     with MongoClient[dict[str, Any]](guarded.members.uri) as stranger, pytest.raises(OperationFailure):
         stranger.rollcall.people.find_one()
+    with guarded.client("admin") as admin:
+        users = admin.admin.command({"usersInfo": {"forAllDBs": True}})["users"]
+    assert {user["user"] for user in users} == {"admin", *SERVICES}
+    assert all(user["mechanisms"] == ["SCRAM-SHA-256"] for user in users)
 
 
 def test_a_member_that_stalls_holds_up_no_other(guarded: Guarded, first_run: list[str]) -> None:

@@ -92,7 +92,7 @@ def stage():
     add_import_routes(app, dependencies)
     install_problem_handlers(app)
     client = httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://x", headers={"Authorization": "Bearer x"}
+        transport=httpx.ASGITransport(app), base_url="http://x", headers={"Authorization": "Bearer hunter2"}
     )
     return SimpleNamespace(
         publisher=publisher, store=store, client=client, slots=slots, dependencies=dependencies
@@ -128,6 +128,8 @@ async def test_a_file_becomes_commands(stage, body, headers):
     (command,) = stage.publisher.taken
     assert command["type"] == "person.create"
     assert (command["data"]["first_name"], command["data"]["document_id"]) == ("Íñigo", "70000001")
+    assert command["actor"] == "tester"
+    assert "hunter2" not in json.dumps(command), "the broker gets nobody's token"
     stage.slots.take()  # it was given back
 
 
