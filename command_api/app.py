@@ -18,6 +18,7 @@ from command_api.images import documentation as image_documents
 from command_api.images.routes import ImageDependencies, add_image_routes
 from command_api.images.uploads import Uploads
 from command_api.imports import documentation as import_documents
+from command_api.imports.budget import ImportLimits
 from command_api.imports.portions import ImportTools
 from command_api.imports.routes import ImportDependencies, add_import_routes, import_slots
 from command_api.imports.store import ImportStore
@@ -95,7 +96,14 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     import_tools = (
         None
         if progress is None
-        else ImportTools(publisher, progress, clock, settings.import_patience, ending)
+        else ImportTools(
+            publisher,
+            progress,
+            clock,
+            ImportLimits(settings.import_bytes, settings.import_rows, settings.import_seconds),
+            settings.import_patience,
+            ending,
+        )
     )
 
     clocks = None if client is None else ClockWatch(client, clock)

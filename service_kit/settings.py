@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from events.imports.states import MAX_ROWS
 from service_kit.broker.addresses import broker_urls
 from service_kit.broker.topology import PARTITIONS
 from service_kit.http.rates import Quota
@@ -161,6 +162,23 @@ class Settings(BaseSettings):
         ge=1,
         le=4,
         description="imports that a command API reads at once; more are answered `503` with `Retry-After`",
+    )
+    import_bytes: int = Field(
+        default=2**30,
+        ge=2**20,
+        description="bytes that the file of an import may have, unpacked; of a workbook, its texts as well",
+    )
+    import_rows: int = Field(default=5_000_000, ge=1, le=MAX_ROWS, description="rows that an import may have")
+    import_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="seconds of the processor that reading an import may take in a request",
+    )
+    import_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="days that an import and the errors of its rows are kept once nothing changes any more",
     )
     import_patience: float = Field(
         default=60.0,

@@ -6,7 +6,8 @@ from typing import Final
 
 from starlette.types import Receive
 
-from command_api.imports.lines import Unpacker, Unreadable
+from command_api.imports.budget import ImportBudget
+from command_api.imports.lines import STEP, Unpacker, Unreadable
 
 IDLE_SECONDS: Final = 60.0
 """A client that sends nothing for so long is given up; the import can go on with another request."""
@@ -34,9 +35,11 @@ class Body:
     Args:
         receive: Gives its parts (ASGI).
         packed: Whether it comes as gzip.
+        budget: What reading it may cost.
     """
 
-    def __init__(self, receive: Receive, *, packed: bool) -> None:
+    def __init__(self, receive: Receive, *, packed: bool, budget: ImportBudget) -> None:
+        self.budget = budget
         self._receive = receive
         self._unpacker = Unpacker() if packed else None
         self._steps: Iterator[bytes] = iter(())
@@ -57,6 +60,7 @@ class Body:
         Raises:
             InvalidFields: The body is not packed as it says.
             Cut: The client has gone.
+            OverBudget: It is larger than an import may be.
         """
         if self._head is None:
             head = await self._beginning()
@@ -86,6 +90,7 @@ class Body:
 
         Raises:
             Cut: The client has gone.
+            OverBudget: It is larger than an import may be.
             Unreadable: The rest cannot be unpacked.
         """
         if self._left:
@@ -105,8 +110,10 @@ class Body:
     async def _next(self, seconds: float) -> bytes | None:
         """Return the next part; None after the last."""
         while True:
-            part = next(self._steps, None)
+            with self.budget:
+                part = next(self._steps, None)
             if part:
+                self.budget.take_bytes(len(part))
                 return part
             if not self._more:
                 self._done = True
@@ -120,7 +127,8 @@ class Body:
 
     def _unpacked(self, data: bytes) -> Iterator[bytes]:
         if self._unpacker is None:
-            yield data
+            for at in range(0, len(data), STEP):
+                yield data[at : at + STEP]
             return
         yield from self._unpacker.feed(data)
         if not self._more:

@@ -21,6 +21,8 @@ from service_kit.ids import derived_id
 CREATE: Final = CreatePerson.model_fields["type"].default
 WHOLE: Final = "row"
 """Stands for the field where the whole row is wrong."""
+MOST_OF_A_ROW: Final = 10
+"""Errors of a row that are told; of those beyond, the number."""
 Errors = list[dict[str, str]]
 
 
@@ -91,7 +93,7 @@ class Drafter:
                 return self._outgoing(self._upserting, number, person_id, changes)
             person = self._create(fields, context=self._context)
         except ValidationError as exc:
-            return Refused(number, field_errors(exc))
+            return Refused(number, field_errors(exc, most=MOST_OF_A_ROW, whole=WHOLE))
         if person_id is None:
             person_id = derived_id("import", "person", self._import_id, str(number))
         return self._outgoing(self._creating, number, person_id, person.fields())

@@ -16,16 +16,15 @@ from typing import Any
 from uuid import UUID
 
 from events.imports.files import ENDINGS, PACKED, WORKBOOK, form_named
-from events.imports.states import UNREADABLE_FILE
+from events.imports.states import OVER_BUDGET, UNREADABLE_FILE
 from operations.errors import SetupError
 from operations.progress_bar import ProgressBar
 from operations.terminal import print_progress, print_result, short_path
 from operations.transfer.api import Api, Interrupted, Unreachable, add_api, find_api, target_of
-from service_kit.files import write_whole
+from operations.transfer.import_results import tell_checked, tell_result
 from service_kit.ids import derived_id
 from service_kit.retries import Patience
 
-FINE, REJECTED = 0, 3
 _PATIENCE_S = 60.0
 _PART = 1 << 16
 _POLL_S = 0.5
@@ -145,8 +144,10 @@ def import_(options: argparse.Namespace) -> int:
     query |= {"on_error": "stop" if options.stop else "continue", "import_id": import_id}
     told = _read(api, file, query)
     _show(told.get("first_rows", []))
+    if options.dry_run:
+        return tell_checked(told, options.errors)
     status = _applied(api, import_id, told)
-    return _result(api, import_id, status, options.errors)
+    return tell_result(api, import_id, status, options.errors)
 
 
 def _read(api: Api, file: File, query: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +164,11 @@ def _read(api: Api, file: File, query: dict[str, Any]) -> dict[str, Any]:
                 raise SetupError(
                     f"Import {told['import_id']} ended early: {reason}. The {told['read']:,} rows before "
                     "that are in; the same command with the right --encoding goes on there."
+                )
+            if told.get("code") == OVER_BUDGET and told["read"] <= read:
+                raise SetupError(
+                    f"Import {told['import_id']} ended early: {reason}. The {told['read']:,} rows before "
+                    "that are in."
                 )
             if told["read"] > read:
                 read = told["read"]
@@ -229,32 +235,6 @@ def _applied(api: Api, import_id: str, told: dict[str, Any]) -> dict[str, Any]:
                     "The same command waits for them."
                 )
             time.sleep(_POLL_S)
-
-
-def _result(api: Api, import_id: str, status: dict[str, Any], errors: Path | None) -> int:
-    verb = "would be accepted" if status["dry_run"] else "applied"
-    good = status["accepted"] if status["dry_run"] else status["applied"]
-    unchanged = f"{status['unchanged']:,} unchanged, " if status["unchanged"] else ""
-    print_result(f"{status['read']:,} rows: {good:,} {verb}, {unchanged}{status['rejected']:,} rejected.")
-    if status["state"] == "stopped":
-        print_progress(f"Stopped: {status['reason']}. Correct it, and go on with --import-id {import_id}.")
-    if not status["rejected"]:
-        return FINE
-    if errors is None:
-        print_progress(
-            f"Why, row by row: GET /imports/{import_id}/errors, or the same command with --errors FILE."
-        )
-        return REJECTED
-    try:
-        with api.answer("GET", f"/imports/{import_id}/errors", {"Accept": "text/csv"}) as response:
-            rows = response.read()
-        write_whole(errors, rows)
-    except Interrupted as exc:
-        raise SetupError(f"The errors could not be fetched: {exc}.") from exc
-    except OSError as exc:
-        raise SetupError(f"{short_path(errors)} cannot be written: {exc.strerror}.") from exc
-    print_progress(f"Why, row by row: {short_path(errors)}")
-    return REJECTED
 
 
 def _id_of(file: File, query: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from events.errors import NotFound
 from events.images.errors import OtherImage
 from query_api.reading.forms import Consistency
 from service_kit.http.conditions import ENTITY_TAGS, expected_tags, is_known
-from service_kit.http.guard import is_head
+from service_kit.http.guard import POLICY, is_head
 from service_kit.http.openapi import TEXT, problems
 from service_kit.http.problems import problem
 from service_kit.http.reasons import Language, language_of
@@ -28,7 +28,7 @@ _ALWAYS: Final = {
     "Accept-Ranges": "bytes",
     # For ever in the browser; in no cache that many share, since a person may want to be forgotten.
     "Cache-Control": "private, max-age=31536000, immutable",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Security-Policy": f"{POLICY}; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Content-Type-Options": "nosniff",
 }

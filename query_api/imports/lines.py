@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 
 from events.cells import csv_lines, neutralised
-from events.imports.states import row_of
+from events.imports.states import ERROR_COLUMNS, row_of
 from service_kit.http.reasons import Language, in_language, told
 
 FIELDS_OF: Final[Mapping[str, str]] = {
@@ -16,8 +16,7 @@ FIELDS_OF: Final[Mapping[str, str]] = {
     "person-not-found": "id",
 }
 """The field that a rejection is about."""
-COLUMNS: Final = ("row", "field", "reason", "code")
-ERRORS_HEADER: Final = csv_lines([COLUMNS])
+ERRORS_HEADER: Final = csv_lines([ERROR_COLUMNS])
 _Line = tuple[int, str, str, str]
 
 
@@ -37,7 +36,9 @@ def _undone(documents: Sequence[Mapping[str, Any]], language: Language) -> Itera
 
 def _ndjson(lines: Iterable[_Line]) -> bytes:
     option = orjson.OPT_APPEND_NEWLINE
-    return b"".join([orjson.dumps(dict(zip(COLUMNS, line, strict=True)), option=option) for line in lines])
+    return b"".join(
+        [orjson.dumps(dict(zip(ERROR_COLUMNS, line, strict=True)), option=option) for line in lines]
+    )
 
 
 def _csv(lines: Iterable[_Line]) -> bytes:

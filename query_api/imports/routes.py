@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from events.errors import NotFound
+from events.imports.states import MAX_KEPT
 from events.times import rfc3339
 from query_api.exports.event_lines import CSV, NDJSON
 from query_api.exports.options import LinesQuery, PeopleExportQuery
@@ -74,6 +75,7 @@ def import_view(document: Mapping[str, Any], now: datetime, language: Language) 
         "rejected": invalid + undone,
         "invalid": invalid,
         "refused": undone,
+        "rows_left_out": max(0, invalid - MAX_KEPT),
         **{
             name: document[name]
             for name in ("mode", "dry_run", "media_type", "packed", "delimiter", "columns")

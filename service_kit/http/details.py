@@ -163,7 +163,7 @@ DETAILS: Final[Mapping[str, str]] = {
         "esta contraseña vale una vez: envíe new_password con ella"
     ),
     "the refresh token is not good any more: log in": "el token de renovación ya no vale: inicie sesión",
-    "too many attempts failed: wait before the next one": (
+    "too many attempts, of late: wait before the next one": (
         "fallaron demasiados intentos: espere antes del siguiente"
     ),
     "too many passwords are being checked at once": "se comprueban demasiadas contraseñas a la vez",

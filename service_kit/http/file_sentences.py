@@ -175,6 +175,9 @@ FILE_DETAILS: Final[Mapping[str, str]] = {
     ),
     "the gzip data is damaged": "los datos de gzip están dañados",
     "the gzip data ends too early": "los datos de gzip terminan antes de tiempo",
+    "the gzip data becomes over {times} times as large when unpacked": (
+        "los datos de gzip ocupan más de {times} veces más al descomprimirlos"
+    ),
     "there is no text encoding of that name here: try {names}": (
         "aquí no hay ninguna codificación de texto de ese nombre: pruebe {names}"
     ),
@@ -215,6 +218,12 @@ FILE_DETAILS: Final[Mapping[str, str]] = {
     ),
     "the workbook is over {size} GB when it is unpacked": "el libro tiene más de {size} GB al descomprimirlo",
     "the workbook has a tag without an end": "el libro tiene una etiqueta sin final",
+    "the workbook has tags within tags, deeper than any spreadsheet writes": (
+        "el libro tiene etiquetas dentro de etiquetas, más hondas que las de cualquier hoja de cálculo"
+    ),
+    "the workbook has styles or the like of over {size} MB": (
+        "el libro tiene estilos o similares de más de {size} MB"
+    ),
     "the workbook has a document type (DOCTYPE), which no spreadsheet writes": (
         "el libro tiene un tipo de documento (DOCTYPE), que ninguna hoja de cálculo escribe"
     ),
@@ -243,7 +252,17 @@ FILE_DETAILS: Final[Mapping[str, str]] = {
         "las importaciones necesitan MongoDB, y esta API de comandos no tiene la dirección de ninguno"
     ),
     "there is no import {id}": "no hay ninguna importación {id}",
-    "an import has at most {rows} rows": "una importación tiene como mucho {rows} filas",
+    "the file has over {bytes} bytes, the budget of an import: send the rest as another file": (
+        "el archivo tiene más de {bytes} bytes, lo que puede costar una importación: envíe el resto en otro"
+    ),
+    "the file has over {rows} rows, the budget of an import: send the rest as another file": (
+        "el archivo tiene más de {rows} filas, lo que puede costar una importación: envíe el resto en otro"
+    ),
+    "reading it took over {seconds} s of the processor, the budget of a request: the same file with the same "
+    "import_id goes on from here": (
+        "leerlo costó más de {seconds} s del procesador, lo que puede costar una petición: el mismo archivo "
+        "con el mismo import_id sigue desde aquí"
+    ),
     "the file is not the one that was begun with": "el archivo no es aquel con el que se empezó",
     "another request goes on with this import": "otra petición sigue con esta importación",
     "the command API is being stopped": "la API de comandos se está parando",

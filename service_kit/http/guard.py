@@ -46,14 +46,17 @@ _REFUSED: Final = Counter("rollcall_http_over_quota_total", "Requests refused fo
 _CHARGE: Final = "rollcall.charge"
 _HEAD: Final = "rollcall.head"
 _OPERATIONS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-_ALWAYS: Final = (
+POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""What a browser may load, follow and send from an answer, and where it may show it: nothing, nowhere."""
+ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", POLICY.encode()),
 )
+"""On every answer that has none of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = message["headers"] = list(message.get("headers", ()))
                 given = {name for name, _ in headers}
-                headers += [field for field in _ALWAYS if field[0] not in given]
+                headers += [field for field in ALWAYS if field[0] not in given]
                 headers += charge.headers()
             await send(message)
 

@@ -62,6 +62,7 @@ from service_kit.http.reasons import (
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
+MAX_ERRORS: Final = 100
 URN: Final = "urn:rollcall:problem:"
 """Begins the `type` of every problem; the code follows."""
 
@@ -187,6 +188,8 @@ def field_errors(
     failure: ValidationError | Sequence[Any],
     known: Iterable[str] = (),
     what: Literal["parameter", "field"] = "field",
+    most: int = MAX_ERRORS,
+    whole: str = "body",
 ) -> list[dict[str, str]]:
     """Return what is not valid as `field`, `code` and `reason`; never the value, which may be personal.
 
@@ -194,6 +197,8 @@ def field_errors(
         failure: What pydantic raised, or the errors that FastAPI lists.
         known: The names that there are, for one that is none of them.
         what: What they are names of.
+        most: How many are told, since a body may have thousands; of those beyond, the number.
+        whole: Stands for the field where the whole is wrong.
     """
     errors: Sequence[Any] = (
         failure.errors(include_url=False, include_input=False)
@@ -201,14 +206,16 @@ def field_errors(
         else failure
     )
     found = []
-    for error in errors:
-        field = ".".join(str(part) for part in error["loc"]) or "body"
+    for error in errors[:most]:
+        field = ".".join(str(part) for part in error["loc"]) or whole
         if error["type"] == "extra_forbidden":
             reason = unknown(str(error["loc"][-1]), known, what)
             code = "unknown-name" if reason == "is not known" else f"unknown-{what}"
         else:
             reason, code = reason_of(error), code_of(error)
         found.append({"field": field[:200], "code": code, "reason": reason})
+    if left := len(errors) - len(found):
+        found.append({"field": whole, "code": "more-errors", "reason": f"has {left} more errors"})
     return found
 
 

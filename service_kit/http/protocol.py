@@ -6,7 +6,7 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from events.errors import HeadersTooLarge, InvalidRequest, RollcallError
-from service_kit.http.guard import MAX_TARGET_BYTES, target_too_long
+from service_kit.http.guard import ALWAYS, MAX_TARGET_BYTES, target_too_long
 from service_kit.http.problems import problem_of
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -63,10 +63,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, error: RollcallError) -> None:
         # The parser knows of no address beyond 65,535 bytes.
         response = problem_of(target_too_long() if len(self.url) > MAX_TARGET_BYTES else error)
-        lines = [b"%b: %b\r\n" % field for field in (*response.raw_headers, (b"connection", b"close"))]
-        self.transport.write(
-            b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", bytes(response.body)])
-        )
+        fields = (*response.raw_headers, *ALWAYS, (b"connection", b"close"))
+        head = [STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
+        self.transport.write(b"".join([*head, bytes(response.body)]))
         self.transport.close()
 
     def _await_head(self) -> None:

@@ -66,6 +66,7 @@ REASONS: Final = (
         "debe ser de {names}; con - delante, al revés",
     ),
     Reason("unknown-name", "is not known", "no se conoce"),
+    Reason("more-errors", "has {count} more errors", "tiene {count} errores más"),
     Reason("given-twice", "is given twice", "está dos veces"),
     Reason("not-together", "cannot be given beside {other}", "no puede ir junto a {other}"),
     Reason(

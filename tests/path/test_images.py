@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from command_api.images.uploads import AT_ONCE
+from service_kit.http.guard import POLICY
 from service_kit.ids import new_id
 from service_kit.images import ImageSecret, Ticket
 from tests.fake_cloudinary import changing, refusing
@@ -117,7 +118,7 @@ async def test_an_image_is_served_for_ever_in_parts_and_to_nobody_s_surprise(com
     size, etag = len(whole.content), whole.headers["etag"]
     assert whole.headers["cache-control"] == "private, max-age=31536000, immutable"
     assert whole.headers["x-content-type-options"] == "nosniff"
-    assert whole.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert whole.headers["content-security-policy"] == f"{POLICY}; sandbox"
     head = await stranger.head(url)
     assert (head.status_code, head.headers["content-length"], head.content) == (200, str(size), b"")
     assert {**head.headers, "date": ""} == {**whole.headers, "date": ""}

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 
 from command_api.imports import body as bodies
 from command_api.imports.body import HEAD_BYTES, Body
+from command_api.imports.budget import ImportBudget, ImportLimits
 from command_api.imports.encodings import BadByte, TextBytes, encoding_named
 from command_api.imports.formats import read_format
 from command_api.imports.lines import Unreadable
@@ -22,6 +23,7 @@ from events.person.schema import FIELD_NAMES
 from events.person.titles import FIELD_OF, TITLES, title_key
 
 UPSERT = {"mode": "upsert"}
+PLENTY = ImportLimits(2**40, 10**9, 1e9)
 TABLE = "id,first_name,address\r\n1,Íñigo,Calle 1\r\n2,Eva,\r\n"
 ROWS = [
     {"id": "1", "first_name": "Íñigo", "address": "Calle 1"},
@@ -54,7 +56,11 @@ def in_parts(body: bytes, sizes: list[int] | None = None) -> Iterator[bytes]:
 def source_of(body: bytes, kind: str = "text/csv", coding: str = "identity", sizes=None, **query) -> Source:
     form = read_format(Headers({"content-type": kind, "content-encoding": coding})).judged(body)
     sender = Sender(in_parts(body, sizes))
-    return Source(Body(sender, packed=form.packed), form, ImportQuery(**{**UPSERT, **query}))
+    return Source(
+        Body(sender, packed=form.packed, budget=ImportBudget(PLENTY)),
+        form,
+        ImportQuery(**{**UPSERT, **query}),
+    )
 
 
 async def read(body: bytes, *args, **options) -> list:
@@ -246,7 +252,7 @@ async def test_who_waits_for_the_answer_gets_it_and_the_rest_is_read_when_it_com
     monkeypatch.setattr(bodies, "QUIET_SECONDS", 0.01)
     sender = Sender(iter([b"id,first_name\n1,Ana\n2,"]), waits=True)
     form = read_format(Headers({"content-type": "text/csv"}))
-    source = Source(Body(sender, packed=False), form, ImportQuery(mode="upsert"))
+    source = Source(Body(sender, packed=False, budget=ImportBudget(PLENTY)), form, ImportQuery(mode="upsert"))
     assert (await source.begin()).names == ("id", "first_name")
     sender._parts, sender._waits = iter([b"Eva\n"]), False
     found = [row.fields["first_name"] async for rows in source.rows() for row in rows]

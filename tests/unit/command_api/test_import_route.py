@@ -12,11 +12,13 @@ import pytest
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 
+from command_api.imports import portions
+from command_api.imports.budget import ImportLimits
 from command_api.imports.form import FormFile
 from command_api.imports.formats import file_name
 from command_api.imports.portions import ImportTools
 from command_api.imports.record import ImportRecord, Progress
-from command_api.imports.routes import ImportDependencies, add_import_routes, import_slots
+from command_api.imports.routes import add_import_routes, import_slots
 from command_api.people.routes import PeopleDependencies
 from events.person.schema import FIELD_NAMES
 from service_kit.auth.tokens import Caller
@@ -85,13 +87,16 @@ def stage():
         phone_region="CO",
         query_url="",
     )
-    tools = ImportTools(publisher, store, lambda: NOW, 0.1, asyncio.Event())
-    add_import_routes(app, ImportDependencies(commands, tools, slots))
+    tools = ImportTools(publisher, store, lambda: NOW, ImportLimits(2**30, 5_000, 60.0), 0.1, asyncio.Event())
+    dependencies = SimpleNamespace(commands=commands, tools=tools, slots=slots)
+    add_import_routes(app, dependencies)
     install_problem_handlers(app)
     client = httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://x", headers={"Authorization": "Bearer x"}
+        transport=httpx.ASGITransport(app), base_url="http://x", headers={"Authorization": "Bearer hunter2"}
     )
-    return SimpleNamespace(publisher=publisher, store=store, client=client, slots=slots)
+    return SimpleNamespace(
+        publisher=publisher, store=store, client=client, slots=slots, dependencies=dependencies
+    )
 
 
 async def send(stage, body: bytes, headers=CSV, **query) -> dict:
@@ -123,6 +128,8 @@ async def test_a_file_becomes_commands(stage, body, headers):
     (command,) = stage.publisher.taken
     assert command["type"] == "person.create"
     assert (command["data"]["first_name"], command["data"]["document_id"]) == ("Íñigo", "70000001")
+    assert command["actor"] == "tester"
+    assert "hunter2" not in json.dumps(command), "the broker gets nobody's token"
     stage.slots.take()  # it was given back
 
 
@@ -249,7 +256,57 @@ async def test_a_dry_run_shows_the_first_rows_as_they_are_understood(stage):
             "unreadable-row",
         ]
         assert len(rest) == 3
+        assert [(one["row"], one["field"], one["code"]) for one in told["errors"]] == [
+            (2, "gender", "unknown-word"),
+            (3, "row", "unreadable-row"),
+        ]
     assert stage.publisher.taken == []
+    assert (stage.store.records, stage.store.refused) == ({}, [])
+
+
+async def test_of_many_errors_some_are_told_and_the_rest_is_counted(stage, monkeypatch):
+    monkeypatch.setattr(portions, "MAX_KEPT", 70)
+    monkeypatch.setattr(portions, "MAX_TOLD", 60)
+    unknown = {"Content-Type": "application/x-ndjson"}, json.dumps({f"n{at}": 1 for at in range(5_000)})
+    body = "\n".join([unknown[1]] + ['{"first_name": ""}'] * 200).encode()
+    told = await send(stage, body, unknown[0], dry_run="true")
+    assert (told["rejected"], told["rows_left_out"], len({one["row"] for one in told["errors"]})) == (
+        201,
+        141,
+        60,
+    )
+    first = [one for one in told["errors"] if one["row"] == 1]
+    assert (len(first), first[-1]["field"], first[-1]["code"]) == (11, "row", "more-errors")
+    assert int(first[-1]["reason"].split()[1]) > 4_900
+    assert stage.store.refused == []
+    told = await send(stage, body, unknown[0])
+    assert (told["rejected"], "errors" in told) == (201, False)
+    assert [one.row for one in stage.store.refused] == list(range(1, 71))
+    assert max(len(one.errors) for one in stage.store.refused) == 11
+
+
+@pytest.mark.parametrize(
+    ("limits", "words", "accepted"),
+    [
+        (ImportLimits(2**30, 120, 60.0), "over 120 rows, the budget of an import: send", 100),
+        (ImportLimits(100_000, 10**6, 60.0), "over 100,000 bytes, the budget of an import: send", 900),
+        (ImportLimits(2**30, 10**6, 0.0), "0 s of the processor", 0),
+    ],
+    ids=["rows", "bytes", "seconds"],
+)
+async def test_an_import_has_a_budget_and_names_it_when_that_is_used_up(stage, limits, words, accepted):
+    stage.dependencies.tools = replace(stage.dependencies.tools, limits=limits)
+    body = csv_of(*[PERSON] * 3_000).encode()
+    response = await stage.client.post("/people/import", content=body, headers=CSV)
+    if not accepted:
+        assert (response.status_code, words in response.json()["detail"]) == (413, True)
+        assert "import_id goes on" in response.text
+        return
+    told = response.json()
+    assert (told["state"], told["code"]) == ("interrupted", "over-budget")
+    assert words in told["reason"]
+    assert len(stage.publisher.taken) == told["accepted"] == told["read"] >= accepted
+    assert told["read"] < 1_500
 
 
 async def test_an_import_is_told_in_the_language_that_is_wanted(stage):

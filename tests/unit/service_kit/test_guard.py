@@ -8,18 +8,20 @@ import pytest
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from devstack.servers.ports import free_ports
 from events.errors import Unauthenticated
 from service_kit.auth.tokens import Caller
 from service_kit.http import protocol as http_protocol
-from service_kit.http.guard import EXPOSED, MAX_HEADERS_BYTES, MAX_TARGET_BYTES, Limits
+from service_kit.http.guard import ALWAYS, EXPOSED, MAX_HEADERS_BYTES, MAX_TARGET_BYTES, Limits
 from service_kit.http.rates import Quota, Rate
 from service_kit.http.serving import serve
 from service_kit.http.web import PlainRoute, authorize, create_app
 from service_kit.settings import Settings
 
 ORIGIN = "https://people.example"
+SECRET = "mongodb://admin:hunter2@10.0.0.7/"
 
 
 class Verifier:
@@ -45,7 +47,7 @@ def application(*origins: str, **quotas: int):
 
     @app.get("/wrong")
     async def wrong(_request: Request) -> Response:
-        raise RuntimeError
+        raise RuntimeError(SECRET)
 
     return app
 
@@ -161,10 +163,25 @@ async def test_every_answer_has_the_headers_that_browsers_heed(path, status):
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert headers["cache-control"] == ("private" if path == "/who" else "no-store")
     policy = headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'") and policy.endswith("frame-ancestors 'none'")
+    nothing = ("default-src", "base-uri", "form-action", "frame-ancestors")
+    assert {f"{name} 'none'" for name in nothing} <= set(policy.split("; "))
     assert ("script-src" in policy) == (path == "/docs")
     assert len(headers.get_list("content-security-policy")) == 1
     assert "access-control-allow-origin" not in headers
+
+
+async def test_an_error_of_ours_says_nothing_of_itself_and_is_logged():
+    with capture_logs() as logs:
+        async with client(application(), Authorization="ada") as ada:
+            answer = await ada.get("/wrong")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json() == {
+        "type": "urn:rollcall:problem:internal",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "this is our fault, and it was logged",
+    }
+    assert [(one["event"], one["log_level"]) for one in logs] == [("request failed", "error")]
 
 
 async def test_what_is_too_long_is_refused_before_anything_looks_at_it():
@@ -256,6 +273,7 @@ async def test_a_head_that_never_ends_is_cut_off_and_one_that_ends_is_served(mon
         writer.write(b"GET /who HTTP/1.1\r\nHost: x\r\nX-Endless: " + b"x" * 70_000)
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 431 ") and b"headers-too-large" in answer
+        assert all(b"%b: %b\r\n" % field in answer for field in ALWAYS)
         writer.close()
 
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

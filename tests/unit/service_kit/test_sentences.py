@@ -176,7 +176,7 @@ def test_whatever_is_said_of_a_row_has_a_code_and_a_translation():
 
 ERRORS = dict.fromkeys((kind.__name__ for kind in KINDS if kind is not MalformedMessage), 0)
 """What is malformed came from us: it is told to operators."""
-ENDINGS = {"Cut": 0, "Unreadable": 0, "Ending": 2}
+ENDINGS = {"Cut": 0, "Unreadable": 0, "OverBudget": 0, "Ending": 2}
 TO_CLIENTS = modules(
     *("command_api", "query_api", "events", "workers/deciding", "workers/parking"),
     *(f"service_kit/{name}" for name in ("http", "auth", "images", "mongo", "broker")),
