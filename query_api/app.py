@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from query_api.dead_letters.queries import ParkedReads
 from query_api.dead_letters.routes import add_dead_letter_routes
+from query_api.exports.responses import ExportSender
 from query_api.exports.streams import Exports
 from query_api.feed.asyncapi import add_asyncapi_route
 from query_api.feed.buffer import FeedBuffer
@@ -109,11 +110,16 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         description=_ABOUT + roles_table(),
         version="1",
     )
-    exports = Exports(exporting, settings.mongo_db, lease)
-    add_export_route(app, people, exports)
+    sender = ExportSender(
+        people,
+        Exports(exporting, settings.mongo_db, lease),
+        settings.exports_at_once,
+        settings.export_seconds,
+    )
+    add_export_route(app, people, sender)
     add_read_routes(app, people)
-    add_audit_routes(app, people, exports)
-    add_import_routes(app, people, exports, lambda: datetime.now(UTC))
+    add_audit_routes(app, people, sender)
+    add_import_routes(app, people, sender, lambda: datetime.now(UTC))
     add_dead_letter_routes(app, people)
     add_live_route(app, live)
     add_image_routes(app, GridFsReader(client, settings.mongo_db))

@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from service_kit.auth.roles import ROLES, SCOPES, known_words
 from service_kit.broker.addresses import broker_urls
 from service_kit.broker.topology import PARTITIONS
 from service_kit.http.rates import Quota
+from service_kit.read_limits import ReadLimits
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
@@ -23,7 +24,7 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-class Settings(BaseSettings):
+class Settings(ReadLimits):
     """What a service is told from outside. A service that lacks a needed one does not start."""
 
     model_config = SettingsConfigDict(

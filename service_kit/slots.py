@@ -18,7 +18,10 @@ _FORM: Final = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 @dataclass(frozen=True, slots=True)
 class AtOnce:
-    """How many of a thing are done at once, and how many of those for one holder."""
+    """How many of a thing are done at once, and how many of those for one holder.
+
+    Its text is `8/2`: eight in all, two for one.
+    """
 
     number: int
     each: int
@@ -34,6 +37,9 @@ class AtOnce:
         if form is None or not 0 < int(form[2]) <= int(form[1]):
             raise ValueError("want so many in all/so many for one subject, such as 8/2")
         return cls(int(form[1]), int(form[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.each}"
 
 
 class Slots:

@@ -25,7 +25,9 @@ from query_api.reading.lease import Databases, Lease
 from service_kit.mongo.connection import Client, MemberAddress, RawCursor, store_errors
 
 BATCH: Final = 500
-"""Documents that are read and written at once: some milliseconds in which nobody else is answered."""
+"""Documents that are read at once."""
+WRITTEN: Final = 100
+"""Documents that are written at once: a millisecond or two in which nobody else is answered."""
 
 Write = Callable[[Sequence[dict[str, Any]]], bytes]
 _EVENTS: Final[Mapping[str, Write]] = {NDJSON: ndjson, CSV: csv_rows}
@@ -57,7 +59,12 @@ class Export:
         parts: What it is made of, one after the other; at least one.
         media_type: `NDJSON` or `CSV`.
         header: What comes first.
+        writing: Held while documents are written: of all exports one writes, and all else comes in between.
         workbook: Gives what comes last, where it is one.
+
+    Attributes:
+        media_type: As given.
+        lines: How many documents were written.
     """
 
     def __init__(
@@ -65,9 +72,12 @@ class Export:
         parts: Sequence[ExportPart],
         media_type: str,
         header: bytes,
+        writing: asyncio.Lock,
         workbook: PeopleWorkbook | None = None,
     ) -> None:
         self.media_type = media_type
+        self.lines = 0
+        self._writing = writing
         self._parts = parts
         self._header = header
         self._workbook = workbook
@@ -92,30 +102,27 @@ class Export:
         return address
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the header, then a chunk for each batch; the next one is fetched meanwhile.
+        """Yield the header, then some chunks for each batch; the next batch is fetched meanwhile.
 
         Raises:
             StoreUnavailable: The rest cannot be read.
         """
-        count = 0
-        try:
-            if self._header:
-                yield self._header
-            for number, part in enumerate(self._parts):
-                if number:
-                    self._next = asyncio.create_task(self._fetch(number))
-                while (raw := await asyncio.shield(self._next)) is not None:
-                    self._next = asyncio.create_task(self._fetch(number))
-                    documents = decode_all(raw, _CODEC)
-                    yield part.write(documents)
-                    count += len(documents)
-            if self._workbook is not None:
-                yield self._workbook.end()
-            log.info("exported", lines=count)
-        except StoreUnavailable as exc:
-            # The answer has begun: only a connection that breaks off tells the client that it is not whole.
-            log.warning("an export broke off", lines=count, reason=exc.detail)
-            raise
+        if self._header:
+            yield self._header
+        for number, part in enumerate(self._parts):
+            if number:
+                self._next = asyncio.create_task(self._fetch(number))
+            while (raw := await asyncio.shield(self._next)) is not None:
+                self._next = asyncio.create_task(self._fetch(number))
+                documents = decode_all(raw, _CODEC)
+                for begin in range(0, len(documents), WRITTEN):
+                    async with self._writing:
+                        chunk = part.write(documents[begin : begin + WRITTEN])
+                    yield chunk
+                self.lines += len(documents)
+        if self._workbook is not None:
+            yield self._workbook.end()
+        log.info("exported", lines=self.lines)
 
     async def close(self) -> None:
         """Let the cursors go; not before the batch under way has come, for a driver then leaves it open."""
@@ -139,6 +146,7 @@ class Exports:
 
     def __init__(self, client: Client, database: str, lease: Lease | None = None) -> None:
         self._databases = Databases(client, database, lease)
+        self._writing = asyncio.Lock()
 
     def _cursor(
         self,
@@ -162,9 +170,8 @@ class Exports:
             bom: Whether CSV begins with a byte order mark.
         """
         cursor = self._cursor("events", all_of(query.conditions), strong=query.strong, sort=query.order)
-        return Export(
-            [ExportPart(cursor, _EVENTS[media_type])], media_type, _header(EVENTS_HEADER, media_type, bom=bom)
-        )
+        header = _header(EVENTS_HEADER, media_type, bom=bom)
+        return Export([ExportPart(cursor, _EVENTS[media_type])], media_type, header, self._writing)
 
     def people(self, query: ExportQuery, media_type: str, *, bom: bool = False) -> Export:
         """Return an export of people; arguments as for `events`, and it may be a `WORKBOOK`."""
@@ -176,10 +183,10 @@ class Exports:
         cursor = self._cursor("people", all_of(wanted), **place, projection=SHOWN, **order)
         if media_type == WORKBOOK:
             table = PeopleWorkbook(query.shown)
-            return Export([ExportPart(cursor, table.rows)], media_type, table.begin(), table)
+            return Export([ExportPart(cursor, table.rows)], media_type, table.begin(), self._writing, table)
         header = _header(people_header(query.shown), media_type, bom=bom)
         write = partial(_PEOPLE[media_type], shown=query.shown)
-        return Export([ExportPart(cursor, write)], media_type, header)
+        return Export([ExportPart(cursor, write)], media_type, header, self._writing)
 
     def import_errors(self, import_id: str, media_type: str, *, strong: bool, bom: bool = False) -> Export:
         """Return an export of what was refused of an import: the rows that are not valid, then the others.
@@ -194,7 +201,7 @@ class Exports:
             "rejections", {**of_it, "code": {"$ne": UNCHANGED}}, **place, sort=[("causation_id", 1)]
         )
         parts = [ExportPart(invalid, _INVALID[media_type]), ExportPart(undone, _UNDONE[media_type])]
-        return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom))
+        return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom), self._writing)
 
 
 def _header(row: bytes, media_type: str, *, bom: bool) -> bytes:
