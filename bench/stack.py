@@ -167,6 +167,7 @@ class Stack:
             "ROLLCALL_PARTITIONS": str(PARTITIONS),
             "ROLLCALL_RATE_ADDRESS": "1000000/1",
             "ROLLCALL_RATE_SUBJECT": "1000000/1",
+            "ROLLCALL_STREAMS_AT_ONCE": "2000/2000",
             "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
         }
 

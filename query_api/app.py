@@ -19,7 +19,7 @@ from query_api.feed.live_client import HEARTBEAT_SECONDS
 from query_api.feed.positions import Positions
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import Replays
-from query_api.feed.routes import LiveDependencies, add_live_route
+from query_api.feed.routes import RETRY_SECONDS, LiveDependencies, add_live_route
 from query_api.feed.tickets import StreamTickets, tickets_secret
 from query_api.history.queries import LogReads
 from query_api.history.routes import add_audit_routes
@@ -40,6 +40,7 @@ from service_kit.images.gridfs import GridFsReader
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.settings import Settings
+from service_kit.slots import Slots
 
 _ABOUT: Final = """Reads people, what they were, and who changed them, from MongoDB's secondaries.
 
@@ -66,7 +67,13 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     verifier, feed, positions = TokenVerifier(settings), FeedBuffer(), Positions(time.monotonic)
     tickets = StreamTickets(tickets_secret(settings), client, settings.mongo_db)
     live = LiveDependencies(
-        feed, FeedReader(url, feed, positions), Replays(url), verifier, tickets, heartbeat
+        feed,
+        FeedReader(url, feed, positions),
+        Replays(url, settings.replays_at_once),
+        verifier,
+        tickets,
+        Slots.shared(settings.streams_at_once, "clients follow the events", RETRY_SECONDS),
+        heartbeat,
     )
     parked = ParkedReads(reads)
     people = PeopleDependencies(

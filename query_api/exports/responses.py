@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from prometheus_client import Counter
 from starlette.types import Send
 
-from events.errors import Busy, StoreUnavailable
+from events.errors import StoreUnavailable
 from query_api.exports.streams import Export, Exports
 from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
@@ -56,8 +56,7 @@ class ExportSender:
         self.exports = exports
         self._dependencies = dependencies
         self._seconds = seconds
-        full = f"too many exports are under way: at most {at_once.number}, and {at_once.each} to one subject"
-        self.slots = Slots(at_once.number, lambda: Busy(full, RETRY_SECONDS), at_once.each)
+        self.slots = Slots.shared(at_once, "exports", RETRY_SECONDS)
 
     async def response(
         self, subject: str, begin: Callable[[], Export], name: str, headers: dict[str, str] | None = None
