@@ -30,6 +30,7 @@ from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading.lease import Lease
 from query_api.reading.projection_check import ProjectionCheck
+from query_api.reading.searches import Searches
 from service_kit.auth.roles import roles_table
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
@@ -84,6 +85,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         settings.read_from_header,
         positions,
         settings.phone_region,
+        Searches(settings.searches_at_once, settings.search_seconds),
     )
     clocks = ClockWatch(client, lambda: datetime.now(UTC))
     background = Background()

@@ -19,7 +19,7 @@ from query_api.exports.people_lines import WORKBOOK, PeopleWorkbook, people_csv,
 from query_api.history.filters import EventsQuery, all_of
 from query_api.imports.lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
 from query_api.people.filters import ExportQuery
-from query_api.people.listing import SHOWN
+from query_api.people.listing import LIVING, SHOWN
 from query_api.people.sorting import order_of
 from query_api.reading.lease import Databases, Lease
 from service_kit.mongo.connection import Client, MemberAddress, RawCursor, store_errors
@@ -176,7 +176,7 @@ class Exports:
     def people(self, query: ExportQuery, media_type: str, *, bom: bool = False) -> Export:
         """Return an export of people; arguments as for `events`, and it may be a `WORKBOOK`."""
         # Tombstones have nothing to show.
-        wanted = [*query.filters, {"deleted": {"$exists": False}}]
+        wanted = [*query.filters, LIVING]
         order: dict[str, Any] = {"sort": order_of(query.sorts)} if query.sorts else {}
         # Whom the filters name, a secondary that lags may not have.
         place = {"strong": query.strong, "newest": query.named > 0}

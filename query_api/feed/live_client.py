@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from events.errors import PositionGone, Unavailable
+from events.errors import Unavailable
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed.buffer import Behind, FeedBuffer, Item, item
 from query_api.feed.replays import FIRST, OTHER, Replays, take

@@ -12,7 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from events.errors import InvalidFields, PositionGone, Unavailable
+from events.errors import InvalidFields, Unavailable
+from events.feed.errors import PositionGone
 from events.feed.position import PATTERN, Position
 from events.log.event import EventType
 from events.times import rfc3339

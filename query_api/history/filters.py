@@ -93,6 +93,12 @@ class EventsQuery(SpanQuery):
         return {name: value for name, value in self if value is not None and name not in _STEERING}
 
     @property
+    def is_search(self) -> bool:
+        """Return whether many more events may be read for it than are shown: no index has all of it."""
+        given = [self.type, self.actor, self.person_id, self.correlation_id]
+        return self.person_id is not None or len(given) - given.count(None) > 1
+
+    @property
     def descending(self) -> bool:
         """Return whether the newest come first."""
         return self.sort.startswith("-")

@@ -45,10 +45,13 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         },
         openapi_extra={"parameters": parameters(HistoryQuery)},
     )
-    async def get_history(request: Request, person_id: PersonId) -> Response:
+    async def get_history(
+        request: Request, person_id: PersonId, caller: Annotated[Caller, auditor]
+    ) -> Response:
         """Scope `audit:read`. Newest first; of deleted people too."""
         query = dependencies.read(HistoryQuery, request)
-        page = await dependencies.log.history(str(person_id), query)
+        async with dependencies.searches.turn(caller.subject, costly=query.include is not None):
+            page = await dependencies.log.history(str(person_id), query)
         return dependencies.page(request, page, {"person_id": str(person_id), "items": page.answer.documents})
 
     @app.get(
@@ -73,7 +76,8 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         form = choose(accept or None, (JSON, NDJSON, CSV))
         if form != JSON:
             return await _export(request, sender, caller, query, form)
-        page = await dependencies.log.events(query)
+        async with dependencies.searches.turn(caller.subject, costly=query.is_search):
+            page = await dependencies.log.events(query)
         response = dependencies.page(request, page, {"items": page.answer.documents})
         response.headers.update(_VARY)
         return response

@@ -22,7 +22,8 @@ from query_api.people.asked_values import asked_value_of
 from query_api.people.filters import PeopleQuery, PersonQuery, SparseQuery
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.forms import Query, ReadQuery, read_query
-from service_kit.auth.tokens import TokenVerifier
+from query_api.reading.searches import Searches
+from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.problems import field_errors
 from service_kit.http.typed import wants
@@ -41,6 +42,7 @@ class PeopleDependencies:
         read_from_header: Whether answers name the member that gave them.
         positions: Tells from where in the stream of events a snapshot is to be followed.
         phone_region: Region of phone numbers without a country.
+        searches: Lets costly reads run.
     """
 
     reads: Reads
@@ -50,14 +52,15 @@ class PeopleDependencies:
     read_from_header: bool
     positions: Positions
     phone_region: str
+    searches: Searches
 
     def read(self, form: type[Query], request: Request) -> Query:
         """Return the parameters of a request."""
         return read_query(form, request.query_params, {"phone_region": self.phone_region})
 
-    async def authorize(self, request: Request, scope: str) -> None:
-        """Return if the token is good and has the scope."""
-        await authorize(request, self.verifier, scope)
+    async def authorize(self, request: Request, scope: str) -> Caller:
+        """Return who asks, if the token is good and has the scope."""
+        return await authorize(request, self.verifier, scope)
 
     def wants(self, scope: str) -> list[Any]:
         """Return the dependencies of a typed route: the scope, before all else is read."""
@@ -130,13 +133,14 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
 
     @app.get("/people", tags=["people"], **doc.LIST)
     async def list_people(request: Request) -> Response:
-        await dependencies.authorize(request, "people:read")
+        caller = await dependencies.authorize(request, "people:read")
         query = dependencies.read(PeopleQuery, request)
-        place = dependencies.place(strong=query.strong)
-        page = await dependencies.reads.people(query)
+        async with dependencies.searches.turn(caller.subject, costly=query.is_search):
+            place = dependencies.place(strong=query.strong)
+            page = await dependencies.reads.people(query)
         content: dict[str, Any] = {"items": people_view(page.answer.documents, query.shown)}
         if page.count is not None:
-            content["count"] = page.count
+            content |= {"count": page.count.number, "count_exact": page.count.exact}
         return dependencies.page(request, page, content, place)
 
     @app.get("/people/by-document/{document_type}/{document_id}", tags=["people"], **doc.BY_DOCUMENT)

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from events.errors import Busy, PositionGone
+from events.errors import Busy
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed import reader as tail_module
 from query_api.feed.buffer import FeedBuffer

@@ -6,7 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from events.errors import BrokerUnavailable, PositionGone
+from events.errors import BrokerUnavailable
+from events.feed.errors import PositionGone
 from query_api.feed.replays import FIRST, Replays
 from service_kit.broker.connection import connect
 from service_kit.broker.declaring import declare

@@ -20,6 +20,7 @@ from query_api.imports.routes import add_export_route, add_import_routes
 from query_api.people.filters import ExportQuery
 from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
+from query_api.reading.searches import Searches
 from service_kit.auth.roles import SCOPES
 from service_kit.auth.tokens import Caller
 from service_kit.http.web import create_app
@@ -106,7 +107,9 @@ class Reads:
 def stage(number: int = 3, each: int = 2, seconds: float = 60.0) -> SimpleNamespace:
     """Return the routes that export, on collections in memory."""
     positions = SimpleNamespace(before_read=lambda strong: None)
-    people = PeopleDependencies(Reads(), None, None, Verifier(), False, positions, "CO")
+    people = PeopleDependencies(
+        Reads(), None, None, Verifier(), False, positions, "CO", Searches(AtOnce(9, 9), 1.0)
+    )
     collections = Collections()
     exports = Exports(collections, "x")
     sender = ExportSender(people, exports, AtOnce(number, each), seconds)

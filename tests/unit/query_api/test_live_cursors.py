@@ -6,7 +6,8 @@ from contextlib import ExitStack, aclosing, asynccontextmanager
 import orjson
 import pytest
 
-from events.errors import BrokerUnavailable, PositionGone
+from events.errors import BrokerUnavailable
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed import live_response as live
 from query_api.feed.buffer import Behind, FeedBuffer

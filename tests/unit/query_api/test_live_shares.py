@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from events.errors import Busy, PositionGone, Unauthenticated
+from events.errors import Busy, Unauthenticated
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed import reader as reader_module
 from query_api.feed import replays as replays_module

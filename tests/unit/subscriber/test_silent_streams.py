@@ -13,7 +13,8 @@ from aiormq.exceptions import ChannelInvalidStateError
 
 import subscriber
 import subscriber.stream
-from events.errors import BrokerUnavailable, PositionGone, Unavailable
+from events.errors import BrokerUnavailable, Unavailable
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed import routes as live
 from query_api.feed.buffer import FeedBuffer
