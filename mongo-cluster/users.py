@@ -23,6 +23,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-worker": {
         "events": _APPEND,
         "people": _KEEP,
+        "milestones": _KEEP,
         "claims": _KEEP,
         "rejections": _GUARD,
         "parked": _KEEP,
@@ -49,7 +50,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-query": {
         **dict.fromkeys(
             (
-                *("events", "people", "claims", "rejections", "parked"),
+                *("events", "people", "milestones", "claims", "rejections", "parked"),
                 *("images.files", "images.chunks", "imports", "import_errors", "lags"),
             ),
             _READ,

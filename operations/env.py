@@ -75,7 +75,9 @@ def variables() -> dict[str, str]:
     """
     broker = secrets.token_urlsafe(32)
     return {
+        "ROLLCALL_BIND": "127.0.0.1",
         "ROLLCALL_PORT": "8080",
+        "ROLLCALL_TRUSTED_PROXIES": "",
         "ROLLCALL_SIGNUP": "closed",
         "ROLLCALL_CORS_ORIGINS": "",
         "ROLLCALL_RATE_ADDRESS": "5000/10",

@@ -5,14 +5,11 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode
 
+from service_kit.setting_values import read_at_once
 from service_kit.slots import AtOnce
 
 
-def _at_once(value: object) -> object:
-    return AtOnce.read(value) if isinstance(value, str) else value
-
-
-_AtOnce = Annotated[AtOnce, NoDecode, BeforeValidator(_at_once)]
+_AtOnce = Annotated[AtOnce, NoDecode, BeforeValidator(read_at_once)]
 
 
 class ReadLimits(BaseSettings):

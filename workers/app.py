@@ -37,6 +37,7 @@ from workers.parking.suspects import SuspectTrials
 from workers.projecting.projector import Projector
 from workers.projecting.visibility import Visibility
 from workers.store import Store
+from workers.streams import Streams
 
 LIVED_SECONDS: Final = 10.0
 """So long a worker has lived before it tries suspects: in one that ends sooner, the fault is elsewhere."""
@@ -65,12 +66,13 @@ async def work(
     # What outlives a connection to the broker.
     inputs = DecisionInputs(clock, new_id, "email" in settings.unique)
     store = Store(client, settings.mongo_db)
+    streams = Streams(client, settings.mongo_db)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
     feed = FeedStore(client, settings.mongo_db)
     gaps = KnownGaps()
     visibility = Visibility(client, settings.mongo_db)
-    decider = BatchDecider(store, waiting, gaps, inputs)
+    decider = BatchDecider(store, streams, waiting, gaps, inputs)
     try_from = time.monotonic() + lived_seconds
 
     def wire(connection: AbstractConnection, channel: Channel) -> Consumption:
@@ -80,8 +82,8 @@ async def work(
         consumers = PartitionConsumers(connection, deliveries, settings.partitions, announcer.send_probes)
         marks = PartitionMarks(feed, settings.partitions)
         reconciler = FeedReconciler(connection, announcer, feed, marks, consumers, deliveries, gaps, clock)
-        projector = Projector(store, announcer, reconciler.wait_until_reconciled)
-        controls = ControlHandler(store, waiting, decider, projector, inputs)
+        projector = Projector(store, streams, announcer, reconciler.wait_until_reconciled)
+        controls = ControlHandler(store, streams, waiting, decider, projector, inputs)
         trials = SuspectTrials(deliveries, attempts, try_from, clock)
         unreadable = UnreadableHandler(store, announcer)
         pipeline = Pipeline(

@@ -7,12 +7,15 @@ until it is in the log. The name is the document's id, so it is unique, and ever
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError
 
 from events.accounts.event import AccountFact, Origin
 from service_kit.mongo.connection import Client, store_errors, writing
+
+_MOST_DEVICES: Final = 20
+"""That an account knows at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Account:
         revision: Grows with every change.
         created_at: UTC.
         pending: What is not in the log yet.
+        devices: SHA-256 of what its devices are known by, hexadecimal; the newest is the last.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Account:
     revision: int
     created_at: datetime
     pending: tuple[AccountFact, ...]
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class AccountStore:
         document["_id"] = document.pop("name")
         document["roles"] = list(account.roles)
         document["pending"] = list(document["pending"])
+        document["devices"] = list(account.devices)
         try:
             with store_errors():
                 await self._accounts.insert_one(document)
@@ -110,6 +116,12 @@ class AccountStore:
         with store_errors():
             result = await self._accounts.update_one(guard, update)
         return bool(result.matched_count)
+
+    async def add_device(self, account: Account, device: str) -> None:
+        """Let an account know another device; of too many, the oldest is not known any more."""
+        newest = {"$each": [device], "$slice": -_MOST_DEVICES}
+        with store_errors():
+            await self._accounts.update_one({"_id": account.name}, {"$push": {"devices": newest}})
 
     async def forget_pending(self, account: Account, fact: AccountFact) -> None:
         """Forget a fact that is in the log."""
@@ -164,4 +176,5 @@ def _account(document: Mapping[str, Any]) -> Account:
         revision=document["revision"],
         created_at=document["created_at"],
         pending=pending,
+        devices=tuple(document.get("devices", ())),
     )

@@ -12,7 +12,7 @@ State = Literal["reading", "applying", "finished", "interrupted", "stopped", "fa
 STATES: Final[dict[str, str]] = {
     "reading": "its rows are being read",
     "applying": "all rows are read; workers have not decided all of them yet",
-    "finished": "every row is decided; the counts stay as they are",
+    "finished": "every row is decided, and reads show it; the counts stay as they are",
     "interrupted": "not all rows were read: send the same file with the same id to go on",
     "stopped": "a row was refused, and the import was to stop at the first",
 }

@@ -19,6 +19,8 @@ Kind = Literal[
     "claim_missing",
     "claim_taken",
     "claim_stray",
+    "milestone_missing",
+    "milestone_stray",
 ]
 TEXTS: Final[Mapping[str, str]] = {
     "missing": "the read model lacks the person",
@@ -32,6 +34,8 @@ TEXTS: Final[Mapping[str, str]] = {
     "claim_missing": "a value of the person's is not reserved",
     "claim_taken": "a value of the person's is reserved for another person; left alone",
     "claim_stray": "a value is reserved that the person has not",
+    "milestone_missing": "a milestone is missing: reading earlier versions takes longer",
+    "milestone_stray": "a milestone is kept that is not what the log says",
 }
 LEFT_ALONE: Final = frozenset({"ahead", "newer", "unreadable", "claim_taken", "orphan"})
 """What a rebuild does not put right; orphans, only when it is told to remove them."""

@@ -185,7 +185,8 @@ async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_
         await services.throttle.failed(
             await services.throttle.enter("ada", origin), account, good=False, origin=origin
         )
-        await services.throttle.passed(await services.throttle.enter("ada", origin))
+        await services.directory.store.add_device(account, "0" * 64)
+        await services.throttle.passed(await services.throttle.enter("ada", origin), "ada")
         token, now = RefreshToken("f" * 22, "0" * 64), services.directory.now
         family = Family(token.family_id, "ada", 1, b"k", token.digest, None, now, now, revoked=False)
         await services.throttle.store.insert(family)

@@ -6,7 +6,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
@@ -100,28 +102,47 @@ def servers() -> Iterator[dict[str, Server]]:
         server.server_close()
 
 
-@pytest.fixture(scope="module")
-def proxy(servers, tmp_path_factory) -> Iterator[httpx.Client]:
-    directory = tmp_path_factory.mktemp("proxy")
-    (port,) = free_ports(1)
-    text = (ROOT / "proxy" / "Caddyfile").read_text().replace(":8080 {", f"http://{LOOPBACK}:{port} {{")
-    text = re.sub(r"([a-z]+-api-\d):\d+", lambda m: f"{LOOPBACK}:{servers[m[1]].server_port}", text)
+@contextmanager
+def running(
+    servers: dict[str, Server], directory: Path, options: str = "", **environment: str
+) -> Iterator[None]:
+    """Run the proxy on its own file, with the stand-ins' addresses in it.
+
+    Args:
+        servers: The stand-ins.
+        directory: What it writes is there.
+        options: More of Caddy's global options.
+        environment: As the container has it.
+    """
+    text = (ROOT / "proxy" / "Caddyfile").read_text().replace("admin off", f"admin off\n{options}", 1)
     config = directory / "Caddyfile"
-    config.write_text(text)
+    config.write_text(
+        re.sub(r"([a-z]+-api-\d):\d+", lambda m: f"{LOOPBACK}:{servers[m[1]].server_port}", text)
+    )
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
             [caddy(), "run", "--config", str(config), "--adapter", "caddyfile"],
             stdout=log,
             stderr=log,
-            env={"HOME": str(directory)},
+            env={"HOME": str(directory), **environment},
         )
     try:
-        with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
-            wait(lambda: ready(client), 20, "the proxy")
-            yield client
+        yield
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def proxy(servers, tmp_path_factory) -> Iterator[httpx.Client]:
+    (port,) = free_ports(1)
+    address = f"http://{LOOPBACK}:{port}"
+    with (
+        running(servers, tmp_path_factory.mktemp("proxy"), ROLLCALL_SITES=address),
+        httpx.Client(base_url=address, timeout=20) as client,
+    ):
+        wait(lambda: ready(client), 20, "the proxy")
+        yield client
 
 
 def ready(client: httpx.Client) -> bool:
@@ -214,6 +235,60 @@ def test_the_client_is_named_by_the_proxy_alone(proxy):
     sent = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
     seen = proxy.get("/people", headers=sent).json()["headers"]
     assert (seen["X-Forwarded-For"], seen["X-Forwarded-Proto"]) == (LOOPBACK, "http")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "sent", "client"),
+    [
+        ("10.0.0.0/8 127.0.0.1", "198.51.100.1, 203.0.113.7, 10.1.2.3", "203.0.113.7"),
+        ("127.0.0.0/8", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ("10.0.0.0/8", "203.0.113.7", LOOPBACK),
+        ("127.0.0.1", "", LOOPBACK),
+    ],
+)
+def test_behind_another_proxy_the_client_is_the_last_that_is_not_trusted(
+    servers, tmp_path, trusted, sent, client
+):
+    (port,) = free_ports(1)
+    address = f"http://{LOOPBACK}:{port}"
+    with (
+        running(servers, tmp_path, ROLLCALL_SITES=address, ROLLCALL_TRUSTED_PROXIES=trusted),
+        httpx.Client(base_url=address, timeout=20) as behind,
+    ):
+        wait(lambda: ready(behind), 20, "the proxy")
+        seen = behind.get("/people", headers={"X-Forwarded-For": sent} if sent else {}).json()["headers"]
+        assert seen["X-Forwarded-For"] == client
+
+
+def test_under_a_domain_s_name_it_speaks_https_and_inside_it_stays_what_it_was(servers, tmp_path):
+    plain, secure, inside = free_ports(3)
+    # Certificates of its own making, since none can be fetched here.
+    options = (
+        f"local_certs\nskip_install_trust\nhttp_port {plain}\nhttps_port {secure}\ndefault_bind {LOOPBACK}"
+    )
+    sites = f"people.example, http://:{inside}"
+    there = {"headers": {"Host": "people.example"}, "extensions": {"sni_hostname": "people.example"}}
+    with (
+        running(servers, tmp_path, options, ROLLCALL_SITES=sites),
+        httpx.Client(base_url=f"https://{LOOPBACK}:{secure}", verify=False, timeout=20) as outer,
+        httpx.Client(base_url=f"http://{LOOPBACK}:{inside}", timeout=20) as inner,
+    ):
+
+        def certified() -> bool:
+            try:
+                return outer.get("/readyz", **there).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait(lambda: ready(inner), 20, "the proxy")
+        wait(certified, 20, "its certificate")
+        answer = outer.get("/people", **there)
+        assert answer.json()["headers"]["X-Forwarded-Proto"] == "https"
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+        keys = inner.get("/.well-known/jwks.json", headers={"Host": "proxy:8080"})
+        assert keys.json()["name"].startswith("command-api-")
+        moved = httpx.get(f"http://{LOOPBACK}:{plain}/people", headers={"Host": "people.example"})
+        assert (moved.status_code, moved.headers["Location"]) == (308, "https://people.example/people")
 
 
 def test_a_stream_is_passed_on_as_it_comes(proxy, servers):

@@ -10,7 +10,7 @@ import aiormq
 import pytest
 
 from service_kit.broker.connection import connect
-from subscriber import FileCheckpoint, follow, subscribe
+from subscriber import SavedPosition, follow, subscribe
 from tests.system import ROOT, TOPOLOGIES, eventually, new_person
 
 # Subscribers know the broker only.
@@ -102,7 +102,7 @@ async def test_the_stream_is_followed_from_where_it_was(system, commands, broker
     seen: list[tuple[str, str]] = []
     covered = []
 
-    class Place(FileCheckpoint):
+    class Place(SavedPosition):
         def save(self, position):
             super().save(position)
             covered.append(len(seen))
@@ -111,7 +111,7 @@ async def test_the_stream_is_followed_from_where_it_was(system, commands, broker
         seen.append((event["id"], event["subject"]))
 
     async def follows(person):
-        """Follow until a person's event is handled and covered by the checkpoint."""
+        """Follow until a person's event is handled and covered by the saved position."""
 
         async def kept():
             return person["id"] in [subject for _, subject in seen] and covered[-1] == len(seen)

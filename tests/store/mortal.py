@@ -24,6 +24,7 @@ from workers.parking.suspects import SuspectTrials
 from workers.projecting.projector import Projector
 from workers.projecting.visibility import Visibility
 from workers.store import Store
+from workers.streams import Streams
 
 WITHIN = 20.0
 
@@ -105,9 +106,11 @@ def pipeline(queue: DeliveryQueue, store: Store, town: "Town") -> Pipeline:
     """Return a pipeline whose every write may be its last."""
     given, twin = inputs(), mortal(store, town.fate)
     parked = WaitingCommands(Mortal(store._db["parked"], town.fate))
-    decider = BatchDecider(twin, parked, KnownGaps(), given)
-    projector = Projector(twin, town, town.wait_until_reconciled)  # type: ignore[arg-type]
-    controls = ControlHandler(twin, parked, decider, projector, given)
+    streams = Streams(store._db.client, store._db.name)
+    streams._milestones = Mortal(streams._milestones, town.fate)  # type: ignore[assignment]
+    decider = BatchDecider(twin, streams, parked, KnownGaps(), given)
+    projector = Projector(twin, streams, town, town.wait_until_reconciled)  # type: ignore[arg-type]
+    controls = ControlHandler(twin, streams, parked, decider, projector, given)
     attempts = Attempts(Mortal(store._db["attempts"], town.fate))
     return Pipeline(
         queue,

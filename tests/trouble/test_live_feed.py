@@ -16,7 +16,7 @@ from service_kit.broker.stream import probe
 from service_kit.broker.topology import EVENT_LOG
 from service_kit.settings import Settings
 from service_kit.slots import AtOnce
-from subscriber import FileCheckpoint, follow
+from subscriber import SavedPosition, follow
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually, new_person
 
@@ -96,9 +96,9 @@ async def test_a_stream_that_has_other_events_at_the_same_places_is_told_and_the
         handled.append(event["id"])
 
     def subscribing(**more):
-        return asyncio.create_task(follow(stage.rabbit.url, "remade", handle, checkpoint, **more))
+        return asyncio.create_task(follow(stage.rabbit.url, "remade", handle, saved, **more))
 
-    checkpoint = FileCheckpoint(tmp_path / "place")
+    saved = SavedPosition(tmp_path / "place")
     async with (
         stage.client(cast["command_api"]) as commands,
         stage.client(cast["query_api"]) as queries,
@@ -109,7 +109,7 @@ async def test_a_stream_that_has_other_events_at_the_same_places_is_told_and_the
             known: set[str] = set()
             await subjects(feed, people[-1], known)
             position = feed.last
-            await eventually(lambda: kept(checkpoint, position), within=30)
+            await eventually(lambda: kept(saved, position), within=30)
             await remake_the_stream(stage)
             # The subscriber's event is beyond the end as soon as there is one, and the client is sent away.
             people += [await create(commands) for _ in range(2)]
@@ -149,8 +149,8 @@ async def all_of(queries, address) -> list[dict]:
     return items
 
 
-async def kept(checkpoint, position):
-    return checkpoint.load() == position
+async def kept(saved, position):
+    return saved.load() == position
 
 
 async def cut_off(feed):

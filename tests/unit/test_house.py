@@ -79,6 +79,7 @@ ADAPTERS = {
         "service_kit/images/gridfs.py",
         "service_kit/mongo/connection.py",
         "workers/store.py",
+        "workers/streams.py",
         "workers/announcing/feed_store.py",
         "devstack/servers/mongo.py",
     },

@@ -12,10 +12,10 @@ from typing import Final, TypeVar
 import orjson
 
 from command_api.imports.body import Body
-from command_api.imports.headings import NO_HEADER, Header, read_columns
+from command_api.imports.headings import NO_HEADER, Columns, Header, read_columns
 from command_api.imports.lines import MAX_LINE_BYTES, Unreadable
 from command_api.imports.options import ImportQuery
-from command_api.imports.rows import TOO_LONG, Columns, Row
+from command_api.imports.rows import TOO_LONG, Row
 from command_api.imports.sniffing import ZIP, misnamed
 from command_api.imports.workbook.archive import Archive
 from command_api.imports.workbook.cells import CellFault, cell_text

@@ -198,6 +198,14 @@ async def test_pages_of_other_origins_are_told_nothing_unless_they_are_listed():
         assert "access-control-allow-origin" not in refused.headers
 
 
+@pytest.mark.parametrize("network", ["proxy", "10.0.0.1/8", "10.0.0.0/33", "*.x", "::g"])
+def test_trusted_proxies_are_addresses_and_networks(network):
+    with pytest.raises(ValidationError, match="is no address or network"):
+        settings(trusted_proxies=f"10.0.0.1 {network}")
+    assert settings(trusted_proxies="10.0.0.1  fd00::/8").trusted_proxies == ("10.0.0.1", "fd00::/8")
+    assert settings(trusted_proxies="*").trusted_proxies == ("*",)
+
+
 @pytest.mark.parametrize(
     "origin",
     ["*", "null", "people.example", "https://people.example/", "https://a@b", "ftp://x", "https://*.x"],
