@@ -8,7 +8,6 @@ from pydantic_settings import BaseSettings, NoDecode
 from service_kit.setting_values import read_at_once
 from service_kit.slots import AtOnce
 
-
 _AtOnce = Annotated[AtOnce, NoDecode, BeforeValidator(read_at_once)]
 
 

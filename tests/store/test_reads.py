@@ -12,6 +12,7 @@ from query_api.people.queries import Count, Reads
 from query_api.people.sorting import order_of
 from query_api.reading.searches import Searches
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.connection import store_errors
 from service_kit.settings import Settings
 from service_kit.slots import AtOnce
 from tests.store.given import create, delete, run, update
@@ -102,8 +103,8 @@ async def test_nobody_is_reported_missing_by_a_member_that_lags(empty, mongo_cli
 async def test_counting_stops_unless_all_is_asked_for(empty, monkeypatch):
     store, reads = empty
     monkeypatch.setattr(queries, "COUNTED", 3)
-    people = [create(gender="F" if number < 3 else "M") for number in range(5)]
-    gone = create(gender="F")
+    people = [create(gender="female" if number < 3 else "male") for number in range(5)]
+    gone = create(gender="female")
     await run(store, *people, gone, delete(gone.person_id))
     for filters, count, exact in (
         ({}, Count(3, exact=False), 5),
@@ -119,15 +120,37 @@ async def test_counting_stops_unless_all_is_asked_for(empty, monkeypatch):
         assert page.count == Count(exact, exact=True), filters
 
 
-async def test_a_search_that_has_no_time_left_is_told_from_a_store_that_is_away(empty):
-    store, reads = empty
-    await run(store, create())
-    searches = Searches(AtOnce(1, 1), 0.0001)
+@pytest.mark.parametrize("system", TOPOLOGIES[:1], indirect=True, scope="session")
+async def test_a_search_ends_with_its_time_at_the_server_too(empty, mongo_client):
+    store, _ = empty
+    people = store._db["people"]
+    await people.insert_one({"_id": "slow"})
+    searches = Searches(AtOnce(1, 1), 0.2)
     with pytest.raises(SearchTooLong):
         async with searches.turn("ada"):
-            await reads.people(PeopleQuery(count="exact"))
+            with store_errors():
+                await people.find({"$where": "sleep(60000) || true"}).to_list(1)
     assert searches.slots.in_use == 0
-    assert (await reads.people(PeopleQuery(count="exact"))).count == Count(1, exact=True)
+
+    async def given_up():
+        of_it = {"ns": people.full_name, "command.filter.$where": {"$exists": True}}
+        running = await mongo_client.admin.command("currentOp", **of_it)
+        return not running["inprog"]
+
+    await eventually(given_up, within=20)
+
+
+async def test_a_search_does_not_take_a_store_that_is_away_for_a_slow_one(system, driver):
+    settings = Settings(
+        mongo_uri="mongodb://127.0.0.1:9/?replicaSet=x", amqp_url=system.rabbit.url, mongo_driver=driver
+    )
+    client = mongo.connect(settings, "tests")
+    try:
+        with pytest.raises(StoreUnavailable):
+            async with Searches(AtOnce(1, 1), 0.2).turn("ada"):
+                await Reads(client, "x").people(PeopleQuery(count="true"))
+    finally:
+        await mongo.close(client)
 
 
 def stages(plan) -> set[str]:
