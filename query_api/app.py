@@ -21,6 +21,7 @@ from query_api.feed.reader import FeedReader
 from query_api.feed.replays import Replays
 from query_api.feed.routes import RETRY_SECONDS, LiveDependencies, add_live_route
 from query_api.feed.tickets import StreamTickets, tickets_secret
+from query_api.history.folding import Folds
 from query_api.history.queries import LogReads
 from query_api.history.routes import add_audit_routes
 from query_api.images.routes import add_image_routes
@@ -79,7 +80,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     parked = ParkedReads(reads)
     people = PeopleDependencies(
         reads,
-        LogReads(reads),
+        LogReads(reads, Folds(reads, settings.search_seconds)),
         parked,
         verifier,
         settings.read_from_header,

@@ -69,6 +69,11 @@ class HistoryQuery(SpanQuery):
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Entries a page")
     cursor: _Cursor | None = Field(default=None, description="`next` of the page before")
 
+    @property
+    def is_search(self) -> bool:
+        """Return whether many more entries may be read for it than are shown: no index has all of it."""
+        return self.include is not None or self.is_span
+
 
 class EventsQuery(SpanQuery):
     """Parameters of the search over everybody's events."""

@@ -50,8 +50,8 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
     ) -> Response:
         """Scope `audit:read`. Newest first; of deleted people too."""
         query = dependencies.read(HistoryQuery, request)
-        async with dependencies.searches.turn(caller.subject, costly=query.include is not None):
-            page = await dependencies.log.history(str(person_id), query)
+        async with dependencies.searches.turn(caller.subject, costly=query.is_search):
+            page = await dependencies.log.history(caller.subject, str(person_id), query)
         return dependencies.page(request, page, {"person_id": str(person_id), "items": page.answer.documents})
 
     @app.get(

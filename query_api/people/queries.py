@@ -177,6 +177,7 @@ class Reads:
         strong: bool,
         sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 1,
+        batch: int = 0,
     ) -> Answer:
         """Return the first documents of a collection that are as wanted.
 
@@ -187,12 +188,13 @@ class Reads:
             strong: Ask the primary.
             sort: Fields and directions.
             limit: How many at most; 0 for all.
+            batch: How many are decoded at once, while nobody else is answered; 0 for all.
         """
         with store_errors():
             # A first batch has 101 documents at most unless its size is given, and 16 MB in any case: what
             # does not fit comes with the next one. (A negative limit, one batch alone, would hide it.)
             found = self._database(strong)[collection].find(
-                wanted, shown, sort=sort, limit=limit, batch_size=limit
+                wanted, shown, sort=sort, limit=limit, batch_size=batch or limit
             )
             documents = await found.to_list(limit or None)
             return Answer(documents, found.address)

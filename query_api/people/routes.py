@@ -158,8 +158,9 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         person_id = path_id(request, "person_id")
         query = dependencies.read(PersonQuery, request)
         if query.version is not None or query.as_of is not None:
-            await dependencies.authorize(request, "audit:read")
-            return dependencies.person(request, await _past(dependencies.log, person_id, query), query, "")
+            caller = await dependencies.authorize(request, "audit:read")
+            answer = await _past(dependencies.log, caller.subject, person_id, query)
+            return dependencies.person(request, answer, query, "")
         place = dependencies.place(strong=query.strong)
         answer = await dependencies.reads.person(
             person_id, min_version=query.min_version, strong=query.strong
@@ -202,14 +203,14 @@ async def _status(
     return None, waiting
 
 
-async def _past(log: LogReads, person_id: str, query: PersonQuery) -> Answer:
+async def _past(log: LogReads, subject: str, person_id: str, query: PersonQuery) -> Answer:
     """Return a person as it was."""
     given = [name for name in ("version", "as_of", "min_version") if getattr(query, name) is not None]
     if len(given) > 1:
         error = {"field": given[1], "reason": f"cannot be given beside {given[0]}"}
         raise InvalidFields("a parameter is not valid", [error])
     as_of = datetime.fromisoformat(query.as_of) if query.as_of is not None else None
-    return await log.past(person_id, version=query.version, as_of=as_of, strong=query.strong)
+    return await log.past(subject, person_id, version=query.version, as_of=as_of, strong=query.strong)
 
 
 def _in_path(request: Request, name: str) -> str:

@@ -18,10 +18,11 @@ class Searches:
     Args:
         at_once: How many at once, in all and of one subject.
         seconds: How long each may take.
+        what: What they are called, in the plural.
     """
 
-    def __init__(self, at_once: AtOnce, seconds: float) -> None:
-        self.slots = Slots.shared(at_once, "searches", RETRY_SECONDS)
+    def __init__(self, at_once: AtOnce, seconds: float, what: str = "searches") -> None:
+        self.slots = Slots.shared(at_once, what, RETRY_SECONDS)
         self._seconds = seconds
 
     @asynccontextmanager
