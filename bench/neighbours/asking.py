@@ -10,7 +10,7 @@ from typing import Final
 
 from bench.load import LOST, request
 
-PAUSE_SECONDS: Final = 0.05
+PAUSE_SECONDS: Final = 0.5
 """Between a refusal and the next try: no abuser heeds `Retry-After`."""
 TAKEN_BYTES: Final = 1 << 16
 

@@ -96,7 +96,8 @@ def _row(name: str, quiet: dict[str, float], noticed: Noticed, answered: Answere
         + "".join(f"; {one}" for one in wrong)
     )
     worst = max(times.values())
-    details = {"quiet_ms": quiet, "beside_ms": beside, "answered": vars(answered), "wrong": wrong}
+    told = vars(answered) | {"statuses": dict(answered.statuses)}
+    details = {"quiet_ms": quiet, "beside_ms": beside, "answered": told, "wrong": wrong}
     row = at_most(f"beside {name}, p99 to quiet", worst, TIMES, "", **details)
     return replace(row, ok=row.ok and not wrong)
 

@@ -1,6 +1,7 @@
 """What every request passes, and what every answer carries, in one process."""
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 
 import httpx
@@ -285,3 +286,13 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_what_answers_it_ends(m
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(2**40)
         writer.close()
+
+
+async def test_what_serves_is_not_looked_through_for_garbage_while_requests_wait():
+    gc.unfreeze()
+    app = application()
+    async with served(app):
+        frozen = gc.get_freeze_count()
+        assert frozen > 10_000
+        assert not [one for one in gc.get_objects() if one is app]
+    gc.unfreeze()
