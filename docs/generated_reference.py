@@ -43,6 +43,7 @@ from service_kit.http.parameters import parameters
 from service_kit.http.problems import status_of
 from service_kit.http.rates import Quota
 from service_kit.http.reasons import ALL_REASONS
+from service_kit.read_limits import ReadLimits
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 from verifier.__main__ import _parser as verifier_parser
 from workers.outcomes import BEHIND, ENDED, LOG_BEHIND
@@ -74,7 +75,8 @@ def _codes(words: Any) -> str:
 
 def settings() -> str:
     """Return each setting with its default and its meaning."""
-    return table("Variable|Default|Values|Meaning", [_setting(name) for name in Settings.model_fields])
+    names = sorted(Settings.model_fields, key=ReadLimits.model_fields.__contains__)
+    return table("Variable|Default|Values|Meaning", list(map(_setting, names)))
 
 
 def _setting(name: str) -> list[str]:

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 
 from service_kit.auth.roles import ROLES, SCOPES, known_words
 from service_kit.http.rates import Quota
+from service_kit.slots import AtOnce
 
 _REGION = re.compile(r"[A-Z]{2}")
 _FOLDER = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
@@ -41,6 +42,11 @@ def read_words(value: object) -> object:
 def read_quota(value: object) -> object:
     """Return the quota that `requests/seconds` names."""
     return Quota.read(value) if isinstance(value, str) else value
+
+
+def read_at_once(value: object) -> object:
+    """Return how many at once `in all/of one subject` names."""
+    return AtOnce.read(value) if isinstance(value, str) else value
 
 
 def read_roles(value: object) -> object:

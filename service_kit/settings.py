@@ -14,13 +14,14 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from events.imports.states import MAX_ROWS
 from service_kit.broker.addresses import broker_urls
 from service_kit.broker.topology import PARTITIONS
 from service_kit.http.rates import Quota
 from service_kit.http.reasons import reason_of
+from service_kit.read_limits import ReadLimits
 from service_kit.setting_values import (
     read_networks,
     read_origins,
@@ -39,7 +40,7 @@ MIN_SECRET_BYTES = 32
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-class Settings(BaseSettings):
+class Settings(ReadLimits):
     """What a service is told from outside. A service that lacks a needed one does not start."""
 
     model_config = SettingsConfigDict(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
@@ -11,7 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from events.errors import InvalidFields, PositionGone, Unavailable
+from events.errors import InvalidFields, Unavailable
+from events.feed.errors import PositionGone
 from events.feed.position import PATTERN, Position
 from events.log.event import EventType
 from events.times import rfc3339
@@ -27,8 +29,10 @@ from service_kit.http.guard import charge_subject, is_head
 from service_kit.http.openapi import TEXT, json_answer, problems
 from service_kit.http.typed import EACH_ONCE, each_once, wants
 from service_kit.http.web import authorize
+from service_kit.slots import Slots
 
-MAX_CLIENTS: Final = 2000
+RETRY_SECONDS: Final = 5
+"""When to try again where too many clients follow."""
 CATCH_UP_SECONDS: Final = 2.0
 """How far this process may be behind another one from which a client brings its position."""
 EXAMPLE: Final = "1234-0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
@@ -98,6 +102,7 @@ class LiveDependencies:
         replays: Older events.
         verifier: Checks tokens.
         tickets: Lets in who has no token, once.
+        slots: How many may follow, in all and of one subject.
         heartbeat: Seconds of silence after which a client is told its position.
     """
 
@@ -106,6 +111,7 @@ class LiveDependencies:
     replays: Replays
     verifier: TokenVerifier
     tickets: StreamTickets
+    slots: Slots
     heartbeat: float = HEARTBEAT_SECONDS
 
     async def follower(self, request: Request) -> Caller:
@@ -132,14 +138,15 @@ class LiveDependencies:
         Raises:
             RollcallError: Gone, or not available now.
         """
-        if self.feed.closed or self.feed.clients >= MAX_CLIENTS:
-            raise Unavailable("too many clients follow here, or this process ends", retry_after=2)
+        if self.feed.closed:
+            raise Unavailable("this process ends")
         await self.reader.connection()
         client = LiveClient(
             self.feed,
-            await self._place(position),
+            await self._place(position, caller.subject),
             types=frozenset(query.type),
             person_id=None if query.person_id is None else str(query.person_id),
+            subject=caller.subject,
             expires_at=caller.expires_at,
             heartbeat=self.heartbeat,
         )
@@ -150,8 +157,12 @@ class LiveDependencies:
             raise
         return client
 
-    async def _place(self, position: Position | None) -> Position:
+    async def _place(self, position: Position | None, subject: str) -> Position:
         """Return the position to follow from.
+
+        Args:
+            position: That is asked for; None for now.
+            subject: Who asks.
 
         Raises:
             PositionGone: It lies beyond the stream's end.
@@ -174,7 +185,7 @@ class LiveDependencies:
         finally:
             self.feed.remove(happened)
         # This process may be behind, or the broker silent: gone is only what the stream shows to be so.
-        if await self.reader.ends_before(position.offset):
+        if await self.reader.ends_before(position.offset, subject):
             raise PositionGone(_AHEAD, position)
         raise Unavailable("the stream of events is not read up to this position yet", retry_after=1)
 
@@ -228,12 +239,14 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
         place; `next` is where the log has the events since then.
         """
         position = position_of(query, last_event_id)
-        ticket = _ticket(request)
-        if ticket is not None and not is_head(request.scope):
-            await dependencies.tickets.spend(ticket)
         if is_head(request.scope):
             return StreamingResponse(iter(()), headers=HEADERS, media_type=MEDIA_TYPE)
-        return LiveResponse(await dependencies.follow(caller, query, position))
+        with ExitStack() as held:
+            held.enter_context(dependencies.slots.taken(caller.subject))
+            if (ticket := _ticket(request)) is not None:
+                await dependencies.tickets.spend(ticket)
+            client = await dependencies.follow(caller, query, position)
+            return LiveResponse(client, held.pop_all())
 
 
 def _add_ticket_route(app: FastAPI, dependencies: LiveDependencies) -> None:

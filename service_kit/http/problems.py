@@ -31,14 +31,15 @@ from events.errors import (
     MalformedBody,
     NotAcceptable,
     NotFound,
-    PositionGone,
     RollcallError,
+    SearchTooLong,
     TargetTooLong,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
 )
+from events.feed.errors import PositionGone
 from events.images.errors import ImagesOff, OtherImage, TicketUsed
 from events.person.rejections import (
     IdempotencyKeyReused,
@@ -98,6 +99,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     InvalidRequest: (400, "Invalid request"),
     Rejection: (409, "Refused"),
     ImagesOff: (501, "No images here"),
+    SearchTooLong: (503, "The search takes too long"),
     Unavailable: (503, "Not available"),
     NoAccounts: (501, "No accounts are kept here"),
     RollcallError: (500, "Internal error"),
