@@ -134,7 +134,9 @@ class LogReads:
             subject, person_id, version=version, as_of=as_of, strong=strong
         )
         if state.status == "absent":
-            raise PersonNotFound(f"there {'is' if as_of is None else 'was'} no person {person_id}")
+            if as_of is None:
+                raise PersonNotFound(f"there is no person {person_id}")
+            raise PersonNotFound(f"there was no person {person_id}")
         if version is not None and state.version < version:
             raise NotFound(f"the person is not at version {version} yet", retry_after=1)
         if state.status == "deleted":

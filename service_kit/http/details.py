@@ -41,6 +41,7 @@ TITLES: Final[Mapping[str, str]] = {
     "Invalid request": "Petición no válida",
     "Refused": "Rechazado",
     "No images here": "Aquí no hay imágenes",
+    "The search takes too long": "La búsqueda tarda demasiado",
     "Not available": "No disponible",
     "No accounts are kept here": "Aquí no se llevan cuentas",
     "Internal error": "Error interno",
@@ -214,8 +215,9 @@ DETAILS: Final[Mapping[str, str]] = {
     "the ticket was used: ask for another one": "el permiso ya se usó: pida otro",
     "the ticket has expired: ask for another one": "el permiso ha caducado: pida otro",
     "this is no ticket of this API": "no es un permiso de esta API",
-    "too many clients follow here, or this process ends": (
-        "aquí siguen demasiados clientes, o este proceso termina"
+    "this process ends": "este proceso termina",
+    "the search was not done within {seconds} s: ask for less": (
+        "la búsqueda no se completó en {seconds} s: pida menos"
     ),
     "too many clients look for the end of the stream of events": (
         "demasiados clientes buscan el final del flujo de eventos"
