@@ -53,7 +53,7 @@ async def fuzz(document: str, bearer: str, directory: Path, *options: str) -> tu
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(300):
+        async with asyncio.timeout(900):
             said, _ = await process.communicate()
     finally:
         if process.returncode is None:
