@@ -65,7 +65,13 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     verifier, feed, positions = TokenVerifier(settings), FeedBuffer(), Positions(time.monotonic)
     tickets = StreamTickets(tickets_secret(settings), client, settings.mongo_db)
     live = LiveDependencies(
-        feed, FeedReader(url, feed, positions), Replays(url), verifier, tickets, heartbeat
+        feed,
+        FeedReader(url, feed, positions),
+        Replays(url),
+        verifier,
+        tickets,
+        reads.newest_people,
+        heartbeat,
     )
     parked = ParkedReads(reads)
     people = PeopleDependencies(

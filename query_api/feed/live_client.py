@@ -2,19 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 from events.errors import PositionGone, Unavailable
 from events.feed.position import Position
-from query_api.feed.buffer import Behind, FeedBuffer, Item, item
+from query_api.feed.buffer import Behind, FeedBuffer
+from query_api.feed.items import Item
 from query_api.feed.replays import FIRST, OTHER, Replays, take
 from service_kit.broker.stream import FeedEntry, StreamConsumer
 
 HEARTBEAT_SECONDS: Final = 15.0
 RETRY_MS: Final = 1000
 """When a client that was cut off should come again: the field `retry` of an event stream."""
+
+FindPeople = Callable[[Collection[str]], Awaitable[Mapping[str, Mapping[str, Any]]]]
+"""Returns the documents of people in the read model, tombstones too, by id, as the primary has them; raises
+`Unavailable`."""
 
 
 class LiveClient:
@@ -27,6 +32,8 @@ class LiveClient:
         person_id: Only events about this person; about all, if None.
         expires_at: When its token ends, seconds since 1970.
         heartbeat: Seconds of silence after which it is told its position.
+        find_people: Tells of older events what is still so, to a client that gets nothing else; None: it gets
+            each event as it was announced.
     """
 
     def __init__(
@@ -38,6 +45,7 @@ class LiveClient:
         person_id: str | None = None,
         expires_at: float = float("inf"),
         heartbeat: float = HEARTBEAT_SECONDS,
+        find_people: FindPeople | None = None,
     ) -> None:
         self._feed = feed
         self._epoch = feed.epoch
@@ -47,6 +55,7 @@ class LiveClient:
         self._person_id = person_id
         self._expires_at = expires_at
         self._heartbeat = heartbeat
+        self._find_people = find_people
         self._happened = asyncio.Event()
         self._left = False
         self._older: tuple[list[FeedEntry], StreamConsumer] | None = None
@@ -103,7 +112,7 @@ class LiveClient:
     async def _replay(self, entries: list[FeedEntry], reader: StreamConsumer) -> AsyncIterator[bytes]:
         told = time.monotonic()
         while not self._left and not self._must_go():
-            chunk = self._lines(list(map(item, entries)))
+            chunk = await self._lines([Item(entry, fresh=False) for entry in entries])
             if entries:
                 self._at, self._next = entries[-1].position, entries[-1].offset + 1
             if not chunk and time.monotonic() - told > self._heartbeat:
@@ -120,7 +129,7 @@ class LiveClient:
         while not self._left and not self._must_go():
             self._happened.clear()
             items = self._feed.since(self._next)
-            chunk = self._lines(items)
+            chunk = await self._lines(items)
             if items:
                 self._at, self._next = items[-1].position, items[-1].offset + 1
             if not chunk and time.monotonic() - told >= self._heartbeat:
@@ -146,15 +155,22 @@ class LiveClient:
             return "lost"  # the stream was cut: whether the client's position still holds is asked anew
         return "token-expired" if time.time() >= self._expires_at else ""
 
-    def _lines(self, items: Sequence[Item]) -> bytes:
-        if not items:
+    async def _lines(self, items: Sequence[Item]) -> bytes:
+        filtered = bool(self._types) or self._person_id is not None
+        wanted = [one for one in items if self._wants(one)] if filtered else items
+        if not wanted:
             return b""
-        if not self._types and self._person_id is None:
-            return self._feed.joined(items)
-        return b"".join(one.frame for one in items if self._wants(one))
+        if self._find_people is None:
+            return b"".join([one.frame for one in wanted]) if filtered else self._feed.joined(wanted)
+        old = {one.entry.person_id for one in wanted if one.is_old}
+        if not old and not filtered:
+            return self._feed.joined(wanted, audited=False)
+        people = await self._find_people(old) if old else {}
+        return b"".join([one.current_frame(people) for one in wanted])
 
     def _wants(self, one: Item) -> bool:
-        return (not self._types or one.type in self._types) and self._person_id in (None, one.person_id)
+        entry = one.entry
+        return (not self._types or entry.type in self._types) and self._person_id in (None, entry.person_id)
 
     def _place(self) -> bytes:
         """Return a heartbeat: no event, but the client's place, also where its filters kept all out."""

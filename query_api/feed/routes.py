@@ -16,11 +16,11 @@ from events.feed.position import PATTERN, Position
 from events.log.event import EventType
 from events.times import rfc3339
 from query_api.feed.buffer import FeedBuffer
-from query_api.feed.live_client import HEARTBEAT_SECONDS, LiveClient
+from query_api.feed.live_client import HEARTBEAT_SECONDS, FindPeople, LiveClient
 from query_api.feed.live_response import HEADERS, MEDIA_TYPE, LiveResponse
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import FIRST, Replays
-from query_api.feed.tickets import SCOPE, StreamTickets
+from query_api.feed.tickets import AUDIT_SCOPE, SCOPE, StreamTickets
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.formats import Time
 from service_kit.http.guard import charge_subject, is_head
@@ -85,6 +85,7 @@ class LiveDependencies:
         replays: Older events.
         verifier: Checks tokens.
         tickets: Lets in who has no token, once.
+        find_people: Tells of older events what is still so, to those who may not read histories.
         heartbeat: Seconds of silence after which a client is told its position.
     """
 
@@ -93,6 +94,7 @@ class LiveDependencies:
     replays: Replays
     verifier: TokenVerifier
     tickets: StreamTickets
+    find_people: FindPeople
     heartbeat: float = HEARTBEAT_SECONDS
 
     async def follower(self, request: Request) -> Caller:
@@ -129,6 +131,7 @@ class LiveDependencies:
             person_id=None if query.person_id is None else str(query.person_id),
             expires_at=caller.expires_at,
             heartbeat=self.heartbeat,
+            find_people=None if AUDIT_SCOPE in caller.scopes else self.find_people,
         )
         try:
             await client.open(self.replays)
@@ -211,6 +214,9 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
         """Scope `events:read`. Server-sent events: `id` is the position (the offset in the stream, a hyphen,
         the event's id), `event` the type, `data` the CloudEvent. A comment breaks 15 s of silence.
 
+        Without `audit:read`, its `data` lacks what is not so any more: values that were changed since, and
+        all values of a deleted person. `sourceaddress`, `useragent`, `hash` and `prevhash` are absent.
+
         `event: cut` ends a response: come again. 410: the stream does not have the position's event at its
         place; `next` is where the log has the events since then.
         """
@@ -238,7 +244,8 @@ def _add_ticket_route(app: FastAPI, dependencies: LiveDependencies) -> None:
         },
     )
     async def create_stream_ticket(caller: Annotated[Caller, reader]) -> StreamTicket:
-        """Scope `events:read`. A browser's `EventSource` sends no token: it sends this, once, within 30 s.
+        """Scope `events:read`. A browser's `EventSource` sends no token: it sends this, once, within 30 s,
+        and gets what the token's scopes allow.
 
         The stream ends with the token for which the ticket was given. To go on, ask for another ticket and
         come `from` the last position.

@@ -17,9 +17,11 @@ from service_kit.settings import MIN_SECRET_BYTES, Settings
 
 TICKET_SECONDS: Final = 30
 SCOPE: Final = "events:read"
+AUDIT_SCOPE: Final = "audit:read"
+"""With this one, events are told whole."""
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "rollcall:event-stream"
-_CLAIMS: Final = ["exp", "jti", "sub", "until"]
+_CLAIMS: Final = ["exp", "jti", "scope", "sub", "until"]
 
 
 class StreamTickets:
@@ -45,17 +47,19 @@ class StreamTickets:
             "exp": expires_at,
             "jti": new_id(),
             "until": caller.expires_at,
+            "scope": " ".join(sorted(caller.scopes & {SCOPE, AUDIT_SCOPE})),
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM), datetime.fromtimestamp(expires_at, UTC)
 
     def read(self, ticket: str) -> Caller:
-        """Return who was given a ticket: for as long as the token is good that it was given for.
+        """Return who was given a ticket, with those scopes of the token that concern events, until it ends.
 
         Raises:
             Unauthenticated: It is none of ours, or is too old.
         """
         claims = self._claims(ticket)
-        return Caller(str(claims["sub"]), None, frozenset((SCOPE,)), float(claims["until"]))
+        scopes = frozenset(claims["scope"].split())
+        return Caller(str(claims["sub"]), None, scopes, float(claims["until"]))
 
     async def spend(self, ticket: str) -> None:
         """Keep that a ticket is used.

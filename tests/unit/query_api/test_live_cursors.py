@@ -162,7 +162,7 @@ async def test_what_is_kept_is_bounded_in_number_and_size():
     assert (feed.floor, feed.next) == (21, 31)
     small = FeedBuffer(max_bytes=500)
     small.add(entries(0, 30))
-    assert sum(len(one.frame) for one in small.since(small.floor)) <= 500
+    assert sum(len(one.entry.body) for one in small.since(small.floor)) <= 500
     with pytest.raises(Behind):
         feed.since(20)
 

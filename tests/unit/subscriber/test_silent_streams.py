@@ -177,7 +177,7 @@ async def placed(broker: Stream, position: Position, feed: FeedBuffer) -> Positi
     reader = FeedReader("amqp://unused", feed, Positions(time.monotonic))
     reader._connection = broker
     reader._ready.set()
-    return await LiveDependencies(feed, reader, None, None, None)._place(position)
+    return await LiveDependencies(feed, reader, None, None, None, None)._place(position)
 
 
 def read_up_to(offset: int) -> FeedBuffer:
