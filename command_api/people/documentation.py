@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from command_api.people.input import PersonInput, PersonPatch, ReversionInput
-from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person
+from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person, PersonVersion
 from service_kit.http.openapi import (
     TEXT,
     UUID,
@@ -63,6 +63,10 @@ _HEADERS: Final = {
     "X-Command-Id": {"schema": UUID},
 }
 _WAITED: Final = "Applied (with `Prefer: wait`)"
+_WITHHELD: Final = (
+    "Applied (with `Prefer: wait`). Without `audit:read`, the answer to a repeat whose person has changed "
+    "since has no values"
+)
 
 
 def _forms() -> dict[str, dict[str, Any]]:
@@ -81,7 +85,7 @@ CREATE: Final[dict[str, Any]] = {
     "summary": "Create a person",
     "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
     "responses": {
-        201: json_answer(_WAITED, Person, "person", **_HEADERS),
+        201: json_answer(_WITHHELD, Person | PersonVersion, "person", **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 409, 413, 415, 422, 503),
     },
@@ -94,7 +98,7 @@ UPDATE: Final[dict[str, Any]] = {
     "summary": "Change a person",
     "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
     "responses": {
-        200: json_answer(_WAITED, Person, "updated", **_HEADERS),
+        200: json_answer(_WITHHELD, Person | PersonVersion, "updated", **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },
@@ -106,12 +110,13 @@ UPDATE: Final[dict[str, Any]] = {
 REVERT: Final[dict[str, Any]] = {
     "summary": "Make a person again what it was",
     "description": (
-        "Scope `people:write`. The fields become those of the version, by an event like any update, whose "
+        "Scope `people:write`; the answer has the person's values with `audit:read` too. The fields become "
+        "those of the version, by an event like any update, whose "
         "`causation_id` is that version's event if `X-Causation-Id` names no other. A deleted person stays "
         "deleted."
     ),
     "responses": {
-        200: json_answer(_WAITED, Person, "updated", **_HEADERS),
+        200: json_answer(_WAITED, Person | PersonVersion, "updated", **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },

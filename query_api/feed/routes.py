@@ -20,7 +20,8 @@ from query_api.feed.live_client import HEARTBEAT_SECONDS, FindPeople, LiveClient
 from query_api.feed.live_response import HEADERS, MEDIA_TYPE, LiveResponse
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import FIRST, Replays
-from query_api.feed.tickets import AUDIT_SCOPE, SCOPE, StreamTickets
+from query_api.feed.tickets import SCOPE, StreamTickets
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.formats import Time
 from service_kit.http.guard import charge_subject, is_head

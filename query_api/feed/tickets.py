@@ -10,6 +10,7 @@ import jwt
 from pymongo.errors import DuplicateKeyError
 
 from events.errors import Unauthenticated
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller
 from service_kit.ids import new_id
 from service_kit.mongo.connection import Client, store_errors, writing
@@ -17,8 +18,6 @@ from service_kit.settings import MIN_SECRET_BYTES, Settings
 
 TICKET_SECONDS: Final = 30
 SCOPE: Final = "events:read"
-AUDIT_SCOPE: Final = "audit:read"
-"""With this one, events are told whole."""
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "rollcall:event-stream"
 _CLAIMS: Final = ["exp", "jti", "scope", "sub", "until"]

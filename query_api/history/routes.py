@@ -15,6 +15,7 @@ from query_api.history.answers import PageOfEvents, PageOfHistory
 from query_api.history.filters import HistoryQuery
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.http.guard import is_head
 from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, problems
 from service_kit.http.parameters import parameters
@@ -36,7 +37,7 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, exports: Ex
         "/people/{person_id}/history",
         tags=["audit"],
         summary="Who changed a person, when, from where, and what",
-        dependencies=dependencies.wants("audit:read"),
+        dependencies=dependencies.wants(AUDIT_SCOPE),
         responses={
             200: json_answer("A page", PageOfHistory, "history", Link=NEXT_LINK),
             **problems(401, 403, 404, 422, 503),
@@ -53,7 +54,7 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, exports: Ex
         "/events",
         tags=["audit"],
         summary="Search everybody's events, or export them",
-        dependencies=dependencies.wants("audit:read"),
+        dependencies=dependencies.wants(AUDIT_SCOPE),
         responses={200: _FOUND, **problems(401, 403, 406, 422, 503)},
         openapi_extra={"parameters": parameters(EventsExportQuery)},
     )

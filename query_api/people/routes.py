@@ -22,6 +22,7 @@ from query_api.people.asked_values import asked_value_of
 from query_api.people.filters import PeopleQuery, PersonQuery, SparseQuery
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.forms import Query, ReadQuery, read_query
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.problems import field_errors
@@ -154,7 +155,7 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         person_id = path_id(request, "person_id")
         query = dependencies.read(PersonQuery, request)
         if query.version is not None or query.as_of is not None:
-            await dependencies.authorize(request, "audit:read")
+            await dependencies.authorize(request, AUDIT_SCOPE)
             return dependencies.person(request, await _past(dependencies.log, person_id, query), query, "")
         place = dependencies.place(strong=query.strong)
         answer = await dependencies.reads.person(

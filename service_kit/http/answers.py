@@ -81,6 +81,13 @@ class Person(PersonView):
     updated_at: Time
 
 
+class PersonVersion(BaseModel):
+    """What is told of a person to one who may not see the values: those of then, or those brought back."""
+
+    id: Id
+    version: int
+
+
 class DeletedPerson(BaseModel):
     """What is told of a person who was deleted."""
 

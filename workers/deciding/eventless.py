@@ -41,8 +41,9 @@ def outcome_on_record(
         stream: All events of its person; only needed for one that changed nothing.
     """
     if document["code"] == UNCHANGED:
-        state = fold(command.person_id, stream[: document["version"]])
-        return UnchangedCommand(command, state, document["accepted_at"])
+        version: int = document["version"]
+        state = fold(command.person_id, stream[:version])
+        return UnchangedCommand(command, state, document["accepted_at"], former=len(stream) > version)
     rejection = REJECTIONS[document["code"]](document["detail"], document.get("version"))
     return RejectedCommand(command, rejection, document["accepted_at"])
 
