@@ -38,12 +38,18 @@ def new_token(
         key_file: The private key, where the services know only the public one.
 
     Raises:
-        SetupError: There is no key, or it cannot sign; says what to do.
+        SetupError: There is no key, or it cannot sign, or the services would not take a token of such a life;
+            says what to do.
     """
     if key_file or environ.get("ROLLCALL_JWT_KEY_FILE"):
         key, kid, settings = _key_of_file((key_file or Path(environ["ROLLCALL_JWT_KEY_FILE"])).absolute())
     else:
         key, kid, settings = _key_of_ring(signing_keys(environ))
+    if ttl_seconds > settings.jwt_max_life:
+        raise SetupError(
+            f"The services take tokens that are good for {settings.jwt_max_life} seconds at most: ask for "
+            "less, or set ROLLCALL_JWT_MAX_LIFE for them."
+        )
     return issue_token(
         key=key,
         kid=kid,

@@ -14,6 +14,7 @@ from query_api.feed.replays import FIRST, OTHER, Replays, take
 from service_kit.broker.stream import FeedEntry, StreamConsumer
 
 HEARTBEAT_SECONDS: Final = 15.0
+CHECK_SECONDS: Final = 15.0
 RETRY_MS: Final = 1000
 """When a client that was cut off should come again: the field `retry` of an event stream."""
 
@@ -32,6 +33,7 @@ class LiveClient:
         person_id: Only events about this person; about all, if None.
         expires_at: When its token ends, seconds since 1970.
         heartbeat: Seconds of silence after which it is told its position.
+        is_good: Says whether the token is still taken; asked every `CHECK_SECONDS`.
         find_people: Tells of older events what is still so, to a client that gets nothing else; None: it gets
             each event as it was announced.
     """
@@ -45,6 +47,7 @@ class LiveClient:
         person_id: str | None = None,
         expires_at: float = float("inf"),
         heartbeat: float = HEARTBEAT_SECONDS,
+        is_good: Callable[[], Awaitable[bool]] | None = None,
         find_people: FindPeople | None = None,
     ) -> None:
         self._feed = feed
@@ -55,6 +58,9 @@ class LiveClient:
         self._person_id = person_id
         self._expires_at = expires_at
         self._heartbeat = heartbeat
+        self._is_good = is_good
+        self._checked_at = time.monotonic()
+        self._refused = False
         self._find_people = find_people
         self._happened = asyncio.Event()
         self._left = False
@@ -96,7 +102,7 @@ class LiveClient:
                 await self._stack.aclose()
             async for chunk in self._live():
                 yield chunk
-            reason = self._must_go()
+            reason = await self._must_go()
         except Behind:
             reason = "slow"
         except Unavailable:
@@ -111,7 +117,7 @@ class LiveClient:
 
     async def _replay(self, entries: list[FeedEntry], reader: StreamConsumer) -> AsyncIterator[bytes]:
         told = time.monotonic()
-        while not self._left and not self._must_go():
+        while not self._left and not await self._must_go():
             chunk = await self._lines([Item(entry, fresh=False) for entry in entries])
             if entries:
                 self._at, self._next = entries[-1].position, entries[-1].offset + 1
@@ -126,7 +132,7 @@ class LiveClient:
 
     async def _live(self) -> AsyncIterator[bytes]:
         told = time.monotonic()
-        while not self._left and not self._must_go():
+        while not self._left and not await self._must_go():
             self._happened.clear()
             items = self._feed.since(self._next)
             chunk = await self._lines(items)
@@ -147,13 +153,17 @@ class LiveClient:
         except TimeoutError:
             pass
 
-    def _must_go(self) -> str:
+    async def _must_go(self) -> str:
         """Return why the client must go; nothing if it may stay."""
+        now = time.monotonic()
+        if self._is_good is not None and now - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = now
+            self._refused = not await self._is_good()
         if self._feed.closed:
             return "ending"
         if self._feed.epoch != self._epoch:
             return "lost"  # the stream was cut: whether the client's position still holds is asked anew
-        return "token-expired" if time.time() >= self._expires_at else ""
+        return "token-expired" if self._refused or time.time() >= self._expires_at else ""
 
     async def _lines(self, items: Sequence[Item]) -> bytes:
         filtered = bool(self._types) or self._person_id is not None

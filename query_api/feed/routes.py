@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -132,6 +133,7 @@ class LiveDependencies:
             person_id=None if query.person_id is None else str(query.person_id),
             expires_at=caller.expires_at,
             heartbeat=self.heartbeat,
+            is_good=partial(self.verifier.is_known, caller.key_id),
             find_people=None if AUDIT_SCOPE in caller.scopes else self.find_people,
         )
         try:

@@ -20,7 +20,7 @@ TICKET_SECONDS: Final = 30
 SCOPE: Final = "events:read"
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "rollcall:event-stream"
-_CLAIMS: Final = ["exp", "jti", "scope", "sub", "until"]
+_CLAIMS: Final = ["exp", "jti", "kid", "scope", "sub", "until"]
 
 
 class StreamTickets:
@@ -46,6 +46,7 @@ class StreamTickets:
             "exp": expires_at,
             "jti": new_id(),
             "until": caller.expires_at,
+            "kid": caller.key_id,
             "scope": " ".join(sorted(caller.scopes & {SCOPE, AUDIT_SCOPE})),
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM), datetime.fromtimestamp(expires_at, UTC)
@@ -58,7 +59,7 @@ class StreamTickets:
         """
         claims = self._claims(ticket)
         scopes = frozenset(claims["scope"].split())
-        return Caller(str(claims["sub"]), None, scopes, float(claims["until"]))
+        return Caller(str(claims["sub"]), None, scopes, float(claims["until"]), str(claims["kid"]))
 
     async def spend(self, ticket: str) -> None:
         """Keep that a ticket is used.
