@@ -27,12 +27,13 @@ AccountEventType = Literal[
     "account.login_failed",
     "account.locked",
     "account.refresh_reused",
+    "account.token_issued",
 ]
 ACCOUNT_EVENT_TYPES: Final[tuple[AccountEventType, ...]] = get_args(AccountEventType)
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._+@\-]{0,252}[a-z0-9]")
 
-_STREAM: Final = re.compile(r"(account|address|invitation):[\w.:/+@\-]{1,254}", re.ASCII)
+_STREAM: Final = re.compile(r"(account|address|invitation|token):[\w.:/+@\-]{1,254}", re.ASCII)
 
 
 def account_name(text: str) -> str:
@@ -73,6 +74,11 @@ def address_stream(address: str | None) -> str:
 def invitation_stream(invitation_id: str) -> str:
     """Return the id of an invitation's stream."""
     return f"invitation:{invitation_id}"
+
+
+def token_stream(token_id: str) -> str:
+    """Return the id of the stream of a token that an operator made."""
+    return f"token:{token_id}"
 
 
 def is_stream(text: str) -> bool:

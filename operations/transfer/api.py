@@ -122,7 +122,7 @@ def find_api(options: argparse.Namespace, *scopes: str) -> Api:
     """Return the APIs that the options name; the token is `ROLLCALL_TOKEN`, or one made here.
 
     Raises:
-        SetupError: There is no token, and no key to make one.
+        SetupError: There is no token, and none can be made.
     """
     ports = ServicePorts.find(os.environ)
     token = os.environ.get("ROLLCALL_TOKEN") or new_token(os.environ, subject=options.sub, scopes=scopes)

@@ -67,6 +67,7 @@ def issue_token(
     ttl_seconds: int,
     name: str | None = None,
     kid: str | None = None,
+    token_id: str | None = None,
 ) -> str:
     """Return a signed access token (RFC 9068).
 
@@ -80,6 +81,7 @@ def issue_token(
         ttl_seconds: Life from now.
         name: Claim `name`: the actor's name for people to read.
         kid: Names the key to those who know several.
+        token_id: Claim `jti`; a new one by default.
     """
     now = int(time.time())
     claims: dict[str, Any] = {
@@ -89,7 +91,7 @@ def issue_token(
         "client_id": "rollcall",
         "iat": now,
         "exp": now + ttl_seconds,
-        "jti": new_id(),
+        "jti": token_id or new_id(),
         "scope": " ".join(scopes),
     }
     if name:

@@ -13,6 +13,7 @@ import pytest
 from events.log.event import event_of_line, seal
 from operations.__main__ import main
 from operations.accounts.signing_keys import add_signing_key
+from operations.terminal import user_name
 from service_kit.auth.roles import ROLES
 from tests.path.conftest import PASSWORD
 from tests.system import ROOT, eventually
@@ -139,6 +140,32 @@ def test_the_command_line_makes_and_changes_accounts(here, monkeypatch, capsys):
         with pytest.raises(SystemExit) as refusal:
             main(["accounts", *line])
         assert refusal.value.code == 2
+
+
+def test_a_token_from_the_command_line_is_the_users_own_and_on_record(here, monkeypatch, capsys):
+    add(monkeypatch, capsys, "the-token-auditor", "auditor")
+    queries = httpx.Client(
+        base_url=here.url("query_api"), headers=here.bearer("the-token-auditor"), timeout=20
+    )
+    with queries as client:
+        for words, subject in (((), user_name()), (("--sub", "Ada Lovelace"), "Ada Lovelace")):
+            assert main(["token", "--scopes", "audit:read people:read", "--ttl", "15m", *words]) == 0
+            printed = capsys.readouterr()
+            assert (printed.err, printed.out.count("\n")) == ("", 1)
+            made = jwt.decode(printed.out.strip(), options={"verify_signature": False})
+            assert made["sub"] == subject
+            params = {"person_id": f"token:{made['jti']}", "consistency": "strong"}
+            (event,) = client.get("/events", params=params).json()["items"]
+            assert (event["type"], event["actor"]["subject"]) == (
+                "account.token_issued",
+                f"operator:{user_name()}",
+            )
+            ends = datetime.fromtimestamp(made["exp"], UTC)
+            assert abs(datetime.fromisoformat(event["data"].pop("expires_at")) - ends) <= timedelta(seconds=2)
+            assert event["data"] == {"subject": subject, "scopes": "audit:read people:read"}
+            bearer = {"Authorization": f"Bearer {printed.out.strip()}"}
+            assert client.get("/events?limit=1", headers=bearer).status_code == 200
+            assert printed.out.strip() not in client.get("/events").text
 
 
 def test_auditors_find_what_happened_in_chains_that_verify(here, monkeypatch, capsys):
