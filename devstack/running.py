@@ -19,6 +19,7 @@ from devstack.status import look, table
 from devstack.supervisor import StopRequest, held_lock, holder, supervise
 from devstack.system import System
 from devstack.welcome import welcome
+from events.accounts.event import LOCAL
 from operations.errors import AlreadyRunning, SetupError
 from operations.terminal import print_progress, print_result, short_path
 from operations.tokens.access import new_token
@@ -59,7 +60,7 @@ def up(options: argparse.Namespace) -> int:
         # The password's hash takes a library that no other verb here needs to wait for.
         from operations.accounts.verb import first_administrator
 
-        token = new_token(system.environment, subject="local")
+        token = new_token(system.environment, subject=LOCAL)
         password = first_administrator(system.environment)
         if options.demo:
             send_demo(system.ports.command_url, token, _DEMO_PEOPLE, stop.check)

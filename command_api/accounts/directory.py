@@ -18,6 +18,8 @@ from events.errors import StoreUnavailable
 from events.times import rfc3339, to_milliseconds
 
 INVITATION_LIFE: Final = timedelta(days=7)
+ONE_TIME_LIFE: Final = timedelta(hours=24)
+"""So long the password for a first login waits for it."""
 _TRIES: Final = 5
 
 
@@ -81,8 +83,9 @@ class Directory:
         Raises:
             AccountExists: The name is taken.
         """
-        data = {"roles": " ".join(roles), "invitation": invitation_id}
         now = self.now
+        ends_at = now + ONE_TIME_LIFE if must_change else None
+        data = {"roles": " ".join(roles), "invitation": invitation_id, **_told(ends_at)}
         account = Account(
             name=name,
             password=await self.hasher.hash(normal(password)),
@@ -93,6 +96,7 @@ class Directory:
             revision=1,
             created_at=now,
             pending=(self.fact(account_stream(name), "account.created", data, origin),),
+            password_ends_at=ends_at,
         )
         if not await self.store.insert(account):
             raise AccountExists(f"the name {name} is taken")
@@ -126,10 +130,11 @@ class Directory:
             must_change: Whether it is good for one login.
         """
         hashed = await self.hasher.hash(normal(password))
+        ends_at = self.now + ONE_TIME_LIFE if must_change else None
 
         def change(account: Account) -> tuple[dict[str, Any], dict[str, str | None]]:
             values = {"password": hashed, "must_change": must_change, "epoch": account.epoch + 1}
-            return values, {"must_change": "true" if must_change else "false"}
+            return {**values, "password_ends_at": ends_at}, _told(ends_at)
 
         return await self._change(name, "account.password_reset", change, origin)
 
@@ -146,7 +151,8 @@ class Directory:
         def change(account: Account) -> tuple[dict[str, Any], dict[str, str | None]]:
             if account.password != known.password:
                 raise InvalidCredentials("the name and the password do not belong together")
-            return {"password": hashed, "must_change": False, "epoch": account.epoch + 1}, {}
+            values = {"password": hashed, "must_change": False, "epoch": account.epoch + 1}
+            return {**values, "password_ends_at": None}, {}
 
         return await self._change(known.name, "account.password_changed", change, origin)
 
@@ -220,6 +226,13 @@ class Directory:
             if await self.store.change(account, values, [fact]):
                 return await self.get(name)
         raise StoreUnavailable("MongoDB: an account keeps changing")
+
+
+def _told(ends_at: datetime | None) -> dict[str, str | None]:
+    """Return what an event tells of a password: whether it was for one login, and until when."""
+    if ends_at is None:
+        return {"must_change": "false", "password_ends_at": None}
+    return {"must_change": "true", "password_ends_at": rfc3339(ends_at)}
 
 
 def _digest(secret: str) -> str:

@@ -68,7 +68,8 @@ class Logins:
 
         Raises:
             TooManyAttempts: The name or the address failed too often, of late.
-            InvalidCredentials: They do not belong together, or the account is disabled.
+            InvalidCredentials: They do not belong together, the account is disabled, or the password was for
+                one login and has waited too long for it.
             PasswordChangeRequired: They do, for once, but there is no new password.
             InvalidFields: The new password is not taken.
         """
@@ -80,7 +81,7 @@ class Logins:
             # It was not looked at.
             await self.throttle.withdraw(attempt)
             raise
-        if account is None or not good or account.disabled:
+        if account is None or not good or account.disabled or account.is_late(self.directory.now):
             await self.throttle.failed(attempt, account, good=good, origin=origin)
             raise InvalidCredentials("the name and the password do not belong together")
         await self.throttle.passed(attempt)

@@ -29,6 +29,7 @@ class Account:
         revision: Grows with every change.
         created_at: UTC.
         pending: What is not in the log yet.
+        password_ends_at: Until when a password for one login is good, UTC; None for a lasting one.
     """
 
     name: str
@@ -40,6 +41,14 @@ class Account:
     revision: int
     created_at: datetime
     pending: tuple[AccountFact, ...]
+    password_ends_at: datetime | None = None
+
+    def is_late(self, now: datetime) -> bool:
+        """Return whether its password was for one login that did not come in time.
+
+        Accounts of before have no time to go by: nobody knows how old such a password is.
+        """
+        return self.must_change and (self.password_ends_at is None or now >= self.password_ends_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,4 +173,5 @@ def _account(document: Mapping[str, Any]) -> Account:
         revision=document["revision"],
         created_at=document["created_at"],
         pending=pending,
+        password_ends_at=document.get("password_ends_at"),
     )

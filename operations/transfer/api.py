@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from events.accounts.event import LOCAL
 from operations.addresses import ServicePorts
 from operations.errors import SetupError
 from operations.tokens.access import new_token
@@ -115,7 +116,7 @@ def _refusal(status: int, body: bytes) -> Exception:
 def add_api(parser: argparse.ArgumentParser) -> None:
     """Options that say where the APIs are and who asks."""
     parser.add_argument("--url", help="where both APIs answer (default: those of `up` on this machine)")
-    parser.add_argument("--sub", default="local", help="who acts, as the log will say (default: local)")
+    parser.add_argument("--sub", default=LOCAL, help=f"who acts, as the log will say (default: {LOCAL})")
 
 
 def find_api(options: argparse.Namespace, *scopes: str) -> Api:

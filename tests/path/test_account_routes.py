@@ -136,7 +136,13 @@ def test_the_command_line_makes_and_changes_accounts(here, monkeypatch, capsys):
     ):
         status, out, err = run(monkeypatch, capsys, *line, typed="short\n")
         assert (status, out, err.strip()) == (1, "", words)
-    for line in (("add", "x y", "--roles", "viewer"), ("add", "xy", "--roles", "root"), ("add", "xy"), ()):
+    for line in (
+        ("add", "x y", "--roles", "viewer"),
+        ("add", "rollcall", "--roles", "viewer"),
+        ("add", "xy", "--roles", "root"),
+        ("add", "xy"),
+        (),
+    ):
         with pytest.raises(SystemExit) as refusal:
             main(["accounts", *line])
         assert refusal.value.code == 2
@@ -186,7 +192,12 @@ def test_auditors_find_what_happened_in_chains_that_verify(here, monkeypatch, ca
             "account.login_failed",
         ]
         assert own[0]["actor"]["subject"].startswith("operator:")
-        assert own[0]["data"] == {"roles": "auditor", "invitation": None}
+        assert own[0]["data"] == {
+            "roles": "auditor",
+            "invitation": None,
+            "must_change": "false",
+            "password_ends_at": None,
+        }
         assert own[2]["source_address"] == "127.0.0.1"
         (newest,) = events(type="account.*", limit=1)
         assert newest["event_id"] == own[2]["event_id"]

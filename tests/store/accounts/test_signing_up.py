@@ -31,6 +31,7 @@ async def test_signing_up_is_closed_for_the_invited_or_open(stage, api):
         (body(name, "passwordpassword", invitation=invitation), 422),
         (body(name, "short", invitation=invitation), 422),
         (body("a b", invitation=invitation), 422),
+        (body("Anonymous", invitation=invitation), 422),
         (body(taken, invitation=invitation), 409),
         (body(name.upper(), invitation=invitation), 201),
         (body(new_name(), invitation=invitation), 403),
