@@ -11,6 +11,7 @@ from devstack.servers.ports import LOOPBACK
 from devstack.servers.rabbit import amqp_url
 from operations.errors import SetupError
 from operations.terminal import short_path
+from service_kit.broker.users import OPERATOR
 from service_kit.files import write_whole
 
 _FILE = "up.json"
@@ -60,10 +61,10 @@ def running_mongo_uri(paths: Paths) -> str | None:
     return f"mongodb://{hosts}/?replicaSet=rollcall" if hosts else None
 
 
-def running_amqp_url(paths: Paths) -> str | None:
-    """Return the address of the broker that `up` runs, with its password; None when there is none of ours."""
+def running_amqp_url(paths: Paths, user: str = OPERATOR) -> str | None:
+    """Return the address of the broker that `up` runs, with a user's password; None if none is ours."""
     hosts = [f"{part.host}:{part.port}" for part in load_parts(paths) if part.kind == "rabbitmq"]
-    return amqp_url(paths.rabbitmq_data, hosts) if hosts else None
+    return amqp_url(paths.rabbitmq_data, hosts, user) if hosts else None
 
 
 def load_parts(paths: Paths) -> list[Part]:

@@ -122,7 +122,8 @@ class System:
         self._finish("The database could not be initialised", 60, pause)
         first_start.finish(self._places, self._places.rabbitmq_data, partitions, pause)
         print_progress("Starting the command API, the query API and the workers …")
-        self.services = make_services(self._places, self.environment, self.ports, self._shape.workers)
+        url_of = self.rabbit.url_of if self.rabbit else lambda _user: amqp_url
+        self.services = make_services(self._places, self.environment, self.ports, self._shape.workers, url_of)
         for service in self.services:
             service.child.start()
         if is_outdated(mongo_uri, self.environment.get("ROLLCALL_MONGO_DB") or "rollcall"):

@@ -21,10 +21,9 @@ from devstack.servers.rabbit_moved import put_right_where_moved
 from devstack.servers.rabbitmq_server import find_epmd, find_rabbitmq, server_environment
 from operations.errors import SetupError
 from operations.terminal import short_path
-from service_kit.broker.users import user_definitions
+from service_kit.broker.users import OPERATOR, RIGHTS, user_definitions
 from service_kit.files import OWNER_ONLY, make_folder, write_whole
 
-_USER = "rollcall"
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
 FIRST_NODE = "rollcall@localhost"
 _CONFIGURATION = ROOT / "rabbitmq"
@@ -118,8 +117,12 @@ class RabbitNode:
 
     @property
     def url(self) -> str:
-        """Where clients connect, with user and password; generated on first use."""
-        return amqp_url(self.directory, [f"{LOOPBACK}:{self.amqp_port}"])
+        """Where operators connect, with user and password; generated on first use."""
+        return self.url_of(OPERATOR)
+
+    def url_of(self, user: str) -> str:
+        """Return where one of the users connects, with its password; generated on first use."""
+        return amqp_url(self.directory, [f"{LOOPBACK}:{self.amqp_port}"], user)
 
     @property
     def running(self) -> bool:
@@ -225,7 +228,7 @@ class RabbitNode:
         (self.directory / "rabbitmq-env.conf").touch()
         plugins, users = self.directory / "enabled_plugins", self.directory / "users.json"
         write_whole(plugins, (_CONFIGURATION / plugins.name).read_bytes(), mode=OWNER_ONLY)
-        definitions = user_definitions(_USER, ensure_secret(self.directory / "password"))
+        definitions = user_definitions({user: _password(self.directory, user) for user in RIGHTS})
         write_whole(users, json.dumps(definitions, indent=2), mode=OWNER_ONLY)
         conf = (_CONFIGURATION / "rabbitmq.conf").read_text()
         conf += _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
@@ -250,14 +253,19 @@ class RabbitNode:
             )
 
 
-def amqp_url(directory: Path, hosts: Sequence[str]) -> str:
+def amqp_url(directory: Path, hosts: Sequence[str], user: str = OPERATOR) -> str:
     """Return the address of some nodes, with user and password; the password is made on first use.
 
     Args:
-        directory: Where they keep their password.
+        directory: Where they keep their passwords.
         hosts: Each node's `host:port`.
+        user: One of `RIGHTS`.
     """
-    return f"amqp://{_USER}:{ensure_secret(directory / 'password')}@{','.join(hosts)}/"
+    return f"amqp://{user}:{_password(directory, user)}@{','.join(hosts)}/"
+
+
+def _password(directory: Path, user: str) -> str:
+    return ensure_secret(directory / ("password" if user == OPERATOR else f"password-{user}"))
 
 
 def greets(port: int) -> bool:
