@@ -42,7 +42,9 @@ SYSTEM_ACTORS: Final = frozenset({ANONYMOUS, ROLLCALL, LOCAL, "operator", "syste
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._+@\-]{0,252}[a-z0-9]")
 
-_STREAM: Final = re.compile(r"(account|address|invitation|token):[\w.:/+@\-]{1,254}", re.ASCII)
+STREAM_KINDS: Final = ("account", "address", "invitation", "token")
+"""What the id of a stream of accounts begins with, before a colon; in order."""
+_STREAM: Final = re.compile(rf"({'|'.join(STREAM_KINDS)}):[\w.:/+@\-]{{1,254}}", re.ASCII)
 
 
 def account_name(text: str) -> str:

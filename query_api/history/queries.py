@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
+from itertools import islice
 from typing import Any, Final, Self
 
 from events.errors import NotFound
-from events.log.stored import event_of
+from events.log.stored import EVENTS, event_of
 from events.person.decider import fold
 from events.person.outcomes import NOT_REJECTED
 from events.person.rejections import PersonNotFound
 from events.person.views import person_view
 from events.times import parse_rfc3339, rfc3339
-from query_api.history.filters import EventsQuery, HistoryQuery, all_of
+from query_api.history.filters import EventsQuery, HistoryQuery, all_of, place_of
 from query_api.history.views import event_view, fields_of, history_entries, rejection_view
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
@@ -226,9 +227,9 @@ class LogReads:
         strong: bool,
     ) -> Answer:
         """Return a person's events: from a secondary if it has the given version, else from the primary."""
-        answer = await self._reads.find("events", wanted, shown, strong=strong, sort=order, limit=limit)
+        answer = await self._reads.find(EVENTS, wanted, shown, strong=strong, sort=order, limit=limit)
         if not strong and max((one["version"] for one in answer.documents), default=0) < version:
-            answer = await self._reads.find("events", wanted, shown, strong=True, sort=order, limit=limit)
+            answer = await self._reads.find(EVENTS, wanted, shown, strong=True, sort=order, limit=limit)
         return answer
 
     async def events(self, query: EventsQuery) -> Page:
@@ -238,20 +239,32 @@ class LogReads:
             InvalidFields: The cursor belongs to another query.
         """
         mark = fingerprint(query.filters)
-        wanted = query.conditions
+        following: list[dict[str, Any]] = []
         if query.cursor is not None:
             cursor = Cursor.decode(query.cursor, query.sort, mark)
             time = _time_in(cursor.key)
-            wanted += after("applied_at", time, cursor.last_id, descending=query.descending)
-        answer = await self._reads.find(
-            "events", all_of(wanted), _ALL, strong=query.strong, sort=query.order, limit=query.limit + 1
+            following = after("applied_at", time, cursor.last_id, descending=query.descending)
+        answers = await asyncio.gather(
+            *(
+                self._reads.find(
+                    collection,
+                    all_of(query.conditions_in(collection) + following),
+                    _ALL,
+                    strong=query.strong,
+                    sort=query.order,
+                    limit=query.limit + 1,
+                )
+                for collection in query.collections
+            )
         )
-        following = None
-        if len(answer.documents) > query.limit:
-            answer.documents.pop()
-            last = answer.documents[-1]
-            following = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode()
-        return Page(Answer(list(map(event_view, answer.documents)), answer.member), following, None)
+        found = merge(*(one.documents for one in answers), key=place_of, reverse=query.descending)
+        documents = list(islice(found, query.limit + 1))
+        next_page = None
+        if len(documents) > query.limit:
+            documents.pop()
+            last = documents[-1]
+            next_page = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode()
+        return Page(Answer(list(map(event_view, documents)), answers[0].member), next_page, None)
 
 
 async def _nothing() -> Answer:

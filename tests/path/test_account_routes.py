@@ -255,7 +255,7 @@ def come_and_go(here, name: str) -> None:
 @pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 def test_every_read_and_write_of_an_account_asks_one_shard(here, system, monkeypatch, capsys):
     add(monkeypatch, capsys, "the-traveller", "viewer")
-    ours = {"accounts", "refresh_families", "events", "login_failures"}
+    ours = {"accounts", "refresh_families", "account_events", "login_failures"}
     with closing(Witness(system, "kept")) as witness:
         # At first a router asks a shard that it believes to have them, and learns better.
         come_and_go(here, "the-traveller")
@@ -269,6 +269,6 @@ def test_every_read_and_write_of_an_account_asks_one_shard(here, system, monkeyp
             pytest.fail("what concerns an account is read from secondaries")
     verbs = {(one.collection, one.verb) for one in seen}
     assert {("accounts", "find"), ("refresh_families", "insert"), ("refresh_families", "update")} < verbs
-    assert {("events", "insert"), ("login_failures", "update"), ("login_failures", "delete")} < verbs
-    for collection in ("accounts", "refresh_families", "events"):
+    assert {("account_events", "insert"), ("login_failures", "update"), ("login_failures", "delete")} < verbs
+    for collection in ("accounts", "refresh_families", "account_events"):
         assert len({one.shard for one in seen if one.collection == collection}) == 1, collection
