@@ -74,7 +74,7 @@ class Logins:
             InvalidFields: The new password is not taken.
         """
         attempt = await self.throttle.enter(name, origin)
-        account = await self.directory.store.find(name)
+        account = await self.directory.find(name)
         try:
             good = await self.directory.hasher.verify(account.password if account else None, normal(password))
         except Busy:
@@ -136,7 +136,7 @@ class Logins:
             verdict = judge(family, token, now)
             if family is None or verdict is RefreshTokenState.NOTHING:
                 break
-            account = await self.directory.store.find(family.account)
+            account = await self.directory.find(family.account)
             if account is None or account.disabled or account.epoch != family.epoch:
                 break
             if verdict is RefreshTokenState.REUSED:

@@ -97,7 +97,7 @@ def first_administrator(environment: Mapping[str, str]) -> str | None:
     passwords: list[str] = []
 
     async def make(services: AccountServices) -> None:
-        if not await services.directory.store.all():
+        if not await services.directory.all():
             password = one_time_password()
             origin = Origin("operator:up")
             await services.directory.create(FIRST, password, ("admin",), origin, must_change=True)
@@ -157,7 +157,7 @@ async def _add(services: AccountServices, options: argparse.Namespace, origin: O
 
 
 async def _list(services: AccountServices, _options: argparse.Namespace, _origin: Origin) -> None:
-    accounts = [await services.directory.told(account) for account in await services.directory.store.all()]
+    accounts = await services.directory.all()
     for account in accounts:
         print_result(f"{account.name}\t{' '.join(account.roles)}\t{_state(account)}")
 
