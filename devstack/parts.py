@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from devstack.paths import Paths
 from devstack.servers.ports import LOOPBACK
-from devstack.servers.rabbit import amqp_url
+from devstack.servers.rabbit_users import amqp_url
 from operations.errors import SetupError
 from operations.terminal import short_path
 from service_kit.broker.users import OPERATOR

@@ -105,7 +105,9 @@ def email(written: str, _context: Context = NOWHERE) -> str:
             normal = validate_email(normal, check_deliverability=False).normalized
         return normal
     except EmailNotValidError as exc:
-        raise PydanticCustomError("no_email", "is no e-mail address: {detail}", {"detail": str(exc)}) from exc
+        # What is wrong, without the characters that are.
+        detail = str(exc).partition(":")[0].rstrip(".")
+        raise PydanticCustomError("no_email", "is no e-mail address: {detail}", {"detail": detail}) from exc
 
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")

@@ -6,7 +6,6 @@ system's own RabbitMQ, its data and its settings alone.
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import time
@@ -18,10 +17,11 @@ from devstack.paths import ROOT
 from devstack.processes import Child, Pause, stop_all, wait_until
 from devstack.servers.ports import LOOPBACK, listens
 from devstack.servers.rabbit_moved import put_right_where_moved
+from devstack.servers.rabbit_users import amqp_url, definitions
 from devstack.servers.rabbitmq_server import find_epmd, find_rabbitmq, server_environment
 from operations.errors import SetupError
 from operations.terminal import short_path
-from service_kit.broker.users import OPERATOR, RIGHTS, user_definitions
+from service_kit.broker.users import OPERATOR
 from service_kit.files import OWNER_ONLY, make_folder, write_whole
 
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
@@ -228,8 +228,7 @@ class RabbitNode:
         (self.directory / "rabbitmq-env.conf").touch()
         plugins, users = self.directory / "enabled_plugins", self.directory / "users.json"
         write_whole(plugins, (_CONFIGURATION / plugins.name).read_bytes(), mode=OWNER_ONLY)
-        definitions = user_definitions({user: _password(self.directory, user) for user in RIGHTS})
-        write_whole(users, json.dumps(definitions, indent=2), mode=OWNER_ONLY)
+        write_whole(users, definitions(self.directory), mode=OWNER_ONLY)
         conf = (_CONFIGURATION / "rabbitmq.conf").read_text()
         conf += _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
         write_whole(self._conf, conf + self._cluster_configuration(), mode=OWNER_ONLY)
@@ -251,21 +250,6 @@ class RabbitNode:
                 f"The broker's data in {short_path(self.directory)} is that of {len(others)} nodes, which "
                 f"cannot run as {len(names)}: start as many as it had, or set the data aside first."
             )
-
-
-def amqp_url(directory: Path, hosts: Sequence[str], user: str = OPERATOR) -> str:
-    """Return the address of some nodes, with user and password; the password is made on first use.
-
-    Args:
-        directory: Where they keep their passwords.
-        hosts: Each node's `host:port`.
-        user: One of `RIGHTS`.
-    """
-    return f"amqp://{user}:{_password(directory, user)}@{','.join(hosts)}/"
-
-
-def _password(directory: Path, user: str) -> str:
-    return ensure_secret(directory / ("password" if user == OPERATOR else f"password-{user}"))
 
 
 def greets(port: int) -> bool:

@@ -14,7 +14,8 @@ from typing import Any
 
 from devstack.processes import Child, Pause, stop_all, wait_until
 from devstack.servers.ports import LOOPBACK
-from devstack.servers.rabbit import FIRST_NODE, RabbitNode, amqp_url
+from devstack.servers.rabbit import FIRST_NODE, RabbitNode
+from devstack.servers.rabbit_users import amqp_url
 from operations.errors import SetupError
 from service_kit.broker.users import OPERATOR
 

@@ -123,7 +123,9 @@ class _Replay:
             try:
                 file.write(ndjson(events))
             except (AttributeError, KeyError, TypeError) as exc:
-                raise SetupError(f"An event of the log is none ({exc!r}): run `rollcall verify`.") from exc
+                raise SetupError(
+                    f"An event of the log is none ({type(exc).__name__}): run `rollcall verify`."
+                ) from exc
             file.flush()
             passed()
 

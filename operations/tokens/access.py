@@ -133,4 +133,5 @@ def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise SetupError(f"The token key {short_path(path)} cannot be read: {exc}.") from exc
+        why = getattr(exc, "strerror", None) or type(exc).__name__
+        raise SetupError(f"The token key {short_path(path)} cannot be read ({why}).") from exc

@@ -244,17 +244,13 @@ class LogReads:
             cursor = Cursor.decode(query.cursor, query.sort, mark)
             time = _time_in(cursor.key)
             following = after("applied_at", time, cursor.last_id, descending=query.descending)
+        shape: dict[str, Any] = {"sort": query.order, "limit": query.limit + 1}
         answers = await asyncio.gather(
             *(
                 self._reads.find(
-                    collection,
-                    all_of(query.conditions_in(collection) + following),
-                    _ALL,
-                    strong=query.strong,
-                    sort=query.order,
-                    limit=query.limit + 1,
+                    name, all_of(query.conditions_in(name) + following), _ALL, strong=query.strong, **shape
                 )
-                for collection in query.collections
+                for name in query.collections
             )
         )
         found = merge(*(one.documents for one in answers), key=place_of, reverse=query.descending)
