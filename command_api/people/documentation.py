@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from command_api.people.input import PersonInput, PersonPatch, ReversionInput
-from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person, PersonVersion
+from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person, RevertedPerson
 from service_kit.http.openapi import (
     TEXT,
     UUID,
@@ -51,7 +51,8 @@ _CAUSATION: Final = header(
 _ALWAYS: Final = [_PREFER, _IDEMPOTENCY, _CORRELATION, _CAUSATION, _TRACE]
 
 _ACCEPTED: Final = json_answer(
-    "Durable in the broker; the outcome comes soon",
+    "Durable in the broker; the outcome comes soon. Without `audit:read`, also the answer to a repeat that "
+    "waits, if its person has changed since",
     AcceptedCommand,
     "accepted",
     Location={"description": "The command's status on the query API", "schema": TEXT},
@@ -63,10 +64,6 @@ _HEADERS: Final = {
     "X-Command-Id": {"schema": UUID},
 }
 _WAITED: Final = "Applied (with `Prefer: wait`)"
-_WITHHELD: Final = (
-    "Applied (with `Prefer: wait`). Without `audit:read`, the answer to a repeat whose person has changed "
-    "since has no values"
-)
 
 
 def _forms() -> dict[str, dict[str, Any]]:
@@ -85,7 +82,7 @@ CREATE: Final[dict[str, Any]] = {
     "summary": "Create a person",
     "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
     "responses": {
-        201: json_answer(_WITHHELD, Person | PersonVersion, "person", **_HEADERS),
+        201: json_answer(_WAITED, Person, "person", **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 409, 413, 415, 422, 503),
     },
@@ -98,7 +95,7 @@ UPDATE: Final[dict[str, Any]] = {
     "summary": "Change a person",
     "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
     "responses": {
-        200: json_answer(_WITHHELD, Person | PersonVersion, "updated", **_HEADERS),
+        200: json_answer(_WAITED, Person, "updated", **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },
@@ -116,7 +113,7 @@ REVERT: Final[dict[str, Any]] = {
         "deleted."
     ),
     "responses": {
-        200: json_answer(_WAITED, Person | PersonVersion, "updated", **_HEADERS),
+        200: json_answer(_WAITED, RevertedPerson, "updated", **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },

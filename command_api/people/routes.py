@@ -80,6 +80,9 @@ class PeopleDependencies:
             outcome = waiting.outcome.result()
             if isinstance(outcome, Parked | Unreadable):
                 return self._accepted(command, status=outcome.status)
+            if _is_former(command, outcome, caller):
+                # The command's status says what became of it, and nothing of the person.
+                return self._accepted(command)
             return _outcome_response(command, outcome, preferences.wait, caller)
 
     async def publish_and_count(self, command: Message, reply: tuple[str, str] | None) -> None:
@@ -151,6 +154,13 @@ def _json(content: object, status: int, headers: dict[str, str]) -> Response:
     return Response(orjson.dumps(content), status, headers, "application/json")
 
 
+def _is_former(command: Command, outcome: Applied | Unchanged | Rejected, caller: Caller) -> bool:
+    """Return whether an outcome has values of before, which the caller may not see."""
+    if isinstance(command, RevertPerson) or isinstance(outcome, Rejected) or outcome.person is None:
+        return False
+    return outcome.former and AUDIT_SCOPE not in caller.scopes
+
+
 def _outcome_response(
     command: Command, outcome: Applied | Unchanged | Rejected, waited: int, caller: Caller
 ) -> Response:
@@ -164,11 +174,11 @@ def _outcome_response(
             return response
         case Applied(version=version) | Unchanged(version=version):
             headers = {**honoured, "ETag": f'"{version}"', "X-Command-Id": command.command_id}
-            body: dict[str, Any] = {"id": command.person_id, "version": version}
-            if outcome.person is None:
-                body["deleted"] = True
-            elif AUDIT_SCOPE in caller.scopes or not (outcome.former or isinstance(command, RevertPerson)):
-                body = outcome.person
+            body = outcome.person
+            if body is None:
+                body = {"id": command.person_id, "version": version, "deleted": True}
+            elif isinstance(command, RevertPerson) and AUDIT_SCOPE not in caller.scopes:
+                body = {"id": command.person_id, "version": version}
             return _json(body, 201 if isinstance(command, CreatePerson) else 200, headers)
         case _:
             assert_never(outcome)

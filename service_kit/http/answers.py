@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field, RootModel, WithJsonSchema
 
 from events.errors import RollcallError
 from events.person.fields import PersonView, stored_type
@@ -82,10 +82,14 @@ class Person(PersonView):
 
 
 class PersonVersion(BaseModel):
-    """What is told of a person to one who may not see the values: those of then, or those brought back."""
+    """What is told of a person to one who may not see the values that were brought back."""
 
     id: Id
     version: int
+
+
+class RevertedPerson(RootModel[Person | PersonVersion]):
+    """A person whose values were brought back; or its version alone."""
 
 
 class DeletedPerson(BaseModel):

@@ -92,12 +92,12 @@ def header(name: str, description: str, example: str, **schema: Any) -> dict[str
     }
 
 
-def json_answer(description: str, form: Any, example: str, **headers: Any) -> dict[str, Any]:
+def json_answer(description: str, form: type[BaseModel], example: str, **headers: Any) -> dict[str, Any]:
     """Return an OpenAPI response of JSON.
 
     Args:
         description: What it means.
-        form: What it holds: a model, or several with `|` between.
+        form: What it holds.
         example: Name of one of the `EXAMPLES`.
         **headers: Its headers by name.
     """
