@@ -16,7 +16,7 @@ from types import MappingProxyType
 from operations.errors import SetupError
 from operations.terminal import print_progress, short_path
 from service_kit.broker.users import password_hash
-from service_kit.files import OWNER_ONLY, is_lost, write_whole
+from service_kit.files import is_lost, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 _HEADER = """\
@@ -70,7 +70,7 @@ def write_env(path: Path, *, force: bool) -> None:
                 )
             path.rename(path.with_name(f"{path.name}.before"))
         lines = [f"{name}={value}\n" for name, value in variables().items()]
-        write_whole(path, _HEADER + "".join(lines), mode=OWNER_ONLY)
+        write_whole(path, _HEADER + "".join(lines))
     except OSError as exc:
         raise SetupError(f"{short_path(path)} cannot be written ({exc.strerror}).") from exc
     print_progress(_NEXT.format(path=short_path(path)))
@@ -88,7 +88,7 @@ def add_to_env(path: Path) -> None:
         missing = {name: value for name, value in variables(known).items() if name not in known}
         if missing:
             lines = [f"{name}={value}\n" for name, value in missing.items()]
-            write_whole(path, "".join([text.rstrip("\n"), "\n", *lines]), mode=OWNER_ONLY)
+            write_whole(path, "".join([text.rstrip("\n"), "\n", *lines]))
     except (OSError, UnicodeDecodeError) as exc:
         why = getattr(exc, "strerror", None) or type(exc).__name__
         raise SetupError(f"{short_path(path)} cannot be added to ({why}).") from exc

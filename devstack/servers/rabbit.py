@@ -22,7 +22,7 @@ from devstack.servers.rabbitmq_server import find_epmd, find_rabbitmq, server_en
 from operations.errors import SetupError
 from operations.terminal import short_path
 from service_kit.broker.users import OPERATOR
-from service_kit.files import OWNER_ONLY, make_folder, write_whole
+from service_kit.files import make_folder, write_whole
 
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
 FIRST_NODE = "rollcall@localhost"
@@ -227,11 +227,11 @@ class RabbitNode:
         ensure_secret(self.directory / "home" / ".erlang.cookie")
         (self.directory / "rabbitmq-env.conf").touch()
         plugins, users = self.directory / "enabled_plugins", self.directory / "users.json"
-        write_whole(plugins, (_CONFIGURATION / plugins.name).read_bytes(), mode=OWNER_ONLY)
-        write_whole(users, definitions(self.directory), mode=OWNER_ONLY)
+        write_whole(plugins, (_CONFIGURATION / plugins.name).read_bytes())
+        write_whole(users, definitions(self.directory))
         conf = (_CONFIGURATION / "rabbitmq.conf").read_text()
         conf += _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
-        write_whole(self._conf, conf + self._cluster_configuration(), mode=OWNER_ONLY)
+        write_whole(self._conf, conf + self._cluster_configuration())
 
     def _cluster_configuration(self) -> str:
         if len(self._peers) < 2:

@@ -58,7 +58,7 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     key, public = keys / "checkpoint.key", keys / "checkpoint.pub"
     against = ("--checkpoints", folder, "--public-key", public)
     assert (await log.here("checkpoint-key", keys))[0] == 0
-    assert key.stat().st_mode & 0o777 == 0o600
+    assert (key.stat().st_mode & 0o777, public.stat().st_mode & 0o044) == (0o600, 0o044)
     assert (await log.here("checkpoint-key", keys))[0] == 1
 
     ids = await log.fill()
@@ -67,6 +67,7 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     status, out, err = await log.here("checkpoint", "--jobs", 1, "--to", folder, "--key", key)
     assert status == 0
     assert "Checkpoint 2" in err and "3 changed" in err
+    assert {file.stat().st_mode & 0o777 for file in folder.glob("checkpoint-*")} == {0o600}
     assert await log.verify(*against) == set()
     _, _, err = await log.here("verify", "--jobs", 1, *against)
     assert "2 checkpoints, the newest of " in err and out[0] in err
