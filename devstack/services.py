@@ -92,7 +92,7 @@ def make_services(
     environment: Mapping[str, str],
     ports: ServicePorts,
     workers: int,
-    amqp_url_of: Callable[[str], str],
+    addresses_of: Callable[[str], Mapping[str, str]],
 ) -> list[Service]:
     """Describe the two APIs and the workers; nothing is started yet.
 
@@ -101,7 +101,7 @@ def make_services(
         environment: What all of them are given.
         ports: Where they listen.
         workers: How many there are.
-        amqp_url_of: Returns the broker's address for a user of `RIGHTS`.
+        addresses_of: Returns the settings of both servers' addresses for a user, of the same name at each.
     """
     own_keys = environment.get("ROLLCALL_SIGNING_KEYS")
     published = {
@@ -110,12 +110,11 @@ def make_services(
     }
 
     def service(name: str, module: str, port: int, user: str, **extra: str) -> Service:
-        extra["ROLLCALL_AMQP_URL"] = amqp_url_of(user)
         child = Child(
             name,
             [sys.executable, "-m", module],
             log=paths.logs / f"{name}.log",
-            env={**environment, **extra},
+            env={**environment, **addresses_of(user), **extra},
             cwd=paths.root,
             run=paths.run,
         )
