@@ -24,6 +24,7 @@ from events.accounts.event import Origin
 from events.errors import StoreUnavailable
 from events.log.event import GENESIS, seal
 from events.log.stored import event_of
+from operations.__main__ import main
 from query_api.people.queries import Reads
 from service_kit.ids import new_id
 from service_kit.images import Picture, Source
@@ -309,6 +310,13 @@ def _aware(document: dict[str, Any]) -> dict[str, Any]:
         **document,
         **{name: document[name].replace(tzinfo=UTC) for name in ("accepted_at", "applied_at")},
     }
+
+
+def test_the_query_api_s_user_can_verify_the_log(guarded, first_run, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("ROLLCALL_MONGO_URI", guarded.uri("rollcall-query"))
+    monkeypatch.delenv("ROLLCALL_AMQP_URL", raising=False)
+    assert main(["verify", "--jobs", "1"]) == 0
+    assert "nothing was altered" in capsys.readouterr().err
 
 
 async def test_imports_are_kept_by_one_user_and_counted_by_another(guarded, first_run) -> None:
