@@ -6,11 +6,10 @@ WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Without pip: the services have no use for it.
 RUN python -m venv --without-pip /venv
-# These two files alone: the packages are installed again only when one of them changes.
-COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt
-# Wheels only, so no compiler is needed, here or below.
-RUN python -m pip --python /venv/bin/python install --only-binary :all: --constraint constraints.txt --requirement requirements.txt
+# This file alone: the packages are installed again only when it changes.
+COPY requirements.txt ./
+# Wheels only, so no compiler is needed, here or below; and only those whose hashes are in the file.
+RUN python -m pip --python /venv/bin/python install --only-binary :all: --require-hashes --requirement requirements.txt
 
 FROM python:3.13-slim
 WORKDIR /app

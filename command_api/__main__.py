@@ -13,7 +13,13 @@ from service_kit.settings import Settings, load_settings
 async def answer(settings: Settings) -> None:
     """Serve until SIGTERM. The client of MongoDB belongs to the loop that is running here."""
     app = build_app(settings, lambda: datetime.now(UTC))
-    await serve(app, settings.host, settings.command_port, app.state.ending.set)
+    await serve(
+        app,
+        settings.host,
+        settings.command_port,
+        app.state.ending.set,
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 def main() -> None:

@@ -17,9 +17,10 @@ from operations.terminal import print_progress
 # Tests and benchmarks start servers of their own, whatever this shell is set up for.
 _SERVERS = ("ROLLCALL_MONGO_URI", "ROLLCALL_AMQP_URL")
 _INTERRUPTED = 130
-# Much of a test is waiting for servers; with more processes than cores, servers keep their clients waiting.
+# Half of a test's time is waiting for servers: one process more than cores, and servers still answer in time.
 # `tests/conftest.py` says what belongs together.
-_ALL_TESTS = ("-n", "auto", "--maxprocesses", "4", "--no-loadscope-reorder")
+_PROCESSES = min(len(os.sched_getaffinity(0)) + 1, 4)
+_ALL_TESTS = ("-n", str(_PROCESSES), "--no-loadscope-reorder")
 LONG: Final = "--long"
 FAST: Final = "--fast"
 # Everything that needs no server, and the way of a command and of a read through real ones.

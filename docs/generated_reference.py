@@ -20,10 +20,11 @@ from sphinx.util.docutils import SphinxDirective
 
 import workers.__main__ as worker
 from command_api.app import build_app as build_command_api
-from command_api.imports.options import CSV, JSON, MEDIA_TYPES, NDJSON, WORKBOOK
+from command_api.imports.formats import MEDIA_TYPES, UNTOLD
 from command_api.people.input import PersonInput
 from devstack.__main__ import FORWARDING, VERBS
 from events import errors
+from events.imports.files import CSV, ENDINGS, JSON, NDJSON, WORKBOOK
 from events.log.event import EVENT_TYPES
 from events.person import rejections
 from events.person.outcomes import Applied, Parked, Rejected, Unchanged, Unreadable
@@ -200,7 +201,7 @@ def file_titles() -> str:
 
 
 def file_forms() -> str:
-    """Return the forms of files and their media types."""
+    """Return the forms of files, their media types and the endings of their names."""
     names = {
         CSV: "CSV",
         NDJSON: "JSON, an object a line",
@@ -208,10 +209,19 @@ def file_forms() -> str:
         WORKBOOK: "workbook (.xlsx)",
     }
     rows = [
-        [name, _codes(media_type for media_type, form in MEDIA_TYPES.items() if form == one)]
+        [
+            name,
+            _codes(media_type for media_type, form in MEDIA_TYPES.items() if form == one),
+            _codes(ending for ending, form in ENDINGS.items() if form == one),
+        ]
         for one, name in names.items()
     ]
-    return table("File|`Content-Type`", rows)
+    return table("File|`Content-Type`|Name ends with", rows)
+
+
+def untold_types() -> str:
+    """Return the media types that say nothing of a file's form."""
+    return _codes(UNTOLD)
 
 
 def query(form: type[BaseModel], *, only: type[BaseModel] | None = None) -> str:
@@ -396,6 +406,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "gender-words": gender_words,
     "file-titles": file_titles,
     "file-forms": file_forms,
+    "untold-types": untold_types,
     "people-filters": people_filters,
     "people-page": people_page,
     "people-sorts": people_sorts,

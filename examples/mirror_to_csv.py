@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from service_kit.files import write_whole
-from subscriber import Event, FileCheckpoint, follow
+from subscriber import Event, SavedPosition, follow
 
 COLUMNS = ["id", "version", "document_type", "document_id", "first_name", "last_name", "email"]
 file = Path(sys.argv[1] if len(sys.argv) > 1 else "mirror.csv")
@@ -24,7 +24,7 @@ async def mirror(event: Event) -> None:
         people[event["subject"]] = {**known, **event["data"], "version": str(event["version"])}
 
 
-class Mirror(FileCheckpoint):
+class Mirror(SavedPosition):
     """Writes the file before the place that it stands for."""
 
     def save(self, position: str) -> None:

@@ -19,12 +19,15 @@ _CLEAR: Final = ("find", "remove")
 _COUNT: Final = ("find", "update")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
+# What a password is kept for; by itself MongoDB would also keep a form of SHA-1 over MD5.
+_KEPT: Final = {"mechanisms": ["SCRAM-SHA-256"]}
 
 
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-worker": {
         "events": _APPEND,
         "people": _KEEP,
+        "milestones": _KEEP,
         "claims": _KEEP,
         "rejections": _GUARD,
         "parked": _KEEP,
@@ -34,6 +37,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.files": _CLEAR,
         "images.chunks": _CLEAR,
         "imports": _COUNT,
+        "import_errors": _COUNT,
         "lags": _KEEP,
     },
     # Accounts and their events, images that nobody has yet, how far imports are: nothing of people.
@@ -46,12 +50,12 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.files": _STORE,
         "images.chunks": _STORE,
         "imports": _GUARD,
-        "import_errors": _STORE,
+        "import_errors": _KEEP,
     },
     "rollcall-query": {
         **dict.fromkeys(
             (
-                *("events", ACCOUNT_EVENTS, "people", "claims", "rejections", "parked"),
+                *("events", ACCOUNT_EVENTS, "people", "milestones", "claims", "rejections", "parked"),
                 *("images.files", "images.chunks", "imports", "import_errors", "lags"),
                 # For who verifies the log.
                 *("feed_marks", "feed_gaps"),
@@ -109,14 +113,14 @@ def ensure_users(
             changes += _ensure_role(client, home, role, closed)
         found = client[home].command({"usersInfo": name})["users"]
         if not found:
-            client[home].command({"createUser": name, "pwd": password, "roles": [role]})
+            client[home].command({"createUser": name, "pwd": password, "roles": [role], **_KEPT})
             changes.append(f"created user {name}")
             continue
         if [one["role"] for one in found[0]["roles"]] != [role]:
             client[home].command({"updateUser": name, "roles": [role]})
             changes.append(f"changed the roles of user {name}")
         if not _opens(access.open_as(uri, name, password, home), home):
-            client[home].command({"updateUser": name, "pwd": password})
+            client[home].command({"updateUser": name, "pwd": password, **_KEPT})
             changes.append(f"changed the password of user {name}")
     return changes
 

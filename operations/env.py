@@ -106,7 +106,9 @@ def variables(known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]
     names = [f"ROLLCALL_RABBITMQ_{service}_PASSWORD" for service in ("COMMAND", "QUERY", "WORKER")]
     brokers = {name: known.get(name) or secrets.token_urlsafe(32) for name in names}
     return {
+        "ROLLCALL_BIND": "127.0.0.1",
         "ROLLCALL_PORT": "8080",
+        "ROLLCALL_TRUSTED_PROXIES": "",
         "ROLLCALL_SIGNUP": "closed",
         "ROLLCALL_CORS_ORIGINS": "",
         "ROLLCALL_RATE_ADDRESS": "5000/10",

@@ -123,6 +123,12 @@ class LogReader:
         """Yield the events of some people as they are stored, in order, from the primary."""
         return read_all(self._people[True], {"person_id": {"$in": list(person_ids)}}, _ORDER)
 
+    def deleted_of(self, person_ids: Sequence[str]) -> set[str]:
+        """Return which people are deleted, as the primary has them."""
+        with refusals():
+            wanted = {"person_id": {"$in": list(person_ids)}, "type": "person.deleted"}
+            return {one["person_id"] for one in self._people[True].find(wanted, {"person_id": 1})}
+
     def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield events as they are stored, in order of applied time and id, from a secondary if possible."""
         order = [("applied_at", 1), ("_id", 1)]

@@ -11,7 +11,13 @@ from service_kit.settings import Settings, load_settings
 async def answer(settings: Settings) -> None:
     """Serve until SIGTERM. The client of MongoDB belongs to the loop that is running here."""
     app = build_app(settings)
-    await serve(app, settings.host, settings.query_port, ending=app.state.live.feed.close)
+    await serve(
+        app,
+        settings.host,
+        settings.query_port,
+        app.state.live.feed.close,
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 def main() -> None:

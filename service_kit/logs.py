@@ -70,8 +70,10 @@ def _describe_exception(_logger: Any, _method: str, event: structlog.typing.Even
 
 
 def _first_line(_logger: Any, _method: str, event: structlog.typing.EventDict) -> Any:
-    """Keep what a library says to its first line: what asyncio says of a task goes on with its exception."""
-    event["event"] = str(event["event"]).partition("\n")[0]
+    """Keep what asyncio says of a task to its first line: it goes on with the task's exception."""
+    record = event.get("_record")
+    if record is not None and record.name == "asyncio":
+        event["event"] = str(event["event"]).partition("\n")[0]
     return event
 
 

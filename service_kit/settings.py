@@ -1,25 +1,24 @@
 """The settings: each an environment variable `ROLLCALL_…`; no other module reads them."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service_kit.auth.roles import ROLES, SCOPES, known_words
+from events.imports.states import MAX_ROWS
 from service_kit.broker.addresses import broker_urls
 from service_kit.broker.topology import PARTITIONS
 from service_kit.http.rates import Quota
+from service_kit.setting_values import read_networks, read_origins, read_quota, read_roles, read_words
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as the hash."""
 
-_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -46,7 +45,7 @@ class Settings(BaseSettings):
     partitions: int = Field(
         default=PARTITIONS, ge=1, le=256, description="command queues; fixed once the broker has them"
     )
-    unique: Annotated[frozenset[Literal["email"]], NoDecode] = Field(
+    unique: Annotated[frozenset[Literal["email"]], NoDecode, BeforeValidator(read_words)] = Field(
         default=frozenset(), description="`email`: e-mail addresses are unique, as documents always are"
     )
     phone_region: str = Field(
@@ -93,7 +92,7 @@ class Settings(BaseSettings):
         le=31_536_000,
         description="seconds that a token may be good for (`exp - iat`); one that is good longer is refused",
     )
-    jwt_roles: Annotated[Mapping[str, tuple[str, ...]], NoDecode] = Field(
+    jwt_roles: Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(read_roles)] = Field(
         default={},
         description="what roles in a token's claim `roles` stand for: roles of ours, or scopes, as "
         "`hr.read=viewer hr.admin=editor,audit:read`. Others give nothing",
@@ -130,23 +129,46 @@ class Settings(BaseSettings):
         "ticket is good at the process that gave it",
     )
 
-    rate_address: Annotated[Quota | None, NoDecode] = Field(
+    rate_address: Annotated[Quota | None, NoDecode, BeforeValidator(read_quota)] = Field(
         default=Quota(5000, 10),
         description="requests/seconds from one address that a process accepts; `0`: no limit",
     )
-    rate_subject: Annotated[Quota | None, NoDecode] = Field(
+    rate_subject: Annotated[Quota | None, NoDecode, BeforeValidator(read_quota)] = Field(
         default=Quota(2000, 10),
         description="requests/seconds of one token's subject that a process accepts; `0`: no limit",
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_origins)] = Field(
         default=(),
         description="origins whose pages may use the APIs, separated by spaces: `https://people.example`",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_networks)] = Field(
+        default=("127.0.0.1", "::1"),
+        description="addresses and networks, separated by spaces, of the proxies whose `X-Forwarded-For` is "
+        "believed; `*`: whoever connects, if nobody but such a proxy can. The last address that is none of "
+        "them is the client: it is on record with each change, and limits count against it",
     )
     imports_at_once: int = Field(
         default=3,
         ge=1,
         le=4,
         description="imports that a command API reads at once; more are answered `503` with `Retry-After`",
+    )
+    import_bytes: int = Field(
+        default=2**30,
+        ge=2**20,
+        description="bytes that the file of an import may have, unpacked; of a workbook, its texts as well",
+    )
+    import_rows: int = Field(default=5_000_000, ge=1, le=MAX_ROWS, description="rows that an import may have")
+    import_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="seconds of the processor that reading an import may take in a request",
+    )
+    import_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="days that an import and the errors of its rows are kept once nothing changes any more",
     )
     import_patience: float = Field(
         default=60.0,
@@ -171,38 +193,6 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level that is logged"
     )
-
-    @field_validator("unique", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return frozenset(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-    @field_validator("rate_address", "rate_subject", mode="before")
-    @classmethod
-    def _quota(cls, value: object) -> object:
-        return Quota.read(value) if isinstance(value, str) else value
-
-    @field_validator("jwt_roles", mode="before")
-    @classmethod
-    def _roles(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        roles = {}
-        for pair in value.split():
-            role, equals, words = pair.partition("=")
-            if not (role and equals):
-                raise ValueError(f"{pair[:80]} is no role: want theirs=ours")
-            roles[role] = known_words(words, (*ROLES, *SCOPES), "role or scope")
-        return roles
-
-    @field_validator("cors_origins", mode="before")
-    @classmethod
-    def _origins(cls, value: object) -> object:
-        origins = tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
-        for origin in origins if isinstance(origins, tuple) else ():
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin[:80]} is no origin: want https://host or https://host:port")
-        return origins
 
     @model_validator(mode="after")
     def _no_default_secret(self) -> Self:

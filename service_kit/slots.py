@@ -1,10 +1,39 @@
-"""Limits how many of a thing are done at once, where whoever comes too late is refused and never waits."""
+"""Limits how many of a thing are done at once, and how many of those for the same holder."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import BoundedSemaphore
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
 
 from events.errors import Unavailable
+
+WAITING: Final = 8
+"""So many times as many as there are slots, or as one holder may have, may wait for one."""
+_FORM: Final = re.compile(r"(\d{1,6})/(\d{1,6})")
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """How many of a thing are done at once, and how many of those for one holder."""
+
+    number: int
+    each: int
+
+    @classmethod
+    def read(cls, text: str) -> "AtOnce":
+        """Return what a text such as `8/2` says.
+
+        Raises:
+            ValueError: It has another form, or gives a holder nothing, or more than there is.
+        """
+        form = _FORM.fullmatch(text)
+        if form is None or not 0 < int(form[2]) <= int(form[1]):
+            raise ValueError("want so many in all/so many for one subject, such as 8/2")
+        return cls(int(form[1]), int(form[2]))
 
 
 class Slots:
@@ -13,30 +42,106 @@ class Slots:
     Args:
         number: How many there are.
         refusal: Makes what is raised when none is free.
+        each: How many of them one holder may have; all, if None.
     """
 
-    def __init__(self, number: int, refusal: Callable[[], Unavailable]) -> None:
-        self._free = BoundedSemaphore(number)
+    def __init__(self, number: int, refusal: Callable[[], Unavailable], each: int | None = None) -> None:
+        self._number = number
+        self._each = number if each is None else each
         self._refusal = refusal
+        self._taken: Counter[str] = Counter()
+        self._lock = Lock()
+        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
 
-    def take(self) -> None:
+    @property
+    def in_use(self) -> int:
+        """How many are taken now."""
+        return self._taken.total()
+
+    def take(self, holder: str = "") -> None:
         """Take a slot.
 
+        Args:
+            holder: For whom: a subject, say.
+
         Raises:
-            Unavailable: None is free.
+            Unavailable: None is free, or the holder has its share.
         """
-        if not self._free.acquire(blocking=False):
+        if not self._taken_at_once(holder):
             raise self._refusal()
 
-    def give_back(self) -> None:
-        """Let a slot go that was taken."""
-        self._free.release()
+    def give_back(self, holder: str = "") -> None:
+        """Let a slot go that was taken for a holder.
+
+        Raises:
+            ValueError: None was taken.
+        """
+        with self._lock:
+            if not self._taken[holder]:
+                raise ValueError("a slot was given back that nobody has")
+            self._taken[holder] -= 1
+            if not self._taken[holder]:
+                del self._taken[holder]
+        for _, turn in self._waiting[:1]:
+            turn.get_loop().call_soon_threadsafe(self._pass_on)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold a slot for as long as the block runs; raises as `take`."""
-        self.take()
+    def taken(self, holder: str = "") -> Iterator[None]:
+        """Hold a slot for as long as the block runs; argument and errors as of `take`."""
+        self.take(holder)
         try:
             yield
         finally:
-            self.give_back()
+            self.give_back(holder)
+
+    @asynccontextmanager
+    async def taken_in_turn(self, holder: str, seconds: float) -> AsyncIterator[None]:
+        """Hold a slot for as long as the block runs, once one comes free.
+
+        Who has waited longest comes first; nobody waits behind those whose holder has its share.
+
+        Args:
+            holder: For whom: a subject, say.
+            seconds: How long to wait at most.
+
+        Raises:
+            Unavailable: None came free in time, or too many wait already.
+        """
+        await self._wait(holder, seconds)
+        try:
+            yield
+        finally:
+            self.give_back(holder)
+
+    def _taken_at_once(self, holder: str) -> bool:
+        with self._lock:
+            if self._taken.total() >= self._number or self._taken[holder] >= self._each:
+                return False
+            self._taken[holder] += 1
+            return True
+
+    async def _wait(self, holder: str, seconds: float) -> None:
+        """Return once a slot is taken for a holder; raises as `taken_in_turn`."""
+        holders = [one for one, _ in self._waiting]
+        if len(holders) >= WAITING * self._number or holders.count(holder) >= WAITING * self._each:
+            raise self._refusal()
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((holder, turn))
+        self._pass_on()
+        try:
+            async with asyncio.timeout(seconds):
+                await turn
+        except BaseException as exc:
+            if turn.done() and not turn.cancelled():  # its turn came as it gave up
+                self.give_back(holder)
+            if isinstance(exc, TimeoutError):
+                raise self._refusal() from None
+            raise
+        finally:
+            self._waiting = [one for one in self._waiting if one[1] is not turn]
+
+    def _pass_on(self) -> None:
+        """Give what is free to those who wait, in the event loop's thread."""
+        for holder, turn in self._waiting:
+            if not turn.done() and self._taken_at_once(holder):
+                turn.set_result(None)

@@ -18,61 +18,61 @@ from service_kit.broker.stream import (
     reading,
     truncated_before,
 )
-from subscriber.checkpoint import FileCheckpoint
 from subscriber.dead import DeadLetters
 from subscriber.handling import ATTEMPTS, Handler, Handling
+from subscriber.saved_position import SavedPosition
 
 CREDIT: Final = 200
 PROOF_SECONDS: Final = 10.0
-"""How long the stream may take to show the checkpoint's event again."""
+"""How long the stream may take to show the saved event again."""
 
 
 async def follow(
     url: str,
     name: str,
     handle: Handler,
-    checkpoint: FileCheckpoint,
+    saved: SavedPosition,
     *,
     start: int | str = "first",
     types: Collection[str] = (),
     attempts: int = ATTEMPTS,
 ) -> None:
-    """Handle each event of the stream after the checkpoint, in order, until cancelled.
+    """Handle each event of the stream after the saved position, in order, until cancelled.
 
     Args:
         url: AMQP URL.
         name: The subscriber's; what it gives up on goes to the queue `events.<name>.dead`.
         handle: Gets each event; see `Handler`.
-        checkpoint: How far it has come. Saved after each batch, so a crash repeats some events.
-        start: Where to begin if there is no checkpoint: the position of an event that was handled
+        saved: How far it has come. Saved after each batch, so a crash repeats some events.
+        start: Where to begin if there is no saved position: the position of an event that was handled
             (`1234-0199b1f0-…`, as the live feed and snapshots name it), an offset, which is handled itself,
             or an end of the stream: `first`; `next`, after its end as the first connection finds it, which
-            is kept as the checkpoint then.
+            is saved then.
         types: Only these events; all, if empty.
         attempts: How often an event is tried before it is given up.
 
     Raises:
-        PositionGone: The stream does not have the checkpoint's event at its place, or has dropped what comes
-            after it. The message says where the log has it; `start="first"` with a new checkpoint gives all
+        PositionGone: The stream does not have the saved event at its place, or has dropped what comes
+            after it. The message says where the log has it; `start="first"` with nothing saved gives all
             that the stream still has, most of it again.
-        ValueError: The checkpoint or `start` is no position.
+        ValueError: The saved position or `start` is no position.
     """
     handling = Handling(handle, attempts)
 
     async def use(connection: AbstractConnection) -> None:
         letters = await DeadLetters.open(connection, name)
-        if start == "next" and checkpoint.load() is None:
+        if start == "next" and saved.load() is None:
             # Kept before there is anything to handle: whoever is cut off until then goes on from here.
             end = await newest_if_any(connection)
-            checkpoint.save(str(end[-1].position if end else Position(-1)))
-        done, begin = place(checkpoint.load(), start)
+            saved.save(str(end[-1].position if end else Position(-1)))
+        done, begin = place(saved.load(), start)
         async with reading(connection, begin, credit=CREDIT) as reader:
             entries = await _first(connection, reader, done)
             while True:
                 if entries:
                     await _handle(entries, handling, letters, types)
                     done = entries[-1].position
-                    checkpoint.save(str(done))
+                    saved.save(str(done))
                 entries = await reader.take()
                 if done is not None and entries[0].offset <= done.offset:
                     raise BrokerUnavailable("RabbitMQ: the stream was cut")  # the next connection sees how

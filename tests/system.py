@@ -32,11 +32,13 @@ from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0
 """How long a start may take on a busy machine; what ends while it starts is not waited for."""
+PATIENCE = 120.0
+"""How long a test waits, in seconds, for what is a matter of moments on a quiet machine."""
 TOPOLOGIES = ("replica-set", "sharded")
 
 
 async def eventually(
-    check: Callable[[], Awaitable[Any]], *, within: float = 60.0, pause: float = 0.02
+    check: Callable[[], Awaitable[Any]], *, within: float = PATIENCE, pause: float = 0.02
 ) -> Any:
     """Return the check's first true result; fail when there is none in time."""
     deadline = time.monotonic() + within
@@ -147,7 +149,7 @@ class Service:
         """SIGKILL."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     @contextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
@@ -30,6 +30,7 @@ from workers.deciding.person_batch import DecisionInputs
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
 from workers.imports.counts import ImportCounts
+from workers.imports.expiry import ImportExpiry
 from workers.parking.attempts import Attempts
 from workers.parking.parked import WaitingCommands
 from workers.parking.retrying import ControlHandler
@@ -37,6 +38,7 @@ from workers.parking.suspects import SuspectTrials
 from workers.projecting.projector import Projector
 from workers.projecting.visibility import Visibility
 from workers.store import Store
+from workers.streams import Streams
 
 LIVED_SECONDS: Final = 10.0
 """So long a worker has lived before it tries suspects: in one that ends sooner, the fault is elsewhere."""
@@ -65,12 +67,13 @@ async def work(
     # What outlives a connection to the broker.
     inputs = DecisionInputs(clock, new_id, "email" in settings.unique)
     store = Store(client, settings.mongo_db)
+    streams = Streams(client, settings.mongo_db)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
     feed = FeedStore(client, settings.mongo_db)
     gaps = KnownGaps()
     visibility = Visibility(client, settings.mongo_db)
-    decider = BatchDecider(store, waiting, gaps, inputs)
+    decider = BatchDecider(store, streams, waiting, gaps, inputs)
     try_from = time.monotonic() + lived_seconds
 
     def wire(connection: AbstractConnection, channel: Channel) -> Consumption:
@@ -80,8 +83,8 @@ async def work(
         consumers = PartitionConsumers(connection, deliveries, settings.partitions, announcer.send_probes)
         marks = PartitionMarks(feed, settings.partitions)
         reconciler = FeedReconciler(connection, announcer, feed, marks, consumers, deliveries, gaps, clock)
-        projector = Projector(store, announcer, reconciler.wait_until_reconciled)
-        controls = ControlHandler(store, waiting, decider, projector, inputs)
+        projector = Projector(store, streams, announcer, reconciler.wait_until_reconciled)
+        controls = ControlHandler(store, streams, waiting, decider, projector, inputs)
         trials = SuspectTrials(deliveries, attempts, try_from, clock)
         unreadable = UnreadableHandler(store, announcer)
         pipeline = Pipeline(
@@ -102,6 +105,7 @@ async def work(
     remover = ImageRemover(client, settings.mongo_db, images.all)
     sweep = ImageSweep(client, settings.mongo_db, images.all, store, clock)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
+    expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     clocks = ClockWatch(client, clock)
     app = create_app(
         "Rollcall worker",
@@ -113,6 +117,7 @@ async def work(
         asyncio.create_task(visibility.watch()),
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(counts.run()),
+        asyncio.create_task(expiry.run()),
         asyncio.create_task(clocks.run()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))

@@ -9,7 +9,7 @@ from pymongo.errors import BulkWriteError
 
 from events.errors import StoreUnavailable
 from events.log.event import RecordedEvent
-from events.log.stored import ACCOUNT_EVENTS, event_document, event_of
+from events.log.stored import ACCOUNT_EVENTS, event_document
 from events.person.claims import Claim
 from events.person.decider import PersonState
 from events.person.outcomes import UNREADABLE
@@ -55,16 +55,6 @@ class Store:
             found = self._people.find({"_id": {"$in": list(person_ids)}}, _HEAD)
             return {document["_id"]: document for document in await found.to_list(None)}
 
-    async def streams(self, person_ids: Collection[str]) -> dict[str, list[RecordedEvent]]:
-        """Return every event of each person, in order of version."""
-        streams: dict[str, list[RecordedEvent]] = {person_id: [] for person_id in person_ids}
-        if streams:
-            with store_errors():
-                found = self._events.find({"person_id": {"$in": list(streams)}})
-                for document in await found.sort([("person_id", 1), ("version", 1)]).to_list(None):
-                    streams[document["person_id"]].append(event_of(document))
-        return streams
-
     async def applied(
         self, person_ids: list[str], command_ids: list[str], idempotency_ids: Sequence[str] = ()
     ) -> dict[str, Document]:
@@ -78,7 +68,7 @@ class Store:
         Returns:
             By command id, that and perhaps an idempotency id.
         """
-        commands = _commands(person_ids, command_ids, idempotency_ids)
+        commands = commands_on_record(person_ids, command_ids, idempotency_ids)
         with store_errors():
             found = await self._events.find(commands, _IDS).to_list(None)
             return {document["command_id"]: document for document in found}
@@ -87,7 +77,7 @@ class Store:
         self, person_ids: list[str], command_ids: list[str], idempotency_ids: Sequence[str] = ()
     ) -> dict[str, Document]:
         """Return what is on record of commands that got an outcome without an event; else like `applied`."""
-        commands = _commands(person_ids, command_ids, idempotency_ids)
+        commands = commands_on_record(person_ids, command_ids, idempotency_ids)
         with store_errors():
             final = {**commands, "code": {"$ne": UNREADABLE}}
             found = await self._rejections.find(final, {**_IDS, **_EVENTLESS}).to_list(None)
@@ -234,11 +224,11 @@ class Store:
                 await self._rejections.bulk_write(again, ordered=False)
 
 
-def _commands(
-    person_ids: list[str], command_ids: list[str], idempotency_ids: Sequence[str]
+def commands_on_record(
+    person_ids: Sequence[str], command_ids: Sequence[str], idempotency_ids: Sequence[str]
 ) -> dict[str, Any]:
     """Return the filter of commands by their ids, and of others with the same idempotency ids."""
-    people = {"person_id": {"$in": person_ids}}
+    people = {"person_id": {"$in": list(person_ids)}}
     if not idempotency_ids:
         return {**people, "command_id": {"$in": command_ids}}
     # Of a command of before, the id was that of its key.

@@ -14,7 +14,7 @@ import httpx
 
 from bench.campaign.asking import Where
 from events.errors import PositionGone
-from subscriber import Event, FileCheckpoint, follow, subscribe
+from subscriber import Event, SavedPosition, follow, subscribe
 
 NAME = "campaign"
 _SILENCE_SECONDS = 40.0
@@ -97,15 +97,15 @@ async def from_a_queue(where: Where, had: Had, url: str) -> None:
     await _for_ever(where, had, lambda: subscribe(url, NAME, had.take))
 
 
-async def from_the_stream(where: Where, had: Had, url: str, checkpoint: Path) -> None:
-    """Follow the stream with a checkpoint, for ever."""
+async def from_the_stream(where: Where, had: Had, url: str, saved: Path) -> None:
+    """Follow the stream from where it had got to, for ever."""
 
     async def once() -> None:
         try:
-            await follow(url, f"{NAME}.follow", had.take, FileCheckpoint(checkpoint))
+            await follow(url, f"{NAME}.follow", had.take, SavedPosition(saved))
         except PositionGone:
             await had.fetch(where)
-            checkpoint.unlink(missing_ok=True)  # noqa: ASYNC240 - a small file
+            saved.unlink(missing_ok=True)  # noqa: ASYNC240 - a small file
 
     await _for_ever(where, had, once)
 

@@ -22,6 +22,14 @@ class Tokens(BaseModel):
     scope: str = Field(description="Scopes, separated by spaces")
 
 
+class LoginTokens(Tokens):
+    """What a login gives, with what the device is known by from now on."""
+
+    device: str = Field(
+        description="Send it with the device's next login, which what fails elsewhere does not delay then"
+    )
+
+
 class _Key(BaseModel):
     kid: str = Field(description="Thumbprint (RFC 7638)")
     use: Literal["sig"]

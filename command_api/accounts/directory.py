@@ -110,7 +110,7 @@ class Directory:
         data = {"roles": " ".join(roles), "invitation": invitation_id, **_told(ends_at)}
         account = Account(
             name=name,
-            password=await self.hasher.hash(normal(password)),
+            password=await self.hasher.hash(normal(password), origin.source_address),
             roles=tuple(roles),
             disabled=False,
             must_change=must_change,
@@ -168,12 +168,12 @@ class Directory:
             origin: Who does it.
             must_change: Whether it is good for one login.
         """
-        hashed = await self.hasher.hash(normal(password))
+        hashed = await self.hasher.hash(normal(password), origin.source_address)
         ends_at = self.now + ONE_TIME_LIFE if must_change else None
 
         def change(account: Account) -> tuple[dict[str, Any], dict[str, str | None]]:
             values = {"password": hashed, "must_change": must_change, "epoch": account.epoch + 1}
-            return {**values, "password_ends_at": ends_at}, _told(ends_at)
+            return {**values, "password_ends_at": ends_at, "devices": []}, _told(ends_at)
 
         return await self._change(name, "account.password_reset", change, origin)
 
@@ -184,28 +184,29 @@ class Directory:
             InvalidFields: The password is not taken.
             InvalidCredentials: The verified one was changed meanwhile: what is good once is good once.
         """
-        await self.check(password, known.name, "new_password")
-        hashed = await self.hasher.hash(normal(password))
+        await self.check(password, known.name, "new_password", origin)
+        hashed = await self.hasher.hash(normal(password), origin.source_address)
 
         def change(account: Account) -> tuple[dict[str, Any], dict[str, str | None]]:
             if account.password != known.password:
                 raise InvalidCredentials("the name and the password do not belong together")
             values = {"password": hashed, "must_change": False, "epoch": account.epoch + 1}
-            return {**values, "password_ends_at": None}, {}
+            return {**values, "password_ends_at": None, "devices": []}, {}
 
         return await self._change(known.name, "account.password_changed", change, origin)
 
-    async def renew_hash(self, account: Account, password: str) -> None:
+    async def renew_hash(self, account: Account, password: str, origin: Origin) -> None:
         """Hash the same password anew, with the present parameters; nobody notices if it fails."""
-        await self.store.change(account, {"password": await self.hasher.hash(password)})
+        hashed = await self.hasher.hash(password, origin.source_address)
+        await self.store.change(account, {"password": hashed})
 
-    async def check(self, password: str, name: str, field: str) -> None:
+    async def check(self, password: str, name: str, field: str, origin: Origin) -> None:
         """Return if an account may have a password.
 
         Raises:
             InvalidFields: It may not.
         """
-        await self.hasher.run(lambda: check_password(normal(password), name, field))
+        await self.hasher.run(lambda: check_password(normal(password), name, field), origin.source_address)
 
     async def invite(self, roles: Sequence[str], life: timedelta, origin: Origin) -> str:
         """Return an invitation to make one account with these roles."""

@@ -10,6 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import ARGON2_VERSION, Type
 from prometheus_client import Counter
 
+from events.accounts.event import address_key
 from events.errors import Busy
 from service_kit.slots import Slots
 
@@ -31,12 +32,13 @@ salt and length as RFC 9106, section 4. Grow them here: old hashes are renewed a
 AT_ONCE: Final = 2
 MOST_WAITING: Final = 16
 """So a login waits for some ten others at most, which is less than a second."""
+EACH: Final = 6
 
 
 class Hasher:
     """Hashes and verifies in threads of its own; more than `AT_ONCE + MOST_WAITING` are turned away.
 
-    Every method raises `Busy` then.
+    So are more than `EACH` of one address, which leaves places for others. Every method raises `Busy` then.
 
     Args:
         parameters: Of new hashes.
@@ -48,17 +50,24 @@ class Hasher:
         self._slots = Slots(
             AT_ONCE + MOST_WAITING,
             lambda: Busy("too many passwords are being checked at once", retry_after=1),
+            EACH,
         )
         # Verified where there is no account, so that this takes the same time.
         self._nobody = self._argon2.hash("nobody has this password")
 
-    async def hash(self, password: str) -> str:
-        """Return a password's hash, with its parameters and a fresh salt."""
-        return await self.run(lambda: self._argon2.hash(password))
+    async def hash(self, password: str, address: str | None) -> str:
+        """Return a password's hash, with its parameters and a fresh salt; arguments as of `run`."""
+        return await self.run(lambda: self._argon2.hash(password), address)
 
-    async def verify(self, known: str | None, password: str) -> bool:
-        """Return whether a password belongs to a hash; never without one, and in the same time."""
-        matches = await self.run(lambda: self._matches(known or self._nobody, password))
+    async def verify(self, known: str | None, password: str, address: str | None) -> bool:
+        """Return whether a password belongs to a hash; never without one, and in the same time.
+
+        Args:
+            known: The hash.
+            password: As it was given.
+            address: As of `run`.
+        """
+        matches = await self.run(lambda: self._matches(known or self._nobody, password), address)
         return matches and known is not None
 
     def is_outdated(self, known: str) -> bool:
@@ -72,12 +81,18 @@ class Hasher:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do some work in one of the threads."""
-        self._slots.take()
+    async def run(self, work: Callable[[], T], address: str | None) -> T:
+        """Do some work in one of the threads.
+
+        Args:
+            work: What to do.
+            address: Of the client that it is done for; None at a command line.
+        """
+        holder = address_key(address)
+        self._slots.take(holder)
         # Freed when the work is done, also if nobody waits for it any more.
         task = self._threads.submit(work)
-        task.add_done_callback(lambda _: self._slots.give_back())
+        task.add_done_callback(lambda _: self._slots.give_back(holder))
         return await asyncio.wrap_future(task)
 
     def close(self) -> None:

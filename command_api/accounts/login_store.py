@@ -11,9 +11,20 @@ from events.accounts.event import address_key
 from service_kit.mongo.connection import Client, store_errors, writing
 
 
-def name_counter(name: str) -> str:
-    """Return the id of a name's count: hashed, for who types a password there has not told it to all."""
-    return f"name:{hashlib.sha256(name.encode()).hexdigest()}"
+def name_counter(name: str, address: str | None = "") -> str:
+    """Return the id of a name's count: hashed, for who types a password there has not told it to all.
+
+    Args:
+        name: The name.
+        address: Count the attempts from there alone; empty: from everywhere.
+    """
+    counter = f"name:{hashlib.sha256(name.encode()).hexdigest()}"
+    return counter if address == "" else f"{counter}:{address_key(address)}"
+
+
+def device_counter(device: str) -> str:
+    """Return the id of a device's count, by the digest of what it is known by."""
+    return f"device:{device}"
 
 
 def address_counter(purpose: str, address: str | None) -> str:
@@ -81,11 +92,11 @@ class LoginStore:
             )
         return bool(result.matched_count)
 
-    async def attempts(self, counter: str) -> Attempts | None:
-        """Return what is remembered under a counter's id."""
+    async def attempts(self, *counters: str) -> dict[str, Attempts]:
+        """Return what is remembered under counters, by their ids."""
         with store_errors():
-            found = await self._failures.find_one({"_id": counter})
-        return Attempts(found["failures"], found["last_at"]) if found else None
+            found = await self._failures.find({"_id": {"$in": counters}}).to_list(None)
+        return {one["_id"]: Attempts(one["failures"], one["last_at"]) for one in found}
 
     async def count(self, counter: str, known: Attempts | None, now: Attempts) -> bool:
         """Remember another attempt; return False if somebody else was counted meanwhile."""
@@ -112,3 +123,9 @@ class LoginStore:
         """Remember nothing under a counter's id."""
         with store_errors():
             await self._failures.delete_one({"_id": counter})
+
+    async def forget_all(self, counter: str) -> None:
+        """Remember nothing under a name's counter, nor under those of its addresses."""
+        with store_errors():
+            # A semicolon comes right after the colon that an address is behind.
+            await self._failures.delete_many({"_id": {"$gte": counter, "$lt": f"{counter};"}})

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
-from command_api.accounts.answers import Tokens
+from command_api.accounts.answers import LoginTokens, Tokens
 from command_api.accounts.directory import Directory
 from command_api.accounts.families import Family, RefreshToken, RefreshTokenState, judge, read_token
 from command_api.accounts.login_store import LoginStore
@@ -57,7 +57,9 @@ class Logins:
     throttle: LoginThrottle
     issuer: Issuer
 
-    async def login(self, name: str, password: str, new_password: str | None, origin: Origin) -> Tokens:
+    async def login(
+        self, name: str, password: str, new_password: str | None, origin: Origin, device: str | None = None
+    ) -> LoginTokens:
         """Return tokens for a name and its password.
 
         Args:
@@ -65,18 +67,20 @@ class Logins:
             password: As given.
             new_password: To be its password from now on, if not None.
             origin: The request.
+            device: What an earlier login gave the device that this one comes from.
 
         Raises:
-            TooManyAttempts: The name or the address failed too often, of late.
+            TooManyAttempts: As of `LoginThrottle.enter`.
             InvalidCredentials: They do not belong together, the account is disabled, or the password was for
                 one login and has waited too long for it.
             PasswordChangeRequired: They do, for once, but there is no new password.
             InvalidFields: The new password is not taken.
         """
-        attempt = await self.throttle.enter(name, origin)
         account = await self.directory.find(name)
+        attempt = await self.throttle.enter(name, origin, _known(account, device))
+        known = account.password if account else None
         try:
-            good = await self.directory.hasher.verify(account.password if account else None, normal(password))
+            good = await self.directory.hasher.verify(known, normal(password), origin.source_address)
         except Busy:
             # It was not looked at.
             await self.throttle.withdraw(attempt)
@@ -84,7 +88,7 @@ class Logins:
         if account is None or not good or account.disabled or account.is_late(self.directory.now):
             await self.throttle.failed(attempt, account, good=good, origin=origin)
             raise InvalidCredentials("the name and the password do not belong together")
-        await self.throttle.passed(attempt)
+        await self.throttle.passed(attempt, name)
         try:
             account = await self._with_password(account, password, new_password, origin)
         except InvalidCredentials:
@@ -93,7 +97,10 @@ class Logins:
         family, token = self._begin(account)
         await self.store.insert(family)
         await self._tell(account.name, "account.logged_in", family, origin)
-        return self._tokens(account, token)
+        if device is None or _known(account, device) is None:
+            device = secrets.token_urlsafe(24)
+            await self.directory.store.add_device(account, _digest(device))
+        return LoginTokens(**dict(self._tokens(account, token)), device=device)
 
     async def _with_password(
         self, account: Account, password: str, new_password: str | None, origin: Origin
@@ -105,7 +112,7 @@ class Logins:
                 raise PasswordChangeRequired("this password is good for once: send new_password with it")
             if self.directory.hasher.is_outdated(account.password):
                 with suppress(Busy):
-                    await self.directory.renew_hash(account, normal(password))
+                    await self.directory.renew_hash(account, normal(password), origin)
             return account
         return await self.directory.change_password(
             account, new_password, replace(origin, actor=account.name)
@@ -188,6 +195,18 @@ class Logins:
         data = {"session": sha256(family.family_id.encode()).hexdigest()[:16]}
         fact = self.directory.fact(account_stream(name), kind, data, replace(origin, actor=name))
         await self.directory.account_log.append(fact)
+
+
+def _known(account: Account | None, device: str | None) -> str | None:
+    """Return the digest of a device, if an account knows that."""
+    if account is None or device is None:
+        return None
+    digest = _digest(device)
+    return digest if digest in account.devices else None
+
+
+def _digest(device: str) -> str:
+    return sha256(device.encode()).hexdigest()
 
 
 def _over() -> Unauthenticated:

@@ -42,6 +42,9 @@ class LoginInput(_Body):
     new_password: Wanted | None = Field(
         default=None, description="The password from now on; needed if the present one was for one login"
     )
+    device: str | None = Field(
+        default=None, max_length=100, description="`device` of an earlier login from the same device"
+    )
 
 
 class RefreshInput(_Body):

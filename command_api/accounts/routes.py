@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from command_api.accounts.answers import NewAccount, PublicKeys, Tokens
+from command_api.accounts.answers import LoginTokens, NewAccount, PublicKeys, Tokens
 from command_api.accounts.directory import Directory
 from command_api.accounts.login_throttle import LoginThrottle
 from command_api.accounts.logins import Logins
@@ -103,16 +103,17 @@ def add_account_routes(app: FastAPI, accounts: Accounts | None, ring: KeyRing | 
         "/auth/login",
         summary="Get tokens for a name and its password",
         responses={
-            200: json_answer("Tokens", Tokens, "tokens", **_NO_STORE),
+            200: json_answer("Tokens", LoginTokens, "login", **_NO_STORE),
             **problems(400, 401, 403, 413, 415, 422, 429, 501, 503),
         },
         **_taking(LoginInput),
     )
-    async def log_in(request: Request, given: Annotated[LoginInput, body(LoginInput)]) -> Tokens:
+    async def log_in(request: Request, given: Annotated[LoginInput, body(LoginInput)]) -> LoginTokens:
         """401 (`invalid-credentials`) does not tell which of them is wrong.
 
         403 (`password-change-required`): the password is good for once; send `new_password` with it. 429: the
-        account or the address failed too often, of late.
+        account at this address, the account, or the address failed too often, of late. A login that sends the
+        `device` of an earlier one waits only for failures of that device.
         """
         fresh = given.new_password
         return await kept().logins.login(
@@ -120,6 +121,7 @@ def add_account_routes(app: FastAPI, accounts: Accounts | None, ring: KeyRing | 
             given.password.get_secret_value(),
             None if fresh is None else fresh.get_secret_value(),
             _origin(request),
+            given.device,
         )
 
     @app.post(
@@ -172,7 +174,7 @@ async def _create_account(accounts: Accounts, wanted: SignupInput, origin: Origi
         raise InvalidInvitation("an account is made with an invitation: send it as invitation")
     await accounts.throttle.count_signup(origin)
     password = wanted.password.get_secret_value()
-    await accounts.directory.check(password, wanted.name, "password")
+    await accounts.directory.check(password, wanted.name, "password", origin)
     if wanted.invitation is not None:
         return await accounts.directory.create_invited(wanted.invitation, wanted.name, password, origin)
     return await accounts.directory.create(wanted.name, password, (accounts.signup_role,), origin)

@@ -7,12 +7,15 @@ until it is in the log. The name is the document's id, so it is unique, and ever
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pymongo.errors import DuplicateKeyError
 
 from events.accounts.event import AccountFact, Origin
 from service_kit.mongo.connection import Client, store_errors, writing
+
+_MOST_DEVICES: Final = 20
+"""That an account knows at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Account:
         password_ends_at: Until when a password for one login is good, UTC; None for a lasting one.
         awaits: The invitation of which it is to come; until that is used for it, there is no such account.
             None once it is, and of all others.
+        devices: SHA-256 of what its devices are known by, hexadecimal; the newest is the last.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Account:
     revision: int
     created_at: datetime
     pending: tuple[AccountFact, ...]
+    devices: tuple[str, ...] = ()
     password_ends_at: datetime | None = None
     awaits: str | None = None
 
@@ -134,6 +139,12 @@ class AccountStore:
             result = await self._accounts.update_one(guard, update)
         return bool(result.matched_count)
 
+    async def add_device(self, account: Account, device: str) -> None:
+        """Let an account know another device; of too many, the oldest is not known any more."""
+        newest = {"$each": [device], "$slice": -_MOST_DEVICES}
+        with store_errors():
+            await self._accounts.update_one({"_id": account.name}, {"$push": {"devices": newest}})
+
     async def forget_pending(self, account: Account, fact: AccountFact) -> None:
         """Forget a fact that is in the log."""
         with store_errors():
@@ -171,6 +182,7 @@ def _document(account: Account) -> dict[str, Any]:
     document["_id"] = document.pop("name")
     document["roles"] = list(account.roles)
     document["pending"] = list(document["pending"])
+    document["devices"] = list(account.devices)
     return document
 
 
@@ -190,4 +202,5 @@ def _account(document: Mapping[str, Any]) -> Account:
         pending=pending,
         password_ends_at=document.get("password_ends_at"),
         awaits=document.get("awaits"),
+        devices=tuple(document.get("devices", ())),
     )

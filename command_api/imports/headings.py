@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
 from command_api.imports.lines import MAX_LINE_BYTES
 from command_api.imports.options import ID, IGNORED, KNOWN, ImportQuery
@@ -39,6 +39,35 @@ class Header:
     names: tuple[str | None, ...]
     nameless: frozenset[int] = frozenset()
     delimiter: str | None = None
+
+
+class Columns:
+    """Puts the cells of a row to the fields that a header row names.
+
+    Args:
+        header: What the columns are.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._count = len(header.names)
+        self._nameless = sorted(header.nameless)
+        self._taken = [(at, name) for at, name in enumerate(header.names) if name is not None]
+        self._needed = 1 + max(set(range(self._count)) - header.nameless, default=-1)
+
+    def fault(self, cells: Sequence[str]) -> str:
+        """Return what is wrong with how many cells there are; nothing if all is well."""
+        if len(cells) == self._count and not self._nameless:
+            return ""
+        if len(cells) < self._needed or any(cell.strip() for cell in cells[self._count :]):
+            return f"has {_counted(len(cells), 'cell')} where the header row has {self._needed}"
+        for at in self._nameless:
+            if at < len(cells) and cells[at].strip():
+                return f"has a value in column {at + 1}, which has no name in the header row"
+        return ""
+
+    def fields(self, cells: Sequence[str]) -> dict[str, Any]:
+        """Return the cells by field, without the spaces around them."""
+        return {name: cells[at].strip() for at, name in self._taken}
 
 
 def read_columns(cells: Sequence[str], query: ImportQuery) -> Header:
@@ -160,3 +189,7 @@ def _first(text: str, delimiter: str) -> tuple[list[str], int]:
     except (csv.Error, ValueError, TypeError):  # what follows `sep=` may be no delimiter
         pass
     return [], end
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -2,17 +2,16 @@
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import orjson
 
 from command_api.imports.encodings import UTF_8
-from command_api.imports.headings import Header
+from command_api.imports.headings import Columns, Header
 from command_api.imports.lines import MAX_LINE_BYTES, Line, TooLong
 from events.cells import restored
 from events.person.titles import title_key
@@ -25,6 +24,7 @@ _NO_CSV: Final = (
     ("expected after", 'a quoted cell goes on after its closing quote: a quote inside is written twice, ""'),
     ("new-line", "has a line break in a cell that is not quoted"),
 )
+_EMPTY: Final = (b"", b"\r")
 _RECORD: Final = b"\x1e"
 """Begins each text of `application/json-seq` (RFC 7464)."""
 _NAMED: Final = re.compile(rb'"\s*:')
@@ -99,7 +99,7 @@ class JsonRows:
         try:
             found = orjson.loads(text if self._encoding == UTF_8 else text.decode(self._encoding))
         except orjson.JSONDecodeError as exc:
-            return Row(None, line, f"is no JSON: {exc.msg}")
+            return Row(None, line, f"is no JSON, at character {exc.colno}")
         if not isinstance(found, dict):
             return Row(None, line, "is no JSON object")
         if _may_repeat(line, len(found)) and (name := _repeated(text, self._encoding)):
@@ -131,7 +131,8 @@ class CsvRows:
     """Reads the rows after the header row; quoted cells may hold line ends; empty rows do not count.
 
     A row that cannot be read costs its first line: reading goes on with the next line, so that a quote
-    that is not closed takes no good row with it.
+    that is not closed takes no good row with it. Whether a line goes on within a quote is found out once, by
+    itself, so each is looked at a few times at most, whatever stands in the lines around it.
 
     Args:
         header: What the columns are.
@@ -140,54 +141,88 @@ class CsvRows:
 
     def __init__(self, header: Header, encoding: str = UTF_8) -> None:
         self._encoding = encoding
-        self._cells = partial(
-            csv.reader, delimiter=header.delimiter or ",", strict=True, skipinitialspace=True
-        )
+        delimiter = header.delimiter or ","
+        self._dialect = csv.reader((), delimiter=delimiter, strict=True, skipinitialspace=True).dialect
         self._columns = Columns(header)
-        self._loose_quote = re.compile(_LOOSE_QUOTE.format(re.escape(header.delimiter or ",")))
-        self._open: list[bytes] = []
+        self._loose_quote = re.compile(_LOOSE_QUOTE.format(re.escape(delimiter)))
+        self._open: deque[tuple[bytes, str]] = deque()
+        self._size = 0
 
     def feed(self, lines: Sequence[Line], *, final: bool) -> list[Row]:
         """Return the rows that these lines end (`Reader`)."""
-        if not lines and not final:
-            return []  # what is open is not read again for nothing
         rows: list[Row] = []
-        together: list[bytes] = self._open
         for line in lines:
-            if isinstance(line, bytes):
-                together.append(line)
-                continue
-            self._read(together, rows, final=True)
-            together = []
-            rows.append(_bad(line, TOO_LONG))
-        self._open = together[self._read(together, rows, final=final) :]
+            if isinstance(line, TooLong):
+                self._give_up(rows)
+                rows.append(_bad(line, TOO_LONG))
+            elif self._open:
+                self._go_on(line, self._text(line), rows)
+            elif line not in _EMPTY:
+                self._begin(line, self._text(line), rows)
+        if final:
+            self._give_up(rows)
         return rows
 
-    def _read(self, lines: list[bytes], rows: list[Row], *, final: bool) -> int:
-        """Read rows, and return how many of the lines they took; the rest is the beginning of one."""
-        texts = [f"{line.decode(self._encoding, 'surrogateescape')}\n" for line in lines]
-        at = 0
-        while at < len(lines):
-            began = at
-            reader = self._cells(islice(texts, began, None))
-            try:
-                for cells in reader:
-                    end = began + reader.line_num
-                    if end - at > 1 and _size(lines[at:end]) > MAX_LINE_BYTES:
-                        rows.append(_bad(lines[at], _OPEN))
-                        at += 1
-                        break
-                    if any(map(str.strip, cells)):
-                        raw = lines[at] if end - at == 1 else b"\n".join(lines[at:end])
-                        rows.append(self._row(cells, raw))
-                    at = end
-            except csv.Error as exc:
-                reason = next((words for part, words in _NO_CSV if part in str(exc)), f"is no CSV: {exc}")
-                if reason == _OPEN and not final and _size(lines[at:]) <= MAX_LINE_BYTES:
-                    return at
-                rows.append(self._again(texts[at], lines[at]) or _bad(lines[at], reason))
-                at += 1
-        return at
+    def _text(self, line: bytes) -> str:
+        return f"{line.decode(self._encoding, 'surrogateescape')}\n"
+
+    def _begin(self, line: bytes, text: str, rows: list[Row]) -> bool:
+        """Read a row that begins with this line; return whether the line is all that there is of it."""
+        try:
+            self._add(next(csv.reader((text,), self._dialect)), line, rows)
+        except csv.Error as exc:
+            reason = _reason(exc)
+            if reason == _OPEN:
+                self._open.append((line, text))
+                self._size += len(line) + 1
+                return False
+            rows.append(self._again(text, line) or _bad(line, reason))
+        return True
+
+    def _go_on(self, line: bytes, text: str, rows: list[Row]) -> None:
+        """Read a line that stands behind one with an open quote."""
+        reason = _OPEN
+        try:
+            next(csv.reader((f'"{text}',), self._dialect))
+            closes = True
+        except csv.Error as exc:
+            reason, closes = _reason(exc), False
+        size = len(line) + 1
+        while self._open:
+            fits = self._size + size <= MAX_LINE_BYTES
+            if fits and not closes and reason == _OPEN:
+                self._open.append((line, text))
+                self._size += size
+                return
+            if fits and closes:
+                cells = next(csv.reader([*(one for _, one in self._open), text], self._dialect))
+                self._add(cells, b"\n".join([*(one for one, _ in self._open), line]), rows)
+                self._open.clear()
+                self._size = 0
+                return
+            self._drop_first(rows, reason)
+        self._begin(line, text, rows)
+
+    def _drop_first(self, rows: list[Row], reason: str) -> None:
+        """Give up the row that is open, and begin again with the line after its first."""
+        line, text = self._open.popleft()
+        self._size -= len(line) + 1
+        rows.append(self._again(text, line) or _bad(line, reason))
+        while self._open:
+            line, text = self._open.popleft()
+            self._size -= len(line) + 1
+            if not self._begin(line, text, rows):
+                self._open.rotate(1)  # it is open again, and what follows goes on within its quote
+                return
+
+    def _give_up(self, rows: list[Row]) -> None:
+        """Take note that what is open is not closed any more."""
+        while self._open:
+            self._drop_first(rows, _OPEN)
+
+    def _add(self, cells: list[str], raw: bytes, rows: list[Row]) -> None:
+        if any(map(str.strip, cells)):
+            rows.append(self._row(cells, raw))
 
     def _again(self, text: str, raw: bytes) -> Row | None:
         """Return the row of a line, if all that is wrong with it is spaces after closing quotes."""
@@ -195,7 +230,7 @@ class CsvRows:
         if tight == text:
             return None
         try:
-            return self._row(next(self._cells([tight])), raw)
+            return self._row(next(csv.reader((tight,), self._dialect)), raw)
         except csv.Error:
             return None
 
@@ -208,38 +243,6 @@ class CsvRows:
         return Row(fields, raw)
 
 
-class Columns:
-    """Puts the cells of a row to the fields that a header row names.
-
-    Args:
-        header: What the columns are.
-    """
-
-    def __init__(self, header: Header) -> None:
-        self._count = len(header.names)
-        self._nameless = sorted(header.nameless)
-        self._taken = [(at, name) for at, name in enumerate(header.names) if name is not None]
-        self._needed = 1 + max(set(range(self._count)) - header.nameless, default=-1)
-
-    def fault(self, cells: Sequence[str]) -> str:
-        """Return what is wrong with how many cells there are; nothing if all is well."""
-        if len(cells) == self._count and not self._nameless:
-            return ""
-        if len(cells) < self._needed or any(cell.strip() for cell in cells[self._count :]):
-            return f"has {_counted(len(cells), 'cell')} where the header row has {self._needed}"
-        for at in self._nameless:
-            if at < len(cells) and cells[at].strip():
-                return f"has a value in column {at + 1}, which has no name in the header row"
-        return ""
-
-    def fields(self, cells: Sequence[str]) -> dict[str, Any]:
-        """Return the cells by field, without the spaces around them."""
-        return {name: cells[at].strip() for at, name in self._taken}
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _size(lines: Iterable[bytes]) -> int:
-    return sum(len(line) + 1 for line in lines)
+def _reason(failure: csv.Error) -> str:
+    """Return why CSV cannot be read."""
+    return next((words for part, words in _NO_CSV if part in str(failure)), "is no CSV")

@@ -30,6 +30,7 @@ from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.bodies import read_body
 from service_kit.http.problems import problem_of
+from service_kit.http.reasons import language_of
 from service_kit.http.web import PlainRoute, authorize, path_id
 from service_kit.ids import derived_id, new_id
 
@@ -83,7 +84,7 @@ class PeopleDependencies:
             if _is_former(command, outcome, caller):
                 # The command's status says what became of it, and nothing of the person.
                 return self._accepted(command)
-            return _outcome_response(command, outcome, preferences.wait, caller)
+            return _outcome_response(command, outcome, preferences, caller)
 
     async def publish_and_count(self, command: Message, reply: tuple[str, str] | None) -> None:
         """Publish a command or control, and return when the broker has it."""
@@ -162,14 +163,15 @@ def _is_former(command: Command, outcome: Applied | Unchanged | Rejected, caller
 
 
 def _outcome_response(
-    command: Command, outcome: Applied | Unchanged | Rejected, waited: int, caller: Caller
+    command: Command, outcome: Applied | Unchanged | Rejected, preferences: Preferences, caller: Caller
 ) -> Response:
-    honoured = {"Preference-Applied": f"wait={waited}"}
+    honoured = {"Preference-Applied": f"wait={preferences.wait}"}
     if outcome.replayed:
         honoured["Idempotent-Replayed"] = "true"
     match outcome:
         case Rejected(code=code, detail=detail, version=at):
-            response = problem_of(REJECTIONS[code](detail, at))
+            language = language_of(preferences.accept_language)
+            response = problem_of(REJECTIONS[code](detail, at), language)
             response.headers.update(honoured)
             return response
         case Applied(version=version) | Unchanged(version=version):

@@ -12,12 +12,20 @@ State = Literal["reading", "applying", "finished", "interrupted", "stopped", "fa
 STATES: Final[dict[str, str]] = {
     "reading": "its rows are being read",
     "applying": "all rows are read; workers have not decided all of them yet",
-    "finished": "every row is decided; the counts stay as they are",
+    "finished": "every row is decided, and reads show it; the counts stay as they are",
     "interrupted": "not all rows were read: send the same file with the same id to go on",
     "stopped": "a row was refused, and the import was to stop at the first",
 }
 UNREADABLE_FILE: Final = "unreadable-file"
 """The code of an interruption that the file itself causes: sent again as it was, it ends there again."""
+MAX_KEPT: Final = 10_000
+"""Rows of an import that are not valid, and whose errors are kept; of the others only the number is known."""
+MAX_TOLD: Final = 1_000
+"""Likewise of a dry run, whose errors stand in its answer alone."""
+OVER_BUDGET: Final = "over-budget"
+"""The code of an interruption by what one import may cost; its reason says whether it can go on."""
+ERROR_COLUMNS: Final = ("row", "field", "reason", "code")
+"""Of the errors of rows as CSV."""
 CORRELATION: Final = "import:"
 """How the correlation id of an import's commands begins; clients may give no such id themselves."""
 _ROW: Final = "row:"

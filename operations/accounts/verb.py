@@ -134,17 +134,19 @@ def _me() -> Origin:
     return Origin(f"operator:{user_name()}", user_agent="rollcall accounts")
 
 
-async def _password(services: AccountServices, options: argparse.Namespace) -> tuple[str, bool]:
+async def _password(
+    services: AccountServices, options: argparse.Namespace, origin: Origin
+) -> tuple[str, bool]:
     """Return a password, and whether it is good for one login."""
     if not options.stdin:
         return one_time_password(), True
     password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    await services.directory.check(password, options.name, "password")
+    await services.directory.check(password, options.name, "password", origin)
     return password, False
 
 
 async def _add(services: AccountServices, options: argparse.Namespace, origin: Origin) -> None:
-    password, once = await _password(services, options)
+    password, once = await _password(services, options, origin)
     try:
         await services.directory.create(options.name, password, options.roles, origin, must_change=once)
     except AccountExists as exc:
@@ -182,7 +184,7 @@ async def _set_disabled(services: AccountServices, options: argparse.Namespace, 
 
 
 async def _reset_password(services: AccountServices, options: argparse.Namespace, origin: Origin) -> None:
-    password, once = await _password(services, options)
+    password, once = await _password(services, options, origin)
     await services.directory.reset_password(options.name, password, origin, must_change=once)
     await services.throttle.reset(options.name)
     _tell(f"{options.name} has another password.", password if once else None)

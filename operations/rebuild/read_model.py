@@ -9,15 +9,17 @@ from pymongo.errors import BulkWriteError
 from events.person.claims import Claim
 from operations.addresses import DatabaseAddress
 from operations.log_reader import between, connect, read_all, refusals
+from service_kit.milestones import Milestone, milestone_document
 from service_kit.mongo.connection import kept_out, reading, writing
 
 _SAMPLED: Final = 20
 _BY_ID: Final = [("_id", 1)]
+_BY_PERSON: Final = [("person_id", 1), ("form", 1), ("version", 1)]
 _CLAIMED: Final = {"document_type": 1, "document_id": 1, "email": 1, "deleted": 1}
 
 
 class ReadModel:
-    """A connection to `people` and `claims`.
+    """A connection to `people`, `milestones` and `claims`.
 
     Every method raises `StoreUnavailable` when MongoDB is away, and `SetupError` when it refuses.
 
@@ -125,6 +127,32 @@ class ReadModel:
         operations = [DeleteOne(dict(claim)) for claim in seen]
         with refusals():
             return int(self._db["claims"].bulk_write(operations, ordered=False).deleted_count)
+
+    def milestones(self, after: str | None, to: str | None, *, strong: bool) -> list[dict[str, Any]]:
+        """Return the milestones of the people after one id, up to another; arguments as of `people`."""
+        where = self._strong if strong else self._near
+        return list(read_all(where["milestones"], {"person_id": between(after, to)}, _BY_PERSON))
+
+    def milestones_of(self, person_ids: Collection[str]) -> list[dict[str, Any]]:
+        """Return the milestones that some people have on the primary."""
+        wanted = {"person_id": {"$in": list(person_ids)}}
+        return list(read_all(self._strong["milestones"], wanted, _BY_PERSON))
+
+    def replace_milestones(
+        self, stray: Collection[Mapping[str, Any]], missing: Collection[Milestone]
+    ) -> None:
+        """Remove milestones, and keep others."""
+        operations: list[DeleteOne | ReplaceOne[dict[str, Any]]] = [
+            DeleteOne({"person_id": one["person_id"], "_id": one["_id"]}) for one in stray
+        ]
+        operations += [ReplaceOne(one.key, milestone_document(one), upsert=True) for one in missing]
+        with refusals():
+            self._db["milestones"].bulk_write(operations)
+
+    def forget_milestones(self, person_ids: Collection[str]) -> None:
+        """Remove all milestones of people."""
+        with refusals():
+            self._db["milestones"].delete_many({"person_id": {"$in": list(person_ids)}})
 
     def _insert(self, collection: str, documents: Sequence[dict[str, Any]]) -> set[int]:
         """Insert documents; return the positions of those whose id is taken."""

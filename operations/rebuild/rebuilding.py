@@ -16,6 +16,7 @@ from operations.rebuild.connections import (
 )
 from operations.rebuild.differences import LEFT_ALONE, difference
 from operations.rebuild.folding import Folded, folds
+from operations.rebuild.milestones import restore_milestones
 
 Pair = tuple[Folded, dict[str, Any] | None]
 
@@ -53,6 +54,7 @@ class PeopleWalker:
         documents = self._sides.log.documents(piece.after, piece.to, strong=strong)
         known = folds(documents, unique_email=self._sides.job.unique_email)
         seen = self._model.people(piece.after, piece.to, strong=strong)
+        after = piece.after
         for batch in _batches(beside(known, seen)):
             for folded, _ in batch:
                 done.people += folded.events > 0
@@ -61,7 +63,11 @@ class PeopleWalker:
             if differing and not self._check:
                 differing = self._repair(differing, done)
             self._repair_until_same([folded.person_id for folded, _ in differing], done)
-            restore_claims(self._sides, [folded for folded, _ in batch], done)
+            people = [folded for folded, _ in batch]
+            restore_claims(self._sides, people, done)
+            restore_milestones(self._sides, people, Range(piece.number, after, people[-1].person_id), done)
+            after = people[-1].person_id
+        restore_milestones(self._sides, [], Range(piece.number, after, piece.to), done)
         return done
 
     def _repair(self, pairs: Sequence[Pair], done: RebuildReport) -> list[Pair]:

@@ -21,6 +21,7 @@ from query_api.people.filters import ExportQuery
 from query_api.people.listing import SHOWN
 from query_api.people.sorting import order_of
 from query_api.reading.lease import Databases, Lease
+from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
 
 BATCH: Final = 500
@@ -29,8 +30,8 @@ BATCH: Final = 500
 Write = Callable[[Sequence[dict[str, Any]]], bytes]
 _EVENTS: Final[Mapping[str, Write]] = {NDJSON: ndjson, CSV: csv_rows}
 _PEOPLE: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: people_ndjson, CSV: people_csv}
-_INVALID: Final[Mapping[str, Write]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
-_UNDONE: Final[Mapping[str, Write]] = {NDJSON: undone_ndjson, CSV: undone_csv}
+_INVALID: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
+_UNDONE: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: undone_ndjson, CSV: undone_csv}
 
 log = structlog.get_logger()
 
@@ -176,11 +177,20 @@ class Exports:
         write = partial(_PEOPLE[media_type], shown=query.shown)
         return Export([ExportPart(cursor, write)], media_type, header)
 
-    def import_errors(self, import_id: str, media_type: str, *, strong: bool, bom: bool = False) -> Export:
+    def import_errors(
+        self, import_id: str, media_type: str, language: Language, *, strong: bool, bom: bool = False
+    ) -> Export:
         """Return an export of what was refused of an import: the rows that are not valid, then the others.
 
         It says of all other rows that they were not refused, which a secondary that lags would say of these,
         too: so it is read from the primary, but while there is none.
+
+        Args:
+            import_id: The import.
+            media_type: `NDJSON` or `CSV`.
+            language: Of the reasons.
+            strong: Whether only the primary will do.
+            bom: As for `events`.
         """
         of_it = {"correlation_id": correlation_of(import_id)}
         place = {"strong": strong, "newest": True}
@@ -188,7 +198,10 @@ class Exports:
         undone = self._cursor(
             "rejections", {**of_it, "code": {"$ne": UNCHANGED}}, **place, sort=[("causation_id", 1)]
         )
-        parts = [ExportPart(invalid, _INVALID[media_type]), ExportPart(undone, _UNDONE[media_type])]
+        parts = [
+            ExportPart(cursor, partial(write[media_type], language=language))
+            for cursor, write in ((invalid, _INVALID), (undone, _UNDONE))
+        ]
         return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom))
 
 

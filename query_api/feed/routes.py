@@ -1,7 +1,7 @@
 """`GET /events/stream` and its tickets: what a client asks for, and whether it can be had."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final
@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from events.errors import InvalidFields, PositionGone, Unavailable
 from events.feed.position import PATTERN, Position
@@ -27,7 +27,6 @@ from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.formats import Time
 from service_kit.http.guard import charge_subject, is_head
 from service_kit.http.openapi import TEXT, json_answer, problems
-from service_kit.http.problems import field_errors
 from service_kit.http.typed import EACH_ONCE, each_once, wants
 from service_kit.http.web import authorize
 
@@ -35,6 +34,7 @@ MAX_CLIENTS: Final = 2000
 CATCH_UP_SECONDS: Final = 2.0
 """How far this process may be behind another one from which a client brings its position."""
 EXAMPLE: Final = "1234-0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
+_WORDS: Final[Mapping[str, Position | None]] = {"now": None, "first": FIRST}
 _AHEAD: Final = "the stream of events ends before this position: it was cut, or is another one"
 
 
@@ -42,15 +42,26 @@ def _types(values: Iterable[str]) -> list[str]:
     return [part for value in values for part in value.split(",") if part]
 
 
+def _beginning(text: str) -> str:
+    """Return where to follow from, as it was written.
+
+    Raises:
+        ValueError: It is neither a word for that nor a position.
+    """
+    if text not in _WORDS:
+        Position.parse(text)
+    return text
+
+
 class LiveQuery(BaseModel):
     """Parameters of the live feed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    from_: str = Field(
+    from_: Annotated[str, AfterValidator(_beginning)] = Field(
         default="now",
         alias="from",
-        pattern=rf"^(now|first|{PATTERN})$",
+        json_schema_extra={"pattern": rf"^(now|first|{PATTERN})$"},
         description="`now`, `first` (all that the stream has), or a position: what comes after it. An offset "
         "alone is read too, without the promise that it still means the same event",
     )
@@ -70,11 +81,13 @@ def position_of(query: LiveQuery, last_event_id: str | None) -> Position | None:
         InvalidFields: The header is no position.
     """
     place = last_event_id or query.from_
+    if place in _WORDS:
+        return _WORDS[place]
     try:
-        place = LiveQuery.model_validate({"from": place}).from_
-    except ValidationError as exc:
-        raise InvalidFields("a parameter is not valid", field_errors(exc)) from exc
-    return {"now": None, "first": FIRST}[place] if place in ("now", "first") else Position.parse(place)
+        return Position.parse(place)
+    except ValueError as exc:
+        error = {"field": "Last-Event-ID", "reason": str(exc)}
+        raise InvalidFields("a header is not valid", [error]) from exc
 
 
 @dataclass(frozen=True, slots=True)

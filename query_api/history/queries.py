@@ -136,7 +136,9 @@ class LogReads:
         wanted = {"person_id": person_id, **bound}
         answer = await self._whole(wanted, _ALL, version or 0, _OLDEST, 0, strong or version is None)
         if not answer.documents:
-            raise PersonNotFound(f"there {'is' if as_of is None else 'was'} no person {person_id}")
+            if as_of is None:
+                raise PersonNotFound(f"there is no person {person_id}")
+            raise PersonNotFound(f"there was no person {person_id}")
         state = fold(person_id, map(event_of, answer.documents))
         if version is not None and state.version < version:
             raise NotFound(f"the person is not at version {version} yet", retry_after=1)

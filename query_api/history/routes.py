@@ -17,7 +17,7 @@ from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.http.guard import is_head
-from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, problems
+from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, links, problems
 from service_kit.http.parameters import parameters
 from service_kit.http.typed import PersonId
 
@@ -25,6 +25,13 @@ JSON: Final = "application/json"
 _FILES: Final = {NDJSON: "events.ndjson", CSV: "events.csv"}
 _VARY: Final = {"Vary": "Accept"}
 
+_OF_WHOM: Final = "$response.body#/person_id"
+_NEWEST: Final = links(
+    {
+        "getCommandStatus": {"person_id": _OF_WHOM, "command_id": "$response.body#/items/0/command_id"},
+        "getPerson": {"person_id": _OF_WHOM, "version": "$response.body#/items/0/version"},
+    }
+)
 _FOUND: Final = json_answer("A page, or an export", PageOfEvents, "events", Link=NEXT_LINK)
 _FOUND["content"] |= {media_type: {"schema": TEXT} for media_type in (NDJSON, CSV)}
 
@@ -39,7 +46,7 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, exports: Ex
         summary="Who changed a person, when, from where, and what",
         dependencies=dependencies.wants(AUDIT_SCOPE),
         responses={
-            200: json_answer("A page", PageOfHistory, "history", Link=NEXT_LINK),
+            200: json_answer("A page", PageOfHistory, "history", links=_NEWEST, Link=NEXT_LINK),
             **problems(401, 403, 404, 422, 503),
         },
         openapi_extra={"parameters": parameters(HistoryQuery)},

@@ -66,7 +66,7 @@ _Fields = Annotated[
     str,
     Field(max_length=1_000, description="Only these fields, separated by commas, and `id`"),
     AfterValidator(_fields),
-    _list(list(SHOWN_NAMES)),
+    _list(list(SHOWN_NAMES), maxItems=len(SHOWN_NAMES)),
 ]
 
 

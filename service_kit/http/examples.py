@@ -127,6 +127,14 @@ EXAMPLES: Final[dict[str, Any]] = {
         "refresh_token": f"kq3v0d2n1yq8h5w7c9b4ag.{_EVENT['hash']}",
         "scope": "people:read events:read",
     },
+    "login": {
+        "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln",
+        "token_type": "Bearer",
+        "expires_in": 600,
+        "refresh_token": f"kq3v0d2n1yq8h5w7c9b4ag.{_EVENT['hash']}",
+        "scope": "people:read events:read",
+        "device": "q3Jm0b1Yv2cXz4nB7kLr9sTd6fGh8pWa",
+    },
     "jwks": {
         "keys": [
             {

@@ -39,7 +39,7 @@ from events.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from events.images.errors import ImagesOff, TicketUsed
+from events.images.errors import ImagesOff, OtherImage, TicketUsed
 from events.person.rejections import (
     IdempotencyKeyReused,
     PersonExists,
@@ -50,10 +50,19 @@ from events.person.rejections import (
     VersionMismatch,
 )
 from service_kit.http.addresses import methods_at
-from service_kit.http.reasons import Language, code_of, language_of, reason_of, told, unknown
-from service_kit.http.sentences import DETAILS
+from service_kit.http.reasons import (
+    Language,
+    code_of,
+    in_language,
+    language_headers,
+    language_of,
+    reason_of,
+    told,
+    unknown,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
+MAX_ERRORS: Final = 100
 URN: Final = "urn:rollcall:problem:"
 """Begins the `type` of every problem; the code follows."""
 
@@ -77,6 +86,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     TicketUsed: (409, "The ticket is used"),
     PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),
+    OtherImage: (412, "Another image"),
     BodyTooLarge: (413, "The body is too large"),
     TargetTooLong: (414, "The address is too long"),
     UnsupportedMediaType: (415, "The content type is not supported"),
@@ -105,22 +115,25 @@ def status_of(error: type[RollcallError]) -> tuple[int, str]:
     return next(STATUS[kind] for kind in error.__mro__ if kind in STATUS)
 
 
-def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Response:
+def problem(
+    status: int, code: str, title: str, detail: str, language: Language = "en", **more: Any
+) -> Response:
     """Return a problem response.
 
     Args:
         status: HTTP status.
         code: Stable name of the kind of problem; ends the `type` URN.
-        title: The kind of problem in words.
-        detail: This case in words.
+        title: The kind of problem in words, in English.
+        detail: This case in words, in English.
+        language: In which to tell both.
         **more: Extension members, and `headers` for the response.
     """
-    headers = more.pop("headers", None)
+    headers = {**(more.pop("headers", None) or {}), **language_headers(language)}
     content = {
         "type": f"{URN}{code}",
-        "title": title,
+        "title": in_language(title, language),
         "status": status,
-        "detail": detail,
+        "detail": in_language(detail, language),
         **more,
     }
     return Response(orjson.dumps(content), status, headers, MEDIA_TYPE)
@@ -131,18 +144,14 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
 
     Args:
         error: Ours.
-        language: In which to say what is wrong with each field.
+        language: In which to say what is wrong.
     """
     status, title = status_of(type(error))
-    detail = error.detail
     more: dict[str, Any] = {}
     headers: dict[str, str] = {}
     match error:
         case InvalidRequest(errors=errors) if errors:
             more["errors"] = [told(one, language) for one in errors]
-            headers |= {"Content-Language": language, "Vary": "Accept-Language"}
-            if language == "es":
-                title, detail = DETAILS.get(title, title), DETAILS.get(detail, detail)
         case UnsupportedMediaType(codings=codings) if codings:
             headers["Accept-Encoding"] = ", ".join(codings)
         case Unauthenticated():
@@ -172,13 +181,15 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
             | NotFound(retry_after=int() as seconds)
         ):
             headers["Retry-After"] = str(seconds)
-    return problem(status, error.code, title, detail, headers=headers, **more)
+    return problem(status, error.code, title, error.detail, language, headers=headers, **more)
 
 
 def field_errors(
     failure: ValidationError | Sequence[Any],
     known: Iterable[str] = (),
     what: Literal["parameter", "field"] = "field",
+    most: int = MAX_ERRORS,
+    whole: str = "body",
 ) -> list[dict[str, str]]:
     """Return what is not valid as `field`, `code` and `reason`; never the value, which may be personal.
 
@@ -186,6 +197,8 @@ def field_errors(
         failure: What pydantic raised, or the errors that FastAPI lists.
         known: The names that there are, for one that is none of them.
         what: What they are names of.
+        most: How many are told, since a body may have thousands; of those beyond, the number.
+        whole: Stands for the field where the whole is wrong.
     """
     errors: Sequence[Any] = (
         failure.errors(include_url=False, include_input=False)
@@ -193,14 +206,16 @@ def field_errors(
         else failure
     )
     found = []
-    for error in errors:
-        field = ".".join(str(part) for part in error["loc"]) or "body"
+    for error in errors[:most]:
+        field = ".".join(str(part) for part in error["loc"]) or whole
         if error["type"] == "extra_forbidden":
             reason = unknown(str(error["loc"][-1]), known, what)
             code = "unknown-name" if reason == "is not known" else f"unknown-{what}"
         else:
             reason, code = reason_of(error), code_of(error)
         found.append({"field": field[:200], "code": code, "reason": reason})
+    if left := len(errors) - len(found):
+        found.append({"field": whole, "code": "more-errors", "reason": f"has {left} more errors"})
     return found
 
 
@@ -216,12 +231,16 @@ def _parameters_of(request: Request) -> list[str]:
     return [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
 
 
+def _language(request: Request) -> Language:
+    return language_of(request.headers.get("accept-language"))
+
+
 def install_problem_handlers(app: FastAPI) -> None:
     """Make every error of an application a problem response; unknown ones are logged and say nothing."""
 
     async def ours(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, RollcallError)  # noqa: S101 - narrows what Starlette dispatches by type
-        return problem_of(exc, language_of(request.headers.get("accept-language")))
+        return problem_of(exc, _language(request))
 
     async def framework(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, HTTPException)  # noqa: S101
@@ -233,7 +252,7 @@ def install_problem_handlers(app: FastAPI) -> None:
                 status, detail = 405, "Method Not Allowed"
                 headers = {"Allow": ", ".join(methods)}
         code = _PLAIN.get(status, "http-error")
-        return problem(status, code, detail, detail, headers=headers)
+        return problem(status, code, detail, detail, _language(request), headers=headers)
 
     async def parameters(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, RequestValidationError)  # noqa: S101
@@ -249,7 +268,8 @@ def install_problem_handlers(app: FastAPI) -> None:
         # Not the path: it may hold what somebody looked for.
         route = getattr(request.scope.get("route"), "path", "none")
         log.error("request failed", method=request.method, route=route, exc_info=exc)
-        return problem(500, "internal", "Internal error", "this is our fault, and it was logged")
+        words = "Internal error", "this is our fault, and it was logged"
+        return problem(500, "internal", *words, _language(request))
 
     app.add_exception_handler(RollcallError, ours)
     app.add_exception_handler(HTTPException, framework)

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -33,7 +33,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: FastAPI, host: str, port: int, ending: Callable[[], None] | None = None) -> None:
+async def serve(
+    app: FastAPI,
+    host: str,
+    port: int,
+    ending: Callable[[], None] | None = None,
+    *,
+    trusted_proxies: Sequence[str] = (),
+) -> None:
     """Serve an application until SIGTERM or SIGINT; requests under way are finished.
 
     Args:
@@ -41,6 +48,7 @@ async def serve(app: FastAPI, host: str, port: int, ending: Callable[[], None] |
         host: Address.
         port: Port.
         ending: Called at once at the signal; lets responses end that would go on for ever.
+        trusted_proxies: Addresses and networks whose `X-Forwarded-For` is believed; `*` is everybody.
 
     Raises:
         WorkEnded: It ended since something did that the process does beside.
@@ -52,6 +60,7 @@ async def serve(app: FastAPI, host: str, port: int, ending: Callable[[], None] |
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=10,
         http=BoundedProtocol,
         ws="none",

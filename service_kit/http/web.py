@@ -1,6 +1,5 @@
 """What every HTTP service of ours has: health, readiness, metrics, problems, request metrics."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +13,7 @@ from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from events.errors import InvalidFields, RollcallError
+from events.errors import InvalidFields
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.background import Background
 from service_kit.http.answers import Liveness, Readiness
@@ -22,11 +21,7 @@ from service_kit.http.guard import Limits, charge_subject, guarded
 from service_kit.http.openapi import TEXT, operation_id
 from service_kit.http.pages import add_pages
 from service_kit.http.problems import install_problem_handlers
-
-Check = Callable[[], Awaitable[None]]
-"""Returns when the part is ready, raises one of our errors when it is not."""
-
-CHECK_SECONDS: Final = 2.0
+from service_kit.http.readiness import Check, ReadinessChecks
 
 REQUESTS: Final = Counter("rollcall_http_requests_total", "Requests answered", ["method", "route", "status"])
 LATENCY: Final = Histogram(
@@ -122,27 +117,6 @@ async def authorize(request: Request, verifier: TokenVerifier, scope: str) -> Ca
     return caller
 
 
-async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, str]]:
-    """Return whether every part is ready, and a word on each.
-
-    Args:
-        checks: A check for each part; one that takes more than `CHECK_SECONDS` counts as not ready.
-    """
-
-    async def one(check: Check) -> str:
-        try:
-            async with asyncio.timeout(CHECK_SECONDS):
-                await check()
-        except RollcallError as exc:
-            return exc.detail
-        except TimeoutError:
-            return f"no answer within {CHECK_SECONDS:g} s"
-        return "ok"
-
-    words = dict(zip(checks, await asyncio.gather(*map(one, checks.values())), strict=True))
-    return all(word == "ok" for word in words.values()), words
-
-
 class _App(FastAPI):
     """An application of ours: nothing reaches it, and nothing leaves it, past its guard."""
 
@@ -190,6 +164,7 @@ def create_app(
     install_problem_handlers(app)
     app.add_middleware(RequestMetrics)
     add_pages(app)
+    readiness = ReadinessChecks(checks, remarks or {})
 
     @app.get("/healthz", tags=["operations"], summary="The process lives")
     async def get_liveness() -> Liveness:
@@ -203,13 +178,11 @@ def create_app(
             200: {"model": Readiness},
             503: {"model": Readiness, "description": "A part is not ready; `parts` tells which and why"},
         },
-        description="`remarks` tells what is not well and leaves the service ready.",
+        description="`remarks` tells what is not well and leaves the service ready. At most a second old.",
     )
     async def get_readiness() -> Response:
-        ready, parts = await readiness(checks)
-        _, told = await readiness(remarks or {})
-        body = orjson.dumps({"ready": ready, "parts": parts, "remarks": told})
-        return Response(body, 200 if ready else 503, media_type="application/json")
+        answer = await readiness.answer()
+        return Response(orjson.dumps(answer), 200 if answer.ready else 503, media_type="application/json")
 
     @app.get(
         "/metrics",

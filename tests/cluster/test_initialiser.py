@@ -29,11 +29,13 @@ from query_api.people.queries import Reads
 from service_kit.ids import new_id
 from service_kit.images import Picture, Source
 from service_kit.images.gridfs import GridFsImages, GridFsReader
+from service_kit.milestones import MILESTONE_EVERY
 from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
-from tests.store.given import NOW, check_stream, create, delete, run, update
+from tests.store.given import NOW, check_stream, create, delete, long_stream, run, streams_of, update
 from tests.system import run_script
 from workers.imports.counts import ImportCounts
+from workers.imports.expiry import ImportExpiry
 from workers.outcomes import BEHIND, ParkedCommand
 from workers.parking.parked import WaitingCommands, WaitingMessage
 from workers.store import Store
@@ -114,6 +116,10 @@ def test_members_become_a_set_with_collections_and_users(guarded: Guarded, first
     assert guarded.initialise() == ["nothing changed"]
     with MongoClient[dict[str, Any]](guarded.members.uri) as stranger, pytest.raises(OperationFailure):
         stranger.rollcall.people.find_one()
+    with guarded.client("admin") as admin:
+        users = admin.admin.command({"usersInfo": {"forAllDBs": True}})["users"]
+    assert {user["user"] for user in users} == {"admin", *SERVICES}
+    assert all(user["mechanisms"] == ["SCRAM-SHA-256"] for user in users)
 
 
 def test_a_member_that_stalls_holds_up_no_other(guarded: Guarded, first_run: list[str]) -> None:
@@ -213,7 +219,8 @@ async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_
         await services.throttle.failed(
             await services.throttle.enter("ada", origin), account, good=False, origin=origin
         )
-        await services.throttle.passed(await services.throttle.enter("ada", origin))
+        await services.directory.store.add_device(account, "0" * 64)
+        await services.throttle.passed(await services.throttle.enter("ada", origin), "ada")
         token, now = RefreshToken("f" * 22, "0" * 64), services.directory.now
         family = Family(token.family_id, "ada", 1, b"k", token.digest, None, now, now, revoked=False)
         await services.throttle.store.insert(family)
@@ -335,6 +342,8 @@ async def test_imports_are_kept_by_one_user_and_counted_by_another(guarded, firs
         await ImportCounts(clients[1], "rollcall", lambda: NOW).count()
         found = await Reads(clients[2], "rollcall").find("imports", {"_id": order.import_id}, {}, strong=True)
         assert (found.documents[0]["state"], found.documents[0]["settled"]) == ("finished", True)
+        expiry = ImportExpiry(clients[1], "rollcall", timedelta(1), lambda: NOW + timedelta(hours=2))
+        assert await expiry.settle() == 1
     finally:
         for client in clients:
             await mongo.close(client)
@@ -362,6 +371,12 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         await check_stream(store, first.person_id, 2)
         found = await reads.person_by_document("passport", first.data.document_id, strong=True)
         assert found.documents[0]["version"] == 2
+        log = await long_stream(store, MILESTONE_EVERY)
+        streams = streams_of(store)
+        await streams.extend_milestones(log[0].person_id, MILESTONE_EVERY)
+        kept = await reads.find("milestones", {"person_id": log[0].person_id}, {}, strong=True)
+        assert [one["version"] for one in kept.documents] == [MILESTONE_EVERY]
+        await streams.remove_milestones([log[0].person_id])
         image = Source(new_id(), first.person_id, new_id())
         await GridFsImages(clients[2], "rollcall").put(image, PICTURE)
         reader = GridFsReader(clients[1], "rollcall")

@@ -177,9 +177,14 @@ class Loopback:
         self.write_files("proxy")
         port = self.port("proxy", 8080)
         config = self._here("proxy", "/etc/caddy/Caddyfile")
-        config.write_text(config.read_text().replace(":8080 {", f"http://{LOOPBACK}:{port} {{"))
         home = str(self.place("proxy"))
-        environment = {**os.environ, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home}
+        listening = {"ROLLCALL_SITES": f"http://{LOOPBACK}:{port}"}
+        environment = {
+            **self.environment("proxy"),
+            **listening,
+            "XDG_CONFIG_HOME": home,
+            "XDG_DATA_HOME": home,
+        }
         self.start("proxy", [caddy(), "run", "--config", str(config), "--adapter", "caddyfile"], environment)
         return f"http://{LOOPBACK}:{port}"
 

@@ -11,7 +11,7 @@ import yaml
 from operations.env import variables as written_variables
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER, user_definitions
 from service_kit.version import VERSION
-from tests.compose.composefile import PATH, ROOT, ComposeFile, Missing, read, size, variables
+from tests.compose.composefile import PATH, ROOT, ComposeFile, Missing, interpolate, read, size, variables
 from tests.compose.test_env import SETTINGS
 
 WRITTEN = written_variables()
@@ -55,7 +55,7 @@ def test_everything_that_was_ordered_is_there():
 
 def test_only_the_proxy_is_reachable_from_outside():
     assert [name for name in NAMES if "ports" in FILE.services[name]] == ["proxy"]
-    assert FILE.services["proxy"]["ports"] == ["8080:8080"]
+    assert FILE.services["proxy"]["ports"] == ["127.0.0.1:8080:8080"], "and from this machine alone"
     assert FILE.content["networks"]["inside"] == {"internal": True}
     for name in NAMES:
         wanted = ["inside", "outside"] if name == "proxy" else ["inside"]
@@ -215,6 +215,31 @@ def test_secrets_are_their_users_alone():
             assert (use["uid"], use["mode"]) == (uid[service["image"].partition(":")[0]], 0o400), name
             # Compose copies it in, which a read-only file system refuses.
             assert not service.get("read_only"), name
+
+
+def test_a_worker_s_metrics_are_reachable_on_the_network_inside():
+    for name in ("worker-1", "worker-2"):
+        assert FILE.services[name]["environment"]["ROLLCALL_HOST"] == "0.0.0.0"
+
+
+def test_a_domain_s_file_changes_the_proxy_alone_and_keeps_its_inner_address():
+    path = PATH.with_name("docker-compose.domain.yml")
+    done = validate(path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    more = interpolate(
+        yaml.safe_load(path.read_text(encoding="utf-8")), {"ROLLCALL_DOMAIN": "people.example"}
+    )
+    assert set(more["services"]) == {"proxy"}
+    assert more["services"]["proxy"]["environment"]["ROLLCALL_SITES"] == "people.example, http://:8080"
+    (volume,) = more["services"]["proxy"]["volumes"]
+    name, _, where = volume.partition(":")
+    assert (name in more["volumes"], where) == (
+        True,
+        more["services"]["proxy"]["environment"]["XDG_DATA_HOME"],
+    )
+    inner = FILE.services["query-api-1"]["environment"]["ROLLCALL_JWKS_URL"]
+    assert inner.startswith("http://proxy:8080/")
+    assert "http://127.0.0.1:8080/readyz" in FILE.services["proxy"]["healthcheck"]["test"]
 
 
 def test_images_can_be_at_cloudinary_by_one_more_file():

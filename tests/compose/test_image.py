@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.compose.composefile import ROOT
 
@@ -21,6 +24,7 @@ NOBODY = 10001
 PYTHON = str(Path(sys.executable).resolve())
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
 Steps = list[tuple[str, str]]
 
 
@@ -153,7 +157,7 @@ def image() -> Iterator[Image]:
 
 
 def test_nothing_is_left_out_of_these_tests():
-    assert [kind for kind, _ in BUILD] == ["FROM", "WORKDIR", "ENV", "RUN", "COPY", "RUN", "RUN"]
+    assert [kind for kind, _ in BUILD] == ["FROM", "WORKDIR", "ENV", "RUN", "COPY", "RUN"]
     assert {kind for kind, _ in FINAL} == {
         "FROM",
         "WORKDIR",
@@ -168,7 +172,7 @@ def test_nothing_is_left_out_of_these_tests():
 
 def test_no_step_wants_a_compiler_or_installs_packages_of_the_system():
     installs = [step for kind, step in BUILD if kind == "RUN" and " install " in step]
-    assert len(installs) == 1 and "--only-binary :all:" in installs[0]
+    assert len(installs) == 1 and "--only-binary :all: --require-hashes" in installs[0]
     assert not re.search(r"apt|apk|gcc|build-essential", DOCKERFILE)
 
 
@@ -182,6 +186,22 @@ def test_every_service_can_be_imported_where_the_image_has_it(image):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(image.root / "app" / "command_api" / "__init__.py")
+
+
+def test_the_hashes_are_of_what_the_services_need_in_the_versions_that_are_tested():
+    locked = {
+        canonicalize_name(name): version
+        for name, version in re.findall(
+            r"^([\w.-]+)==([^ ]+)(?: ;.*)? \\\n    --hash=sha256:", REQUIREMENTS, flags=re.M
+        )
+    }
+    assert len(locked) == REQUIREMENTS.count("==")
+    tested = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    pinned = {canonicalize_name(name): version for name, version in tested.items()}
+    assert locked.items() <= pinned.items()
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        needed = tomllib.load(file)["project"]["dependencies"]
+    assert {canonicalize_name(Requirement(one).name) for one in needed} <= set(locked)
 
 
 def test_what_is_installed_is_pinned_and_holds_no_tool_of_development(image):

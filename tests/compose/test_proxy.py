@@ -2,16 +2,22 @@
 
 import json
 import re
+import socket
+import ssl
 import subprocess
 import threading
 import time
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 
 from devstack.servers.ports import LOOPBACK, free_ports
+from service_kit.http.guard import ALWAYS
 from tests.compose.composefile import ROOT
 from tests.compose.loopback import caddy, wait
 
@@ -61,7 +67,7 @@ class StandIn(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"data: first\n\n")
         # The second part comes when the client has seen the first, or never.
-        if self.server.seen_first.wait(10):
+        if self.server.seen_first.wait(60):
             self.wfile.write(b"data: second\n\n")
 
     def log_message(self, *_: object) -> None:
@@ -100,28 +106,47 @@ def servers() -> Iterator[dict[str, Server]]:
         server.server_close()
 
 
-@pytest.fixture(scope="module")
-def proxy(servers, tmp_path_factory) -> Iterator[httpx.Client]:
-    directory = tmp_path_factory.mktemp("proxy")
-    (port,) = free_ports(1)
-    text = (ROOT / "proxy" / "Caddyfile").read_text().replace(":8080 {", f"http://{LOOPBACK}:{port} {{")
-    text = re.sub(r"([a-z]+-api-\d):\d+", lambda m: f"{LOOPBACK}:{servers[m[1]].server_port}", text)
+@contextmanager
+def running(
+    servers: dict[str, Server], directory: Path, options: str = "", **environment: str
+) -> Iterator[None]:
+    """Run the proxy on its own file, with the stand-ins' addresses in it.
+
+    Args:
+        servers: The stand-ins.
+        directory: What it writes is there.
+        options: More of Caddy's global options.
+        environment: As the container has it.
+    """
+    text = (ROOT / "proxy" / "Caddyfile").read_text().replace("admin off", f"admin off\n{options}", 1)
     config = directory / "Caddyfile"
-    config.write_text(text)
+    config.write_text(
+        re.sub(r"([a-z]+-api-\d):\d+", lambda m: f"{LOOPBACK}:{servers[m[1]].server_port}", text)
+    )
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
             [caddy(), "run", "--config", str(config), "--adapter", "caddyfile"],
             stdout=log,
             stderr=log,
-            env={"HOME": str(directory)},
+            env={"HOME": str(directory), **environment},
         )
     try:
-        with httpx.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=20) as client:
-            wait(lambda: ready(client), 20, "the proxy")
-            yield client
+        yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def proxy(servers, tmp_path_factory) -> Iterator[httpx.Client]:
+    (port,) = free_ports(1)
+    address = f"http://{LOOPBACK}:{port}"
+    with (
+        running(servers, tmp_path_factory.mktemp("proxy"), ROLLCALL_SITES=address),
+        httpx.Client(base_url=address, timeout=20) as client,
+    ):
+        wait(lambda: ready(client), 20, "the proxy")
+        yield client
 
 
 def ready(client: httpx.Client) -> bool:
@@ -129,6 +154,25 @@ def ready(client: httpx.Client) -> bool:
         return client.get("/readyz").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def spoken(
+    port: int, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, ciphers: str | None = None
+) -> tuple[str | None, bool]:
+    """Return the version of TLS that the proxy chooses, and whether the cipher is one with forward secrecy."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with warnings.catch_warnings(action="ignore"):  # that a version is too old
+        context.minimum_version = min(newest, ssl.TLSVersion.TLSv1_2)
+        context.maximum_version = newest
+    if ciphers is not None:
+        context.set_ciphers(ciphers)
+    with (
+        socket.create_connection((LOOPBACK, port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="people.example") as secured,
+    ):
+        name, version, _ = secured.cipher() or ("", None, 0)
+        return version, name.startswith(("TLS_", "ECDHE-"))
 
 
 def until_tried(proxy: httpx.Client, server: Server, method: str) -> list[httpx.Response]:
@@ -214,6 +258,86 @@ def test_the_client_is_named_by_the_proxy_alone(proxy):
     sent = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
     seen = proxy.get("/people", headers=sent).json()["headers"]
     assert (seen["X-Forwarded-For"], seen["X-Forwarded-Proto"]) == (LOOPBACK, "http")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "sent", "client"),
+    [
+        ("10.0.0.0/8 127.0.0.1", "198.51.100.1, 203.0.113.7, 10.1.2.3", "203.0.113.7"),
+        ("127.0.0.0/8", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ("10.0.0.0/8", "203.0.113.7", LOOPBACK),
+        ("127.0.0.1", "", LOOPBACK),
+    ],
+)
+def test_behind_another_proxy_the_client_is_the_last_that_is_not_trusted(
+    servers, tmp_path, trusted, sent, client
+):
+    (port,) = free_ports(1)
+    address = f"http://{LOOPBACK}:{port}"
+    with (
+        running(servers, tmp_path, ROLLCALL_SITES=address, ROLLCALL_TRUSTED_PROXIES=trusted),
+        httpx.Client(base_url=address, timeout=20) as behind,
+    ):
+        wait(lambda: ready(behind), 20, "the proxy")
+        seen = behind.get("/people", headers={"X-Forwarded-For": sent} if sent else {}).json()["headers"]
+        assert seen["X-Forwarded-For"] == client
+
+
+def test_under_a_domain_s_name_it_speaks_https_and_inside_it_stays_what_it_was(servers, tmp_path):
+    plain, secure, inside = free_ports(3)
+    # Certificates of its own making, since none can be fetched here.
+    options = (
+        f"local_certs\nskip_install_trust\nhttp_port {plain}\nhttps_port {secure}\ndefault_bind {LOOPBACK}"
+    )
+    sites = f"people.example, http://:{inside}"
+    there = {"headers": {"Host": "people.example"}, "extensions": {"sni_hostname": "people.example"}}
+    with (
+        running(servers, tmp_path, options, ROLLCALL_SITES=sites),
+        httpx.Client(base_url=f"https://{LOOPBACK}:{secure}", verify=False, timeout=20) as outer,
+        httpx.Client(base_url=f"http://{LOOPBACK}:{inside}", timeout=20) as inner,
+    ):
+
+        def certified() -> bool:
+            try:
+                return outer.get("/readyz", **there).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait(lambda: ready(inner), 20, "the proxy")
+        wait(certified, 20, "its certificate")
+        answer = outer.get("/people", **there)
+        assert answer.json()["headers"]["X-Forwarded-Proto"] == "https"
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+        refused = outer.request("TRACE", "/people", **there)
+        assert refused.headers["Strict-Transport-Security"] == answer.headers["Strict-Transport-Security"]
+        assert spoken(secure) == ("TLSv1.3", True)
+        assert spoken(secure, ssl.TLSVersion.TLSv1_2) == ("TLSv1.2", True)
+        for newest, ciphers, alert in (
+            (ssl.TLSVersion.TLSv1_1, "ALL", "ALERT_PROTOCOL_VERSION"),
+            (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-SHA", "ALERT_HANDSHAKE_FAILURE"),
+        ):
+            with pytest.raises(ssl.SSLError, match=alert):
+                spoken(secure, newest, f"{ciphers}:@SECLEVEL=0")
+        keys = inner.get("/.well-known/jwks.json", headers={"Host": "proxy:8080"})
+        assert keys.json()["name"].startswith("command-api-")
+        moved = httpx.get(f"http://{LOOPBACK}:{plain}/people", headers={"Host": "people.example"})
+        assert (moved.status_code, moved.headers["Location"]) == (308, "https://people.example/people")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("TRACE", "/people", 405), ("GET", "/metrics", 404), ("POST", "/people", 413)],
+)
+def test_what_the_proxy_answers_itself_has_the_headers_of_the_apis(proxy, method, path, status):
+    answer = proxy.request(method, path, content=b" " * (16 * 10**6 + 1) if status == 413 else None)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    # It denies framing by its policy.
+    kept = [
+        field for field in ALWAYS if field[0] not in (b"x-frame-options", b"cross-origin-resource-policy")
+    ]
+    assert len(kept) == 4
+    for name, value in kept:
+        assert answer.headers[name.decode()] == value.decode(), name
 
 
 def test_a_stream_is_passed_on_as_it_comes(proxy, servers):

@@ -78,7 +78,7 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
 
     down = machine.run("down")
     assert down.returncode == 0
-    assert first.wait(10) == 0
+    assert first.wait(60) == 0
     assert machine.processes() == []
     assert all(is_free(port) for port in machine.ports)
 
@@ -178,7 +178,7 @@ def test_other_partitions_are_refused_and_a_moved_state_has_people_and_commands_
     down = subprocess.Popen([str(RUN), "down"], env=machine.env, cwd=machine.state.parent)
     eventually(lambda: "Stopping" in machine.said, 120, "it does not stop")
     os.kill(worker, signal.SIGKILL)
-    assert (down.wait(60), process.wait(10)) == (0, 0)
+    assert (down.wait(60), process.wait(60)) == (0, 0)
 
     machine.env["ROLLCALL_PARTITIONS"] = "4"
     refused = machine.run("up")

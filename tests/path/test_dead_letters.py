@@ -309,7 +309,7 @@ async def test_what_a_subscriber_gave_up_is_listed_and_handed_to_it_alone_again(
     taken = []
     connection = await aio_pika.connect(system.rabbit.url)
     async with connection, connection.channel() as channel:
-        async with (await channel.get_queue(queue.name)).iterator(timeout=10) as messages:
+        async with (await channel.get_queue(queue.name)).iterator(timeout=60) as messages:
             async for message in messages:
                 taken.append(message.body)
                 await message.ack()

@@ -152,7 +152,7 @@ async def test_a_dashboard_misses_no_change(system, services, commands, queries,
                 if event.data is not None:
                     dashboard.apply(event.data)
             await writers.end()
-            await ledger.settled(system, writers.accepted, within=60)
+            await ledger.settled(system, writers.accepted)
             await settle(queries, dashboard, feed, clan)
 
 

@@ -53,10 +53,13 @@ async def test_what_was_rejected_is_told_by_the_exit_status_and_in_a_file(here, 
     rows = people(3)
     rows[1]["email"] = "nobody"
     (here / "some.csv").write_bytes(csv_of(rows))
+    assert await run("import", "some.csv", "--dry-run", "--errors", "dry.csv") == 3
+    assert "3 rows: 2 would be accepted, 1 rejected.\n" in capsys.readouterr().out
     assert await run("import", "some.csv", "--errors", "errors.csv") == 3
     assert capsys.readouterr().out == "3 rows: 2 applied, 1 rejected.\n"
     assert (here / "errors.csv").read_text().splitlines()[1].startswith("2,email,")
     assert (here / "errors.csv").stat().st_mode & 0o777 == 0o600
+    assert (here / "dry.csv").read_text().splitlines()[1].startswith("2,email,")
     assert await run("import", "some.csv", "--errors", "/dev/full") == 1
     assert "/dev/full cannot be written: it is there, and is no file" in capsys.readouterr().err
 

@@ -28,7 +28,7 @@ async def change(commands, person_id, number) -> None:
 async def about(feed, person_id, count) -> list:
     """Return the next events about a person; "now" may begin with what others did a moment before."""
     events: list = []
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while len(events) < count:
             event = await feed.next()
             if event.data["subject"] == person_id:
@@ -87,7 +87,7 @@ async def test_from_the_first_event_all_come_in_order(commands, queries):
         await change(commands, person_id, 1)
         last = (await feed.next()).data["id"]
     async with following(queries, from_="first") as feed:
-        events = await feed.until(last, within=30)
+        events = await feed.until(last)
     places = [event.id for event in events]
     assert places[0] == 0
     assert places == sorted(set(places))
@@ -242,11 +242,11 @@ async def test_a_stopping_process_sends_its_clients_on_at_once(system, commands)
         async with following(client) as feed:
             await feed.block()
             service.process.terminate()
-            event = await feed.next(within=3)
+            event = await feed.next()
             assert (event.type, event.data) == ("cut", {"reason": "ending"})
             with pytest.raises(EOFError):
                 await feed.block()
-        assert await asyncio.to_thread(service.process.wait, 5) == 0
+        assert await asyncio.to_thread(service.process.wait, 60) == 0
 
 
 async def test_clients_are_counted(services, commands, queries):

@@ -62,7 +62,7 @@ async def register(system, mongo_clients) -> Register:
     made = Register(Random(SEED))
     client = mongo_clients["pymongo"]
     await made.fill(Store(client, DATABASE), ImportStore(client, DATABASE))
-    await eventually(lambda: everywhere(system), within=60, pause=0.1)
+    await eventually(lambda: everywhere(system), pause=0.1)
     return made
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 
-from events.log.event import GENESIS, seal
+from events.log.event import GENESIS, Event, RecordedEvent, record, seal
+from events.log.stored import event_document, event_of
 from events.person.commands import CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
 from events.person.decider import PersonState, fold
 from events.person.fields import PersonChanges, PersonFields
@@ -24,6 +25,7 @@ from workers.outcomes import (
 )
 from workers.parking.parked import WaitingCommands
 from workers.store import Store
+from workers.streams import Streams
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 _documents = count(100_000)
@@ -117,15 +119,46 @@ class Decided:
 async def run(store: Store, *commands, project: bool = True, unprojected=None, given=None) -> Decided:
     """Decide a batch and project it, as the pipeline does."""
     parked = WaitingCommands(store._db["parked"])
-    decider = BatchDecider(store, parked, KnownGaps(), given or inputs())
+    decider = BatchDecider(store, streams_of(store), parked, KnownGaps(), given or inputs())
     decided = Decided(await decider.decide_together(commands, unprojected or {}))
     if project:
         await store.project(decided.changes.values())
     return decided
 
 
+async def long_stream(store: Store, length: int) -> list[RecordedEvent]:
+    """Put a person with so many events into the log and the read model, as if before there were milestones."""
+    person = create()
+    person_id, log = person.person_id, list[RecordedEvent]()
+    changes = (update(person_id, address=f"Calle {number}") for number in range(2, length + 1))
+    for version, command in enumerate((person, *changes), 1):
+        first = version == 1
+        event = Event(
+            "person.created" if first else "person.updated", command.data.model_dump(exclude_unset=True)
+        )
+        prev = GENESIS if first else log[-1].hash
+        stamps = {"event_id": new_id(), "version": version, "applied_at": NOW, "prev": prev}
+        log.append(record(event, command, **stamps))
+    await store._db["events"].insert_many([event_document(event) for event in log])
+    await store._people.insert_one(person_document(fold(person_id, log)))
+    return log
+
+
+def streams_of(store: Store) -> Streams:
+    return Streams(store._db.client, store._db.name)
+
+
+async def streams(store: Store, person_ids):
+    """Return every event of each person, in order of version."""
+    found: dict[str, list[RecordedEvent]] = {person_id: [] for person_id in person_ids}
+    events = store._db["events"].find({"person_id": {"$in": list(found)}}, sort=[("version", 1)])
+    for document in await events.to_list(None):
+        found[document["person_id"]].append(event_of(document))
+    return found
+
+
 async def stream(store: Store, person_id: str):
-    return (await store.streams([person_id]))[person_id]
+    return (await streams(store, [person_id]))[person_id]
 
 
 async def check_stream(store: Store, person_id: str, length: int) -> None:

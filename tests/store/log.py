@@ -106,7 +106,7 @@ class Log:
 
     async def found(self, *words):
         """What is found once the secondaries have what was done to the log."""
-        return await eventually(lambda: self.verify(*words), within=30)
+        return await eventually(lambda: self.verify(*words))
 
 
 def findings(done) -> set[tuple[str | None, int | None, str]]:

@@ -11,6 +11,7 @@ from events.parking.controls import Chosen, DropParked, RetryParked
 from events.person.commands import encode_command
 from events.person.decider import PersonState
 from tests.store.given import envelope, inputs
+from tests.system import PATIENCE
 from workers.announcing.feed_store import KnownGaps
 from workers.consuming import deliveries
 from workers.consuming.deliveries import Delivery, DeliveryQueue, Partition
@@ -24,8 +25,7 @@ from workers.parking.suspects import SuspectTrials
 from workers.projecting.projector import Projector
 from workers.projecting.visibility import Visibility
 from workers.store import Store
-
-WITHIN = 20.0
+from workers.streams import Streams
 
 
 class Killed(BaseException):
@@ -105,9 +105,11 @@ def pipeline(queue: DeliveryQueue, store: Store, town: "Town") -> Pipeline:
     """Return a pipeline whose every write may be its last."""
     given, twin = inputs(), mortal(store, town.fate)
     parked = WaitingCommands(Mortal(store._db["parked"], town.fate))
-    decider = BatchDecider(twin, parked, KnownGaps(), given)
-    projector = Projector(twin, town, town.wait_until_reconciled)  # type: ignore[arg-type]
-    controls = ControlHandler(twin, parked, decider, projector, given)
+    streams = Streams(store._db.client, store._db.name)
+    streams._milestones = Mortal(streams._milestones, town.fate)  # type: ignore[assignment]
+    decider = BatchDecider(twin, streams, parked, KnownGaps(), given)
+    projector = Projector(twin, streams, town, town.wait_until_reconciled)  # type: ignore[arg-type]
+    controls = ControlHandler(twin, streams, parked, decider, projector, given)
     attempts = Attempts(Mortal(store._db["attempts"], town.fate))
     return Pipeline(
         queue,
@@ -175,14 +177,14 @@ class Town:
             queue.enqueue(Delivery(partition, number + 1, body, None, "waiter", None, self.returns))
         running = asyncio.create_task(process)
         done = asyncio.create_task(channel.done.wait())
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait({running, done}, return_when="FIRST_COMPLETED")
         if not running.done():
             await asyncio.sleep(0)
             queue.close()
         done.cancel()
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(PATIENCE):
                 await running
         except Killed:
             return False

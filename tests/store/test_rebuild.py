@@ -16,9 +16,11 @@ from events.person.decider import PersonState, fold
 from operations.rebuild.read_model import ReadModel
 from query_api.reading.projection_check import ProjectionCheck
 from service_kit.ids import new_id
-from service_kit.read_model import PROJECTION
+from service_kit.milestones import MILESTONE_EVERY, MILESTONE_FORM
+from service_kit.mongo.streams import state_at
+from service_kit.read_model import PROJECTION, projection_name
 from tests.chained import event
-from tests.store.given import create, run, update
+from tests.store.given import create, delete, long_stream, run, streams, streams_of, update
 from tests.store.log import Log, harm
 from tests.system import ROOT, eventually
 from workers.outcomes import PersonChange
@@ -41,7 +43,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
     assert (found, "put right 9 claim missing" in said) == (set(), True)
     assert await log.differences() == set()
 
-    stored = await log.store.streams(ids)
+    stored = await streams(log.store, ids)
     long = [one for one in ids if len(stored[one]) == 3]
     double = [one for one in ids if len(stored[one]) == 2]
     short = [one for one in ids if len(stored[one]) == 1]
@@ -91,7 +93,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
     async def all_are_found():
         return await log.differences() == expected
 
-    await eventually(all_are_found, within=30)
+    await eventually(all_are_found)
     before = await document(log, long[1])
     # The claim that was moved goes from whom it is not, and to whom it is, in one run.
     kept.add((stranger, "orphan"))
@@ -112,9 +114,43 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
     assert (await log.rebuild())[0] == {(long[1], "unreadable")}
 
 
+async def test_milestones_are_made_again_and_strays_are_removed(log):
+    one, other = [await long_stream(log.store, 2 * MILESTONE_EVERY + 5) for _ in range(2)]
+    first, second = one[0].person_id, other[0].person_id
+    gone = (await long_stream(log.store, MILESTONE_EVERY + 5))[0].person_id
+    its = streams_of(log.store)
+    for person_id in (first, second, gone):
+        await its.extend_milestones(person_id, len(one))
+    await run(log.store, delete(gone))  # and no worker has removed the milestone yet
+    stranger = new_id()
+
+    def milestones(milestones):
+        milestones.delete_one({"person_id": first, "version": MILESTONE_EVERY})
+        milestones.update_one({"person_id": second, "version": MILESTONE_EVERY}, {"$set": {"hash": "x"}})
+        milestones.insert_one({"person_id": stranger, "form": MILESTONE_FORM, "version": MILESTONE_EVERY})
+        milestones.insert_one({"person_id": first, "form": 1, "version": MILESTONE_EVERY})
+
+    expected = {
+        *((person_id, "milestone_stray") for person_id in (first, second, gone, stranger)),
+        *((person_id, "milestone_missing") for person_id in (first, second)),
+    }
+    harm(log, milestones, "milestones")
+
+    async def all_are_found():
+        found = await log.differences()
+        return {one for one in found if one[1].startswith("milestone")} == expected
+
+    await eventually(all_are_found, within=30)
+    found, said = await log.rebuild()
+    assert {one for one in found if one[1].startswith("milestone")} == set()
+    assert "2 milestone missing, 4 milestone stray" in said
+    assert await state_at(its._find, second) == fold(second, other)
+    assert await log.store._db["milestones"].count_documents({}) == 4
+
+
 async def test_a_worker_that_comes_in_between_is_not_undone(log, monkeypatch):
     ids = await log.fill(4)
-    stored = await log.store.streams(ids)
+    stored = await streams(log.store, ids)
     other, missing = [one for one in ids if stored[one][-1].type != "person.deleted"][:2]
     harm(log, lambda people: people.update_one({"_id": other}, {"$set": {"address": "elsewhere"}}), "people")
     harm(log, lambda people: people.delete_one({"_id": missing}), "people")
@@ -199,7 +235,7 @@ async def killed_in_the_middle(log: Log) -> None:
             return len(json.loads(log.resume_file.read_text())["done"]) >= 5
         return False
 
-    await eventually(some_are_done, within=60, pause=0.001)
+    await eventually(some_are_done, pause=0.001)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     assert log.resume_file.exists(), "it was too quick to be ended"
@@ -229,12 +265,12 @@ async def what_is_not_ready(service) -> dict[str, str]:
                 response = await client.get("/readyz")
                 return response.status_code == 503 and response.json()["parts"]
 
-    return await eventually(parts, within=30)
+    return await eventually(parts)
 
 
 async def folded(log, ids) -> dict[str, PersonState]:
     return {
-        person_id: fold(person_id, stream) for person_id, stream in (await log.store.streams(ids)).items()
+        person_id: fold(person_id, stream) for person_id, stream in (await streams(log.store, ids)).items()
     }
 
 
@@ -248,16 +284,17 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
     query_api.spawn()
     try:
         ready = await what_is_not_ready(query_api)
-        assert ready["read_model"] == "documents are older than projection 2: run `rollcall rebuild`"
+        needed = f"projection {projection_name(PROJECTION)}"
+        assert ready["read_model"] == f"documents are older than {needed}: run `rollcall rebuild`"
         check = ProjectionCheck(mongo_clients["pymongo"], database)
         # A new worker writes a document anew that has its version, as when it is told again,
         states = await folded(log, ids)
         await log.store.project([PersonChange(None, states[ids[0]], is_new=False)])
-        assert (await document(log, ids[0]))["projection"] == 2
+        assert (await document(log, ids[0]))["projection"] == PROJECTION
         # and whole, where it would change a part of its own form.
         await run(log.store, update(ids[1], address="Calle 9"))
         person = await document(log, ids[1])
-        assert (person["projection"], person["image_url"], person["address"]) == (2, None, "Calle 9")
+        assert (person["projection"], person["image_url"], person["address"]) == (PROJECTION, None, "Calle 9")
         assert (await log.rebuild())[0] == set()
         await query_api.wait_ready()
         assert await log.differences() == set()
@@ -269,7 +306,7 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
             for module in ("service_kit.read_model", "workers.store"):
                 patch.setattr(f"{module}.PROJECTION", 0)
             await log.store.project([PersonChange(None, states[active[0]], is_new=False)])
-            assert (await document(log, active[0]))["projection"] == 2
+            assert (await document(log, active[0]))["projection"] == PROJECTION
             await run(log.store, update(active[0], address="Calle 10"))
         assert (await document(log, active[0]))["projection"] == 0
         assert await readiness_says(ProjectionCheck(mongo_clients["pymongo"], database)) == "closed"

@@ -15,6 +15,7 @@ from operations.addresses import DatabaseAddress
 from operations.log_walk import Range, walk_ranges
 from operations.proof.chain_walk import ChainWalker, Job
 from tests.chained import KEYS, checkpoint
+from tests.store.given import streams
 from tests.store.log import findings, harm
 from tests.system import ROOT, eventually
 from verifier import KnownHeads, read_chain
@@ -27,7 +28,7 @@ async def test_a_good_log_is_fine_and_what_is_altered_is_named(log):
     assert "21 events in 12 streams" in err
     assert "nothing was altered" in err
 
-    stored = await log.store.streams(ids)
+    stored = await streams(log.store, ids)
     long = [person_id for person_id in ids if len(stored[person_id]) == 3]
     short = [person_id for person_id in ids if len(stored[person_id]) == 1]
 
@@ -72,7 +73,7 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     _, _, err = await log.here("verify", "--jobs", 1, *against)
     assert "2 checkpoints, the newest of " in err and out[0] in err
 
-    stored = await log.store.streams(ids)
+    stored = await streams(log.store, ids)
     export = tmp_path / "log.ndjson"
     export.write_bytes(b"\n".join(export_line(event) for one in stored.values() for event in one))
     long = [person_id for person_id in ids if len(stored[person_id]) == 3]
@@ -168,7 +169,7 @@ async def test_a_log_that_grows_while_it_is_verified_is_fine(log, tmp_path):
 async def test_a_secondary_that_is_behind_is_no_finding(log, tmp_path, monkeypatch):
     """What a walk finds on a secondary, it asks the primary for."""
     ids = await log.fill(4)
-    stored = [event for one in (await log.store.streams(ids)).values() for event in one]
+    stored = [event for one in (await streams(log.store, ids)).values() for event in one]
     checkpoint(tmp_path, stored)
     with KnownHeads(tmp_path / "known") as known:
         assert not read_chain(tmp_path, KEYS, known).findings
@@ -205,7 +206,7 @@ async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_pat
         async def three():
             return (folder / "checkpoint-000003.json").exists()
 
-        await eventually(three, within=60)
+        await eventually(three)
         other = await log.command("checkpoint", "--to", folder, "--key", key)
         assert other[0] == 2 and "Another one is writing" in other[2]
     finally:

@@ -14,7 +14,7 @@ from service_kit.broker.publishing import Template, publish
 from service_kit.broker.stream import probe
 from service_kit.broker.topology import EVENT_LOG
 from service_kit.settings import Settings
-from subscriber import FileCheckpoint, follow
+from subscriber import SavedPosition, follow
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually, new_person
 
@@ -31,7 +31,7 @@ async def created(commands, body, key) -> str | None:
 async def create(commands) -> str:
     """Ask for a person until there is one."""
     body, key = new_person(), str(uuid4())
-    return await eventually(lambda: created(commands, body, key), within=40)
+    return await eventually(lambda: created(commands, body, key))
 
 
 async def subjects(feed, last, known: set[str]) -> list[str]:
@@ -41,7 +41,7 @@ async def subjects(feed, last, known: set[str]) -> list[str]:
     """
     seen: list[str] = []
     while last not in seen:
-        event = await feed.next(within=30)
+        event = await feed.next()
         if event.data["id"] not in known:
             known.add(event.data["id"])
             seen.append(event.data["subject"])
@@ -94,9 +94,9 @@ async def test_a_stream_that_has_other_events_at_the_same_places_is_told_and_the
         handled.append(event["id"])
 
     def subscribing(**more):
-        return asyncio.create_task(follow(stage.rabbit.url, "remade", handle, checkpoint, **more))
+        return asyncio.create_task(follow(stage.rabbit.url, "remade", handle, saved, **more))
 
-    checkpoint = FileCheckpoint(tmp_path / "place")
+    saved = SavedPosition(tmp_path / "place")
     async with (
         stage.client(cast["command_api"]) as commands,
         stage.client(cast["query_api"]) as queries,
@@ -107,11 +107,11 @@ async def test_a_stream_that_has_other_events_at_the_same_places_is_told_and_the
             known: set[str] = set()
             await subjects(feed, people[-1], known)
             position = feed.last
-            await eventually(lambda: kept(checkpoint, position), within=30)
+            await eventually(lambda: kept(saved, position))
             await remake_the_stream(stage)
             # The subscriber's event is beyond the end as soon as there is one, and the client is sent away.
             people += [await create(commands) for _ in range(2)]
-            cut = await eventually(lambda: cut_off(feed), within=60)
+            cut = await eventually(lambda: cut_off(feed))
             assert cut.data == {"reason": "lost"}
         with pytest.raises(PositionGone, match="GET /events"):
             await asyncio.wait_for(subscriber, 60)
@@ -147,12 +147,12 @@ async def all_of(queries, address) -> list[dict]:
     return items
 
 
-async def kept(checkpoint, position):
-    return checkpoint.load() == position
+async def kept(saved, position):
+    return saved.load() == position
 
 
 async def cut_off(feed):
-    event = await feed.next(within=60)
+    event = await feed.next()
     return event if event.type == "cut" else None
 
 
@@ -166,7 +166,7 @@ async def gone(queries, position):
             assert response.status_code == 410
             return httpx.Response(410, content=await response.aread()).json()
 
-    return await eventually(refused, within=60)
+    return await eventually(refused)
 
 
 async def grow(stage, beyond) -> None:
@@ -210,7 +210,7 @@ async def test_a_connection_that_is_lost_while_nobody_uses_it_is_made_again(stag
         await eventually(lambda: replayed(replays))
         await asyncio.to_thread(stage.rabbit.kill)
         await asyncio.to_thread(stage.rabbit.start)
-        await eventually(lambda: replayed(replays), within=30)
+        await eventually(lambda: replayed(replays))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -115,12 +115,12 @@ def test_every_variable_is_a_setting(page):
 
 
 SETTINGS = {f"ROLLCALL_{name.upper()}" for name in Settings.model_fields if name != "cloudinary_url"}
-# Read elsewhere than in the settings of a service: by `./run`, the initialiser, or docker-compose.yml.
+# Read elsewhere than in the settings of a service: by `./run`, the initialiser, or the files of Docker Compose.
 OTHER_VARIABLES = {
     name
     for path in (
         ROOT / "run",
-        ROOT / "docker-compose.yml",
+        *ROOT.glob("docker-compose*.yml"),
         *(path for folder in (*PACKAGES, "mongo-cluster") for path in (ROOT / folder).rglob("*.py")),
     )
     for name in re.findall(r"\bROLLCALL_[A-Z_]*[A-Z]\b", text_of(path))

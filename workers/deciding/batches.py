@@ -6,11 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from events.person.claims import Claim, taken
 from events.person.commands import Command
 from events.person.decider import PersonState
-from events.person.outcomes import UNCHANGED
 from service_kit.mongo.connection import Document
 from service_kit.read_model import is_current, state_of
 from workers.announcing.feed_store import KnownGaps
-from workers.deciding.eventless import eventless_document, first_commands, outcome_on_record
+from workers.deciding.apart import decide_apart
+from workers.deciding.eventless import (
+    eventless_document,
+    first_commands,
+    outcome_on_record,
+    versions_on_record,
+)
 from workers.deciding.person_batch import Decision, DecisionInputs, PersonBatch
 from workers.outcomes import (
     BEHIND,
@@ -21,12 +26,10 @@ from workers.outcomes import (
     ParkedCommand,
     Reason,
     RejectedCommand,
-    changes_of_people,
-    concerns_one,
-    reason_of,
 )
 from workers.parking.parked import WaitingCommands
 from workers.store import Store
+from workers.streams import Streams
 
 Planned = list[tuple[PersonBatch, Decision]]
 PlannedEventless = tuple[PersonBatch, EventlessCommand]
@@ -37,15 +40,22 @@ class BatchDecider:
 
     Args:
         store: The collections.
+        streams: The log by people.
         waiting: The commands that wait.
         gaps: The people to whose streams nothing may be appended.
         inputs: Clock, ids and rules of uniqueness.
     """
 
     def __init__(
-        self, store: Store, waiting: WaitingCommands, gaps: KnownGaps, inputs: DecisionInputs
+        self,
+        store: Store,
+        streams: Streams,
+        waiting: WaitingCommands,
+        gaps: KnownGaps,
+        inputs: DecisionInputs,
     ) -> None:
         self._store = store
+        self._streams = streams
         self._waiting = waiting
         self._gaps = gaps
         self._inputs = inputs
@@ -67,38 +77,7 @@ class BatchDecider:
         by_person: dict[str, list[Command]] = {}
         for command in commands:
             by_person.setdefault(command.person_id, []).append(command)
-        return await self._decide_apart(list(by_person.values()), unprojected, retried)
-
-    async def _decide_apart(
-        self, people: list[list[Command]], unprojected: Mapping[str, PersonState], retried: Collection[str]
-    ) -> Outcomes:
-        try:
-            return await self.decide_together([one for its in people for one in its], unprojected, retried)
-        except Exception as exc:
-            if not concerns_one(exc):
-                raise
-        if len(people) == 1:
-            return await self._decide_one_by_one(people[0], unprojected, retried)
-        middle = len(people) // 2
-        first = await self._decide_apart(people[:middle], unprojected, retried)
-        return {**first, **await self._decide_apart(people[middle:], unprojected, retried)}
-
-    async def _decide_one_by_one(
-        self, commands: list[Command], unprojected: Mapping[str, PersonState], retried: Collection[str]
-    ) -> Outcomes:
-        """Decide one person's commands up to the one that fails; the rest waits behind it."""
-        outcomes: dict[str, CommandOutcome] = {}
-        for number, command in enumerate(commands):
-            states = {one: change.after for one, change in changes_of_people(outcomes).items()}
-            try:
-                outcomes |= await self.decide_together([command], {**unprojected, **states}, retried)
-            except Exception as exc:
-                if not concerns_one(exc):
-                    raise
-                outcomes |= {later.command_id: ParkedCommand(later, BEHIND) for later in commands[number:]}
-                outcomes[command.command_id] = ParkedCommand(command, reason_of(exc))
-                break
-        return outcomes
+        return await decide_apart(self.decide_together, list(by_person.values()), unprojected, retried)
 
     async def decide_together(
         self,
@@ -177,31 +156,37 @@ class BatchDecider:
         unknown = {unique[one].person_id for one in applied if one in unique} & people.keys()
         unknown |= {person_id for person_id, one in people.items() if one.needs_log}
         await self._read_log([people[person_id] for person_id in unknown])
-        outcomes |= await self._from_record(again)
+        newest = {person_id: head["version"] for person_id, head in heads.items()}
+        newest |= {person_id: one.state.version for person_id, one in people.items()}
+        outcomes |= await self._from_record(again, newest)
         return list(people.values()), outcomes
 
-    async def _from_record(self, again: Collection[tuple[Command, Document]]) -> Outcomes:
+    async def _from_record(
+        self, again: Collection[tuple[Command, Document]], newest: Mapping[str, int]
+    ) -> Outcomes:
         """Return the outcomes of commands that got theirs before, without an event."""
-        streams = await self._store.streams({one.person_id for one, it in again if it["code"] == UNCHANGED})
+        steps = await self._streams.steps_at(versions_on_record(again))
         outcomes = [
-            outcome_on_record(one, document, streams.get(one.person_id, ())) for one, document in again
+            outcome_on_record(one, document, steps.get(one.person_id, {}), newest.get(one.person_id))
+            for one, document in again
         ]
         return {outcome.command.command_id: outcome for outcome in outcomes}
 
     async def _read_log(self, people: Collection[PersonBatch]) -> None:
-        streams = await self._store.streams([one.state.person_id for one in people])
+        readings = await self._streams.read({one.state.person_id: one.undecided for one in people})
         for one in people:
-            one.take_from_log(streams[one.state.person_id], self._inputs)
+            one.take_from_log(readings[one.state.person_id], self._inputs)
 
     async def _read_past(self, people: Collection[PersonBatch]) -> None:
         """Read what people were, for those of them that are to be so again."""
-        streams = await self._store.streams([one.state.person_id for one in people])
+        missing = {one.state.person_id: missing for one in people if (missing := one.missing_versions())}
+        steps = await self._streams.steps_at(missing)
         for one in people:
-            one.recall_versions(streams[one.state.person_id])
+            one.recall_versions(steps.get(one.state.person_id, {}))
 
     async def _append_firsts(self, busy: Sequence[PersonBatch]) -> Outcomes:
         """Append the next event of each person, all at once; return the outcomes that are no event."""
-        await self._read_past([one for one in busy if one.missing_versions()])
+        await self._read_past(busy)
         planned, eventless = await self._plan(busy, chained=False)
         planned, beaten = await self._win_claims(planned)
         if planned:

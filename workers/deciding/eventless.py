@@ -1,15 +1,15 @@
 """What is on record of commands: of those whose outcome is no event, and of idempotency keys. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, assert_never
 
-from events.log.event import RecordedEvent
 from events.log.stored import BESIDE
 from events.person.commands import Command
-from events.person.decider import fold
 from events.person.outcomes import UNCHANGED
 from events.person.rejections import REJECTIONS, IdempotencyKeyReused
+from service_kit.milestones import Step
 from service_kit.read_model import rejection_document, unchanged_document
 from workers.outcomes import EventlessCommand, RejectedCommand, UnchangedCommand
 
@@ -30,20 +30,34 @@ def eventless_document(outcome: EventlessCommand, time: datetime) -> dict[str, A
             assert_never(outcome)
 
 
+def versions_on_record(again: Iterable[tuple[Command, Mapping[str, Any]]]) -> dict[str, set[int]]:
+    """Return the versions, by person id, at which commands changed nothing.
+
+    Args:
+        again: Commands that are asked again, each with what is on record of it.
+    """
+    versions: dict[str, set[int]] = defaultdict(set)
+    for command, document in again:
+        if document["code"] == UNCHANGED:
+            versions[command.person_id].add(document["version"])
+    return versions
+
+
 def outcome_on_record(
-    command: Command, document: Mapping[str, Any], stream: Sequence[RecordedEvent]
+    command: Command, document: Mapping[str, Any], steps: Mapping[int, Step], newest: int | None
 ) -> EventlessCommand:
     """Return the outcome that a command got before.
 
     Args:
         command: What is asked again.
         document: What is on record of it.
-        stream: All events of its person; only needed for one that changed nothing.
+        steps: Events of its person by version; for one that changed nothing, that of its version is there.
+        newest: The person's version now; None if it is not known.
     """
     if document["code"] == UNCHANGED:
         version: int = document["version"]
-        state = fold(command.person_id, stream[:version])
-        return UnchangedCommand(command, state, document["accepted_at"], former=len(stream) > version)
+        state = steps[version].after
+        return UnchangedCommand(command, state, document["accepted_at"], former=newest != version)
     rejection = REJECTIONS[document["code"]](document["detail"], document.get("version"))
     return RejectedCommand(command, rejection, document["accepted_at"])
 

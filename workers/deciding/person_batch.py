@@ -1,7 +1,7 @@
 """One person's commands of a batch, in order, and what the rules make of them. Pure."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from events.person.claims import Claim, claims_of
 from events.person.commands import Command, CreatePerson, RevertPerson
 from events.person.decider import PersonState, decide, evolve
 from events.person.rejections import Rejection, Superseded
+from service_kit.milestones import Step
 from workers.deciding.eventless import repeats
 from workers.outcomes import (
     AppliedCommand,
@@ -18,6 +19,7 @@ from workers.outcomes import (
     RejectedCommand,
     UnchangedCommand,
 )
+from workers.streams import StreamReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +153,10 @@ class PersonBatch:
         wanted = {command.data.to_version for command in self.undecided if isinstance(command, RevertPerson)}
         return {version for version in wanted if version <= self.state.version} - self.past.keys()
 
-    def recall_versions(self, stream: Sequence[RecordedEvent]) -> None:
+    def recall_versions(self, steps: Mapping[int, Step]) -> None:
         """Take the missing versions from the log."""
-        missing = self.missing_versions()
-        state = PersonState(self.state.person_id)
-        for event in stream:
-            state = evolve(state, event)
-            if event.version in missing:
-                self.past[event.version] = state, event.event_id
+        for version, step in steps.items():
+            self.past[version] = step.after, step.event.event_id
 
     @property
     def needs_log(self) -> bool:
@@ -210,26 +208,30 @@ class PersonBatch:
     def _take_out(self, command_id: str) -> None:
         self.undecided = deque(c for c in self.undecided if c.command_id != command_id)
 
-    def take_from_log(self, stream: Sequence[RecordedEvent], inputs: DecisionInputs) -> None:
+    def take_from_log(self, reading: StreamReading, inputs: DecisionInputs) -> None:
         """Take the person from the log, the truth, and find there what was applied before.
 
-        Claims that the history gave up are freed once more, in case a crash came before their release.
+        Claims that those events gave up are freed once more, in case a crash came before their release: the
+        commands of such events are delivered again, so they are among those that were asked for.
         """
         asked = {command.command_id: command for command in self.undecided}
-        state = PersonState(self.state.person_id)
         ever: set[str] = set()
-        for event in stream:
-            state = evolve(state, event)
-            self.newest = _later(self.newest, event.accepted_at)
-            ever |= claims_of(state.fields, unique_email=inputs.unique_email)
+        for step in reading.steps:
+            for state in (step.before, step.after):
+                if state is not None:
+                    ever |= claims_of(state.fields, unique_email=inputs.unique_email)
+            event = step.event
             if event.idempotency_id is not None:
                 self.first_commands[event.idempotency_id] = event.command_id
-            if command := asked.get(event.command_id):
+            # What is asked for is there with the event before it, and perhaps once more without.
+            if command := asked.pop(event.command_id, None):
                 self._take_out(event.command_id)
-                self.applied.append((command, event, state))
-        self.state, self.before = state, None
-        for name in ever - claims_of(state.fields, unique_email=inputs.unique_email):
-            self.freed[name] = state.version + 1
+                self.applied.append((command, event, step.after))
+        self.state, self.before = reading.head, None
+        if reading.newest is not None:
+            self.newest = _later(self.newest, reading.newest)
+        for name in ever - claims_of(self.state.fields, unique_email=inputs.unique_email):
+            self.freed[name] = self.state.version + 1
 
     def outcomes(self) -> list[AppliedCommand]:
         """Return what became of the applied commands, in order of version but for a race that was lost."""

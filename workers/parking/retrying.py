@@ -13,7 +13,6 @@ from events.errors import BrokerUnavailable, MalformedMessage
 from events.parking.controls import Control, DropParked, RetryParked
 from events.person.claims import Claim, claims_of
 from events.person.commands import Command, CreatePerson, UpdatePerson, UpsertPerson, decode_command
-from events.person.decider import PersonState, evolve
 from events.person.rejections import Dropped, Rejection
 from service_kit.read_model import rejection_document
 from workers import metrics
@@ -23,6 +22,7 @@ from workers.outcomes import Outcomes, ParkedCommand, Reason, concerns_one, reas
 from workers.parking.parked import WaitingCommands
 from workers.projecting.projector import Projector, keep_until_stored
 from workers.store import Store
+from workers.streams import Streams
 
 CHANGES: Final = (CreatePerson, UpdatePerson, UpsertPerson)
 AT_ONCE: Final = 100
@@ -36,6 +36,7 @@ class ControlHandler:
 
     Args:
         store: The collections.
+        streams: The log by people.
         waiting: The commands that wait.
         decider: Decides and appends.
         projector: Projects and announces.
@@ -45,12 +46,14 @@ class ControlHandler:
     def __init__(
         self,
         store: Store,
+        streams: Streams,
         waiting: WaitingCommands,
         decider: BatchDecider,
         projector: Projector,
         inputs: DecisionInputs,
     ) -> None:
         self._store = store
+        self._streams = streams
         self._waiting = waiting
         self._decider = decider
         self._projector = projector
@@ -175,17 +178,14 @@ class ControlHandler:
     async def _free_claims(self, person_id: str, commands: Sequence[Command]) -> None:
         """Free what was reserved for dropped commands before they failed."""
         try:
-            streams = await keep_until_stored("dropping", lambda: self._store.streams([person_id]))
-            state = PersonState(person_id)
-            fields = []
-            for event in streams[person_id]:
-                state = evolve(state, event)
-                fields.append(state.fields)
+            readings = await keep_until_stored("dropping", lambda: self._streams.read({person_id: commands}))
         except Exception as exc:
             if not concerns_one(exc):
                 raise
             log.warning("values may stay reserved", person_id=person_id, reason=reason_of(exc).detail)
             return
+        reading = readings[person_id]
+        state, fields = reading.head, [step.after.fields for step in reading.steps]
         wanted = [c.data.model_dump(exclude_unset=True) for c in commands if isinstance(c, CHANGES)]
         fields += [{k: v for k, v in {**state.fields, **one}.items() if v is not None} for one in wanted]
         unique = self._inputs.unique_email

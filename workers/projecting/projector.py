@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
 from events.errors import StoreUnavailable
 from events.log.event import RecordedEvent
+from service_kit.milestones import MILESTONE_EVERY
 from service_kit.retries import backoff
 from workers.announcing.announcer import Announcer
 from workers.outcomes import (
@@ -21,6 +23,7 @@ from workers.outcomes import (
     with_people_parked,
 )
 from workers.store import Store
+from workers.streams import Streams
 
 Result = TypeVar("Result")
 WaitUntilReconciled = Callable[[Sequence[RecordedEvent]], Awaitable[None]]
@@ -50,14 +53,20 @@ class Projector:
 
     Args:
         store: The collections.
+        streams: Keeps the milestones.
         announcer: Publishes the events.
         wait_until_reconciled: Returns when events may be announced (see `workers.announcing.reconciler`).
     """
 
     def __init__(
-        self, store: Store, announcer: Announcer, wait_until_reconciled: WaitUntilReconciled
+        self,
+        store: Store,
+        streams: Streams,
+        announcer: Announcer,
+        wait_until_reconciled: WaitUntilReconciled,
     ) -> None:
         self._store = store
+        self._streams = streams
         self._announcer = announcer
         self._wait_until_reconciled = wait_until_reconciled
 
@@ -69,7 +78,28 @@ class Projector:
         """
         changes = changes_of_people(outcomes)
         failed = await keep_until_stored("projecting", lambda: self._project_apart(changes))
+        await self._keep_milestones(outcomes)
         return with_people_parked(outcomes, failed)
+
+    async def _keep_milestones(self, outcomes: Outcomes) -> None:
+        """See to the milestones of those who have come to one, or are deleted; most have no such event."""
+        events = [one.event for one in applied_in(outcomes) if one.event.version >= MILESTONE_EVERY]
+        deleted = {event.person_id for event in events if event.type == "person.deleted"}
+        passed = {one.person_id: one.version for one in events if one.version % MILESTONE_EVERY == 0}
+        for person_id, version in passed.items():
+            if person_id not in deleted:
+                await self._extend_milestones(person_id, version)
+        await keep_until_stored("projecting", lambda: self._streams.remove_milestones(deleted))
+
+    async def _extend_milestones(self, person_id: str, version: int) -> None:
+        extend = partial(self._streams.extend_milestones, person_id, version)
+        try:
+            await keep_until_stored("projecting", extend)
+        except Exception as exc:
+            if not concerns_one(exc):
+                raise
+            # All is right without them, only slower.
+            log.warning("no milestone kept", person_id=person_id, reason=reason_of(exc).detail)
 
     async def announce_events(self, outcomes: Outcomes) -> Outcomes:
         """Bring to the feed what was projected, and nothing else: a majority has it by then.

@@ -82,8 +82,6 @@ async def test_failures_cost_more_and_more_time_and_a_success_ends_that(stage, a
         locked = await where.login(who)
         assert (locked.status_code, code(locked)) == (429, "too-many-attempts")
         assert locked.headers["retry-after"] == "1"
-    # From another address too; the delay is the account's.
-    assert (await elsewhere.login(name)).status_code == 429
     stage.later(seconds=1)
     assert (await api.login(name, OTHER)).status_code == 401
     stage.later(seconds=1.5)
@@ -148,6 +146,104 @@ async def test_a_one_time_password_of_before_whose_age_nobody_knows_is_over(stag
     accounts = stage.store[stage.settings.mongo_db]["accounts"]
     await accounts.update_one({"_id": name}, {"$unset": {"password_ends_at": ""}})
     assert code(await api.login(name, new_password=OTHER)) == "invalid-credentials"
+
+
+async def elsewhere(stage, api) -> Api:
+    """Return the same API for a client at another address."""
+    return Api(api.app, await stage.client(api.app), stage)
+
+
+async def test_who_fails_elsewhere_keeps_no_owner_waiting(stage, api, monkeypatch):
+    name = await stage.account()
+    home = await elsewhere(stage, api)
+    device = (await home.tokens(name))["device"]
+    for _ in range(5):
+        assert (await api.login(name, OTHER)).status_code == 401
+    assert (await api.login(name)).status_code == 429
+    await home.tokens(name)
+    # From so many addresses that the name itself must wait, a device that it knows need not.
+    monkeypatch.setattr(throttle, "FREE_PER_NAME", 8)
+    for _ in range(4):
+        await (await elsewhere(stage, api)).login(name, OTHER)
+    assert (await home.login(name)).status_code == 429
+    assert (await home.tokens(name, device=device))["device"] == device
+    assert [event["data"]["locked"] for event in await locks(stage, name)] == [
+        "account-at-address",
+        "account",
+    ]
+    # Nor where the address has failed too often, but by its own failures.
+    monkeypatch.setattr(throttle, "FREE_PER_ADDRESS", 1)
+    assert (await home.login(new_name(), OTHER)).status_code == 401
+    assert (await home.login(name)).status_code == 429
+    for _ in range(5):
+        assert (await home.login(name, OTHER, device=device)).status_code == 401
+    assert (await home.login(name, device=device)).status_code == 429
+    # What is made up, another account's, or of before the password was changed is no device.
+    other = (await (await elsewhere(stage, api)).tokens(await stage.account()))["device"]
+    for unknown in ("made-up", other):
+        assert (await home.login(name, device=unknown)).status_code == 429
+    stage.later(hours=2)
+    await home.tokens(name, new_password=OTHER, device=device)
+    assert (await home.tokens(name, OTHER, device=device))["device"] != device
+
+
+async def locks(stage, name) -> list[dict]:
+    found = await stage.events(account_stream(name))
+    return [event for event in found if event["type"] == "account.locked"]
+
+
+async def test_a_name_that_strangers_try_now_and_then_never_waits_for_long(stage, api, monkeypatch):
+    monkeypatch.setattr(throttle, "FREE_PER_NAME", 3)
+    name = await stage.account()
+    for _ in range(9):
+        await (await elsewhere(stage, api)).login(name, OTHER)
+        stage.later(seconds=50)
+    refused = await (await elsewhere(stage, api)).login(name)
+    assert refused.status_code == 200 or int(refused.headers["retry-after"]) < 120
+    stage.later(seconds=120)
+    await (await elsewhere(stage, api)).tokens(name)
+
+
+async def test_logins_that_succeed_count_for_their_account_too(stage, api, monkeypatch):
+    monkeypatch.setattr(throttle, "FREE_LOGINS", 3)
+    name = await stage.account()
+    device = None
+    for _ in range(3):
+        device = (await (await elsewhere(stage, api)).tokens(name))["device"]
+    refused = await api.login(name, device=device)
+    assert (refused.status_code, code(refused), refused.headers["retry-after"]) == (
+        429,
+        "too-many-attempts",
+        "1",
+    )
+    await api.tokens(await stage.account())
+    stage.later(seconds=1)
+    await api.tokens(name, device=device)
+
+
+async def test_an_address_that_must_wait_has_nothing_written(stage, api, monkeypatch):
+    monkeypatch.setattr(throttle, "FREE_PER_ADDRESS", 2)
+    name = await stage.account()
+    for _ in range(2):
+        await api.login(new_name(), OTHER)
+    before = await stage.everything()
+    answers = [await api.login(who, password) for who in (name, new_name()) for password in (GOOD, OTHER)]
+    assert {answer.status_code for answer in answers} == {429}
+    assert await stage.everything() == before
+
+
+async def test_an_account_knows_so_many_devices_and_no_more(stage, api):
+    name = await stage.account()
+    first = (await api.tokens(name))["device"]
+    for number in range(20):
+        stage.later(minutes=1)
+        device = (await api.tokens(name))["device"]
+        known = (await stage.services.directory.get(name)).devices
+        assert len(known) == min(number + 2, 20)
+    assert (await api.tokens(name, device=device))["device"] == device
+    assert (await api.tokens(name, device=first))["device"] != first
+    kept = await stage.everything()
+    assert first not in kept and device not in kept
 
 
 async def test_a_one_time_password_must_be_changed_at_the_first_login(stage, api):

@@ -12,9 +12,8 @@ from command_api.accounts.attempts import (
     LONGEST_DELAY,
     Attempts,
     Budget,
-    counted,
+    Limit,
     delay,
-    seconds_left,
 )
 from command_api.accounts.families import (
     ABSOLUTE,
@@ -104,20 +103,36 @@ def test_the_delay_begins_after_some_failures_doubles_and_stays_at_a_quarter_of_
     assert delay(15, 5) == delay(10**9, 5) == LONGEST_DELAY == 900
 
 
+LIMIT = Limit("x", "account", 5)
+
+
 def test_an_attempt_waits_for_the_delay_to_the_millisecond():
     known = Attempts(7, NOW)
-    assert seconds_left(known, 5, NOW) == 4
-    assert seconds_left(known, 5, NOW + timedelta(seconds=3, milliseconds=1)) == 1
-    assert seconds_left(known, 5, NOW + timedelta(seconds=4)) == 0
-    assert seconds_left(None, 5, NOW) == seconds_left(Attempts(4, NOW), 5, NOW) == 0
+    assert LIMIT.seconds_left(known, NOW) == 4
+    assert LIMIT.seconds_left(known, NOW + timedelta(seconds=3, milliseconds=1)) == 1
+    assert LIMIT.seconds_left(known, NOW + timedelta(seconds=4)) == 0
+    assert LIMIT.seconds_left(None, NOW) == LIMIT.seconds_left(Attempts(4, NOW), NOW) == 0
 
 
 def test_failures_are_forgotten_but_not_while_they_lock():
-    assert counted(None, NOW) == Attempts(1, NOW)
+    assert LIMIT.counted(None, NOW) == Attempts(1, NOW)
     later = NOW + FORGOTTEN_AFTER
-    assert counted(Attempts(20, NOW), later) == Attempts(21, later)
-    assert counted(Attempts(20, NOW), later + A_MOMENT) == Attempts(1, later + A_MOMENT)
+    assert LIMIT.counted(Attempts(20, NOW), later) == Attempts(21, later)
+    assert LIMIT.counted(Attempts(20, NOW), later + A_MOMENT) == Attempts(1, later + A_MOMENT)
     assert timedelta(seconds=LONGEST_DELAY) < FORGOTTEN_AFTER
+
+
+def test_where_failures_fade_a_few_now_and_then_never_add_up():
+    limit, known, now = Limit("x", "account", 3, timedelta(minutes=1)), None, NOW
+    for _ in range(50):
+        now += timedelta(seconds=max(61, limit.seconds_left(known, now)))
+        known = limit.counted(known, now)
+    assert known.failures == 1
+    # Nor does a flood keep others waiting for longer than some failures take to fade.
+    for _ in range(50):
+        now += timedelta(seconds=limit.seconds_left(known, now))
+        known = limit.counted(known, now)
+    assert limit.seconds_left(known, now) <= 128
 
 
 def test_a_budget_is_spent_and_comes_back_slowly():

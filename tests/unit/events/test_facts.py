@@ -113,4 +113,5 @@ def test_what_is_no_command_of_ours_is_poison_and_says_why(body):
     with pytest.raises(MalformedMessage) as caught:
         decode_command(body)
     assert caught.value.detail
+    assert not set("^$\\[") & set(caught.value.detail)
     assert "example.com" not in caught.value.detail

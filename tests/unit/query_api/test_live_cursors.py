@@ -78,7 +78,7 @@ class Stream:
 async def until(client: LiveClient, last: int) -> bytes:
     """Return what a client sends up to an offset."""
     sent = b""
-    async with asyncio.timeout(5), aclosing(client.chunks()) as chunks:
+    async with asyncio.timeout(60), aclosing(client.chunks()) as chunks:
         async for chunk in chunks:
             sent += chunk
             if (found := ids(sent)) and found[-1] >= last:
@@ -110,7 +110,7 @@ async def test_a_replay_joins_the_feed_without_gap_or_repeat(position):
     client = LiveClient(feed, position)
     await client.open(stream)
     sent = b""
-    async with asyncio.timeout(5), aclosing(client.chunks()) as chunks:
+    async with asyncio.timeout(60), aclosing(client.chunks()) as chunks:
         async for chunk in chunks:
             sent += chunk
             if not stream.open and ids(sent)[-1] == feed.next - 1:
@@ -138,7 +138,7 @@ async def test_silence_is_broken_and_the_place_told_though_a_filter_kept_all_out
     feed = FeedBuffer()
     feed.add(entries(0, 12))
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(60),
         aclosing(LiveClient(feed, Position(3), person_id="p9", heartbeat=0.05).chunks()) as chunks,
     ):
         assert await anext(chunks) == b"retry: 1000\nid: 3\n\n"
@@ -189,7 +189,7 @@ async def test_what_is_none_of_ours_is_a_place_without_a_name():
     feed = FeedBuffer()
     feed.add([*entries(0, 2), FeedEntry(3, "", "", b"")])
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(60),
         aclosing(LiveClient(feed, named(2), heartbeat=0.05).chunks()) as chunks,
     ):
         assert await anext(chunks) == b"retry: 1000\nid: %b\n\n" % str(named(2)).encode()
@@ -200,7 +200,7 @@ async def test_a_stream_that_grew_again_over_the_same_offsets_sends_clients_away
     feed = FeedBuffer()
     feed.add(entries(0, 5))
     client = LiveClient(feed, named(3))
-    async with asyncio.timeout(5), aclosing(client.chunks()) as chunks:
+    async with asyncio.timeout(60), aclosing(client.chunks()) as chunks:
         await anext(chunks)
         assert ids(await anext(chunks)) == [4, 5]
         feed.reset()
@@ -237,7 +237,7 @@ async def test_a_client_that_must_go_is_told_why(reason):
         feed.reset()
         feed.add(entries(50, 51))
         await client.open(Stream(feed, 51, fails_after=1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         sent = [chunk async for chunk in client.chunks()]
     assert sent[-1] == b'retry: 1000\nevent: cut\ndata: {"reason":"%b"}\n\n' % reason.encode()
     await client.close()
@@ -270,7 +270,7 @@ async def test_a_client_that_takes_nothing_holds_nothing(monkeypatch):
     feed = FeedBuffer()
     feed.add(entries(0, 5))
     client = Client(takes=1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await LiveResponse(LiveClient(feed, Position(2)))({}, client.receive, client.send)
     assert feed.clients == 0
 

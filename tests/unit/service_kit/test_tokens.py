@@ -118,6 +118,7 @@ async def test_a_jwks_address_and_one_that_is_down():
     "more",
     [
         {},
+        {"jwks_url": "http://x", "signing_keys": "y", "jwt_algorithm": "EdDSA"},
         {"jwks_url": "http://x", "jwt_algorithm": "HS256"},
         {"jwt_algorithm": "ES256", "jwt_key_file": "SECRET"},
     ],

@@ -22,7 +22,7 @@ from query_api.feed.reader import START_SECONDS, FeedReader
 from query_api.feed.routes import LiveDependencies
 from service_kit.broker import stream
 from service_kit.broker.stream import newest_if_any, probe, reading, truncated_before
-from subscriber import FileCheckpoint
+from subscriber import SavedPosition
 from tests.system import eventually
 from tests.unit.query_api.test_live_cursors import entries, event_id, named
 
@@ -207,7 +207,7 @@ async def test_a_first_entry_that_is_not_shown_proves_no_gap():
     assert not await truncated_before(Stream(9), 5)
 
 
-def following(broker: Stream, checkpoint: FileCheckpoint, monkeypatch, *, start: str = "first"):
+def following(broker: Stream, saved: SavedPosition, monkeypatch, *, start: str = "first"):
     """Follow a stream whose connections are lost as soon as `follow` has to wait; return a way to use one."""
     uses = []
 
@@ -228,7 +228,7 @@ def following(broker: Stream, checkpoint: FileCheckpoint, monkeypatch, *, start:
         """Use a connection for so long, or until something is so, and return the events that were handled."""
         handled.clear()
         if not uses:
-            await subscriber.follow("amqp://unused", "tests", handle, checkpoint, start=start)
+            await subscriber.follow("amqp://unused", "tests", handle, saved, start=start)
         using = asyncio.ensure_future(uses[0](broker))
         end = time.monotonic() + (seconds if until is None else 20)
         while not using.done() and time.monotonic() < end and not (until and until()):
@@ -261,37 +261,37 @@ class Lagging(Stream):
 )
 async def test_a_silence_is_no_proof_that_a_subscribers_event_is_gone(broker, tmp_path, monkeypatch):
     monkeypatch.setattr(subscriber.stream, "PROOF_SECONDS", 0.1)
-    checkpoint = FileCheckpoint(tmp_path / "place")
-    checkpoint.save(str(named(8)))
+    saved = SavedPosition(tmp_path / "place")
+    saved.save(str(named(8)))
     with pytest.raises(BrokerUnavailable, match="delivers nothing"):
-        await following(broker, checkpoint, monkeypatch)(5)
+        await following(broker, saved, monkeypatch)(5)
 
 
 async def test_a_subscribers_event_beyond_the_end_is_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(subscriber.stream, "PROOF_SECONDS", 0.1)
-    checkpoint = FileCheckpoint(tmp_path / "place")
-    checkpoint.save(str(named(8)))
+    saved = SavedPosition(tmp_path / "place")
+    saved.save(str(named(8)))
     with pytest.raises(PositionGone, match="ends before"):
-        await following(Stream(8), checkpoint, monkeypatch)(5)
+        await following(Stream(8), saved, monkeypatch)(5)
 
 
 @pytest.mark.parametrize("before", [0, 5])
 async def test_a_subscriber_from_now_on_keeps_its_place_when_it_is_cut_off(before, tmp_path, monkeypatch):
     broker = Stream(before)
-    checkpoint = FileCheckpoint(tmp_path / "place")
-    connect_once = following(broker, checkpoint, monkeypatch, start="next")
-    assert await connect_once(until=checkpoint.load) == []
+    saved = SavedPosition(tmp_path / "place")
+    connect_once = following(broker, saved, monkeypatch, start="next")
+    assert await connect_once(until=saved.load) == []
     broker.events += 3
     # Another process goes on there, too.
-    again = following(broker, checkpoint, monkeypatch, start="next")
+    again = following(broker, saved, monkeypatch, start="next")
     missed = [event_id(offset) for offset in range(before, before + 3)]
-    assert await again(until=lambda: str(named(before + 2)) == checkpoint.load()) == missed
+    assert await again(until=lambda: str(named(before + 2)) == saved.load()) == missed
     assert await connect_once() == []
 
 
 async def test_a_subscriber_from_now_on_begins_nowhere_while_the_end_is_not_shown(tmp_path, monkeypatch):
-    checkpoint = FileCheckpoint(tmp_path / "place")
-    connect_once = following(Stream(5, {"last"}), checkpoint, monkeypatch, start="next")
+    saved = SavedPosition(tmp_path / "place")
+    connect_once = following(Stream(5, {"last"}), saved, monkeypatch, start="next")
     with pytest.raises(BrokerUnavailable, match="does not show its end"):
         await connect_once(5)
-    assert checkpoint.load() is None
+    assert saved.load() is None

@@ -5,7 +5,7 @@ import pytest
 
 import subscriber
 from events.feed.position import Position
-from subscriber import FileCheckpoint
+from subscriber import SavedPosition
 from subscriber.handling import REMEMBERED, Handling
 from subscriber.stream import place
 
@@ -77,18 +77,18 @@ async def test_what_is_remembered_is_bounded():
     assert len(handling._seen) == REMEMBERED
 
 
-def test_a_checkpoint_survives_the_process(tmp_path):
-    place = FileCheckpoint(tmp_path / "place")
+def test_a_saved_position_survives_the_process(tmp_path):
+    place = SavedPosition(tmp_path / "place")
     assert place.load() is None
     for position in (f"7-{EVENT}", f"8-{EVENT}"):
         place.save(position)
-    assert FileCheckpoint(tmp_path / "place").load() == f"8-{EVENT}"
+    assert SavedPosition(tmp_path / "place").load() == f"8-{EVENT}"
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 
-def test_a_checkpoint_of_an_older_version_is_an_offset_alone(tmp_path):
+def test_a_saved_position_of_an_older_version_is_an_offset_alone(tmp_path):
     (tmp_path / "place").write_text("8")
-    assert FileCheckpoint(tmp_path / "place").load() == "8"
+    assert SavedPosition(tmp_path / "place").load() == "8"
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_where_a_subscriber_begins(kept, start, expected):
 
 @pytest.mark.parametrize(("kept", "start"), [("", "first"), ("8-", "first"), (None, "last")])
 def test_what_is_no_position_begins_nowhere(kept, start):
-    with pytest.raises(ValueError, match="not a position"):
+    with pytest.raises(ValueError, match="is no position"):
         place(kept, start)
 
 
 def test_the_public_names():
-    assert set(subscriber.__all__) == {"Event", "FileCheckpoint", "Handler", "follow", "subscribe"}
+    assert set(subscriber.__all__) == {"Event", "SavedPosition", "Handler", "follow", "subscribe"}

@@ -5,7 +5,7 @@ from pathlib import Path
 from service_kit.files import write_whole
 
 
-class FileCheckpoint:
+class SavedPosition:
     """The position of the last event that was handled: its offset in the stream, a hyphen, its id.
 
     Args:
