@@ -20,6 +20,8 @@ from bench.growth import growth
 from bench.imports import imports
 from bench.live import live
 from bench.machine import describe, sentence
+from bench.neighbours.abuses import ABUSES
+from bench.neighbours.scenario import neighbours
 from bench.read import read
 from bench.rebuild import rebuild
 from bench.results import Row, at_most, note, table
@@ -48,6 +50,7 @@ SCENARIOS: dict[str, tuple[str, Scenario]] = {
     "import": (REPLICA_SET, imports),
     "verify": (REPLICA_SET, verify),
     "rebuild": (REPLICA_SET, rebuild),
+    "neighbours": (REPLICA_SET, neighbours),
     "apply-sharded": (SHARDED, apply),
     "read-sharded": (SHARDED, read),
     "rebuild-sharded": (SHARDED, rebuild),
@@ -69,6 +72,9 @@ def main(arguments: Sequence[str]) -> int:
         sizes = replace(sizes, pairs=options.pairs, apply_pairs=options.pairs, rebuild_pairs=options.pairs)
     if options.rows:
         sizes = replace(sizes, imported=options.rows)
+    if unknown := set(options.beside) - set(ABUSES):
+        parser.error(f"no such abuse: {', '.join(sorted(unknown))}; there are {', '.join(ABUSES)}")
+    sizes = replace(sizes, beside=tuple(options.beside))
     state = Paths.find().state
     state.mkdir(parents=True, exist_ok=True)
     with (state / "bench.lock").open("w") as lock:
@@ -163,6 +169,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, to try it out")
     parser.add_argument("--rows", type=int, metavar="N", help="how many rows `import` imports")
+    parser.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="ABUSE",
+        help="an abuse that `neighbours` stands",
+    )
     parser.add_argument("--pairs", type=int, metavar="N", help="how often ours and the floor take turns")
     parser.add_argument("--json", metavar="PATH", help="where the figures go (.rollcall/bench.json)")
     return parser

@@ -21,6 +21,9 @@ class Sizes:
         rebuilt: How many events are in the log that the read model is rebuilt from.
         rebuild_pairs: How often that is done.
         visible_seconds: How long commands are sent at a constant rate.
+        versions: How many the person has whose history is abused.
+        beside_seconds: How long a neighbour lives beside each abuse.
+        beside: The abuses; all, if empty.
     """
 
     pairs: int = 5
@@ -36,6 +39,9 @@ class Sizes:
     rebuilt: int = 1_000_000
     rebuild_pairs: int = 3
     visible_seconds: float = 25.0
+    versions: int = 100_000
+    beside_seconds: float = 20.0
+    beside: tuple[str, ...] = ()
 
 
 FULL = Sizes()
@@ -53,4 +59,6 @@ QUICK = Sizes(
     rebuilt=60_000,
     rebuild_pairs=2,
     visible_seconds=6.0,
+    versions=20_000,
+    beside_seconds=5.0,
 )

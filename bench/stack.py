@@ -167,6 +167,7 @@ class Stack:
             "ROLLCALL_PARTITIONS": str(PARTITIONS),
             "ROLLCALL_RATE_ADDRESS": "1000000/1",
             "ROLLCALL_RATE_SUBJECT": "1000000/1",
+            "ROLLCALL_STREAMS_AT_ONCE": "2000/2000",
             "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
         }
 
@@ -197,11 +198,11 @@ class Stack:
             environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
         subprocess.run(command, env=environment, check=True, capture_output=True)
 
-    def service(self, module: str, database: str) -> Running:
-        """Start a service of ours and wait until it is ready."""
+    def service(self, module: str, database: str, **more: str) -> Running:
+        """Start a service of ours, with more settings if some are given, and wait until it is ready."""
         (port,) = free_ports(1)
         ports = {f"ROLLCALL_{name}_PORT": str(port) for name in ("COMMAND", "QUERY", "WORKER")}
-        child = self._start(module, database, ports)
+        child = self._start(module, database, {**ports, **more})
         what = f"service {module}"
         wait_until(lambda: readiness("127.0.0.1", port).startswith("ready"), [child], what=what, timeout_s=30)
         return Running(child, port)

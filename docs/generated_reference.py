@@ -38,10 +38,12 @@ from query_api.metrics import ReplicationLag
 from query_api.people.filters import PeopleFilters, PeopleQuery, PersonQuery
 from query_api.people.sorting import SORTS
 from service_kit.auth.roles import roles_table
+from service_kit.http.details import TITLES as SPANISH
 from service_kit.http.parameters import parameters
 from service_kit.http.problems import status_of
 from service_kit.http.rates import Quota
-from service_kit.http.sentences import REASONS as FIELD_REASONS
+from service_kit.http.reasons import ALL_REASONS
+from service_kit.read_limits import ReadLimits
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 from verifier.__main__ import _parser as verifier_parser
 from workers.outcomes import BEHIND, ENDED, LOG_BEHIND
@@ -73,7 +75,8 @@ def _codes(words: Any) -> str:
 
 def settings() -> str:
     """Return each setting with its default and its meaning."""
-    return table("Variable|Default|Values|Meaning", [_setting(name) for name in Settings.model_fields])
+    names = sorted(Settings.model_fields, key=ReadLimits.model_fields.__contains__)
+    return table("Variable|Default|Values|Meaning", list(map(_setting, names)))
 
 
 def _setting(name: str) -> list[str]:
@@ -113,14 +116,15 @@ def problems() -> str:
         if kind.code in seen or kind in (errors.RollcallError, errors.AccessError):
             continue
         seen.add(kind.code)
-        rows.append([f"`{kind.code}`", str(status), title, (kind.__doc__ or "").split("\n\n")[0]])
-    return table("Code|Status|Title|When", rows)
+        when = (kind.__doc__ or "").split("\n\n")[0]
+        rows.append([f"`{kind.code}`", str(status), title, SPANISH[title], when])
+    return table("Code|Status|Title|Spanish title|When", rows)
 
 
 def field_codes() -> str:
-    """Return every code of a field's error, with what is said in both languages."""
+    """Return every code of the error of a field or a row, with what is said in both languages."""
     rows = [
-        [f"`{one.code}`", one.english, one.spanish] for one in sorted(FIELD_REASONS, key=lambda one: one.code)
+        [f"`{one.code}`", one.english, one.spanish] for one in sorted(ALL_REASONS, key=lambda one: one.code)
     ]
     return table("Code|English|Spanish", rows)
 

@@ -1,7 +1,7 @@
 """Every error that Rollcall raises on purpose; none knows of HTTP, AMQP or MongoDB.
 
 RollcallError
-├── events.rejections       the rules refuse a command: drawn there
+├── events.person.rejections the rules refuse a command: drawn there
 ├── MalformedMessage        bytes that are no command of ours: poison
 ├── InvalidRequest          the client's request cannot be understood or is not allowed to be so
 │   ├── MalformedBody           not JSON, or no form
@@ -15,11 +15,11 @@ RollcallError
 ├── AccessError
 │   ├── Unauthenticated         no token, or one that proves nothing
 │   └── Forbidden               a good token without the scope
-├── events.account_errors   what goes wrong with accounts: drawn there
-├── events.image_errors     what goes wrong with images: drawn there
+├── events.accounts.errors  what goes wrong with accounts: drawn there
+├── events.images.errors    what goes wrong with images: drawn there
+├── events.feed.errors      what goes wrong with the feed: drawn there
 ├── TooManyRequests         more than the client's quota
 ├── NotFound                nothing here, perhaps not yet
-├── PositionGone            the stream of events does not have what comes after a position
 ├── UnknownSchema           an event of a schema that there has never been
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
@@ -28,14 +28,12 @@ RollcallError
     │   ├── Outdated            the read model has documents of an older projection
     │   ├── LogBehindFeed       the feed knows of events that the log lacks
     │   └── NewerSchema         an event that this version of the code is too old to read
+    ├── SearchTooLong           a search took all the time that it has
     └── Busy                    too much of it is asked for at once
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
-
-from events.feed.position import Position
-from events.times import rfc3339
 
 
 class RollcallError(Exception):
@@ -189,31 +187,6 @@ class NotFound(RollcallError):
         self.retry_after = retry_after
 
 
-class PositionGone(RollcallError):
-    """The stream of events does not have all that comes after a position.
-
-    Args:
-        reason: Why not; the detail goes on with what to do.
-        position: The one that is gone.
-
-    Attributes:
-        event_id: The event at the position; empty if the position does not name it.
-        next: Where the query API has the log's events since then; all, if there is no telling.
-    """
-
-    code = "position-gone"
-
-    def __init__(self, reason: str, position: Position) -> None:
-        since = position.since
-        bound = "" if since is None else f"from={rfc3339(since)}&"
-        self.event_id = position.event_id
-        self.next = f"/events?type=person.*&{bound}sort=applied_at&consistency=strong"
-        super().__init__(
-            f"{reason}: take a new snapshot; or follow from now on, and take the log's events since then: "
-            f"GET {self.next}, in pages or as an export (Accept: application/x-ndjson)"
-        )
-
-
 class UnknownSchema(RollcallError):
     """An event says that it has a schema which no version of Rollcall wrote."""
 
@@ -265,6 +238,12 @@ class NewerSchema(StoreUnavailable):
     """An event was written by a newer version of Rollcall: one that is upgraded can read it."""
 
     code = "newer-schema"
+
+
+class SearchTooLong(Unavailable):
+    """A search or a count was not done in the time that it has; one that finds fewer may be."""
+
+    code = "search-too-long"
 
 
 class Busy(Unavailable):

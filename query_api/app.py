@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from query_api.dead_letters.queries import ParkedReads
 from query_api.dead_letters.routes import add_dead_letter_routes
+from query_api.exports.responses import ExportSender
 from query_api.exports.streams import Exports
 from query_api.feed.asyncapi import add_asyncapi_route
 from query_api.feed.buffer import FeedBuffer
@@ -18,8 +19,9 @@ from query_api.feed.live_client import HEARTBEAT_SECONDS
 from query_api.feed.positions import Positions
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import Replays
-from query_api.feed.routes import LiveDependencies, add_live_route
+from query_api.feed.routes import RETRY_SECONDS, LiveDependencies, add_live_route
 from query_api.feed.tickets import StreamTickets, tickets_secret
+from query_api.history.folding import Folds
 from query_api.history.queries import LogReads
 from query_api.history.routes import add_audit_routes
 from query_api.images.routes import add_image_routes
@@ -29,6 +31,7 @@ from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading.lease import Lease
 from query_api.reading.projection_check import ProjectionCheck
+from query_api.reading.searches import Searches
 from service_kit.auth.roles import roles_table
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
@@ -39,6 +42,7 @@ from service_kit.images.gridfs import GridFsReader
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.settings import Settings
+from service_kit.slots import Slots
 
 _ABOUT: Final = """Reads people, what they were, and who changed them, from MongoDB's secondaries.
 
@@ -67,21 +71,23 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     live = LiveDependencies(
         feed,
         FeedReader(url, feed, positions),
-        Replays(url),
+        Replays(url, settings.replays_at_once),
         verifier,
         tickets,
+        Slots.shared(settings.streams_at_once, "clients follow the events", RETRY_SECONDS),
         reads.newest_people,
         heartbeat,
     )
     parked = ParkedReads(reads)
     people = PeopleDependencies(
         reads,
-        LogReads(reads),
+        LogReads(reads, Folds(reads, settings.search_seconds)),
         parked,
         verifier,
         settings.read_from_header,
         positions,
         settings.phone_region,
+        Searches(settings.searches_at_once, settings.search_seconds),
     )
     clocks = ClockWatch(client, lambda: datetime.now(UTC))
     background = Background()
@@ -115,11 +121,16 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         description=_ABOUT + roles_table(),
         version="1",
     )
-    exports = Exports(exporting, settings.mongo_db, lease)
-    add_export_route(app, people, exports)
+    sender = ExportSender(
+        people,
+        Exports(exporting, settings.mongo_db, lease),
+        settings.exports_at_once,
+        settings.export_seconds,
+    )
+    add_export_route(app, people, sender)
     add_read_routes(app, people)
-    add_audit_routes(app, people, exports)
-    add_import_routes(app, people, exports, lambda: datetime.now(UTC))
+    add_audit_routes(app, people, sender)
+    add_import_routes(app, people, sender, lambda: datetime.now(UTC))
     add_dead_letter_routes(app, people)
     add_live_route(app, live)
     add_image_routes(app, GridFsReader(client, settings.mongo_db))

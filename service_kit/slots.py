@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final
+from typing import Final, Self
 
-from events.errors import Unavailable
+from events.errors import Busy, Unavailable
 
 WAITING: Final = 8
 """So many times as many as there are slots, or as one holder may have, may wait for one."""
@@ -18,7 +18,10 @@ _FORM: Final = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 @dataclass(frozen=True, slots=True)
 class AtOnce:
-    """How many of a thing are done at once, and how many of those for one holder."""
+    """How many of a thing are done at once, and how many of those for one holder.
+
+    Its text is `8/2`: eight in all, two for one.
+    """
 
     number: int
     each: int
@@ -34,6 +37,9 @@ class AtOnce:
         if form is None or not 0 < int(form[2]) <= int(form[1]):
             raise ValueError("want so many in all/so many for one subject, such as 8/2")
         return cls(int(form[1]), int(form[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.each}"
 
 
 class Slots:
@@ -52,6 +58,20 @@ class Slots:
         self._taken: Counter[str] = Counter()
         self._lock = Lock()
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+
+    @classmethod
+    def shared(cls, at_once: AtOnce, what: str, retry_after: int) -> Self:
+        """Return slots of which each subject has its share.
+
+        Args:
+            at_once: How many.
+            what: What they are for, in the plural.
+            retry_after: Seconds after which to try again for one.
+        """
+        most = f"at most {at_once.number} in all, and {at_once.each} of one subject"
+        return cls(
+            at_once.number, lambda: Busy(f"too many {what} at once: {most}", retry_after), at_once.each
+        )
 
     @property
     def in_use(self) -> int:

@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 from aio_pika.abc import AbstractConnection
 
-from events.errors import BrokerUnavailable, PositionGone
+from events.errors import BrokerUnavailable
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from service_kit.broker.connection import keep_connected
 from service_kit.broker.stream import (

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from bench.campaign.asking import Where
-from events.errors import PositionGone
+from events.feed.errors import PositionGone
 from subscriber import Event, SavedPosition, follow, subscribe
 
 NAME = "campaign"

@@ -138,6 +138,8 @@ def import_(options: argparse.Namespace) -> int:
     # Named only if they are given: the id of an import stays what it was.
     query |= {name: value for name, value in (("map", options.map), ("sheet", options.sheet)) if value}
     import_id = options.import_id or _id_of(file, query)
+    if options.url:
+        api.require(f"/imports/{import_id}")  # before the rows are sent to one API alone
     print_progress(f"Import {import_id}")
     query |= {"on_error": "stop" if options.stop else "continue", "import_id": import_id}
     told = _read(api, file, query)

@@ -1,14 +1,27 @@
 """Answers with an export: headers first, then all of it, and nothing left open however that ends."""
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any, Final
 
+import structlog
 from fastapi.responses import Response, StreamingResponse
+from prometheus_client import Counter
 from starlette.types import Send
 
-from query_api.exports.streams import Export
+from events.errors import StoreUnavailable
+from query_api.exports.streams import Export, Exports
 from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
+from service_kit.slots import AtOnce, Slots
+
+RETRY_SECONDS: Final = 15
+"""When to try again where too many exports are under way."""
+
+BROKEN_OFF: Final = Counter("rollcall_exports_broken_off_total", "Exports that ended before they were whole")
+
+log = structlog.get_logger()
 
 
 def head_of(media_type: str, name: str, headers: dict[str, str] | None = None) -> Response:
@@ -29,38 +42,73 @@ def _headers(name: str, headers: dict[str, str] | None) -> dict[str, str]:
     return {"Cache-Control": "private, no-cache", **file, **more}
 
 
-async def streamed(
-    dependencies: PeopleDependencies, export: Export, name: str, headers: dict[str, str] | None = None
-) -> Response:
-    """Return the response with an export; an error before its first byte is a problem response.
+class ExportSender:
+    """Sends so many exports at once, some of them to the same subject, each for so long.
 
     Args:
         dependencies: Makes the headers.
-        export: What is sent.
-        name: Of the file.
-        headers: More of them.
+        exports: What can be exported.
+        at_once: How many, in all and to one subject.
+        seconds: After how long one that is not at its end breaks off.
     """
-    try:
-        ours = dependencies.headers(Answer([], await export.begin()), _headers(name, headers))
-    except BaseException:
-        await _let_go(export)
-        raise
-    return _Stream(export, headers=ours, media_type=export.media_type)
+
+    def __init__(
+        self, dependencies: PeopleDependencies, exports: Exports, at_once: AtOnce, seconds: float
+    ) -> None:
+        self.exports = exports
+        self._dependencies = dependencies
+        self._seconds = seconds
+        self.slots = Slots.shared(at_once, "exports", RETRY_SECONDS)
+
+    async def response(
+        self, subject: str, begin: Callable[[], Export], name: str, headers: dict[str, str] | None = None
+    ) -> Response:
+        """Return the response with an export; an error before its first byte is a problem response.
+
+        Args:
+            subject: To whom.
+            begin: Gives what is sent.
+            name: Of the file.
+            headers: More of them.
+
+        Raises:
+            Busy: Too many are under way.
+            StoreUnavailable: MongoDB does not answer.
+        """
+        async with AsyncExitStack() as held:
+            held.enter_context(self.slots.taken(subject))
+            export = begin()
+            held.push_async_callback(_let_go, export)
+            source = Answer([], await export.begin())
+            ours = self._dependencies.headers(source, _headers(name, headers))
+            return _Stream(export, held.pop_all(), self._seconds, headers=ours, media_type=export.media_type)
 
 
 class _Stream(StreamingResponse):
     """Sends an export no faster than it is taken, and closes it however that ends."""
 
-    def __init__(self, export: Export, **options: Any) -> None:
+    def __init__(self, export: Export, held: AsyncExitStack, seconds: float, **options: Any) -> None:
         super().__init__(export.chunks(), **options)
         self._export = export
+        self._held = held
+        self._seconds = seconds
 
     async def stream_response(self, send: Send) -> None:
-        """Send all of it (ASGI); when the client has gone, this is cancelled."""
-        try:
-            await super().stream_response(send)
-        finally:
-            await _let_go(self._export)
+        """Send all of it (ASGI); when the client has gone, this is cancelled.
+
+        An answer that has begun, and goes no further, has no end: the connection breaks off, which tells the
+        client that it is not whole.
+        """
+        async with self._held:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await super().stream_response(send)
+            except (StoreUnavailable, TimeoutError) as exc:
+                reason = (
+                    exc.detail if isinstance(exc, StoreUnavailable) else f"takes over {self._seconds:g} s"
+                )
+                BROKEN_OFF.inc()
+                log.warning("an export broke off", lines=self._export.lines, reason=reason)
 
 
 _closing: set[asyncio.Task[None]] = set()

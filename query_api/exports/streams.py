@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import structlog
 
-from events.errors import StoreUnavailable
 from events.imports.states import correlation_of
 from events.person.outcomes import UNCHANGED
 from query_api.exports.batches import Batches, CursorBatches, MergedBatches
@@ -18,14 +17,16 @@ from query_api.exports.people_lines import WORKBOOK, PeopleWorkbook, people_csv,
 from query_api.history.filters import EventsQuery, all_of, place_of
 from query_api.imports.lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
 from query_api.people.filters import ExportQuery
-from query_api.people.listing import SHOWN
+from query_api.people.listing import LIVING, SHOWN
 from query_api.people.sorting import order_of
 from query_api.reading.lease import Databases, Lease
 from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
 
 BATCH: Final = 500
-"""Documents that are read and written at once: some milliseconds in which nobody else is answered."""
+"""Documents that are read at once."""
+WRITTEN: Final = 100
+"""Documents that are written at once: a millisecond or two in which nobody else is answered."""
 
 Write = Callable[[Sequence[dict[str, Any]]], bytes]
 _EVENTS: Final[Mapping[str, Write]] = {NDJSON: ndjson, CSV: csv_rows}
@@ -56,7 +57,12 @@ class Export:
         parts: What it is made of, one after the other; at least one.
         media_type: `NDJSON` or `CSV`.
         header: What comes first.
+        writing: Held while documents are written: of all exports one writes, and all else comes in between.
         workbook: Gives what comes last, where it is one.
+
+    Attributes:
+        media_type: As given.
+        lines: How many documents were written.
     """
 
     def __init__(
@@ -64,9 +70,12 @@ class Export:
         parts: Sequence[ExportPart],
         media_type: str,
         header: bytes,
+        writing: asyncio.Lock,
         workbook: PeopleWorkbook | None = None,
     ) -> None:
         self.media_type = media_type
+        self.lines = 0
+        self._writing = writing
         self._parts = parts
         self._header = header
         self._workbook = workbook
@@ -85,29 +94,26 @@ class Export:
         return self._parts[0].batches.address
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the header, then a chunk for each batch; the next one is fetched meanwhile.
+        """Yield the header, then some chunks for each batch; the next batch is fetched meanwhile.
 
         Raises:
             StoreUnavailable: The rest cannot be read.
         """
-        count = 0
-        try:
-            if self._header:
-                yield self._header
-            for number, part in enumerate(self._parts):
-                if number:
-                    self._next = asyncio.create_task(self._fetch(number))
-                while (documents := await asyncio.shield(self._next)) is not None:
-                    self._next = asyncio.create_task(self._fetch(number))
-                    yield part.write(documents)
-                    count += len(documents)
-            if self._workbook is not None:
-                yield self._workbook.end()
-            log.info("exported", lines=count)
-        except StoreUnavailable as exc:
-            # The answer has begun: only a connection that breaks off tells the client that it is not whole.
-            log.warning("an export broke off", lines=count, reason=exc.detail)
-            raise
+        if self._header:
+            yield self._header
+        for number, part in enumerate(self._parts):
+            if number:
+                self._next = asyncio.create_task(self._fetch(number))
+            while (documents := await asyncio.shield(self._next)) is not None:
+                self._next = asyncio.create_task(self._fetch(number))
+                for begin in range(0, len(documents), WRITTEN):
+                    async with self._writing:
+                        chunk = part.write(documents[begin : begin + WRITTEN])
+                    yield chunk
+                self.lines += len(documents)
+        if self._workbook is not None:
+            yield self._workbook.end()
+        log.info("exported", lines=self.lines)
 
     async def close(self) -> None:
         """Let the cursors go; not before the batch under way has come, for a driver then leaves it open."""
@@ -131,6 +137,7 @@ class Exports:
 
     def __init__(self, client: Client, database: str, lease: Lease | None = None) -> None:
         self._databases = Databases(client, database, lease)
+        self._writing = asyncio.Lock()
 
     def _cursor(
         self,
@@ -159,23 +166,23 @@ class Exports:
             for collection in query.collections
         ]
         batches = MergedBatches(sources, place_of, descending=query.descending)
-        part = ExportPart(batches, _EVENTS[media_type])
-        return Export([part], media_type, _header(EVENTS_HEADER, media_type, bom=bom))
+        header = _header(EVENTS_HEADER, media_type, bom=bom)
+        return Export([ExportPart(batches, _EVENTS[media_type])], media_type, header, self._writing)
 
     def people(self, query: ExportQuery, media_type: str, *, bom: bool = False) -> Export:
         """Return an export of people; arguments as for `events`, and it may be a `WORKBOOK`."""
         # Tombstones have nothing to show.
-        wanted = [*query.filters, {"deleted": {"$exists": False}}]
+        wanted = [*query.filters, LIVING]
         order: dict[str, Any] = {"sort": order_of(query.sorts)} if query.sorts else {}
         # Whom the filters name, a secondary that lags may not have.
         place = {"strong": query.strong, "newest": query.named > 0}
         cursor = self._cursor("people", all_of(wanted), **place, projection=SHOWN, **order)
         if media_type == WORKBOOK:
             table = PeopleWorkbook(query.shown)
-            return Export([ExportPart(cursor, table.rows)], media_type, table.begin(), table)
+            return Export([ExportPart(cursor, table.rows)], media_type, table.begin(), self._writing, table)
         header = _header(people_header(query.shown), media_type, bom=bom)
         write = partial(_PEOPLE[media_type], shown=query.shown)
-        return Export([ExportPart(cursor, write)], media_type, header)
+        return Export([ExportPart(cursor, write)], media_type, header, self._writing)
 
     def import_errors(
         self, import_id: str, media_type: str, language: Language, *, strong: bool, bom: bool = False
@@ -202,7 +209,7 @@ class Exports:
             ExportPart(cursor, partial(write[media_type], language=language))
             for cursor, write in ((invalid, _INVALID), (undone, _UNDONE))
         ]
-        return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom))
+        return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom), self._writing)
 
 
 def _header(row: bytes, media_type: str, *, bom: bool) -> bytes:

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-from events.errors import PositionGone, Unavailable
+from events.errors import Unavailable
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed.buffer import Behind, FeedBuffer
 from query_api.feed.items import Item
@@ -31,6 +32,7 @@ class LiveClient:
         position: It gets what comes after it; `FIRST` for all that there is.
         types: Only events of these types; all, if empty.
         person_id: Only events about this person; about all, if None.
+        subject: Who it is.
         expires_at: When its token ends, seconds since 1970.
         heartbeat: Seconds of silence after which it is told its position.
         is_good: Says whether the token is still taken; asked every `CHECK_SECONDS`.
@@ -45,6 +47,7 @@ class LiveClient:
         *,
         types: frozenset[str] = frozenset(),
         person_id: str | None = None,
+        subject: str = "",
         expires_at: float = float("inf"),
         heartbeat: float = HEARTBEAT_SECONDS,
         is_good: Callable[[], Awaitable[bool]] | None = None,
@@ -56,6 +59,7 @@ class LiveClient:
         self._next = max(position.offset + 1, 0)
         self._types = types
         self._person_id = person_id
+        self._subject = subject
         self._expires_at = expires_at
         self._heartbeat = heartbeat
         self._is_good = is_good
@@ -77,7 +81,7 @@ class LiveClient:
         """
         named = bool(self._at.event_id)
         if not self._feed.covers(self._at.offset if named else self._next):
-            self._older = await self._stack.enter_async_context(replays.after(self._at))
+            self._older = await self._stack.enter_async_context(replays.after(self._at, self._subject))
         elif named and not self._feed.has(self._at):
             raise PositionGone(OTHER, self._at)
 

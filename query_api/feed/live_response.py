@@ -1,7 +1,7 @@
 """The response that goes on for as long as a live client takes it."""
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 from typing import Any, Final
 
 import structlog
@@ -27,12 +27,14 @@ class LiveResponse(StreamingResponse):
 
     Args:
         client: Closed at the end.
+        held: Closed at the end, too.
     """
 
-    def __init__(self, client: LiveClient) -> None:
+    def __init__(self, client: LiveClient, held: ExitStack) -> None:
         self._chunks = client.chunks()
         super().__init__(self._chunks, 200, HEADERS, MEDIA_TYPE)
         self._client = client
+        self._held = held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer (ASGI)."""
@@ -51,7 +53,8 @@ class LiveResponse(StreamingResponse):
             CLIENTS.dec()
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-            await self._client.close()
+            with self._held:
+                await self._client.close()
 
     async def _send(self, send: Send, message: dict[str, Any]) -> None:
         async with asyncio.timeout(SEND_SECONDS):

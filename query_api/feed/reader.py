@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from events.errors import BrokerUnavailable, Unavailable
+from events.errors import BrokerUnavailable
 from events.feed.position import Position
 from events.times import rfc3339
 from query_api.feed.buffer import FeedBuffer
@@ -27,6 +27,7 @@ from service_kit.broker.stream import (
     truncated_before,
 )
 from service_kit.broker.topology import EVENT_LOG
+from service_kit.slots import AtOnce, Slots
 from service_kit.tasks import together
 
 CREDIT: Final = 1000
@@ -35,7 +36,7 @@ PAUSE_SECONDS: Final = 0.02
 READY_SECONDS: Final = 4.0
 START_SECONDS: Final = 10.0
 """How long a process that has just started waits for the stream before it is ready without."""
-MAX_LOOKING: Final = 32
+LOOKING: Final = AtOnce(32, 4)
 """Clients for whom the end of the stream is looked up at once: each costs a channel."""
 PROOF_SECONDS: Final = 10.0
 """How long the stream may take to show what was read last; beyond its end the broker waits in silence."""
@@ -76,7 +77,7 @@ class FeedReader:
         self._connection: AbstractConnection | None = None
         self._ready = asyncio.Event()
         self._goal = -1
-        self._looking = 0
+        self._looking = Slots.shared(LOOKING, "clients look for the end of the stream of events", 2)
         self._clock = clock
         self._awaited_until = clock() + START_SECONDS
 
@@ -117,20 +118,19 @@ class FeedReader:
             raise BrokerUnavailable("RabbitMQ is not connected")
         return self._connection
 
-    async def ends_before(self, offset: int) -> bool:
+    async def ends_before(self, offset: int, subject: str) -> bool:
         """Return whether the stream shows now that it ends before an offset; it does not if it shows nothing.
+
+        Args:
+            offset: The offset.
+            subject: For whom.
 
         Raises:
             BrokerUnavailable: It cannot be looked at.
-            Unavailable: Too many look already.
+            Busy: Too many look already.
         """
-        if self._looking >= MAX_LOOKING:
-            raise Unavailable("too many clients look for the end of the stream of events")
-        self._looking += 1
-        try:
+        with self._looking.taken(subject):
             shown = await newest(await self.connection(), queue=self._queue)
-        finally:
-            self._looking -= 1
         return bool(shown) and shown[-1].offset < offset
 
     async def _use(self, connection: AbstractConnection) -> None:

@@ -7,14 +7,15 @@ from typing import Final
 
 from aio_pika.abc import AbstractConnection
 
-from events.errors import BrokerUnavailable, PositionGone, Unavailable
+from events.errors import BrokerUnavailable
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from service_kit.broker.connection import keep_connected
 from service_kit.broker.stream import FeedEntry, StreamConsumer, reading, truncated_before
 from service_kit.broker.topology import EVENT_LOG
-from service_kit.slots import Slots
+from service_kit.slots import AtOnce, Slots
 
-MAX_REPLAYS: Final = 64
+RETRY_SECONDS: Final = 5
 CREDIT: Final = 200
 """Events that wait for one client; the broker keeps the rest."""
 OPEN_SECONDS: Final = 4.0
@@ -30,17 +31,14 @@ class Replays:
 
     Args:
         url: AMQP URL.
+        at_once: How many may run at once, in all and of one subject.
         queue: The stream's name.
-        limit: How many may run at once.
     """
 
-    def __init__(self, url: str, queue: str = EVENT_LOG, limit: int = MAX_REPLAYS) -> None:
+    def __init__(self, url: str, at_once: AtOnce, queue: str = EVENT_LOG) -> None:
         self._url = url
         self._queue = queue
-        self._slots = Slots(
-            limit,
-            lambda: Unavailable("too many clients read older events at the moment", retry_after=5),
-        )
+        self._slots = Slots.shared(at_once, "clients read older events", RETRY_SECONDS)
         self._connection: AbstractConnection | None = None
         self._connected = asyncio.Event()
 
@@ -58,19 +56,23 @@ class Replays:
             self._connection = None
 
     @asynccontextmanager
-    async def after(self, position: Position) -> AsyncIterator[tuple[list[FeedEntry], StreamConsumer]]:
+    async def after(
+        self, position: Position, subject: str
+    ) -> AsyncIterator[tuple[list[FeedEntry], StreamConsumer]]:
         """Read what comes after a position, for as long as the block runs; give the first entries at once.
 
         Those are none if a named position's event came alone: it is read too, to see that it is there.
 
         Args:
             position: Where to begin; `FIRST` for all that there is. Something must come after it.
+            subject: For whom.
 
         Raises:
             PositionGone: The stream has dropped some of it, or has another event there.
-            Unavailable: Too many replays run already, or the broker is away.
+            Busy: Too many replays run already.
+            BrokerUnavailable: The broker is away.
         """
-        with self._slots.taken():
+        with self._slots.taken(subject):
             connection = await self._open()
             start = position.offset if position.event_id else max(position.offset + 1, 0)
             async with reading(connection, start, credit=CREDIT, queue=self._queue) as reader:

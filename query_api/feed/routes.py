@@ -1,7 +1,8 @@
-"""`GET /events/stream` and its tickets: what a client asks for, and whether it can be had."""
+"""`GET /events/stream`: what a client asks for, and whether it can be had."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Final
@@ -12,25 +13,27 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from events.errors import InvalidFields, PositionGone, Unavailable
+from events.errors import InvalidFields, Unavailable
+from events.feed.errors import PositionGone
 from events.feed.position import PATTERN, Position
 from events.log.event import EventType
-from events.times import rfc3339
 from query_api.feed.buffer import FeedBuffer
 from query_api.feed.live_client import HEARTBEAT_SECONDS, FindPeople, LiveClient
 from query_api.feed.live_response import HEADERS, MEDIA_TYPE, LiveResponse
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import FIRST, Replays
+from query_api.feed.ticket_route import add_ticket_route
 from query_api.feed.tickets import SCOPE, StreamTickets
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
-from service_kit.http.formats import Time
 from service_kit.http.guard import charge_subject, is_head
-from service_kit.http.openapi import TEXT, json_answer, problems
-from service_kit.http.typed import EACH_ONCE, each_once, wants
+from service_kit.http.openapi import TEXT, problems
+from service_kit.http.typed import each_once
 from service_kit.http.web import authorize
+from service_kit.slots import Slots
 
-MAX_CLIENTS: Final = 2000
+RETRY_SECONDS: Final = 5
+"""When to try again where too many clients follow."""
 CATCH_UP_SECONDS: Final = 2.0
 """How far this process may be behind another one from which a client brings its position."""
 EXAMPLE: Final = "1234-0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
@@ -100,6 +103,7 @@ class LiveDependencies:
         replays: Older events.
         verifier: Checks tokens.
         tickets: Lets in who has no token, once.
+        slots: How many may follow, in all and of one subject.
         find_people: Tells of older events what is still so, to those who may not read histories.
         heartbeat: Seconds of silence after which a client is told its position.
     """
@@ -109,6 +113,7 @@ class LiveDependencies:
     replays: Replays
     verifier: TokenVerifier
     tickets: StreamTickets
+    slots: Slots
     find_people: FindPeople
     heartbeat: float = HEARTBEAT_SECONDS
 
@@ -136,14 +141,15 @@ class LiveDependencies:
         Raises:
             RollcallError: Gone, or not available now.
         """
-        if self.feed.closed or self.feed.clients >= MAX_CLIENTS:
-            raise Unavailable("too many clients follow here, or this process ends", retry_after=2)
+        if self.feed.closed:
+            raise Unavailable("this process ends")
         await self.reader.connection()
         client = LiveClient(
             self.feed,
-            await self._place(position),
+            await self._place(position, caller.subject),
             types=frozenset(query.type),
             person_id=None if query.person_id is None else str(query.person_id),
+            subject=caller.subject,
             expires_at=caller.expires_at,
             heartbeat=self.heartbeat,
             is_good=partial(self.verifier.is_known, caller.key_id),
@@ -156,8 +162,12 @@ class LiveDependencies:
             raise
         return client
 
-    async def _place(self, position: Position | None) -> Position:
+    async def _place(self, position: Position | None, subject: str) -> Position:
         """Return the position to follow from.
+
+        Args:
+            position: That is asked for; None for now.
+            subject: Who asks.
 
         Raises:
             PositionGone: It lies beyond the stream's end.
@@ -180,16 +190,9 @@ class LiveDependencies:
         finally:
             self.feed.remove(happened)
         # This process may be behind, or the broker silent: gone is only what the stream shows to be so.
-        if await self.reader.ends_before(position.offset):
+        if await self.reader.ends_before(position.offset, subject):
             raise PositionGone(_AHEAD, position)
         raise Unavailable("the stream of events is not read up to this position yet", retry_after=1)
-
-
-class StreamTicket(BaseModel):
-    """What lets one request follow the events without a token."""
-
-    ticket: str = Field(description="For the parameter `ticket` of `GET /events/stream`")
-    expires_at: Time = Field(description="30 s after it was given")
 
 
 def _ticket(request: Request) -> str | None:
@@ -201,7 +204,7 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
     """Add the live feed, and the tickets for those who can send no token."""
     app.router.route_class = APIRoute
     reader = Depends(dependencies.follower)
-    _add_ticket_route(app, dependencies)
+    add_ticket_route(app, dependencies.verifier, dependencies.tickets)
 
     @app.get(
         "/events/stream",
@@ -237,34 +240,11 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
         place; `next` is where the log has the events since then.
         """
         position = position_of(query, last_event_id)
-        ticket = _ticket(request)
-        if ticket is not None and not is_head(request.scope):
-            await dependencies.tickets.spend(ticket)
         if is_head(request.scope):
             return StreamingResponse(iter(()), headers=HEADERS, media_type=MEDIA_TYPE)
-        return LiveResponse(await dependencies.follow(caller, query, position))
-
-
-def _add_ticket_route(app: FastAPI, dependencies: LiveDependencies) -> None:
-    reader = wants(dependencies.verifier, SCOPE)
-
-    @app.post(
-        "/events/stream/tickets",
-        tags=["events"],
-        summary="Get a ticket with which a browser follows the events",
-        status_code=201,
-        dependencies=[reader, EACH_ONCE],
-        responses={
-            201: json_answer("Good for one request", StreamTicket, "stream_ticket"),
-            **problems(401, 403, 422, 503),
-        },
-    )
-    async def create_stream_ticket(caller: Annotated[Caller, reader]) -> StreamTicket:
-        """Scope `events:read`. A browser's `EventSource` sends no token: it sends this, once, within 30 s,
-        and gets what the token's scopes allow.
-
-        The stream ends with the token for which the ticket was given. To go on, ask for another ticket and
-        come `from` the last position.
-        """
-        ticket, expires_at = dependencies.tickets.sign(caller)
-        return StreamTicket(ticket=ticket, expires_at=rfc3339(expires_at))
+        with ExitStack() as held:
+            held.enter_context(dependencies.slots.taken(caller.subject))
+            if (ticket := _ticket(request)) is not None:
+                await dependencies.tickets.spend(ticket)
+            client = await dependencies.follow(caller, query, position)
+            return LiveResponse(client, held.pop_all())

@@ -71,6 +71,11 @@ class HistoryQuery(SpanQuery):
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Entries a page")
     cursor: _Cursor | None = Field(default=None, description="`next` of the page before")
 
+    @property
+    def is_search(self) -> bool:
+        """Return whether many more entries may be read for it than are shown: no index has all of it."""
+        return self.include is not None or self.is_span
+
 
 class EventsQuery(SpanQuery):
     """Parameters of the search over everybody's events."""
@@ -94,6 +99,12 @@ class EventsQuery(SpanQuery):
     def filters(self) -> dict[str, str]:
         """Return the parameters that choose events, not order or page."""
         return {name: value for name, value in self if value is not None and name not in _STEERING}
+
+    @property
+    def is_search(self) -> bool:
+        """Return whether many more events may be read for it than are shown: no index has all of it."""
+        given = [self.type, self.actor, self.person_id, self.correlation_id]
+        return self.person_id is not None or len(given) - given.count(None) > 1
 
     @property
     def descending(self) -> bool:

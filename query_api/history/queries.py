@@ -10,20 +10,18 @@ from itertools import islice
 from typing import Any, Final, Self
 
 from events.errors import NotFound
-from events.log.stored import EVENTS, event_of
-from events.person.decider import fold
+from events.log.stored import EVENTS
 from events.person.outcomes import NOT_REJECTED
 from events.person.rejections import PersonNotFound
 from events.person.views import person_view
 from events.times import parse_rfc3339, rfc3339
 from query_api.history.filters import EventsQuery, HistoryQuery, all_of, place_of
-from query_api.history.views import event_view, fields_of, history_entries, rejection_view
+from query_api.history.folding import Folds
+from query_api.history.views import event_view, history_entries, rejection_view
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
 from service_kit.mongo.connection import MemberAddress
 
-_PAYLOAD: Final = {"_id": 0, "version": 1, "schema": 1, "type": 1, "data": 1}
-_OLDEST: Final = [("version", 1)]
 _ALL: Final[Mapping[str, int]] = {}
 _HISTORY: Final = "history"
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,9}")
@@ -109,20 +107,20 @@ class LogReads:
 
     Args:
         reads: Finds documents.
+        folds: Tells what a person was.
     """
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, folds: Folds) -> None:
         self._reads = reads
+        self._folds = folds
 
     async def past(
-        self, person_id: str, *, version: int | None, as_of: datetime | None, strong: bool
+        self, subject: str, person_id: str, *, version: int | None, as_of: datetime | None, strong: bool
     ) -> Answer:
         """Return a person as it was, in the form of the read model.
 
-        A version is asked of a secondary first, and of the primary before giving up. What had happened
-        until a time, only the primary knows.
-
         Args:
+            subject: Who asks.
             person_id: The id.
             version: The version that is wanted.
             as_of: Or the time, UTC.
@@ -131,26 +129,34 @@ class LogReads:
         Raises:
             NotFound: The person is not at that version yet.
             PersonNotFound: There was no such person then, or it was deleted by then.
+            Busy: Too many long streams are folded already.
+            SearchTooLong: The stream is too long to be folded in time.
         """
-        bound = {"applied_at": {"$lte": as_of}} if version is None else {"version": {"$lte": version}}
-        wanted = {"person_id": person_id, **bound}
-        answer = await self._whole(wanted, _ALL, version or 0, _OLDEST, 0, strong or version is None)
-        if not answer.documents:
+        state, member = await self._folds.state_at(
+            subject, person_id, version=version, as_of=as_of, strong=strong
+        )
+        if state.status == "absent":
             if as_of is None:
                 raise PersonNotFound(f"there is no person {person_id}")
             raise PersonNotFound(f"there was no person {person_id}")
-        state = fold(person_id, map(event_of, answer.documents))
         if version is not None and state.version < version:
             raise NotFound(f"the person is not at version {version} yet", retry_after=1)
         if state.status == "deleted":
             raise PersonNotFound(f"the person {person_id} was deleted with version {state.version}")
         view = person_view(state)
-        return Answer([{"_id": view.pop("id"), **view}], answer.member)
+        return Answer([{"_id": view.pop("id"), **view}], member)
 
-    async def history(self, person_id: str, query: HistoryQuery) -> Page:
+    async def history(self, subject: str, person_id: str, query: HistoryQuery) -> Page:
         """Return a page of a person's history, newest first.
 
+        Args:
+            subject: Who asks.
+            person_id: The id.
+            query: Which page.
+
         Raises:
+            Busy: Too many long streams are folded already.
+            SearchTooLong: The stream is too long to be folded in time.
             InvalidFields: The cursor belongs to another history.
             PersonNotFound: Nothing is known of such a person.
         """
@@ -166,7 +172,7 @@ class LogReads:
         ):
             raise PersonNotFound(f"nothing is known of a person {person_id}")
         page = found[: query.limit]
-        shown = await self._shown(person_id, page, strong=query.strong)
+        shown = await self._shown(subject, person_id, page, strong=query.strong)
         following = place.beyond(page).encode(mark) if len(found) > query.limit else None
         return Page(Answer(shown, member), following, None)
 
@@ -194,7 +200,11 @@ class LogReads:
         wanted = all_of([{"person_id": person_id, **place.events}, *query.within("applied_at")])
         # Of a page's versions none may be missing, and this member may be behind the one before it.
         newest = 0 if place.version is None else place.version - 1
-        return await self._whole(wanted, _ALL, newest, [("version", -1)], query.limit + 1, strong)
+        page: dict[str, Any] = {"sort": [("version", -1)], "limit": query.limit + 1}
+        answer = await self._reads.find(EVENTS, wanted, _ALL, strong=strong, **page)
+        if not strong and max((one["version"] for one in answer.documents), default=0) < newest:
+            answer = await self._reads.find(EVENTS, wanted, _ALL, strong=True, **page)
+        return answer
 
     async def _newest_rejections(
         self, person_id: str, place: HistoryCursor, query: HistoryQuery, *, strong: bool
@@ -206,33 +216,17 @@ class LogReads:
         return await self._reads.find("rejections", wanted, _ALL, strong=strong, sort=order, limit=limit)
 
     async def _shown(
-        self, person_id: str, page: Sequence[Mapping[str, Any]], *, strong: bool
+        self, subject: str, person_id: str, page: Sequence[Mapping[str, Any]], *, strong: bool
     ) -> list[dict[str, Any]]:
         """Return a page's documents as they are shown; what they changed needs what came before them."""
         stream = [document for document in reversed(page) if "applied_at" in document]
-        fields: dict[str, str] = {}
+        fields: Mapping[str, str] = {}
         if stream and stream[0]["version"] > 1:
             last = stream[0]["version"] - 1
-            wanted = {"person_id": person_id, "version": {"$lte": last}}
-            earlier = await self._whole(wanted, _PAYLOAD, last, _OLDEST, 0, strong)
-            fields = fields_of(earlier.documents)
+            state, _ = await self._folds.state_at(subject, person_id, version=last, strong=strong)
+            fields = state.fields
         entries = history_entries(stream, fields)
         return [entries.pop() if "applied_at" in document else rejection_view(document) for document in page]
-
-    async def _whole(
-        self,
-        wanted: Mapping[str, Any],
-        shown: Mapping[str, int],
-        version: int,
-        order: Sequence[tuple[str, int]],
-        limit: int,
-        strong: bool,
-    ) -> Answer:
-        """Return a person's events: from a secondary if it has the given version, else from the primary."""
-        answer = await self._reads.find(EVENTS, wanted, shown, strong=strong, sort=order, limit=limit)
-        if not strong and max((one["version"] for one in answer.documents), default=0) < version:
-            answer = await self._reads.find(EVENTS, wanted, shown, strong=True, sort=order, limit=limit)
-        return answer
 
     async def events(self, query: EventsQuery) -> Page:
         """Return a page of events of everybody.

@@ -1,6 +1,7 @@
 """Routes for audit: a person's history, and search in everybody's events, by page or as export."""
 
-from typing import Final
+from functools import partial
+from typing import Annotated, Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -9,17 +10,17 @@ from fastapi.routing import APIRoute
 from events.errors import InvalidFields
 from query_api.exports.event_lines import CSV, NDJSON
 from query_api.exports.options import EventsExportQuery
-from query_api.exports.responses import head_of, streamed
-from query_api.exports.streams import Exports
+from query_api.exports.responses import ExportSender, head_of
 from query_api.history.answers import PageOfEvents, PageOfHistory
 from query_api.history.filters import HistoryQuery
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
 from service_kit.auth.roles import AUDIT_SCOPE
+from service_kit.auth.tokens import Caller
 from service_kit.http.guard import is_head
 from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, links, problems
 from service_kit.http.parameters import parameters
-from service_kit.http.typed import PersonId
+from service_kit.http.typed import PersonId, wants
 
 JSON: Final = "application/json"
 _FILES: Final = {NDJSON: "events.ndjson", CSV: "events.csv"}
@@ -36,36 +37,40 @@ _FOUND: Final = json_answer("A page, or an export", PageOfEvents, "events", Link
 _FOUND["content"] |= {media_type: {"schema": TEXT} for media_type in (NDJSON, CSV)}
 
 
-def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, exports: Exports) -> None:
+def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: ExportSender) -> None:
     """Add the routes that read the log."""
     app.router.route_class = APIRoute
+    auditor = wants(dependencies.verifier, AUDIT_SCOPE)
 
     @app.get(
         "/people/{person_id}/history",
         tags=["audit"],
         summary="Who changed a person, when, from where, and what",
-        dependencies=dependencies.wants(AUDIT_SCOPE),
+        dependencies=[auditor],
         responses={
             200: json_answer("A page", PageOfHistory, "history", links=_NEWEST, Link=NEXT_LINK),
             **problems(401, 403, 404, 422, 503),
         },
         openapi_extra={"parameters": parameters(HistoryQuery)},
     )
-    async def get_history(request: Request, person_id: PersonId) -> Response:
+    async def get_history(
+        request: Request, person_id: PersonId, caller: Annotated[Caller, auditor]
+    ) -> Response:
         """Scope `audit:read`. Newest first; of deleted people too."""
         query = dependencies.read(HistoryQuery, request)
-        page = await dependencies.log.history(str(person_id), query)
+        async with dependencies.searches.turn(caller.subject, costly=query.is_search):
+            page = await dependencies.log.history(caller.subject, str(person_id), query)
         return dependencies.page(request, page, {"person_id": str(person_id), "items": page.answer.documents})
 
     @app.get(
         "/events",
         tags=["audit"],
         summary="Search everybody's events, or export them",
-        dependencies=dependencies.wants(AUDIT_SCOPE),
+        dependencies=[auditor],
         responses={200: _FOUND, **problems(401, 403, 406, 422, 503)},
         openapi_extra={"parameters": parameters(EventsExportQuery)},
     )
-    async def list_events(request: Request) -> Response:
+    async def list_events(request: Request, caller: Annotated[Caller, auditor]) -> Response:
         """Scope `audit:read`. Of what happens to accounts (`account.*`) the `person_id` is `account:NAME`; of
         failures that are no account's, `address:ADDRESS`.
 
@@ -78,15 +83,16 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, exports: Ex
         accept = ", ".join(request.headers.getlist("accept"))
         form = choose(accept or None, (JSON, NDJSON, CSV))
         if form != JSON:
-            return await _export(request, dependencies, exports, query, form)
-        page = await dependencies.log.events(query)
+            return await _export(request, sender, caller, query, form)
+        async with dependencies.searches.turn(caller.subject, costly=query.is_search):
+            page = await dependencies.log.events(query)
         response = dependencies.page(request, page, {"items": page.answer.documents})
         response.headers.update(_VARY)
         return response
 
 
 async def _export(
-    request: Request, dependencies: PeopleDependencies, exports: Exports, query: EventsExportQuery, form: str
+    request: Request, sender: ExportSender, caller: Caller, query: EventsExportQuery, form: str
 ) -> Response:
     """Return everything that is found, as a stream."""
     if paged := query.model_fields_set & {"limit", "cursor"}:
@@ -94,4 +100,5 @@ async def _export(
         raise InvalidFields("a parameter is not valid", errors)
     if is_head(request.scope):
         return head_of(form, _FILES[form])
-    return await streamed(dependencies, exports.events(query, form, bom=query.bom), _FILES[form])
+    begin = partial(sender.exports.events, query, form, bom=query.bom)
+    return await sender.response(caller.subject, begin, _FILES[form])

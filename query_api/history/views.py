@@ -55,14 +55,6 @@ def _stamps(document: Mapping[str, Any], decided: str) -> dict[str, Any]:
     }
 
 
-def fields_of(stream: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return a person's fields after the events in these documents, which begin with the first."""
-    fields: dict[str, str] = {}
-    for document in stream:
-        fields = fields_after(fields, *payload_of(document))
-    return fields
-
-
 def history_entries(stream: Sequence[Mapping[str, Any]], fields: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return some events of one person as a history shows them: with what each changed.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Path, Request
@@ -14,19 +15,19 @@ from events.times import rfc3339
 from query_api.exports.event_lines import CSV, NDJSON
 from query_api.exports.options import LinesQuery, PeopleExportQuery
 from query_api.exports.people_lines import WORKBOOK
-from query_api.exports.responses import head_of, streamed
-from query_api.exports.streams import Exports
+from query_api.exports.responses import ExportSender, head_of
 from query_api.imports import documentation as doc
 from query_api.imports.answers import Import
 from query_api.people.queries import Answer, Reads
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
 from query_api.reading.forms import ReadQuery
+from service_kit.auth.tokens import Caller
 from service_kit.http.guard import is_head
 from service_kit.http.openapi import json_answer, problems
 from service_kit.http.parameters import parameters
 from service_kit.http.reasons import Language, in_language, language_headers, language_of
-from service_kit.http.typed import PathId
+from service_kit.http.typed import PathId, wants
 
 ImportId = Annotated[PathId, Path(description="The import's id")]
 _FORMS: Final = (NDJSON, CSV)
@@ -101,20 +102,21 @@ async def _import(reads: Reads, import_id: str, query: ReadQuery) -> Answer:
     return answer
 
 
-def add_export_route(app: FastAPI, dependencies: PeopleDependencies, exports: Exports) -> None:
+def add_export_route(app: FastAPI, dependencies: PeopleDependencies, sender: ExportSender) -> None:
     """Add the route that exports people; before that of one person, whose path is wider."""
     app.router.route_class = APIRoute
+    reader = wants(dependencies.verifier, "people:read")
 
     @app.get(
         "/people/export",
         tags=["people"],
         summary="Export people",
-        dependencies=dependencies.wants("people:read"),
+        dependencies=[reader],
         response_class=Response,
         responses={200: doc.EXPORT, **problems(401, 403, 406, 422, 503)},
         openapi_extra={"parameters": parameters(PeopleExportQuery)},
     )
-    async def export_people(request: Request) -> Response:
+    async def export_people(request: Request, caller: Annotated[Caller, reader]) -> Response:
         """Scope `people:read`. Everybody whom the filters choose, as a stream: NDJSON, CSV or a workbook
         (.xlsx) by `Accept`.
 
@@ -126,15 +128,16 @@ def add_export_route(app: FastAPI, dependencies: PeopleDependencies, exports: Ex
         place = dependencies.place(strong=query.strong)
         if is_head(request.scope):
             return head_of(form, _PEOPLE_FILES[form], place)
-        export = exports.people(query, form, bom=query.bom)
-        return await streamed(dependencies, export, _PEOPLE_FILES[form], place)
+        begin = partial(sender.exports.people, query, form, bom=query.bom)
+        return await sender.response(caller.subject, begin, _PEOPLE_FILES[form], place)
 
 
 def add_import_routes(
-    app: FastAPI, dependencies: PeopleDependencies, exports: Exports, clock: Callable[[], datetime]
+    app: FastAPI, dependencies: PeopleDependencies, sender: ExportSender, clock: Callable[[], datetime]
 ) -> None:
     """Add the routes that tell of imports."""
     app.router.route_class = APIRoute
+    reader = wants(dependencies.verifier, "people:read")
 
     @app.get(
         "/imports/{import_id}",
@@ -156,12 +159,14 @@ def add_import_routes(
         "/imports/{import_id}/errors",
         tags=["imports"],
         summary="What was refused of an import, row by row",
-        dependencies=dependencies.wants("people:read"),
+        dependencies=[reader],
         response_class=Response,
         responses={200: doc.ERRORS, **problems(401, 403, 404, 406, 422, 503)},
         openapi_extra={"parameters": parameters(LinesQuery)},
     )
-    async def get_import_errors(request: Request, import_id: ImportId) -> Response:
+    async def get_import_errors(
+        request: Request, import_id: ImportId, caller: Annotated[Caller, reader]
+    ) -> Response:
         """Scope `people:read`. A line for each reason: the row's number, from 1; the field, or `row`; the
         reason, in English or Spanish by `Accept-Language`; the code, as a field's error has it in the answer
         to `POST /people`, or that of the refusal by a worker, as in a command's status.
@@ -176,5 +181,6 @@ def add_import_routes(
         headers = language_headers(language)
         if is_head(request.scope):
             return head_of(form, _ERRORS_FILES[form], headers)
-        export = exports.import_errors(str(import_id), form, language, strong=query.strong, bom=query.bom)
-        return await streamed(dependencies, export, _ERRORS_FILES[form], headers)
+        errors = sender.exports.import_errors
+        begin = partial(errors, str(import_id), form, language, strong=query.strong, bom=query.bom)
+        return await sender.response(caller.subject, begin, _ERRORS_FILES[form], headers)

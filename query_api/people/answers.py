@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, RootModel
 
 from events.person.schema import with_fields
+from query_api.people.filters import COUNTED
 from service_kit.http.answers import Person
 from service_kit.http.formats import Id, Next
 
@@ -27,7 +28,10 @@ class PageOfPeople(BaseModel):
 
     items: list[Person | SparsePerson]
     next: Next
-    count: int = Field(default=0, description="With `count=true`: how many match in all")
+    count: int = Field(
+        default=0, description=f"With `count`: how many match in all; not more than {COUNTED:,} with `true`"
+    )
+    count_exact: bool = Field(default=True, description="With `count`: false if there are more than that")
 
 
 class _Decided(BaseModel):

@@ -1,9 +1,17 @@
 """The query parameters for reading people: which there are, and what they mean together."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from events.person.fields import PersonView
@@ -16,7 +24,10 @@ from query_api.reading.cursors import MAX_CURSOR
 from query_api.reading.forms import MAX_PAGE, TimedQuery, zone_in
 from query_api.reading.times import span_of
 
+COUNTED: Final = 10_000
+"""How far is counted, unless all is asked for."""
 SHOWN_NAMES: Final = tuple(PersonView.model_fields)
+_BOOLEAN: Final = TypeAdapter(bool)
 _NAMING: Final = (
     "id",
     *(f"{name}{kind}" for names in UNIQUE.values() for name in names[-1:] for kind in ("", ".in")),
@@ -68,6 +79,17 @@ _Fields = Annotated[
     AfterValidator(_fields),
     _list(list(SHOWN_NAMES), maxItems=len(SHOWN_NAMES)),
 ]
+
+
+def _count(value: object) -> object:
+    """Return a boolean in any of its spellings as one word; all else as it is."""
+    try:
+        return "true" if _BOOLEAN.validate_python(value) else "false"
+    except ValidationError:
+        return value
+
+
+_Count = Annotated[Literal["false", "true", "exact"], BeforeValidator(_count)]
 
 
 class SparseQuery(TimedQuery):
@@ -130,7 +152,16 @@ class PeopleQuery(PeopleFilters):
     )
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Items a page")
     cursor: str | None = Field(default=None, max_length=MAX_CURSOR, description="`next` of the page before")
-    count: bool = Field(default=False, description="Also tell how many match in all")
+    count: _Count = Field(
+        default="false",
+        description=f"`true` also tells how many match in all, up to {COUNTED:,}; `exact`: all of them",
+    )
+
+    @property
+    def is_search(self) -> bool:
+        """Return whether many more people may be read for it than are shown."""
+        filtered = bool(self.filters) and not self.named
+        return filtered or self.count != "false" or len(self.sorts) > 1
 
     @property
     def sorts(self) -> tuple[Sort, ...]:

@@ -13,6 +13,8 @@ from query_api.people.sorting import Sort
 from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
 from service_kit.mongo.connection import Document, DocumentCollection, MemberAddress
 
+LIVING: Final[Condition] = {"deleted": {"$exists": False}}
+"""Who is no tombstone."""
 SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0, "image_id": 0}
 """What of a person's document is nobody's to see is left out."""
 
@@ -52,6 +54,16 @@ class Listing:
             return cls(sorts, query.sort, everybody, mark, None, "")
         cursor = Cursor.decode(query.cursor, query.sort, mark)
         return cls(sorts, query.sort, everybody, mark, _values_in(cursor.key, len(sorts)), cursor.last_id)
+
+    @property
+    def counted(self) -> list[Condition]:
+        """Return the conditions of all who are counted: the same people, by the way that is quickest.
+
+        The index that has the order alone is read quickly; documents are read more quickly in their own order
+        than in that of an index.
+        """
+        everybody = self.everybody[-1:]
+        return [*self.everybody[:-1], LIVING] if len(self.everybody) > 1 else everybody
 
     @property
     def by_index(self) -> bool:

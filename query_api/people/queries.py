@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from events.errors import NotFound
 from events.person.claims import document_claim
-from query_api.people.filters import PeopleQuery
+from query_api.people.filters import COUNTED, PeopleQuery
 from query_api.people.listing import SHOWN, Listing
 from query_api.reading.lease import Databases, Lease
 from service_kit.mongo.connection import Client, Database, MemberAddress, aggregate, store_errors
@@ -29,6 +29,19 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How many match in all.
+
+    Attributes:
+        number: So many.
+        exact: Whether there are no more.
+    """
+
+    number: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page of people.
 
@@ -40,7 +53,7 @@ class Page:
 
     answer: Answer
     next: str | None
-    count: int | None
+    count: Count | None
 
 
 class Reads:
@@ -154,9 +167,7 @@ class Reads:
                 documents, member = await found.to_list(None), found.address
             else:
                 documents, member = await listing.by_several(database["people"], query.limit + 1)
-            count = None
-            if query.count:
-                count = await database["people"].count_documents({"$and": listing.everybody})
+            count = await _count(listing, query, database) if query.count != "false" else None
         following = None
         if len(documents) > query.limit:
             documents.pop()
@@ -172,6 +183,7 @@ class Reads:
         strong: bool,
         sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 1,
+        batch: int = 0,
     ) -> Answer:
         """Return the first documents of a collection that are as wanted.
 
@@ -182,12 +194,13 @@ class Reads:
             strong: Ask the primary.
             sort: Fields and directions.
             limit: How many at most; 0 for all.
+            batch: How many are decoded at once, while nobody else is answered; 0 for all.
         """
         with store_errors():
             # A first batch has 101 documents at most unless its size is given, and 16 MB in any case: what
             # does not fit comes with the next one. (A negative limit, one batch alone, would hide it.)
             found = self._database(strong)[collection].find(
-                wanted, shown, sort=sort, limit=limit, batch_size=limit
+                wanted, shown, sort=sort, limit=limit, batch_size=batch or limit
             )
             documents = await found.to_list(limit or None)
             return Answer(documents, found.address)
@@ -208,6 +221,14 @@ class Reads:
         known = self._client.topology_description.server_descriptions().get(answer.member)
         role = _ROLES.get(known.server_type_name, "standalone") if known else "unknown"
         return f"{answer.member[0]}:{answer.member[1]} ({role})"
+
+
+async def _count(listing: Listing, query: PeopleQuery, database: Database) -> Count:
+    """Return how many people match; counting costs time by how many are looked at."""
+    bound: dict[str, Any] = {} if query.count == "exact" else {"limit": COUNTED + 1}
+    number = await database["people"].count_documents({"$and": listing.counted}, **bound)
+    exact = query.count == "exact" or number <= COUNTED
+    return Count(number if exact else COUNTED, exact)
 
 
 def _version(answer: Answer) -> int:

@@ -23,8 +23,9 @@ from query_api.people.expecting import read_expected
 from query_api.people.filters import PeopleQuery, PersonQuery, SparseQuery
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.forms import Query, ReadQuery, read_query
+from query_api.reading.searches import Searches
 from service_kit.auth.roles import AUDIT_SCOPE
-from service_kit.auth.tokens import TokenVerifier
+from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.problems import field_errors
 from service_kit.http.reasons import in_language, language_headers, language_of
@@ -44,6 +45,7 @@ class PeopleDependencies:
         read_from_header: Whether answers name the member that gave them.
         positions: Tells from where in the stream of events a snapshot is to be followed.
         phone_region: Region of phone numbers without a country.
+        searches: Lets costly reads run.
     """
 
     reads: Reads
@@ -53,14 +55,15 @@ class PeopleDependencies:
     read_from_header: bool
     positions: Positions
     phone_region: str
+    searches: Searches
 
     def read(self, form: type[Query], request: Request) -> Query:
         """Return the parameters of a request."""
         return read_query(form, request.query_params, {"phone_region": self.phone_region})
 
-    async def authorize(self, request: Request, scope: str) -> None:
-        """Return if the token is good and has the scope."""
-        await authorize(request, self.verifier, scope)
+    async def authorize(self, request: Request, scope: str) -> Caller:
+        """Return who asks, if the token is good and has the scope."""
+        return await authorize(request, self.verifier, scope)
 
     def wants(self, scope: str) -> list[Any]:
         """Return the dependencies of a typed route: the scope, before all else is read."""
@@ -133,13 +136,14 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
 
     @app.get("/people", tags=["people"], **doc.LIST)
     async def list_people(request: Request) -> Response:
-        await dependencies.authorize(request, "people:read")
+        caller = await dependencies.authorize(request, "people:read")
         query = dependencies.read(PeopleQuery, request)
-        place = dependencies.place(strong=query.strong)
-        page = await dependencies.reads.people(query)
+        async with dependencies.searches.turn(caller.subject, costly=query.is_search):
+            place = dependencies.place(strong=query.strong)
+            page = await dependencies.reads.people(query)
         content: dict[str, Any] = {"items": people_view(page.answer.documents, query.shown)}
         if page.count is not None:
-            content["count"] = page.count
+            content |= {"count": page.count.number, "count_exact": page.count.exact}
         return dependencies.page(request, page, content, place)
 
     @app.get("/people/by-document/{document_type}/{document_id}", tags=["people"], **doc.BY_DOCUMENT)
@@ -161,10 +165,10 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         person_id = path_id(request, "person_id")
         query = dependencies.read(PersonQuery, request)
         if query.version is not None or query.as_of is not None:
-            await dependencies.authorize(request, AUDIT_SCOPE)
+            caller = await dependencies.authorize(request, AUDIT_SCOPE)
 
             async def read_past(strong: bool) -> Answer:
-                return await _past(dependencies.log, person_id, query, strong=strong)
+                return await _past(dependencies.log, caller.subject, person_id, query, strong=strong)
 
             answer = await read_expected(request.headers, query, read_past)
             return dependencies.person(request, answer, query, "")
@@ -216,14 +220,14 @@ async def _status(
     return None, waiting
 
 
-async def _past(log: LogReads, person_id: str, query: PersonQuery, *, strong: bool) -> Answer:
+async def _past(log: LogReads, subject: str, person_id: str, query: PersonQuery, *, strong: bool) -> Answer:
     """Return a person as it was."""
     given = [name for name in ("version", "as_of", "min_version") if getattr(query, name) is not None]
     if len(given) > 1:
         error = {"field": given[1], "reason": f"cannot be given beside {given[0]}"}
         raise InvalidFields("a parameter is not valid", [error])
     as_of = datetime.fromisoformat(query.as_of) if query.as_of is not None else None
-    return await log.past(person_id, version=query.version, as_of=as_of, strong=strong)
+    return await log.past(subject, person_id, version=query.version, as_of=as_of, strong=strong)
 
 
 def _in_path(request: Request, name: str) -> str:

@@ -41,6 +41,7 @@ TITLES: Final[Mapping[str, str]] = {
     "Invalid request": "Petición no válida",
     "Refused": "Rechazado",
     "No images here": "Aquí no hay imágenes",
+    "The search takes too long": "La búsqueda tarda demasiado",
     "Not available": "No disponible",
     "No accounts are kept here": "Aquí no se llevan cuentas",
     "Internal error": "Error interno",
@@ -156,6 +157,9 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "the token is not valid here": "el token no es válido aquí",
     "the token names no subject": "el token no nombra a nadie",
+    "the token's life is longer than the {seconds} s that are taken here": (
+        "la vida del token pasa de los {seconds} s que se aceptan aquí"
+    ),
     "the token issuer's keys cannot be had now": "las claves del emisor del token no se pueden obtener ahora",
     "this needs the scope {scope}": "esto necesita el ámbito {scope}",
     "the name and the password do not belong together": "el nombre y la contraseña no se corresponden",
@@ -214,8 +218,9 @@ DETAILS: Final[Mapping[str, str]] = {
     "the ticket was used: ask for another one": "el permiso ya se usó: pida otro",
     "the ticket has expired: ask for another one": "el permiso ha caducado: pida otro",
     "this is no ticket of this API": "no es un permiso de esta API",
-    "too many clients follow here, or this process ends": (
-        "aquí siguen demasiados clientes, o este proceso termina"
+    "this process ends": "este proceso termina",
+    "the search was not done within {seconds} s: ask for less": (
+        "la búsqueda no se completó en {seconds} s: pida menos"
     ),
     "too many clients look for the end of the stream of events": (
         "demasiados clientes buscan el final del flujo de eventos"

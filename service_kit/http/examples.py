@@ -91,7 +91,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "person": EXAMPLE_PERSON,
     "updated": {**EXAMPLE_PERSON, "version": 2, "updated_at": "2026-02-28T09:30:00.000Z"},
     "deleted": {"id": EXAMPLE_ID, "version": 3, "deleted": True},
-    "page": {"items": [EXAMPLE_PERSON], "next": None, "count": 1},
+    "page": {"items": [EXAMPLE_PERSON], "next": None, "count": 1, "count_exact": True},
     "accepted": {**_COMMAND, "status": "accepted"},
     "applied": {
         **_COMMAND,

@@ -31,14 +31,15 @@ from events.errors import (
     MalformedBody,
     NotAcceptable,
     NotFound,
-    PositionGone,
     RollcallError,
+    SearchTooLong,
     TargetTooLong,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
 )
+from events.feed.errors import PositionGone
 from events.images.errors import ImagesOff, OtherImage, TicketUsed
 from events.person.rejections import (
     IdempotencyKeyReused,
@@ -98,11 +99,13 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     InvalidRequest: (400, "Invalid request"),
     Rejection: (409, "Refused"),
     ImagesOff: (501, "No images here"),
+    SearchTooLong: (503, "The search takes too long"),
     Unavailable: (503, "Not available"),
     NoAccounts: (501, "No accounts are kept here"),
     RollcallError: (500, "Internal error"),
 }
 
+_REALM: Final = 'Bearer realm="rollcall"'
 _PLAIN: Final = {404: "not-found", 405: "method-not-allowed", 413: BodyTooLarge.code}
 FRAMEWORK_CODES: Final = frozenset({*_PLAIN.values(), "http-error", "range-not-satisfiable"})
 """The codes of problems that are no error of ours."""
@@ -155,13 +158,11 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
         case UnsupportedMediaType(codings=codings) if codings:
             headers["Accept-Encoding"] = ", ".join(codings)
         case Unauthenticated():
-            headers["WWW-Authenticate"] = 'Bearer realm="rollcall", error="invalid_token"'
+            headers["WWW-Authenticate"] = f'{_REALM}, error="invalid_token"'
         case InvalidCredentials():
-            headers["WWW-Authenticate"] = 'Bearer realm="rollcall"'
+            headers["WWW-Authenticate"] = _REALM
         case Forbidden(scope=scope):
-            headers["WWW-Authenticate"] = (
-                f'Bearer realm="rollcall", error="insufficient_scope", scope="{scope}"'
-            )
+            headers["WWW-Authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{scope}"'
         case PositionGone(event_id=event_id, next=url):
             more["next"] = url
             if event_id:
@@ -200,13 +201,10 @@ def field_errors(
         most: How many are told, since a body may have thousands; of those beyond, the number.
         whole: Stands for the field where the whole is wrong.
     """
-    errors: Sequence[Any] = (
-        failure.errors(include_url=False, include_input=False)
-        if isinstance(failure, ValidationError)
-        else failure
-    )
+    if isinstance(failure, ValidationError):
+        failure = failure.errors(include_url=False, include_input=False)
     found = []
-    for error in errors[:most]:
+    for error in failure[:most]:
         field = ".".join(str(part) for part in error["loc"]) or whole
         if error["type"] == "extra_forbidden":
             reason = unknown(str(error["loc"][-1]), known, what)
@@ -214,7 +212,7 @@ def field_errors(
         else:
             reason, code = reason_of(error), code_of(error)
         found.append({"field": field[:200], "code": code, "reason": reason})
-    if left := len(errors) - len(found):
+    if left := len(failure) - len(found):
         found.append({"field": whole, "code": "more-errors", "reason": f"has {left} more errors"})
     return found
 

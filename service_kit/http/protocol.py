@@ -1,8 +1,10 @@
-"""Bounds a request's head while it still comes in, in bytes and in time: the parser has no bounds."""
+"""Bounds what a connection waits for: a head that does not end, an answer that its client does not take."""
 
 import asyncio
 from typing import Any, Final
 
+import structlog
+from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from events.errors import HeadersTooLarge, InvalidRequest, RollcallError
@@ -13,10 +15,16 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 """Of what has come of a head that is not whole yet; `service_kit.http.guard` holds a whole one to less."""
 HEAD_SECONDS: Final = 10.0
 """From connecting, or from a later request's first byte; in between, uvicorn's own 5 s hold."""
+STALL_SECONDS: Final = 30.0
+"""How long a client may take nothing of an answer of which 64 KB wait for it, or at whose end we close."""
+
+STALLED: Final = Counter("rollcall_http_stalled_total", "Connections whose clients took no more of an answer")
+
+log = structlog.get_logger()
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 by httptools, for clients who may send a head that never ends."""
+    """HTTP/1.1 by httptools, for clients who may never end a head, or never take an answer."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -24,6 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._open = True
         self._received = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the client a while to say what it wants."""
@@ -33,7 +42,30 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._forget_deadline()
+        self._forget_stall()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Give the client a while to take what is there for it."""
+        super().pause_writing()
+        self._await_taking()
+
+    def resume_writing(self) -> None:
+        """Go on: the client takes it."""
+        if not self.transport.is_closing():
+            self._forget_stall()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        """Leave the end of an answer to the client, for a while where the connection ends with it."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._await_taking()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection, whether or not the end of an answer is taken."""
+        super().timeout_keep_alive_handler()
+        self._await_taking()
 
     def on_message_begin(self) -> None:
         """Begin with a head."""
@@ -77,3 +109,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _await_taking(self) -> None:
+        if self._stall is None:
+            self._stall = self.loop.call_later(STALL_SECONDS, self._cut_off)
+
+    def _forget_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _cut_off(self) -> None:
+        STALLED.inc()
+        log.info("a client was cut off", reason="takes nothing")
+        # Closing would wait until what is written is taken.
+        self.transport.abort()

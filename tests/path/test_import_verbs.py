@@ -80,6 +80,24 @@ async def test_an_export_that_is_cut_is_told_from_a_disk_that_fails_and_leaves_t
         assert [(path.name, path.read_text()) for path in here.iterdir()] == [("out.csv", "old")]
 
 
+async def test_an_address_of_one_api_alone_is_refused_with_what_is_expected(here, services, capsys):
+    (here / "some.csv").write_bytes(csv_of(people(1)))
+    words = (
+        "--url names the address where both APIs answer, that of the proxy, and not that of one API alone."
+    )
+    commands, queries = services["command_api"].url, services["query_api"].url
+    for line, lack in (
+        (("import", "some.csv", "--url", commands), "has no GET /imports/"),
+        (("import", "some.csv", "--url", queries), "has no POST /people/import"),
+        (("import", "some.csv", "--url", f"{queries}/elsewhere"), "has no GET /imports/"),
+        (("export", "out.csv", "--url", commands), "has no GET /people/export"),
+    ):
+        assert await run(*line) == 1, line
+        told = capsys.readouterr().err
+        assert (words in told, f"{line[-1]} {lack}" in told) == (True, True), told
+    assert [path.name for path in here.iterdir()] == ["some.csv"]
+
+
 async def test_what_cannot_be_done_is_one_sentence(here, capsys, monkeypatch):
     (here / "some.csv").write_bytes(csv_of(people(1)))
     (here / "bad.csv").write_bytes(b"nickname\nAna\n")

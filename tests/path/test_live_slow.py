@@ -21,11 +21,13 @@ from service_kit.broker.connection import connect
 from service_kit.broker.publishing import Template, publish
 from service_kit.http.web import PlainRoute, create_app
 from service_kit.settings import Settings
+from service_kit.slots import AtOnce, Slots
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually
 
 pytestmark = pytest.mark.parametrize("system", TOPOLOGIES[:1], indirect=True, scope="session")
 STREAM = "events.slow"
+AT_ONCE = AtOnce(9, 9)
 EVENTS = 15_000
 MAX_BYTES = 2_000_000
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -58,11 +60,12 @@ async def serving(system, feed):
     """The live feed alone, in this process, on a port; with little memory for it."""
     settings = Settings(amqp_url=system.rabbit.url, jwt_key_file=system.directory / "jwt.key")
     tail = FeedReader(system.rabbit.url, feed, Positions(time.monotonic), STREAM)
-    replays = Replays(system.rabbit.url, STREAM)
+    replays = Replays(system.rabbit.url, AT_ONCE, STREAM)
     app = create_app("live", {})
     app.router.route_class = PlainRoute
     # Its clients have tokens.
-    add_live_route(app, LiveDependencies(feed, tail, replays, TokenVerifier(settings), None, None))
+    slots = Slots.shared(AT_ONCE, "clients", 1)
+    add_live_route(app, LiveDependencies(feed, tail, replays, TokenVerifier(settings), None, slots, None))
     (port,) = free_ports(1)
     # Should the test fail early, its lazy client takes nothing, and is not waited for.
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=5))

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from events.errors import PositionGone, Unavailable
+from events.errors import Busy
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed import reader as tail_module
 from query_api.feed.buffer import FeedBuffer
@@ -17,10 +18,12 @@ from service_kit.broker.connection import connect
 from service_kit.broker.publishing import Template, publish
 from service_kit.broker.stream import probe
 from service_kit.broker.topology import LOG_AGE, LOG_BYTES
+from service_kit.slots import AtOnce
 from tests.path.test_live import create
 from tests.system import TOPOLOGIES, eventually
 
 pytestmark = pytest.mark.parametrize("system", TOPOLOGIES[:1], indirect=True, scope="session")
+AT_ONCE = AtOnce(9, 9)
 
 
 @asynccontextmanager
@@ -82,12 +85,12 @@ _ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 async def test_what_the_stream_has_dropped_is_gone_and_the_first_it_has_is_not(system, short_stream):
-    replays = Replays(system.rabbit.url, queue=short_stream)
+    replays = Replays(system.rabbit.url, AT_ONCE, short_stream)
     running = asyncio.create_task(replays.run())
     try:
 
         async def first():
-            async with replays.after(FIRST) as (entries, _):
+            async with replays.after(FIRST, "ada") as (entries, _):
                 return entries[0].offset
 
         async def settled():
@@ -99,10 +102,10 @@ async def test_what_the_stream_has_dropped_is_gone_and_the_first_it_has_is_not(s
         kept = await eventually(settled)
         for position in (-1, 0, kept - 2):
             with pytest.raises(PositionGone, match="GET /events"):
-                async with replays.after(Position(position)):
+                async with replays.after(Position(position), "ada"):
                     pass
         for position in (kept - 1, kept, kept + 1):
-            async with replays.after(Position(position)) as (entries, _):
+            async with replays.after(Position(position), "ada") as (entries, _):
                 assert entries[0].offset == position + 1
     finally:
         running.cancel()
@@ -144,20 +147,20 @@ async def running(*works):
 
 async def test_a_replay_begins_after_a_named_event_only_if_it_is_there(system):
     name = "events.named"
-    replays = Replays(system.rabbit.url, queue=name)
+    replays = Replays(system.rabbit.url, AT_ONCE, name)
     async with stream_made_anew(system, name) as remake, running(replays.run()):
         await remake(range(6))
         for position in (Position(2, numbered(2)), Position(2)):
-            async with replays.after(position) as (entries, reader):
+            async with replays.after(position, "ada") as (entries, reader):
                 while not entries:
                     entries = await reader.take()
                 assert entries[0].position == Position(3, numbered(3))
         await remake(range(10, 16))
         with pytest.raises(PositionGone) as refusal:
-            async with replays.after(Position(2, numbered(2))):
+            async with replays.after(Position(2, numbered(2)), "ada"):
                 pass
         assert refusal.value.event_id == numbered(2)
-        async with replays.after(Position(2)) as (entries, _):
+        async with replays.after(Position(2), "ada") as (entries, _):
             assert entries[0].position == Position(3, numbered(13))
 
 
@@ -192,14 +195,16 @@ async def test_an_end_that_is_not_the_one_that_was_read_is_read_anew(system, mon
 
 async def test_replays_are_bounded(system, commands):
     await create(commands)
-    replays = Replays(system.rabbit.url, limit=1)
+    replays = Replays(system.rabbit.url, AtOnce(2, 1))
     running = asyncio.create_task(replays.run())
     try:
-        async with replays.after(FIRST):
-            with pytest.raises(Unavailable, match="too many"):
-                async with replays.after(FIRST):
+        async with replays.after(FIRST, "ada"):
+            with pytest.raises(Busy, match="too many"):
+                async with replays.after(FIRST, "ada"):
                     pass
-        async with replays.after(FIRST) as (entries, _):
+            async with replays.after(FIRST, "grace") as (entries, _):
+                assert entries
+        async with replays.after(FIRST, "ada") as (entries, _):
             assert entries
     finally:
         running.cancel()

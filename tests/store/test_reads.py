@@ -4,13 +4,17 @@ import asyncio
 
 import pytest
 
-from events.errors import NotFound, StoreUnavailable
+from events.errors import NotFound, SearchTooLong, StoreUnavailable
+from query_api.people import queries
 from query_api.people.filters import PeopleQuery
 from query_api.people.listing import Listing
-from query_api.people.queries import Reads
+from query_api.people.queries import Count, Reads
 from query_api.people.sorting import order_of
+from query_api.reading.searches import Searches
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.connection import store_errors
 from service_kit.settings import Settings
+from service_kit.slots import AtOnce
 from tests.store.given import create, delete, run, update
 from tests.system import TOPOLOGIES, eventually
 from workers.store import Store
@@ -28,8 +32,8 @@ async def test_a_person_a_page_and_a_status(empty):
     with pytest.raises(NotFound):
         await reads.person(first.person_id, min_version=2, strong=False)
 
-    page = await reads.people(PeopleQuery(limit=1, count=True, consistency="strong"))
-    assert page.count == 2
+    page = await reads.people(PeopleQuery(limit=1, count="true", consistency="strong"))
+    assert page.count == Count(2, exact=True)
     rest = await reads.people(PeopleQuery(limit=1, cursor=page.next, consistency="strong"))
     assert rest.next is None
     found = page.answer.documents + rest.answer.documents
@@ -103,7 +107,60 @@ async def test_nobody_is_reported_missing_by_a_member_that_lags(empty, mongo_cli
     by_document = await reads.person_by_document("passport", person.data.document_id, strong=False)
     assert by_document.documents
     counted = await reads.people(PeopleQuery.model_validate({"count": True}))
-    assert counted.count == 2
+    assert counted.count == Count(2, exact=True)
+
+
+async def test_counting_stops_unless_all_is_asked_for(empty, monkeypatch):
+    store, reads = empty
+    monkeypatch.setattr(queries, "COUNTED", 3)
+    people = [create(gender="female" if number < 3 else "male") for number in range(5)]
+    gone = create(gender="female")
+    await run(store, *people, gone, delete(gone.person_id))
+    for filters, count, exact in (
+        ({}, Count(3, exact=False), 5),
+        ({"gender": "F"}, Count(3, exact=True), 3),
+        ({"gender": "M"}, Count(2, exact=True), 2),
+        ({"email.exists": "false"}, Count(0, exact=True), 0),
+        ({"gender.in": "F,M"}, Count(3, exact=False), 5),
+    ):
+        asked = {**filters, "consistency": "strong", "limit": 1}
+        page = await reads.people(PeopleQuery.model_validate({**asked, "count": "true"}))
+        assert page.count == count, filters
+        page = await reads.people(PeopleQuery.model_validate({**asked, "count": "exact"}))
+        assert page.count == Count(exact, exact=True), filters
+
+
+@pytest.mark.parametrize("system", TOPOLOGIES[:1], indirect=True, scope="session")
+async def test_a_search_ends_with_its_time_at_the_server_too(empty, mongo_client):
+    store, _ = empty
+    people = store._db["people"]
+    await people.insert_one({"_id": "slow"})
+    searches = Searches(AtOnce(1, 1), 0.2)
+    with pytest.raises(SearchTooLong):
+        async with searches.turn("ada"):
+            with store_errors():
+                await people.find({"$where": "sleep(60000) || true"}).to_list(1)
+    assert searches.slots.in_use == 0
+
+    async def given_up():
+        of_it = {"ns": people.full_name, "command.filter.$where": {"$exists": True}}
+        running = await mongo_client.admin.command("currentOp", **of_it)
+        return not running["inprog"]
+
+    await eventually(given_up, within=20)
+
+
+async def test_a_search_does_not_take_a_store_that_is_away_for_a_slow_one(system, driver):
+    settings = Settings(
+        mongo_uri="mongodb://127.0.0.1:9/?replicaSet=x", amqp_url=system.rabbit.url, mongo_driver=driver
+    )
+    client = mongo.connect(settings, "tests")
+    try:
+        with pytest.raises(StoreUnavailable):
+            async with Searches(AtOnce(1, 1), 0.2).turn("ada"):
+                await Reads(client, "x").people(PeopleQuery(count="true"))
+    finally:
+        await mongo.close(client)
 
 
 def stages(plan) -> set[str]:

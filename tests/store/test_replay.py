@@ -16,6 +16,7 @@ from operations.log_walk import Range
 from operations.rebuild.connections import Rebuilding
 from operations.rebuild.rebuilding import PeopleWalker
 from query_api.history.filters import HistoryQuery
+from query_api.history.folding import Folds
 from query_api.history.queries import LogReads
 from query_api.people.queries import Reads
 from service_kit.broker.announcements import announcement
@@ -170,12 +171,13 @@ async def test_a_log_in_an_older_schema_is_read_rebuilt_and_replayed(log, mongo_
     assert (document["first_name"], document["last_name"]) == ("Zoé", "Ñu")
 
     # Reads of what was.
-    reads = LogReads(Reads(mongo_clients["pymongo"], log.address.database))
-    first = await reads.past(person_id, version=1, as_of=None, strong=True)
+    found = Reads(mongo_clients["pymongo"], log.address.database)
+    reads = LogReads(found, Folds(found, 3.0))
+    first = await reads.past("ada", person_id, version=1, as_of=None, strong=True)
     assert first.documents[0]["last_name"] == "Ríos"
-    then = await reads.past(person_id, version=None, as_of=events[1].applied_at, strong=True)
+    then = await reads.past("ada", person_id, version=None, as_of=events[1].applied_at, strong=True)
     assert then.documents[0]["first_name"] == "Zoé"
-    history = await reads.history(person_id, HistoryQuery(consistency="strong"))
+    history = await reads.history("ada", person_id, HistoryQuery(consistency="strong"))
     assert history.answer.documents[1]["changes"]["first_name"] == {"from": "Ana", "to": "Zoé"}
 
     # A worker that folds the log: its copy of the person is of another form.

@@ -6,7 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from events.errors import BrokerUnavailable, PositionGone
+from events.errors import BrokerUnavailable
+from events.feed.errors import PositionGone
 from query_api.feed.replays import FIRST, Replays
 from service_kit.broker.connection import connect
 from service_kit.broker.declaring import declare
@@ -14,6 +15,7 @@ from service_kit.broker.publishing import Template, publish
 from service_kit.broker.stream import probe
 from service_kit.broker.topology import EVENT_LOG
 from service_kit.settings import Settings
+from service_kit.slots import AtOnce
 from subscriber import SavedPosition, follow
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually, new_person
@@ -195,7 +197,7 @@ async def refusal(queries) -> httpx.Response | None:
 
 async def replayed(replays: Replays) -> bool:
     try:
-        async with replays.after(FIRST) as (entries, _):
+        async with replays.after(FIRST, "ada") as (entries, _):
             return bool(entries)
     except BrokerUnavailable:
         return False
@@ -204,7 +206,7 @@ async def replayed(replays: Replays) -> bool:
 async def test_a_connection_that_is_lost_while_nobody_uses_it_is_made_again(stage, cast):
     async with stage.client(cast["command_api"]) as commands:
         await create(commands)
-    replays = Replays(stage.rabbit.url)
+    replays = Replays(stage.rabbit.url, AtOnce(1, 1))
     running = asyncio.create_task(replays.run())
     try:
         await eventually(lambda: replayed(replays))

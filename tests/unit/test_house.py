@@ -14,6 +14,8 @@ import events
 from events import errors
 from events.accounts import errors as account_errors
 from events.errors import BrokerUnavailable, RollcallError
+from events.feed import errors as feed_errors
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from events.images import errors as image_errors
 from events.person import rejections
@@ -73,6 +75,7 @@ ADAPTERS = {
         "command_api/accounts/account_log.py",
         "command_api/accounts/login_store.py",
         "command_api/accounts/store.py",
+        "service_kit/mongo/budgets.py",
         "service_kit/mongo/clocks.py",
         "service_kit/images/gridfs.py",
         "service_kit/mongo/connection.py",
@@ -88,7 +91,7 @@ FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob(
 KINDS = sorted(
     {
         kind
-        for module in (errors, rejections, account_errors, image_errors)
+        for module in (errors, rejections, account_errors, image_errors, feed_errors)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, RollcallError)
     },
@@ -145,7 +148,8 @@ def called(tree: ast.AST) -> set[str]:
 
 
 def test_the_error_tree_is_drawn_as_it_is():
-    drawn = f"{errors.__doc__}{rejections.__doc__}{account_errors.__doc__}{image_errors.__doc__}"
+    drawn = f"{errors.__doc__}{rejections.__doc__}{account_errors.__doc__}"
+    drawn += f"{image_errors.__doc__}{feed_errors.__doc__}"
     for kind in KINDS:
         assert kind.__name__ in drawn, kind
 
@@ -155,7 +159,7 @@ def test_every_error_has_a_status_and_a_code(kind):
     status, title = status_of(kind)
     assert 400 <= status <= 503
     assert title
-    more = {errors.Forbidden: "people:read", errors.PositionGone: Position(7)}
+    more = {errors.Forbidden: "people:read", PositionGone: Position(7)}
     error = kind("x", more[kind]) if kind in more else kind("x")
     assert problem_of(error).status_code == status
 

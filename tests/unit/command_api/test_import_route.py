@@ -309,6 +309,22 @@ async def test_an_import_has_a_budget_and_names_it_when_that_is_used_up(stage, l
     assert told["read"] < 1_500
 
 
+async def test_an_import_is_told_in_the_language_that_is_wanted(stage):
+    spanish = {**CSV, "Accept-Language": "es"}
+    told = await send(stage, csv_of(PERSON[:3]).encode(), spanish, dry_run="true", on_error="stop")
+    assert told["reason"] == "la fila 1 no es válida"
+    (row,) = told["first_rows"]
+    assert row["errors"][0]["reason"] == "tiene 3 celdas, y la fila de títulos tiene 8"
+    refused = await stage.client.post("/people/import", content="Notas\n1\n", headers=spanish)
+    assert refused.json()["detail"].startswith("no hay fila de títulos: la primera fila debe nombrar")
+    refused = await stage.client.post("/people/import?import_id=x&map=y&columns=emial", headers=spanish)
+    assert [(one["field"], one["code"]) for one in refused.json()["errors"]] == [
+        ("import_id", "no-uuid"),
+        ("columns", "unknown-field"),
+        ("map.0", "no-mapping"),
+    ]
+
+
 async def test_a_bad_byte_ends_the_import_and_the_right_charset_goes_on(stage):
     body = csv_of(*[[*PERSON[:2], "Ana", *PERSON[3:]]] * 1_200).replace("Peña", "Paz")
     body = body.encode().replace(b"Ana", b"\xcd\xf1igo").replace(b"\xcd\xf1igo", b"Ana", 1_100)

@@ -145,7 +145,7 @@ class Read:
         return {id_: self.people[id_] for id_ in ids if id_ in self.people}
 
     @asynccontextmanager
-    async def after(self, _position):
+    async def after(self, _position, _subject):
         yield self.entries, self
 
 

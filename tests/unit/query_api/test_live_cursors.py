@@ -1,12 +1,13 @@
 """The live feed's parts without a broker: order, filters, joining, cutting off."""
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 
 import orjson
 import pytest
 
-from events.errors import BrokerUnavailable, PositionGone
+from events.errors import BrokerUnavailable
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed import live_client
 from query_api.feed import live_response as live
@@ -66,7 +67,7 @@ class Stream:
         return taken
 
     @asynccontextmanager
-    async def after(self, position: Position):
+    async def after(self, position: Position, _subject: str):
         self._next = max(position.offset + 1, 0)
         self.open += 1
         try:
@@ -271,7 +272,7 @@ async def test_a_client_that_takes_nothing_holds_nothing(monkeypatch):
     feed.add(entries(0, 5))
     client = Client(takes=1)
     async with asyncio.timeout(60):
-        await LiveResponse(LiveClient(feed, Position(2)))({}, client.receive, client.send)
+        await LiveResponse(LiveClient(feed, Position(2)), ExitStack())({}, client.receive, client.send)
     assert feed.clients == 0
 
 
@@ -280,7 +281,7 @@ async def test_a_client_that_leaves_is_forgotten():
     feed.add(entries(0, 5))
     client = Client(takes=100)
     answering = asyncio.create_task(
-        LiveResponse(LiveClient(feed, Position(5)))({}, client.receive, client.send)
+        LiveResponse(LiveClient(feed, Position(5)), ExitStack())({}, client.receive, client.send)
     )
     await asyncio.wait_for(client.greeted.wait(), 5)
     assert feed.clients == 1

@@ -241,3 +241,28 @@ def test_all_that_is_wrong_is_said_at_once_with_what_was_meant():
     assert reasons["gendr"] == "unknown parameter `gendr`: did you mean `gender`?"
     assert reasons["first_nam"] == "unknown parameter `first_nam`: did you mean `first_name`?"
     assert "limit" in reasons
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", "false"),
+        ("count=false", "false"),
+        ("count=0", "false"),
+        ("count=true", "true"),
+        ("count=True", "true"),
+        ("count=1", "true"),
+        ("count=exact", "exact"),
+    ],
+)
+def test_a_count_is_asked_for_in_any_spelling(text, count):
+    assert read(text).count == count
+
+
+@pytest.mark.parametrize("text", ["count=", "count=all", "count=Exact", "count=2"])
+def test_what_is_no_count_is_refused_by_name(text):
+    with pytest.raises(InvalidFields) as refusal:
+        read(text)
+    (error,) = refusal.value.errors
+    assert (error["field"], error["code"]) == ("count", "no-choice")
+    assert "exact" in error["reason"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.errors import PositionGone
+from events.feed.errors import PositionGone
 from events.feed.position import MARGIN, PATTERN, Position, event_id_of
 from query_api.feed.positions import EVENTUAL_SECONDS, STRONG_SECONDS, Positions
 

@@ -1,12 +1,13 @@
 """What every request passes, and what every answer carries, in one process."""
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
@@ -44,6 +45,20 @@ def application(*origins: str, **quotas: int):
         # Some routes want a second scope: it is one request all the same.
         await authorize(request, Verifier(), "people:read")
         return Response(caller.subject, headers={"ETag": '"1"', "Cache-Control": "private"})
+
+    @app.get("/endless")
+    async def endless(_request: Request) -> Response:
+        async def chunks():
+            try:
+                while True:
+                    yield b"x" * 2**16
+                    await asyncio.sleep(0)  # sending waits for nothing once the client has gone
+            finally:
+                app.state.left.set()
+
+        return StreamingResponse(chunks())
+
+    app.state.left = asyncio.Event()
 
     @app.get("/wrong")
     async def wrong(_request: Request) -> Response:
@@ -246,10 +261,10 @@ def test_only_exact_origins_can_be_listed(origin):
 
 
 @asynccontextmanager
-async def served():
+async def served(app=None):
     """A server with its own way to read requests, on a free port."""
     (port,) = free_ports(1)
-    task = asyncio.create_task(serve(application(), "127.0.0.1", port))
+    task = asyncio.create_task(serve(app or application(), "127.0.0.1", port))
     try:
         async with asyncio.timeout(60):
             while True:
@@ -305,3 +320,26 @@ async def test_a_head_that_never_ends_is_cut_off_and_one_that_ends_is_served(mon
         writer.write(b"GET /wh")
         assert await reader.read() == b"", "a later head may take its time"
         writer.close()
+
+
+async def test_a_client_that_takes_nothing_is_cut_off_and_what_answers_it_ends(monkeypatch):
+    monkeypatch.setattr(http_protocol, "STALL_SECONDS", 0.3)
+    app = application()
+    async with served(app) as port, asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**10)
+        writer.write(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await app.state.left.wait()
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await reader.readexactly(2**40)
+        writer.close()
+
+
+async def test_what_serves_is_not_looked_through_for_garbage_while_requests_wait():
+    gc.unfreeze()
+    app = application()
+    async with served(app):
+        frozen = gc.get_freeze_count()
+        assert frozen > 10_000
+        assert not [one for one in gc.get_objects() if one is app]
+    gc.unfreeze()

@@ -13,7 +13,8 @@ from aiormq.exceptions import ChannelInvalidStateError
 
 import subscriber
 import subscriber.stream
-from events.errors import BrokerUnavailable, PositionGone, Unavailable
+from events.errors import BrokerUnavailable, Unavailable
+from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed import routes as live
 from query_api.feed.buffer import FeedBuffer
@@ -177,7 +178,8 @@ async def placed(broker: Stream, position: Position, feed: FeedBuffer) -> Positi
     reader = FeedReader("amqp://unused", feed, Positions(time.monotonic))
     reader._connection = broker
     reader._ready.set()
-    return await LiveDependencies(feed, reader, None, None, None, None)._place(position)
+    reader_of = LiveDependencies(feed, reader, None, None, None, None, None)
+    return await reader_of._place(position, "ada")
 
 
 def read_up_to(offset: int) -> FeedBuffer:

@@ -1,0 +1,86 @@
+"""Tells readers what a person was: short streams are folded at once, long ones a few at a time."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any, Final
+
+from events.person.decider import PersonState
+from query_api.people.queries import Reads
+from query_api.reading.searches import Searches
+from service_kit.mongo.connection import Document, MemberAddress
+from service_kit.mongo.streams import state_at
+from service_kit.slots import AtOnce
+
+SHORT: Final = 50
+"""Events of a stream that is folded at once, in some two milliseconds."""
+BATCH: Final = 100
+LONG_AT_ONCE: Final = AtOnce(2, 1)
+"""How many longer streams are folded at once: each keeps all other reads waiting for some milliseconds."""
+
+
+class Folds:
+    """Folds streams from their newest milestones on, and from the first event where there are none.
+
+    Args:
+        reads: Finds documents.
+        seconds: How long a fold of a long stream may take.
+    """
+
+    def __init__(self, reads: Reads, seconds: float) -> None:
+        self._reads = reads
+        self.long = Searches(LONG_AT_ONCE, seconds, "long histories")
+
+    async def state_at(
+        self,
+        subject: str,
+        person_id: str,
+        *,
+        version: int | None = None,
+        as_of: datetime | None = None,
+        strong: bool,
+    ) -> tuple[PersonState, MemberAddress | None]:
+        """Return a person as it was, and the member that said so; absent if there was none.
+
+        A version is asked of a secondary first, and of the primary before giving up. What had happened
+        until a time, only the primary knows.
+
+        Args:
+            subject: Who asks.
+            person_id: The id.
+            version: The version that is wanted; an earlier one is returned if it is not there yet.
+            as_of: Or the time, UTC.
+            strong: Ask the primary at once.
+
+        Raises:
+            Busy: Too many long streams are folded already.
+            SearchTooLong: The stream is too long, and has no milestones.
+            StoreUnavailable: MongoDB does not answer in time.
+        """
+        newest = strong or version is None
+        state, member = await self._fold(subject, person_id, version, as_of, strong=newest)
+        if not newest and state.version < (version or 0):
+            state, member = await self._fold(subject, person_id, version, as_of, strong=True)
+        return state, member
+
+    async def _fold(
+        self, subject: str, person_id: str, version: int | None, as_of: datetime | None, *, strong: bool
+    ) -> tuple[PersonState, MemberAddress | None]:
+        async with AsyncExitStack() as held:
+            member: MemberAddress | None = None
+            waited = False
+
+            async def find(
+                collection: str, wanted: Mapping[str, Any], *, sort: Sequence[tuple[str, int]], limit: int
+            ) -> list[Document]:
+                nonlocal member, waited
+                answer = await self._reads.find(
+                    collection, wanted, {}, strong=strong, sort=sort, limit=limit, batch=BATCH
+                )
+                member = answer.member
+                if len(answer.documents) > SHORT and not waited:
+                    waited = True
+                    await held.enter_async_context(self.long.turn(subject))
+                return answer.documents
+
+            return await state_at(find, person_id, version=version, as_of=as_of), member
