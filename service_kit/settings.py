@@ -104,6 +104,12 @@ class Settings(ReadLimits):
     jwt_leeway: int = Field(
         default=10, ge=0, le=300, description="seconds by which the clock of the tokens' issuer may differ"
     )
+    jwt_max_life: int = Field(
+        default=86_400,
+        ge=60,
+        le=31_536_000,
+        description="seconds that a token may be good for (`exp - iat`); one that is good longer is refused",
+    )
     jwt_roles: Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(read_roles)] = Field(
         default={},
         description="what roles in a token's claim `roles` stand for: roles of ours, or scopes, as "

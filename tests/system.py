@@ -19,12 +19,15 @@ from order import Order
 from pymongo import MongoClient
 
 from devstack.demo.people import demo_person
+from devstack.first_start import set_up_queues
 from devstack.servers.cluster import ClusterPorts, ShardedCluster
 from devstack.servers.mongo import ReplicaSet
 from devstack.servers.ports import free_ports
 from devstack.servers.rabbit import RabbitNode
 from devstack.servers.rabbit_cluster import RabbitCluster
 from service_kit.auth.tokens import SCOPES, issue_token
+from service_kit.broker.topology import PARTITIONS
+from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0
@@ -202,6 +205,8 @@ class System:
             rabbit.spawn()
             mongo.wait_ready(START_SECONDS)
             rabbit.wait_ready(START_SECONDS)
+            # As `./run up` does, before there is a worker.
+            set_up_queues(rabbit.url, PARTITIONS, time.sleep)
         except BaseException:
             system.stop()
             raise
@@ -271,8 +276,13 @@ class System:
     def service(self, module: str, **more: str) -> Service:
         """Return a service that is not started yet."""
         (port,) = free_ports(1)
-        setting = {"command_api": "COMMAND", "query_api": "QUERY", "workers": "WORKER"}[module]
-        environment = self.environment(**{f"ROLLCALL_{setting}_PORT": str(port), **more})
+        setting, user = {
+            "command_api": ("COMMAND", COMMAND_USER),
+            "query_api": ("QUERY", QUERY_USER),
+            "workers": ("WORKER", WORKER_USER),
+        }[module]
+        own = {f"ROLLCALL_{setting}_PORT": str(port), "ROLLCALL_AMQP_URL": self.rabbit.url_of(user)}
+        environment = self.environment(**{**own, **more})
         name = f"{module}-{len(self.services)}.log"
         service = Service(module, port, environment, self.directory / name)
         self.services.append(service)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from command_api.dispatch.preferences import CAUSATION, KEY
 from command_api.people.input import PersonInput, PersonPatch, ReversionInput
-from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person
+from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person, RevertedPerson
 from service_kit.http.conditions import ENTITY_TAGS
 from service_kit.http.openapi import (
     TEXT,
@@ -67,7 +67,8 @@ def _changes(**parameters: str) -> dict[str, Any]:
 
 _THEN: Final = _changes(person_id="$response.body#/id", **{"If-Match": "$response.header.ETag"})
 _ACCEPTED: Final = json_answer(
-    "Durable in the broker; the outcome comes soon",
+    "Durable in the broker; the outcome comes soon. Without `audit:read`, also the answer to a repeat that "
+    "waits, if its person has changed since",
     AcceptedCommand,
     "accepted",
     links=_changes(person_id="$response.body#/person_id"),
@@ -123,12 +124,13 @@ UPDATE: Final[dict[str, Any]] = {
 REVERT: Final[dict[str, Any]] = {
     "summary": "Make a person again what it was",
     "description": (
-        "Scope `people:write`. The fields become those of the version, by an event like any update, whose "
+        "Scope `people:write`; the answer has the person's values with `audit:read` too. The fields become "
+        "those of the version, by an event like any update, whose "
         "`causation_id` is that version's event if `X-Causation-Id` names no other. A deleted person stays "
         "deleted."
     ),
     "responses": {
-        200: json_answer(_WAITED, Person, "updated", links=_THEN, **_HEADERS),
+        200: json_answer(_WAITED, RevertedPerson, "updated", links=_THEN, **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },

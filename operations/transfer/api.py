@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from events.accounts.event import LOCAL
 from operations.addresses import ServicePorts
 from operations.errors import SetupError
 from operations.tokens.access import new_token
@@ -153,14 +154,14 @@ def add_api(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url", help="where both APIs answer, the proxy say (default: those of `up` on this machine)"
     )
-    parser.add_argument("--sub", default="local", help="who acts, as the log will say (default: local)")
+    parser.add_argument("--sub", default=LOCAL, help=f"who acts, as the log will say (default: {LOCAL})")
 
 
 def find_api(options: argparse.Namespace, *scopes: str) -> Api:
     """Return the APIs that the options name; the token is `ROLLCALL_TOKEN`, or one made here.
 
     Raises:
-        SetupError: There is no token, and no key to make one.
+        SetupError: There is no token, and none can be made.
     """
     ports = ServicePorts.find(os.environ)
     token = os.environ.get("ROLLCALL_TOKEN") or new_token(os.environ, subject=options.sub, scopes=scopes)

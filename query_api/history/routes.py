@@ -15,6 +15,7 @@ from query_api.history.answers import PageOfEvents, PageOfHistory
 from query_api.history.filters import HistoryQuery
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller
 from service_kit.http.guard import is_head
 from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, links, problems
@@ -39,7 +40,7 @@ _FOUND["content"] |= {media_type: {"schema": TEXT} for media_type in (NDJSON, CS
 def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: ExportSender) -> None:
     """Add the routes that read the log."""
     app.router.route_class = APIRoute
-    auditor = wants(dependencies.verifier, "audit:read")
+    auditor = wants(dependencies.verifier, AUDIT_SCOPE)
 
     @app.get(
         "/people/{person_id}/history",

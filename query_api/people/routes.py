@@ -24,6 +24,7 @@ from query_api.people.filters import PeopleQuery, PersonQuery, SparseQuery
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.forms import Query, ReadQuery, read_query
 from query_api.reading.searches import Searches
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.problems import field_errors
@@ -164,7 +165,7 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         person_id = path_id(request, "person_id")
         query = dependencies.read(PersonQuery, request)
         if query.version is not None or query.as_of is not None:
-            caller = await dependencies.authorize(request, "audit:read")
+            caller = await dependencies.authorize(request, AUDIT_SCOPE)
 
             async def read_past(strong: bool) -> Answer:
                 return await _past(dependencies.log, caller.subject, person_id, query, strong=strong)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field, RootModel, WithJsonSchema
 
 from events.errors import RollcallError
 from events.person.fields import PersonView, stored_type
@@ -79,6 +79,17 @@ class Person(PersonView):
     thumbnail_url: ImageAddress | None
     created_at: Time
     updated_at: Time
+
+
+class PersonVersion(BaseModel):
+    """What is told of a person to one who may not see the values that were brought back."""
+
+    id: Id
+    version: int
+
+
+class RevertedPerson(RootModel[Person | PersonVersion]):
+    """A person whose values were brought back; or its version alone."""
 
 
 class DeletedPerson(BaseModel):

@@ -157,6 +157,9 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "the token is not valid here": "el token no es válido aquí",
     "the token names no subject": "el token no nombra a nadie",
+    "the token's life is longer than the {seconds} s that are taken here": (
+        "la vida del token pasa de los {seconds} s que se aceptan aquí"
+    ),
     "the token issuer's keys cannot be had now": "las claves del emisor del token no se pueden obtener ahora",
     "this needs the scope {scope}": "esto necesita el ámbito {scope}",
     "the name and the password do not belong together": "el nombre y la contraseña no se corresponden",

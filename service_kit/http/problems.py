@@ -263,7 +263,9 @@ def install_problem_handlers(app: FastAPI) -> None:
         return await ours(request, InvalidFields("a parameter is not valid", told))
 
     async def unknown(request: Request, exc: Exception) -> Response:
-        log.error("request failed", path=request.url.path, exc_info=exc)
+        # Not the path: it may hold what somebody looked for.
+        route = getattr(request.scope.get("route"), "path", "none")
+        log.error("request failed", method=request.method, route=route, exc_info=exc)
         words = "Internal error", "this is our fault, and it was logged"
         return problem(500, "internal", *words, _language(request))
 

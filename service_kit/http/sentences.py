@@ -210,6 +210,11 @@ REASONS: Final = (
         "debe tener de 2 a 254 letras (a-z), cifras o, en el interior, alguno de . _ + @ -",
     ),
     Reason(
+        "account-name-reserved",
+        "is a name under which the system itself acts",
+        "es un nombre con el que actúa el propio sistema",
+    ),
+    Reason(
         "password-length",
         "must have {least} to {most} characters",
         "debe tener de {least} a {most} caracteres",

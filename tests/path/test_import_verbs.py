@@ -43,6 +43,7 @@ async def test_a_file_is_imported_once_and_exported(here, capsys):
     assert await run("export", "out.csv", "--filter", f"occupation=Tailor {here.name}") == 0
     with (here / "out.csv").open(newline="") as file:
         assert {row["email"] for row in csv.DictReader(file)} == {row["email"] for row in rows}
+    assert (here / "out.csv").stat().st_mode & 0o777 == 0o600, "its owner's alone, as are all such files"
     assert not list(here.glob("*.new"))
     assert await run("import", "out.csv", "--upsert", "--dry-run") == 0
     assert "60 rows: 60 would be accepted" in capsys.readouterr().out
@@ -57,6 +58,7 @@ async def test_what_was_rejected_is_told_by_the_exit_status_and_in_a_file(here, 
     assert await run("import", "some.csv", "--errors", "errors.csv") == 3
     assert capsys.readouterr().out == "3 rows: 2 applied, 1 rejected.\n"
     assert (here / "errors.csv").read_text().splitlines()[1].startswith("2,email,")
+    assert (here / "errors.csv").stat().st_mode & 0o777 == 0o600
     assert (here / "dry.csv").read_text().splitlines()[1].startswith("2,email,")
     assert await run("import", "some.csv", "--errors", "/dev/full") == 1
     assert "/dev/full cannot be written: it is there, and is no file" in capsys.readouterr().err

@@ -140,6 +140,36 @@ async def test_it_needs_its_scope(system, services):
         assert (await client.get("/events/stream")).status_code == 403
 
 
+async def test_without_audit_read_only_what_is_still_so_is_told_with_a_token_and_with_a_ticket(
+    system, services, commands, queries
+):
+    async with following(queries) as feed:
+        place = (await feed.block()).position
+    changed, gone = await create(commands, address="Calle 0"), await create(commands, address="Calle 0")
+    await change(commands, changed, 1)
+    assert (await commands.delete(f"/people/{gone}", headers=WAIT)).status_code == 200
+    whole = system.client(services["query_api"], system.token("events:read", "audit:read"))
+    viewer = system.client(services["query_api"], system.token("events:read"))
+    async with whole, viewer, browser(services["query_api"]) as page:
+        for client, tickets, sees_all in (
+            (whole, None, True),
+            (page, whole, True),
+            (viewer, None, False),
+            (page, viewer, False),
+        ):
+            params = {} if tickets is None else {"ticket": await ticket(tickets)}
+            async with following(client, from_=place, **params) as feed:
+                events = [(await feed.next()).data for _ in range(4)]
+            created, of_gone, updated, deleted = events
+            assert [one["subject"] for one in events] == [changed, gone, changed, gone]
+            assert (created["data"].get("address") == "Calle 0") is sees_all
+            assert ("first_name" in of_gone["data"]) is sees_all
+            assert created["data"]["first_name"]
+            assert (updated["data"], deleted["data"]) == ({"address": "Calle 1"}, {})
+            for name in ("sourceaddress", "useragent", "hash", "prevhash"):
+                assert all((name in one) is sees_all for one in events), name
+
+
 async def ticket(queries) -> str:
     answer = await queries.post("/events/stream/tickets")
     assert answer.status_code == 201, answer.text

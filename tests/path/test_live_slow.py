@@ -65,7 +65,7 @@ async def serving(system, feed):
     app.router.route_class = PlainRoute
     # Its clients have tokens.
     slots = Slots.shared(AT_ONCE, "clients", 1)
-    add_live_route(app, LiveDependencies(feed, tail, replays, TokenVerifier(settings), None, slots))
+    add_live_route(app, LiveDependencies(feed, tail, replays, TokenVerifier(settings), None, slots, None))
     (port,) = free_ports(1)
     # Should the test fail early, its lazy client takes nothing, and is not waited for.
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=5))

@@ -68,6 +68,7 @@ async def test_lines_are_those_of_an_export_and_go_on_where_they_ended(log, tmp_
     middle = rfc3339(events[4].applied_at)
     status, out, err = await replay(log, "--to", "ndjson", "--out", file, "--until", middle)
     assert (status, out, len(file.read_bytes().splitlines())) == (0, [], 4)
+    assert file.stat().st_mode & 0o777 == 0o600
     place = err.rpartition("--from ")[2].strip(" .\n")
     # The place and the next event are apart, but nothing is between them.
     rest = await replay(log, "--to", "ndjson", "--from", place)

@@ -9,6 +9,7 @@ import pytest
 from events.errors import BrokerUnavailable
 from events.feed.errors import PositionGone
 from events.feed.position import Position
+from query_api.feed import live_client
 from query_api.feed import live_response as live
 from query_api.feed.buffer import Behind, FeedBuffer
 from query_api.feed.live_client import LiveClient
@@ -163,7 +164,7 @@ async def test_what_is_kept_is_bounded_in_number_and_size():
     assert (feed.floor, feed.next) == (21, 31)
     small = FeedBuffer(max_bytes=500)
     small.add(entries(0, 30))
-    assert sum(len(one.frame) for one in small.since(small.floor)) <= 500
+    assert sum(len(one.entry.body) for one in small.since(small.floor)) <= 500
     with pytest.raises(Behind):
         feed.since(20)
 
@@ -208,6 +209,21 @@ async def test_a_stream_that_grew_again_over_the_same_offsets_sends_clients_away
         assert await anext(chunks) == b'retry: 1000\nevent: cut\ndata: {"reason":"lost"}\n\n'
     assert feed.joined(feed.since(4)[:2]) == b"".join(one.frame for one in feed.since(4)[:2])
     assert str(named(4, stream=1)).encode() in feed.joined(feed.since(4)[:2])
+
+
+async def test_a_client_whose_key_goes_is_sent_away(monkeypatch):
+    monkeypatch.setattr(live_client, "CHECK_SECONDS", 0.02)
+    feed, answers = FeedBuffer(), [True, True, False]
+    feed.add(entries(0, 5))
+
+    async def is_good() -> bool:
+        return answers.pop(0)
+
+    client = LiveClient(feed, Position(5), heartbeat=0.01, is_good=is_good)
+    async with asyncio.timeout(5):
+        sent = [chunk async for chunk in client.chunks()]
+    assert sent[-1] == b'retry: 1000\nevent: cut\ndata: {"reason":"token-expired"}\n\n'
+    assert not answers
 
 
 @pytest.mark.parametrize("reason", ["ending", "token-expired", "lost"])
