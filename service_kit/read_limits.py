@@ -15,7 +15,7 @@ class ReadLimits(BaseSettings):
     """How much a query API does at once, in all and for one subject, and for how long."""
 
     searches_at_once: _AtOnce = Field(
-        default=AtOnce(8, 4),
+        default=AtOnce(4, 2),
         description="searches and counts that a query API does at once, in all and of one subject; more wait "
         "a second, then are answered `503` with `Retry-After`",
     )

@@ -56,7 +56,8 @@ async def searches(abuser: Abuser) -> None:
 
 async def unselective_filters(abuser: Abuser) -> None:
     """Ask for what nobody has in an order that does not help, so that everybody is looked at."""
-    await abuser.query("/people?address=nowhere&gender=non_binary&sort=birth_date,-created_at")
+    filters = "gender=No+binario&middle_name.exists=false&address.exists=false"
+    await abuser.query(f"/people?{filters}&sort=birth_date,-created_at")
 
 
 async def event_searches(abuser: Abuser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Final
 from bench.load import LOST, request
 
 PAUSE_SECONDS: Final = 0.5
-"""Between a refusal and the next try: no abuser heeds `Retry-After`."""
+"""Between a refusal and the next try, more or less: no abuser heeds `Retry-After`."""
 TAKEN_BYTES: Final = 1 << 16
 
 
@@ -92,12 +93,12 @@ class Abuser:
         while await reader.read(TAKEN_BYTES):
             pass
         if status >= 400:
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
 
     async def _keep(self, status: int, _reader: asyncio.StreamReader) -> None:
         if status != 200:
             self.answered.refused += 1
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
             return
         self._open += 1
         self.answered.most_open = max(self.answered.most_open, self._open)
@@ -126,7 +127,7 @@ class Abuser:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=TAKEN_BYTES)
         except ConnectionError:
             self.answered.statuses[LOST] += 1
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
             return
         try:
             writer.write(head + b"\r\n" + more.encode() + b"\r\n" + rest)

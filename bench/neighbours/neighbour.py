@@ -62,6 +62,12 @@ class Noticed:
     latencies: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     statuses: dict[str, Counter[int]] = field(default_factory=lambda: {kind: Counter() for kind in KINDS})
 
+    def add(self, other: Noticed) -> None:
+        """Count what was noticed at another time, too."""
+        for kind in KINDS:
+            self.latencies[kind] += other.latencies[kind]
+            self.statuses[kind] += other.statuses[kind]
+
 
 async def live_on(job: NeighbourJob) -> Noticed:
     """Do a job in this process."""

@@ -64,37 +64,36 @@ def neighbours(stack: Stack, sizes: Sizes) -> list[Row]:
         assert isinstance(noticed, Noticed)
         return noticed
 
-    quiet = _p99(neighbour(sizes.beside_seconds))
-    note("  quiet, p99: " + ", ".join(f"{kind} {ms:.1f} ms" for kind, ms in quiet.items()))
-    rows = []
-    with ThreadPoolExecutor(1) as beside:
+    quiet, beside = Noticed(), {}
+    with ThreadPoolExecutor(1) as others:
         for name in sizes.beside or ABUSES:
+            quiet.add(neighbour(sizes.beside_seconds))
             whole = sizes.beside_seconds + 2 * LEAD_SECONDS
             job = AbuseJob(name, *ports, tokens["abuser"], old, oldest, sizes.versions, whole)
-            abusing = beside.submit(in_process, job, "bench.neighbours.abuses")
+            abusing = others.submit(in_process, job, "bench.neighbours.abuses")
             noticed = neighbour(sizes.beside_seconds)
-            answered = abusing.result()
-            assert isinstance(answered, Answered)
-            rows.append(_row(name, quiet, noticed, answered))
+            beside[name] = noticed, abusing.result()
+            note(f"  quiet {_told(_p99(quiet))}; beside {name} {_told(_p99(noticed))}")
+    rows = [_row(name, _p99(quiet), *pair) for name, pair in beside.items()]
     for service, running in services.items():
         stack.weigh(service, running)
         stack.end(running)
     return rows
 
 
-def _row(name: str, quiet: dict[str, float], noticed: Noticed, answered: Answered) -> Row:
+def _told(p99: dict[str, float]) -> str:
+    return ", ".join(f"{kind} {ms:.1f}" for kind, ms in p99.items()) + " ms"
+
+
+def _row(name: str, quiet: dict[str, float], noticed: Noticed, answered: object) -> Row:
     """Return how a neighbour fares beside an abuse, whose answers must be honest, and its places few."""
+    assert isinstance(answered, Answered)
     beside = _p99(noticed)
     times = {kind: beside[kind] / quiet[kind] for kind in KINDS}
     wrong = _wrong(name, noticed, answered)
     if name in READS:
         wrong += [f"{kind}: {ms:.0f} ms" for kind, ms in beside.items() if kind != CREATE and ms > READ_MS]
-    note(
-        f"  beside {name}, p99: "
-        + ", ".join(f"{kind} {beside[kind]:.1f} ms ({times[kind]:.1f})" for kind in KINDS)
-        + f"; it was answered {dict(answered.statuses)}"
-        + "".join(f"; {one}" for one in wrong)
-    )
+    note(f"  {name}: answered {dict(answered.statuses)}" + "".join(f"; {one}" for one in wrong))
     worst = max(times.values())
     told = vars(answered) | {"statuses": dict(answered.statuses)}
     details = {"quiet_ms": quiet, "beside_ms": beside, "answered": told, "wrong": wrong}

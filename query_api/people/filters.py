@@ -89,7 +89,11 @@ def _count(value: object) -> object:
         return value
 
 
-_Count = Annotated[Literal["false", "true", "exact"], BeforeValidator(_count)]
+_Count = Annotated[
+    Literal["false", "true", "exact"],
+    BeforeValidator(_count),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["exact"]}]}),
+]
 
 
 class SparseQuery(TimedQuery):
