@@ -17,6 +17,8 @@ from command_api.dispatch.replies import ReplyInbox
 from command_api.images import documentation as image_documents
 from command_api.images.routes import ImageDependencies, add_image_routes
 from command_api.images.uploads import Uploads
+from command_api.imports import documentation as import_documents
+from command_api.imports.budget import ImportLimits
 from command_api.imports.portions import ImportTools
 from command_api.imports.routes import ImportDependencies, add_import_routes, import_slots
 from command_api.imports.store import ImportStore
@@ -94,7 +96,14 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     import_tools = (
         None
         if progress is None
-        else ImportTools(publisher, progress, clock, settings.import_patience, ending)
+        else ImportTools(
+            publisher,
+            progress,
+            clock,
+            ImportLimits(settings.import_bytes, settings.import_rows, settings.import_seconds),
+            settings.import_patience,
+            ending,
+        )
     )
 
     clocks = None if client is None else ClockWatch(client, clock)
@@ -134,5 +143,6 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     account_routes.add_account_routes(app, accounts, verifier.ring, people.read)
     add_image_routes(app, people, images)
     app.state.ending = ending
-    document(app, people_documents.FORMS | account_routes.FORMS | image_documents.FORMS)
+    forms = people_documents.FORMS | account_routes.FORMS | image_documents.FORMS | import_documents.FORMS
+    document(app, forms)
     return app

@@ -36,7 +36,7 @@ def ensure_secret(path: Path) -> str:
             )
         if not path.exists() or is_lost(path):
             make_folder(path.parent, mode=0o700)
-            write_whole(path, secrets.token_hex(_RANDOM_BYTES), mode=OWNER_ONLY)
+            write_whole(path, secrets.token_hex(_RANDOM_BYTES))
         elif path.stat().st_mode & 0o077:
             path.chmod(OWNER_ONLY)
         secret = path.read_text().strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 from typing import Final
@@ -13,6 +14,7 @@ from devstack.paths import Paths
 from operations.addresses import DatabaseAddress, database_address
 from operations.errors import SetupError
 from operations.terminal import print_result
+from service_kit.files import write_whole
 
 _SHELLS: Final = ("mongosh", "mongo")
 
@@ -30,7 +32,8 @@ def mongo(options: argparse.Namespace) -> int:
     Raises:
         SetupError: No database is known, or there is no shell.
     """
-    environ = {**os.environ, **operators_environment(Paths.find(), os.environ)}
+    paths = Paths.find()
+    environ = {**os.environ, **operators_environment(paths, os.environ)}
     uri = uri_with_database(database_address(environ))
     if options.uri:
         print_result(uri)
@@ -43,9 +46,22 @@ def mongo(options: argparse.Namespace) -> int:
             "`./run mongo --uri` prints with another client."
         )
     try:
-        os.execv(shell, [shell, uri])  # noqa: S606 - no shell of the system's
+        os.execv(shell, [shell, *_arguments(uri, paths)])  # noqa: S606 - no shell of the system's
     except OSError as exc:
         raise SetupError(f"{shell} does not start: {exc.strerror}.") from exc
+
+
+def _arguments(uri: str, paths: Paths) -> list[str]:
+    """Return what the shell is given: an address with a password in a file, since others see arguments.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    if "@" not in urlsplit(uri).netloc:
+        return [uri]
+    opening = paths.run / "mongo-shell.js"
+    write_whole(opening, f"db = connect({json.dumps(uri)});\n")
+    return ["--nodb", "--shell", str(opening)]
 
 
 def uri_with_database(address: DatabaseAddress) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from devstack.paths import Paths
+from devstack.servers.mongo_users import ADMIN, LocalUsers
 from devstack.servers.ports import LOOPBACK
-from devstack.servers.rabbit import amqp_url
+from devstack.servers.rabbit_users import amqp_url
 from operations.errors import SetupError
 from operations.terminal import short_path
+from service_kit.broker.users import OPERATOR
 from service_kit.files import write_whole
 
 _FILE = "up.json"
@@ -51,19 +53,27 @@ def forget_description(paths: Paths) -> None:
     (paths.run / _FILE).unlink(missing_ok=True)
 
 
-def running_mongo_uri(paths: Paths) -> str | None:
-    """Return the connection string of the database that `up` runs; None when there is none of ours."""
+def running_mongo_uri(paths: Paths, database: str) -> str | None:
+    """Return the connection string of the database that `up` runs, for operators; None if none is ours.
+
+    Args:
+        paths: Where the state is.
+        database: The services' database.
+    """
     parts = load_parts(paths)
     if routers := [part for part in parts if part.kind == "router"]:
         return f"mongodb://{routers[0].host}:{routers[0].port}/"
     hosts = ",".join(f"{part.host}:{part.port}" for part in parts if part.kind == "mongod")
-    return f"mongodb://{hosts}/?replicaSet=rollcall" if hosts else None
+    if not hosts:
+        return None
+    uri, users = f"mongodb://{hosts}/?replicaSet=rollcall", LocalUsers(paths.mongo_secrets, database)
+    return users.uri_of(ADMIN, uri) if users.are_there else uri
 
 
-def running_amqp_url(paths: Paths) -> str | None:
-    """Return the address of the broker that `up` runs, with its password; None when there is none of ours."""
+def running_amqp_url(paths: Paths, user: str = OPERATOR) -> str | None:
+    """Return the address of the broker that `up` runs, with a user's password; None if none is ours."""
     hosts = [f"{part.host}:{part.port}" for part in load_parts(paths) if part.kind == "rabbitmq"]
-    return amqp_url(paths.rabbitmq_data, hosts) if hosts else None
+    return amqp_url(paths.rabbitmq_data, hosts, user) if hosts else None
 
 
 def load_parts(paths: Paths) -> list[Part]:
@@ -81,10 +91,13 @@ def operators_environment(paths: Paths, environ: Mapping[str, str]) -> dict[str,
         paths: Where it keeps its state.
         environ: What the user has set, which wins.
     """
+    database = environ.get("ROLLCALL_MONGO_DB") or "rollcall"
     here = {
         "ROLLCALL_STATE_DIR": str(paths.state),
         "ROLLCALL_SIGNING_KEYS": str(paths.signing_keys),
-        "ROLLCALL_MONGO_URI": None if environ.get("ROLLCALL_MONGO_URI") else running_mongo_uri(paths),
+        "ROLLCALL_MONGO_URI": None
+        if environ.get("ROLLCALL_MONGO_URI")
+        else running_mongo_uri(paths, database),
         "ROLLCALL_AMQP_URL": None if environ.get("ROLLCALL_AMQP_URL") else running_amqp_url(paths),
     }
     return {name: value for name, value in here.items() if value and not environ.get(name)}

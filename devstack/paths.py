@@ -58,6 +58,11 @@ class Paths:
         return self.state / "secrets" / "signing-keys"
 
     @property
+    def mongo_secrets(self) -> Path:
+        """The replica set's key, and its users' passwords."""
+        return self.state / "secrets" / "mongo"
+
+    @property
     def images_key(self) -> Path:
         """The key that names images and signs upload tickets."""
         return self.state / "secrets" / "images.key"

@@ -19,9 +19,11 @@ from devstack.status import look, table
 from devstack.supervisor import StopRequest, held_lock, holder, supervise
 from devstack.system import System
 from devstack.welcome import welcome
+from events.accounts.event import LOCAL
 from operations.errors import AlreadyRunning, SetupError
 from operations.terminal import print_progress, print_result, short_path
 from operations.tokens.access import new_token
+from service_kit.broker.users import SUBSCRIBER_USER
 
 _DEMO_PEOPLE = 500
 _STOPPING_S = 75.0
@@ -59,7 +61,7 @@ def up(options: argparse.Namespace) -> int:
         # The password's hash takes a library that no other verb here needs to wait for.
         from operations.accounts.verb import first_administrator
 
-        token = new_token(system.environment, subject="local")
+        token = new_token(system.environment, subject=LOCAL)
         password = first_administrator(system.environment)
         if options.demo:
             send_demo(system.ports.command_url, token, _DEMO_PEOPLE, stop.check)
@@ -113,8 +115,8 @@ def status(_: argparse.Namespace) -> int:
 
 
 def broker(_: argparse.Namespace) -> int:
-    """Print the address of the broker that runs, with its password."""
-    url = running_amqp_url(Paths.find())
+    """Print the address of the broker that runs, with the password of the subscribers' user."""
+    url = running_amqp_url(Paths.find(), SUBSCRIBER_USER)
     if url is None:
         raise SetupError("No RabbitMQ of Rollcall's own runs here: start one with `./run up`.")
     print_result(url)

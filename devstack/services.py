@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from devstack.paths import Paths
 from devstack.processes import Child
 from devstack.servers.ports import WantedPort
 from operations.addresses import ServicePorts
+from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
 
 TOKEN_SOURCES = ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_JWKS_URL", "ROLLCALL_SIGNING_KEYS")
 
@@ -87,32 +88,44 @@ def service_environment(
 
 
 def make_services(
-    paths: Paths, environment: Mapping[str, str], ports: ServicePorts, workers: int
+    paths: Paths,
+    environment: Mapping[str, str],
+    ports: ServicePorts,
+    workers: int,
+    addresses_of: Callable[[str], Mapping[str, str]],
 ) -> list[Service]:
-    """Describe the two APIs and the workers; nothing is started yet."""
+    """Describe the two APIs and the workers; nothing is started yet.
+
+    Args:
+        paths: The project and its state.
+        environment: What all of them are given.
+        ports: Where they listen.
+        workers: How many there are.
+        addresses_of: Returns the settings of both servers' addresses for a user, of the same name at each.
+    """
     own_keys = environment.get("ROLLCALL_SIGNING_KEYS")
     published = {
         "ROLLCALL_SIGNING_KEYS": "",
         "ROLLCALL_JWKS_URL": f"{ports.command_url}/.well-known/jwks.json",
     }
 
-    def service(name: str, module: str, port: int, **extra: str) -> Service:
+    def service(name: str, module: str, port: int, user: str, **extra: str) -> Service:
         child = Child(
             name,
             [sys.executable, "-m", module],
             log=paths.logs / f"{name}.log",
-            env={**environment, **extra},
+            env={**environment, **addresses_of(user), **extra},
             cwd=paths.root,
             run=paths.run,
         )
         return Service(child, ports.near_host, port)
 
     return [
-        service("command-api", "command_api", ports.command),
+        service("command-api", "command_api", ports.command, COMMAND_USER),
         # It verifies with the keys that the command API publishes, as in production: empty settings are none.
-        service("query-api", "query_api", ports.query, **(published if own_keys else {})),
+        service("query-api", "query_api", ports.query, QUERY_USER, **(published if own_keys else {})),
         *(
-            service(f"worker-{i}", "workers", port, ROLLCALL_WORKER_PORT=str(port))
+            service(f"worker-{i}", "workers", port, WORKER_USER, ROLLCALL_WORKER_PORT=str(port))
             for i, port in enumerate(range(ports.worker, ports.worker + workers))
         ),
     ]

@@ -7,7 +7,6 @@ import math
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from devstack import first_start
 from devstack.install.install import install_missing
@@ -15,8 +14,10 @@ from devstack.keys import ensure_secret
 from devstack.outdated import is_outdated
 from devstack.paths import Paths
 from devstack.processes import Child, Pause, stop_all, wait_until
+from devstack.refusals import cluster_data, refuse_contradictions, refuse_other_data, set_data
 from devstack.servers.cluster import ShardedCluster
 from devstack.servers.mongo import ReplicaSet
+from devstack.servers.mongo_users import ADMIN, LocalUsers
 from devstack.servers.ports import check_ports
 from devstack.servers.rabbit_cluster import RabbitCluster
 from devstack.services import TOKEN_SOURCES, Service, make_services, service_environment, wanted_ports
@@ -57,8 +58,9 @@ class System:
         self._block = LocalPorts.find(environ)
         self.own_mongo = not environ.get("ROLLCALL_MONGO_URI")
         self.own_rabbit = not environ.get("ROLLCALL_AMQP_URL")
-        _refuse_contradictions(shape, own_mongo=self.own_mongo, own_rabbit=self.own_rabbit)
+        refuse_contradictions(shape, own_mongo=self.own_mongo, own_rabbit=self.own_rabbit)
         self.ports = ServicePorts.find(environ)
+        self._users = LocalUsers(paths.mongo_secrets, environ.get("ROLLCALL_MONGO_DB") or "rollcall")
         self.environment: dict[str, str] = {}
         self.mongo: ReplicaSet | ShardedCluster | None = None
         self.rabbit: RabbitCluster | None = None
@@ -82,7 +84,7 @@ class System:
                 cannot be installed.
         """
         if self.own_mongo:
-            _refuse_other_data(self._places, self._shape)
+            refuse_other_data(self._places, self._shape)
         local = self._block.wanted(self._shape, mongo=self.own_mongo, rabbit=self.own_rabbit)
         check_ports([*wanted_ports(self.ports, self._shape.workers), *local])
         first_start.begin(self._places)
@@ -103,7 +105,7 @@ class System:
             SetupError: Something did not start. Call `stop` then, too.
         """
         self._spawn_servers()
-        mongo_uri = self.mongo.uri if self.mongo else self._environ["ROLLCALL_MONGO_URI"]
+        mongo_uri = self._mongo_uri(ADMIN) if self.mongo else self._environ["ROLLCALL_MONGO_URI"]
         amqp_url = self.rabbit.url if self.rabbit else self._environ["ROLLCALL_AMQP_URL"]
         self.environment = service_environment(
             self._places, self._environ, self.ports, mongo_uri=mongo_uri, amqp_url=amqp_url
@@ -122,13 +124,27 @@ class System:
         self._finish("The database could not be initialised", 60, pause)
         first_start.finish(self._places, self._places.rabbitmq_data, partitions, pause)
         print_progress("Starting the command API, the query API and the workers …")
-        self.services = make_services(self._places, self.environment, self.ports, self._shape.workers)
+        self.services = make_services(
+            self._places, self.environment, self.ports, self._shape.workers, self._addresses_of
+        )
         for service in self.services:
             service.child.start()
         if is_outdated(mongo_uri, self.environment.get("ROLLCALL_MONGO_DB") or "rollcall"):
             self._rebuild(pause)
         for service in self.services:
             _wait_for(service, pause)
+
+    def _mongo_uri(self, user: str) -> str:
+        """Return the address of our own database for a user; a router of ours asks nobody who they are."""
+        assert self.mongo is not None  # noqa: S101 - it was spawned
+        if isinstance(self.mongo, ShardedCluster):
+            return self.mongo.uri
+        return self._users.uri_of(user, self.mongo.uri)
+
+    def _addresses_of(self, user: str) -> dict[str, str]:
+        """Return the settings with the addresses of our own servers for a service's user."""
+        mongo = {"ROLLCALL_MONGO_URI": self._mongo_uri(user)} if self.mongo else {}
+        return mongo | ({"ROLLCALL_AMQP_URL": self.rabbit.url_of(user)} if self.rabbit else {})
 
     def stop(self) -> None:
         """Stop what was started: services first, then the broker, then the databases."""
@@ -160,16 +176,28 @@ class System:
         paths, shape = self._places, self._shape
         if shape.shards:
             print_progress(f"Starting MongoDB ({shape.shards} shards of {shape.members} members) …")
+            print_progress(
+                "A sharded cluster here has no users, since the development router does not authenticate: "
+                "whoever reaches its ports on this machine may read and change everything."
+            )
             ports = self._block.cluster(shape)
-            return ShardedCluster(_cluster_data(paths), ports, logs=paths.logs, run=paths.run)
+            return ShardedCluster(cluster_data(paths), ports, logs=paths.logs, run=paths.run)
         print_progress(f"Starting MongoDB ({SET_MEMBERS} members) …")
-        return ReplicaSet(_set_data(paths), self._block.replica_set, logs=paths.logs, run=paths.run)
+        return ReplicaSet(
+            set_data(paths),
+            self._block.replica_set,
+            key_file=self._users.key_file,
+            logs=paths.logs,
+            run=paths.run,
+        )
 
     def _spawn_initialisation(self) -> None:
         environment = dict(self.environment)
         if isinstance(self.mongo, ShardedCluster):
             del environment["ROLLCALL_MONGO_URI"]
             environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
+        elif self.mongo:
+            environment |= {"ROLLCALL_MONGO_URI": self.mongo.uri, **self._users.initialiser()}
         script = str(self._places.root / "mongo-cluster" / "initialise.py")
         self._spawn_once("initialise", [script], environment)
 
@@ -224,38 +252,6 @@ class System:
         if child.status:
             words = child.last_words() or "no output"
             raise SetupError(f"{failed} ({words}): see {short_path(child.log)}.")
-
-
-def _set_data(paths: Paths) -> Path:
-    return paths.data / "mongo"
-
-
-def _cluster_data(paths: Paths) -> Path:
-    return paths.data / "mongo-cluster"
-
-
-def _refuse_contradictions(shape: Shape, *, own_mongo: bool, own_rabbit: bool) -> None:
-    """Refuse to start servers of our own beside those that the user names."""
-    for wanted, own, option, setting in (
-        (shape.shards > 0, own_mongo, "--sharded", "ROLLCALL_MONGO_URI"),
-        (shape.brokers > 1, own_rabbit, "--brokers", "ROLLCALL_AMQP_URL"),
-    ):
-        if wanted and not own:
-            raise SetupError(f"{option} starts servers of its own, and {setting} names others: unset one.")
-
-
-def _refuse_other_data(paths: Paths, shape: Shape) -> None:
-    """Refuse to begin empty beside people who are there, in a database of the other shape."""
-    if shape.shards and _set_data(paths).exists():
-        stored, option = "a replica set", "without `--sharded`"
-    elif not shape.shards and _cluster_data(paths).exists():
-        stored, option = "a sharded cluster", "with `--sharded`"
-    else:
-        return
-    raise SetupError(
-        f"The data in {short_path(paths.data)} is that of {stored}: start {option}, or begin anew with "
-        "`./run reset`."
-    )
 
 
 def _wait_for(service: Service, pause: Pause) -> None:

@@ -53,7 +53,7 @@ def _first_login(ports: ServicePorts, password: str | None) -> str:
     if password is None:
         return ""
     body = f'{{"name":"admin","password":"{password}","new_password":"…"}}'
-    return f"""First administrator, with a password for one login, which is shown this once:
+    return f"""First administrator, with a password for one login within 24 hours, which is shown this once:
 
 admin {password}
 

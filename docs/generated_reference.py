@@ -20,10 +20,11 @@ from sphinx.util.docutils import SphinxDirective
 
 import workers.__main__ as worker
 from command_api.app import build_app as build_command_api
-from command_api.imports.options import CSV, JSON, MEDIA_TYPES, NDJSON, WORKBOOK
+from command_api.imports.formats import MEDIA_TYPES, UNTOLD
 from command_api.people.input import PersonInput
 from devstack.__main__ import FORWARDING, VERBS
 from events import errors
+from events.imports.files import CSV, ENDINGS, JSON, NDJSON, WORKBOOK
 from events.log.event import EVENT_TYPES
 from events.person import rejections
 from events.person.outcomes import Applied, Parked, Rejected, Unchanged, Unreadable
@@ -37,10 +38,11 @@ from query_api.metrics import ReplicationLag
 from query_api.people.filters import PeopleFilters, PeopleQuery, PersonQuery
 from query_api.people.sorting import SORTS
 from service_kit.auth.roles import roles_table
+from service_kit.http.details import TITLES as SPANISH
 from service_kit.http.parameters import parameters
 from service_kit.http.problems import status_of
 from service_kit.http.rates import Quota
-from service_kit.http.sentences import REASONS as FIELD_REASONS
+from service_kit.http.reasons import ALL_REASONS
 from service_kit.read_limits import ReadLimits
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 from verifier.__main__ import _parser as verifier_parser
@@ -114,14 +116,15 @@ def problems() -> str:
         if kind.code in seen or kind in (errors.RollcallError, errors.AccessError):
             continue
         seen.add(kind.code)
-        rows.append([f"`{kind.code}`", str(status), title, (kind.__doc__ or "").split("\n\n")[0]])
-    return table("Code|Status|Title|When", rows)
+        when = (kind.__doc__ or "").split("\n\n")[0]
+        rows.append([f"`{kind.code}`", str(status), title, SPANISH[title], when])
+    return table("Code|Status|Title|Spanish title|When", rows)
 
 
 def field_codes() -> str:
-    """Return every code of a field's error, with what is said in both languages."""
+    """Return every code of the error of a field or a row, with what is said in both languages."""
     rows = [
-        [f"`{one.code}`", one.english, one.spanish] for one in sorted(FIELD_REASONS, key=lambda one: one.code)
+        [f"`{one.code}`", one.english, one.spanish] for one in sorted(ALL_REASONS, key=lambda one: one.code)
     ]
     return table("Code|English|Spanish", rows)
 
@@ -202,7 +205,7 @@ def file_titles() -> str:
 
 
 def file_forms() -> str:
-    """Return the forms of files and their media types."""
+    """Return the forms of files, their media types and the endings of their names."""
     names = {
         CSV: "CSV",
         NDJSON: "JSON, an object a line",
@@ -210,10 +213,19 @@ def file_forms() -> str:
         WORKBOOK: "workbook (.xlsx)",
     }
     rows = [
-        [name, _codes(media_type for media_type, form in MEDIA_TYPES.items() if form == one)]
+        [
+            name,
+            _codes(media_type for media_type, form in MEDIA_TYPES.items() if form == one),
+            _codes(ending for ending, form in ENDINGS.items() if form == one),
+        ]
         for one, name in names.items()
     ]
-    return table("File|`Content-Type`", rows)
+    return table("File|`Content-Type`|Name ends with", rows)
+
+
+def untold_types() -> str:
+    """Return the media types that say nothing of a file's form."""
+    return _codes(UNTOLD)
 
 
 def query(form: type[BaseModel], *, only: type[BaseModel] | None = None) -> str:
@@ -233,6 +245,8 @@ def query(form: type[BaseModel], *, only: type[BaseModel] | None = None) -> str:
 
 
 def _values(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return ", ".join(map(_values, schema["anyOf"]))
     if "enum" in schema:
         return _codes(schema["enum"])
     if "const" in schema:
@@ -398,6 +412,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "gender-words": gender_words,
     "file-titles": file_titles,
     "file-forms": file_forms,
+    "untold-types": untold_types,
     "people-filters": people_filters,
     "people-page": people_page,
     "people-sorts": people_sorts,

@@ -20,12 +20,15 @@ def parse_rfc3339(text: str) -> datetime:
     """
     match = _DATE_AND_TIME.fullmatch(text)
     if match is None:
-        raise ValueError("is no time as RFC 3339 has it: 2026-01-31T08:00:00Z, say")
+        raise _no_time()
     clock = match[2].upper().replace(" ", "+")
     leap = _LEAP_SECOND.match(clock)
     if leap:
         clock = f"{leap[1]}:59{clock[leap.end() :]}"
-    time = datetime.fromisoformat(f"{match[1]}T{clock}")
+    try:
+        time = datetime.fromisoformat(f"{match[1]}T{clock}")
+    except ValueError:
+        raise _no_time() from None
     if time.tzinfo is None:
         raise ValueError("must have an offset, Z say")
     try:
@@ -34,6 +37,10 @@ def parse_rfc3339(text: str) -> datetime:
         return to_milliseconds(time)
     except OverflowError as exc:
         raise ValueError("lies outside the years 1 to 9999") from exc
+
+
+def _no_time() -> ValueError:
+    return ValueError("is no time as RFC 3339 has it: 2026-01-31T08:00:00Z, say")
 
 
 def to_milliseconds(time: datetime) -> datetime:

@@ -16,6 +16,7 @@ Usage: python mongo-cluster/initialise.py, with these environment variables:
 import os
 import sys
 
+from carrying import Fork, are_left, carry_over, settle
 from deployment import Access, Client, Deployment, NotReady
 from order import Order
 from pymongo.errors import PyMongoError
@@ -24,11 +25,14 @@ from schema import ensure_collections, ensure_shards
 from seats import record_seats
 from users import ensure_users
 
+from events.log.stored import ACCOUNT_EVENTS
+
 
 def initialise(order: Order) -> list[str]:
     """Do what is asked for; return a line for each change, none if all was there.
 
     Raises:
+        Fork: Events of accounts cannot be carried over.
         NotReady: Members, a primary or a router are missing when time is over; names them.
         PyMongoError: The deployment refuses.
         ValueError: The description describes nothing.
@@ -49,7 +53,18 @@ def _inside(uri: str, deployment: Deployment | None, order: Order, access: Acces
         changes = ensure_shards(client, deployment.shards, access) if deployment else []
         changes += ensure_collections(client, order.database, access)
         changes += record_seats(client, order.database, deployment, access)
+        changes += _carry_over(client, uri, order, access)
         return changes + ensure_users(client, uri, order.database, order.passwords, access)
+
+
+def _carry_over(client: Client, uri: str, order: Order, access: Access) -> list[str]:
+    """Move what earlier versions put elsewhere; meanwhile no service may add to it, in either place."""
+    if not are_left(client, order.database):
+        return []
+    changes = ensure_users(client, uri, order.database, order.passwords, access, closed={ACCOUNT_EVENTS})
+    if changes:
+        settle(client)
+    return changes + carry_over(client, order.database)
 
 
 def _answers(client: Client) -> bool:
@@ -61,7 +76,7 @@ def main() -> None:
     """Initialise what the environment asks for, and say what changed."""
     try:
         changes = initialise(Order.read(os.environ))
-    except (NotReady, PyMongoError, OSError, ValueError, KeyError) as exc:
+    except (Fork, NotReady, PyMongoError, OSError, ValueError, KeyError) as exc:
         sys.exit(f"could not initialise MongoDB: {exc}")
     print("\n".join(changes) or "nothing changed")
 

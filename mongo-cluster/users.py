@@ -1,11 +1,13 @@
 """Makes the users: an administrator, and for each service one that can do no more than the service does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from deployment import AUTHENTICATION_FAILED, Access, Client
 from pymongo.errors import OperationFailure
+
+from events.log.stored import ACCOUNT_EVENTS
 
 _READ: Final = ("find",)
 _NOTE: Final = ("insert",)
@@ -17,6 +19,8 @@ _CLEAR: Final = ("find", "remove")
 _COUNT: Final = ("find", "update")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
+# What a password is kept for; by itself MongoDB would also keep a form of SHA-1 over MD5.
+_KEPT: Final = {"mechanisms": ["SCRAM-SHA-256"]}
 
 
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
@@ -33,11 +37,12 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.files": _CLEAR,
         "images.chunks": _CLEAR,
         "imports": _COUNT,
+        "import_errors": _COUNT,
         "lags": _KEEP,
     },
     # Accounts and their events, images that nobody has yet, how far imports are: nothing of people.
     "rollcall-command": {
-        "events": _APPEND,
+        ACCOUNT_EVENTS: _APPEND,
         "accounts": _GUARD,
         "invitations": _GUARD,
         "refresh_families": _GUARD,
@@ -45,13 +50,15 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.files": _STORE,
         "images.chunks": _STORE,
         "imports": _GUARD,
-        "import_errors": _STORE,
+        "import_errors": _KEEP,
     },
     "rollcall-query": {
         **dict.fromkeys(
             (
-                *("events", "people", "milestones", "claims", "rejections", "parked"),
+                *("events", ACCOUNT_EVENTS, "people", "milestones", "claims", "rejections", "parked"),
                 *("images.files", "images.chunks", "imports", "import_errors", "lags"),
+                # For who verifies the log.
+                *("feed_marks", "feed_gaps"),
             ),
             _READ,
         ),
@@ -75,7 +82,14 @@ class Passwords:
     services: Mapping[str, str | None]
 
 
-def ensure_users(client: Client, uri: str, database: str, passwords: Passwords, access: Access) -> list[str]:
+def ensure_users(
+    client: Client,
+    uri: str,
+    database: str,
+    passwords: Passwords,
+    access: Access,
+    closed: Collection[str] = (),
+) -> list[str]:
     """Create the roles and users that are missing, and set rights and passwords that are others.
 
     Args:
@@ -84,6 +98,7 @@ def ensure_users(client: Client, uri: str, database: str, passwords: Passwords, 
         database: The services' database: their users belong to it.
         passwords: Whom to make.
         access: How the deployment is reached.
+        closed: Collections into which no service may write for the moment.
 
     Returns:
         A line for each change; passwords are never in it.
@@ -95,30 +110,33 @@ def ensure_users(client: Client, uri: str, database: str, passwords: Passwords, 
         if password is None:
             continue
         if role in GRANTS:
-            changes += _ensure_role(client, home, role)
+            changes += _ensure_role(client, home, role, closed)
         found = client[home].command({"usersInfo": name})["users"]
         if not found:
-            client[home].command({"createUser": name, "pwd": password, "roles": [role]})
+            client[home].command({"createUser": name, "pwd": password, "roles": [role], **_KEPT})
             changes.append(f"created user {name}")
             continue
         if [one["role"] for one in found[0]["roles"]] != [role]:
             client[home].command({"updateUser": name, "roles": [role]})
             changes.append(f"changed the roles of user {name}")
         if not _opens(access.open_as(uri, name, password, home), home):
-            client[home].command({"updateUser": name, "pwd": password})
+            client[home].command({"updateUser": name, "pwd": password, **_KEPT})
             changes.append(f"changed the password of user {name}")
     return changes
 
 
-def _privileges(database: str, name: str) -> list[dict[str, Any]]:
+def _privileges(database: str, name: str, closed: Collection[str]) -> list[dict[str, Any]]:
+    granted = {
+        collection: _READ if collection in closed else actions for collection, actions in GRANTS[name].items()
+    }
     return [
         {"resource": {"db": database, "collection": collection}, "actions": sorted({*actions, *_LOOK})}
-        for collection, actions in GRANTS[name].items()
+        for collection, actions in granted.items()
     ]
 
 
-def _ensure_role(client: Client, database: str, name: str) -> list[str]:
-    wanted = _privileges(database, name)
+def _ensure_role(client: Client, database: str, name: str, closed: Collection[str]) -> list[str]:
+    wanted = _privileges(database, name, closed)
     found = client[database].command({"rolesInfo": name, "showPrivileges": True})["roles"]
     if not found:
         client[database].command({"createRole": name, "privileges": wanted, "roles": []})

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import SecretStr, ValidationError
 
 from operations.errors import SetupError
-from service_kit.settings import Settings
+from service_kit.settings import Settings, setting_faults
 
 _LOOPBACK: Final = "127.0.0.1"
 _ANYWHERE = {"0.0.0.0": _LOOPBACK, "::": "::1", "": _LOOPBACK}  # noqa: S104 - recognised, not used
@@ -182,6 +182,4 @@ def _settings(**values: Any) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as exc:
-        first = exc.errors(include_input=False, include_url=False)[0]
-        where = "".join(f"ROLLCALL_{str(part).upper()}: " for part in first["loc"][:1])
-        raise SetupError(f"A setting is wrong: {where}{first['msg']}.") from None
+        raise SetupError(f"A setting is wrong: {setting_faults(exc)[0]}.") from None

@@ -9,13 +9,14 @@ import argparse
 import base64
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from operations.errors import SetupError
 from operations.terminal import print_progress, short_path
 from service_kit.broker.users import password_hash
-from service_kit.files import OWNER_ONLY, is_lost, write_whole
+from service_kit.files import is_lost, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 _HEADER = """\
@@ -32,14 +33,21 @@ Wrote {path}, readable by you alone. Then:
 
 def add_env(parser: argparse.ArgumentParser) -> None:
     """Options of `env`."""
-    parser.add_argument(
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
         "--force", action="store_true", help="make new secrets although there are some; those are kept aside"
+    )
+    ways.add_argument(
+        "--add", action="store_true", help="add what this version needs and the file lacks, after an upgrade"
     )
 
 
 def env(options: argparse.Namespace) -> int:
-    """Write `.env` beside docker-compose.yml."""
-    write_env(ROOT / ".env", force=options.force)
+    """Write `.env` beside docker-compose.yml, or add to it."""
+    if options.add:
+        add_to_env(ROOT / ".env")
+    else:
+        write_env(ROOT / ".env", force=options.force)
     return 0
 
 
@@ -58,22 +66,45 @@ def write_env(path: Path, *, force: bool) -> None:
             if not force:
                 raise SetupError(
                     f"{short_path(path)} is there, and a cluster that has run with it opens with no other: "
-                    "`./run env --force` makes another all the same."
+                    "`./run env --add` adds what this version needs, `./run env --force` makes another."
                 )
             path.rename(path.with_name(f"{path.name}.before"))
         lines = [f"{name}={value}\n" for name, value in variables().items()]
-        write_whole(path, _HEADER + "".join(lines), mode=OWNER_ONLY)
+        write_whole(path, _HEADER + "".join(lines))
     except OSError as exc:
         raise SetupError(f"{short_path(path)} cannot be written ({exc.strerror}).") from exc
     print_progress(_NEXT.format(path=short_path(path)))
 
 
-def variables() -> dict[str, str]:
+def add_to_env(path: Path) -> None:
+    """Add the variables that a file of an earlier version lacks, and leave the others as they are.
+
+    Raises:
+        SetupError: There is no such file, or it cannot be read or written.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        known = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
+        missing = {name: value for name, value in variables(known).items() if name not in known}
+        if missing:
+            lines = [f"{name}={value}\n" for name, value in missing.items()]
+            write_whole(path, "".join([text.rstrip("\n"), "\n", *lines]))
+    except (OSError, UnicodeDecodeError) as exc:
+        why = getattr(exc, "strerror", None) or type(exc).__name__
+        raise SetupError(f"{short_path(path)} cannot be added to ({why}).") from exc
+    print_progress(f"Added to {short_path(path)}: {', '.join(missing) or 'nothing'}.")
+
+
+def variables(known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """Return every variable that docker-compose.yml uses, the secrets fresh from the system's generator.
+
+    Args:
+        known: Those that there are; what is made of one of them is made of that value.
 
     Passwords are of letters, digits, `-` and `_`, so that a connection string holds them as they are.
     """
-    broker = secrets.token_urlsafe(32)
+    names = [f"ROLLCALL_RABBITMQ_{service}_PASSWORD" for service in ("COMMAND", "QUERY", "WORKER")]
+    brokers = {name: known.get(name) or secrets.token_urlsafe(32) for name in names}
     return {
         "ROLLCALL_BIND": "127.0.0.1",
         "ROLLCALL_PORT": "8080",
@@ -88,8 +119,8 @@ def variables() -> dict[str, str]:
         "ROLLCALL_MONGO_WORKER_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_MONGO_COMMAND_PASSWORD": secrets.token_urlsafe(32),
         "ROLLCALL_MONGO_QUERY_PASSWORD": secrets.token_urlsafe(32),
-        "ROLLCALL_RABBITMQ_PASSWORD": broker,
-        "ROLLCALL_RABBITMQ_PASSWORD_HASH": password_hash(broker, secrets.token_bytes(4)),
+        **brokers,
+        **{f"{name}_HASH": password_hash(value, secrets.token_bytes(4)) for name, value in brokers.items()},
         "ROLLCALL_ERLANG_COOKIE": secrets.token_hex(32),
         # Both are published, so the next one can sign at any time.
         "ROLLCALL_SIGNING_KEY": signing_key(),

@@ -1,23 +1,22 @@
-"""Reads the log in MongoDB for operators: events in order, each with the hash that its content has."""
+"""Reads the log in MongoDB for operators: the events of people and of accounts, in one order."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import orjson
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.int64 import Int64
 from bson.max_key import MaxKey
 from bson.min_key import MinKey
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from events.log.stored import BESIDE, NULLABLE
+from events.accounts.event import STREAM_KINDS
+from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
+from operations.log_links import link_of_document
 from service_kit.mongo.connection import reading, store_errors
 from verifier import Finding, Link
 
@@ -35,9 +34,18 @@ _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="replace",
 )
-_ABSENT: Final = dict.fromkeys(NULLABLE)
-# The two parts of the index in which no person's id is text: before all texts, and after them.
+_RARER: Final = 4
+"""Ranges of people for each one of accounts."""
+# The two parts of the index in which no stream's id is text: before all texts, and after them.
 _NOT_TEXT: Final[tuple[tuple[Any, Any], ...]] = ((MinKey(), ""), ({}, MaxKey()))
+# The texts between those that begin with `account:` and so on; the semicolon follows the colon.
+_NO_ACCOUNTS: Final[tuple[tuple[Any, Any], ...]] = tuple(
+    zip(
+        ("", *(f"{kind};" for kind in STREAM_KINDS)),
+        (*(f"{kind}:" for kind in STREAM_KINDS), {}),
+        strict=True,
+    )
+)
 
 
 def connect(address: DatabaseAddress) -> MongoClient[dict[str, Any]]:
@@ -57,7 +65,7 @@ def connect(address: DatabaseAddress) -> MongoClient[dict[str, Any]]:
 
 
 class LogReader:
-    """A connection to the log.
+    """A connection to the log: the events of people, and those of accounts.
 
     Every method raises `StoreUnavailable` when MongoDB is away, and `SetupError` when it refuses.
 
@@ -67,35 +75,39 @@ class LogReader:
 
     def __init__(self, address: DatabaseAddress) -> None:
         self._client = connect(address)
-        self._near, self._strong = (
-            reading(self._client, address.database, strong=strong)["events"].with_options(
-                codec_options=_CODEC
-            )
+        near, strong = (
+            reading(self._client, address.database, strong=strong).with_options(codec_options=_CODEC)
             for strong in (False, True)
         )
+        self._people = near[EVENTS], strong[EVENTS]
+        self._accounts = near[ACCOUNT_EVENTS], strong[ACCOUNT_EVENTS]
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    def borders(self, ranges: int) -> list[str]:
-        """Return ids that split the people into about so many ranges of about the same number of events."""
-        pipeline = [{"$sample": {"size": ranges * _SAMPLED}}, {"$project": {"_id": 0, "person_id": 1}}]
-        with refusals():
-            sample = sorted(
-                document["person_id"]
-                for document in self._near.aggregate(pipeline)
-                if isinstance(document.get("person_id"), str)
-            )
-        return sorted(set(sample[_SAMPLED::_SAMPLED]))
+    def borders(self, ranges: int, *, accounts: bool = False) -> list[str]:
+        """Return ids that split the people into about so many ranges of about the same number of events.
+
+        Args:
+            ranges: How many.
+            accounts: Whether the streams of accounts are split, too: into some more.
+        """
+        ids = _borders(self._people[0], ranges)
+        return sorted({*ids, *_borders(self._accounts[0], ranges // _RARER)}) if accounts else ids
 
     def links(self, after: str | None, to: str | None) -> Iterator[Link]:
-        """Yield the events of the people after one id, up to another, from a secondary if there is one."""
-        return map(link_of_document, self.documents(after, to, strong=False))
+        """Yield the events of all streams after one id, up to another, from a secondary if there is one."""
+        return self._links({"person_id": between(after, to)}, strong=False)
 
-    def links_of(self, person_id: str) -> Iterator[Link]:
-        """Yield one person's events, from the primary."""
-        return map(link_of_document, self.documents_of([person_id]))
+    def links_of(self, stream: str) -> Iterator[Link]:
+        """Yield one stream's events, from the primary."""
+        return self._links({"person_id": stream}, strong=True)
+
+    def _links(self, query: Mapping[str, Any], *, strong: bool) -> Iterator[Link]:
+        people = read_all(self._people[strong], query, _ORDER)
+        accounts = read_all(self._accounts[strong], query, _ORDER)
+        return map(link_of_document, beside(people, filter(_is_of_account, accounts), _place))
 
     def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[dict[str, Any]]:
         """Yield the events of the people after one id, up to another, as they are stored.
@@ -105,42 +117,113 @@ class LogReader:
             to: The last id.
             strong: Ask the primary; else a secondary, if there is one.
         """
-        return read_all(self._strong if strong else self._near, {"person_id": between(after, to)}, _ORDER)
+        return read_all(self._people[strong], {"person_id": between(after, to)}, _ORDER)
 
     def documents_of(self, person_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Yield the events of some people as they are stored, in order, from the primary."""
-        return read_all(self._strong, {"person_id": {"$in": list(person_ids)}}, _ORDER)
+        return read_all(self._people[True], {"person_id": {"$in": list(person_ids)}}, _ORDER)
 
     def deleted_of(self, person_ids: Sequence[str]) -> set[str]:
         """Return which people are deleted, as the primary has them."""
         with refusals():
             wanted = {"person_id": {"$in": list(person_ids)}, "type": "person.deleted"}
-            return {one["person_id"] for one in self._strong.find(wanted, {"person_id": 1})}
+            return {one["person_id"] for one in self._people[True].find(wanted, {"person_id": 1})}
 
     def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield events as they are stored, in order of applied time and id, from a secondary if possible."""
-        return read_all(self._near, conditions, [("applied_at", 1), ("_id", 1)])
+        order = [("applied_at", 1), ("_id", 1)]
+        people, accounts = (read_all(near, conditions, order) for near, _ in (self._people, self._accounts))
+        return beside(people, filter(_is_of_account, accounts), _moment)
 
     def applied_at(self, event_id: str) -> datetime | None:
         """Return when an event was applied, UTC; None if there is no such event."""
         with refusals():
-            event = self._strong.find_one({"_id": event_id}, {"applied_at": 1})
-        return None if event is None else event["applied_at"].replace(tzinfo=UTC)
+            for _, strong in (self._people, self._accounts):
+                event = strong.find_one({"_id": event_id}, {"applied_at": 1})
+                if event is not None:
+                    return event["applied_at"].replace(tzinfo=UTC)  # type: ignore[no-any-return]
+        return None
 
     def count(self, conditions: Mapping[str, Any]) -> int | None:
         """Return how many events there are; None if that is not known soon."""
         try:
-            return int(self._near.count_documents(conditions, maxTimeMS=_COUNT_MS))
+            return sum(
+                int(near.count_documents(conditions, maxTimeMS=_COUNT_MS))
+                for near, _ in (self._people, self._accounts)
+            )
         except PyMongoError:
             return None
 
     def strays(self) -> Iterator[Finding]:
-        """Yield a finding for each event that is no person's; the ranges pass over it."""
-        with refusals():
-            for first, end in _NOT_TEXT:
-                strays = self._near.find({}, {"_id": 1}, hint=_ORDER)
-                for document in strays.min(_border(first)).max(_border(end)):
-                    yield Finding("altered", "it belongs to no person", event_id=str(document["_id"]))
+        """Yield a finding for each event that belongs to nobody, or is kept where it does not belong.
+
+        The ranges pass over the first. The second are what somebody could write who keeps accounts.
+        """
+        for (near, _), places, text in (
+            (self._people, _NOT_TEXT, "it belongs to no person"),
+            (self._accounts, _NOT_TEXT, "it belongs to no account"),
+            (self._accounts, _NO_ACCOUNTS, "it stands among the events of accounts, and is none"),
+        ):
+            with refusals():
+                for first, end in places:
+                    strays = near.find({}, {"_id": 1}, hint=_ORDER)
+                    for document in strays.min(_border(first)).max(_border(end)):
+                        yield Finding("altered", text, event_id=str(document["_id"]))
+
+
+def _borders(collection: Collection[dict[str, Any]], ranges: int) -> list[str]:
+    pipeline = [{"$sample": {"size": ranges * _SAMPLED}}, {"$project": {"_id": 0, "person_id": 1}}]
+    with refusals():
+        sample = sorted(
+            document["person_id"]
+            for document in collection.aggregate(pipeline)
+            if isinstance(document.get("person_id"), str)
+        )
+    return sorted(set(sample[_SAMPLED::_SAMPLED]))
+
+
+def _is_of_account(document: Mapping[str, Any]) -> bool:
+    """Return whether an event that is kept among those of accounts is one: anything else is a stray."""
+    return str(document.get("person_id")).partition(":")[0] in STREAM_KINDS
+
+
+def _place(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return an event's place in the order of streams; of a version that is no number, some place."""
+    version = document.get("version")
+    return document["person_id"], version if isinstance(version, int | float) else 0
+
+
+def _moment(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    return document["applied_at"], document["_id"]
+
+
+def beside(
+    many: Iterator[dict[str, Any]],
+    few: Iterator[dict[str, Any]],
+    place: Callable[[Mapping[str, Any]], tuple[Any, ...]],
+) -> Iterator[dict[str, Any]]:
+    """Yield the documents of two orders as one; of a document that is in both, as while it is moved, one.
+
+    Args:
+        many: In order; quick where the others are far.
+        few: In order.
+        place: Returns a document's place in the order.
+    """
+    waiting = next(few, None)
+    if waiting is None:
+        yield from many
+        return
+    for document in many:
+        if waiting is not None:
+            here = place(document)
+            while waiting is not None and place(waiting) <= here:
+                if waiting["_id"] != document["_id"]:
+                    yield waiting
+                waiting = next(few, None)
+        yield document
+    if waiting is not None:
+        yield waiting
+        yield from few
 
 
 def _border(person_id: Any) -> list[tuple[str, Any]]:
@@ -181,57 +264,6 @@ def refusals() -> Iterator[None]:
         with store_errors():
             yield
     except PyMongoError as exc:
-        raise SetupError(f"MongoDB refuses: {exc}") from exc
-
-
-def link_of_document(document: Mapping[str, Any]) -> Link:
-    """Return the event in a document of the log, whatever else is in there, with the hash of its content.
-
-    Every field that is there counts but what stands beside the event, so one that was added is found, too.
-    What is hashed are the bytes of `events.log.event.canonical`, by a faster way; a test holds that.
-    """
-    content = {**_ABSENT, **document}
-    try:
-        event_id = content.pop("_id")
-        stated = content.pop("hash")
-        content.pop(BESIDE, None)
-        content["accepted_at"] = _rfc3339(content["accepted_at"])
-        content["applied_at"] = _rfc3339(content["applied_at"])
-        if "event_id" not in content and type(event_id) is str and type(content["version"]) in _WHOLE:
-            content["event_id"] = event_id
-            sealed = hashlib.sha256(orjson.dumps(content, _plain, _OPTIONS)).hexdigest()
-            return Link(content["person_id"], content["version"], content["prev"], stated, sealed, event_id)
-    except (KeyError, AttributeError, TypeError):
-        pass
-    return _link_without_seal(document)
-
-
-def _link_without_seal(document: Mapping[str, Any]) -> Link:
-    """Return the event in a document that none of our events can be: without the hash that it should have."""
-    version = document.get("version")
-    # Versions that are stored as fractions sort among the whole ones.
-    place = int(version) if isinstance(version, int | float) and abs(version) < 2**53 else 0
-    prev, stated = str(document.get("prev")), str(document.get("hash"))
-    return Link(document["person_id"], place, prev, stated, "", str(document["_id"]))
-
-
-_QUOTED: Final = 28
-_WHOLE: Final = (int, Int64)
-_OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
-
-
-def _rfc3339(time: object) -> str:
-    """Return a time without a zone in the form of `events.times.rfc3339`, in a third of the time."""
-    if type(time) is not datetime:
-        raise TypeError("no time")
-    quoted = orjson.dumps(time)
-    # 2026-01-31T08:00:00.123000 in quotes; of whole seconds, the fraction is left out.
-    text = quoted[1:24] if len(quoted) == _QUOTED else quoted[1:20] + b".000"
-    return text.decode() + "Z"
-
-
-def _plain(value: object) -> int:
-    """Return a long whole number as a plain one; no other type is in an event of ours."""
-    if isinstance(value, Int64):
-        return int(value)
-    raise TypeError(f"no {type(value).__name__} is in an event")
+        code = getattr(exc, "code", None)
+        what = type(exc).__name__ if code is None else f"{type(exc).__name__}, code {code}"
+        raise SetupError(f"MongoDB refuses: {what}.") from exc

@@ -75,6 +75,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         verifier,
         tickets,
         Slots.shared(settings.streams_at_once, "clients follow the events", RETRY_SECONDS),
+        reads.newest_people,
         heartbeat,
     )
     parked = ParkedReads(reads)

@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 OWNER_ONLY = 0o600
-_AS_THE_UMASK_SAYS = 0o666
+AS_THE_UMASK_SAYS = 0o666
+"""For what is there to be given away."""
 # Some network file systems cannot sync a folder, and say so with these.
 _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP}
 
 
 @contextmanager
-def whole_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
+def whole_file(path: Path, *, mode: int = OWNER_ONLY) -> Iterator[BinaryIO]:
     """Give a file to write to, which takes its name when the block is done and its content is on disk.
 
     A block that raises leaves what was there before. Nobody sees the name with half of the content.
 
     Args:
         path: Its name, in a folder that exists.
-        mode: Who may use it, from before there is any content; what the umask leaves if None.
+        mode: Who may use it, from before there is any content; less what the umask takes.
 
     Raises:
         OSError: It cannot be written, or the name is that of something else than a file.
@@ -38,11 +39,9 @@ def whole_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     # What a process of this number left behind when the power went.
     fresh.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(fresh, flags, _AS_THE_UMASK_SAYS if mode is None else mode)
+    descriptor = os.open(fresh, flags, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if mode is not None:
-                os.fchmod(descriptor, mode)
             yield file
             file.flush()
             os.fsync(descriptor)
@@ -52,7 +51,7 @@ def whole_file(path: Path, *, mode: int | None = None) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
-def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
+def write_whole(path: Path, content: str | bytes, *, mode: int = OWNER_ONLY) -> None:
     """Write a small file; the arguments and what is raised are those of `whole_file`.
 
     Args:

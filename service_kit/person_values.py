@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, assert_never
+from typing import Any, Final, LiteralString, assert_never
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -105,7 +105,19 @@ def email(written: str, _context: Context = NOWHERE) -> str:
             normal = validate_email(normal, check_deliverability=False).normalized
         return normal
     except EmailNotValidError as exc:
-        raise PydanticCustomError("no_email", "is no e-mail address: {detail}", {"detail": str(exc)}) from exc
+        raise PydanticCustomError("no_email", _email_fault(written)) from exc
+
+
+def _email_fault(written: str) -> LiteralString:
+    """Return why a text is no e-mail address."""
+    name, at, domain = written.strip().partition("@")
+    if not (name and at and domain) or "@" in domain:
+        return "is no e-mail address: it must have one @, with a name before it and a domain after it"
+    try:
+        validate_email(f"a@{domain}", check_deliverability=False)
+    except EmailNotValidError:
+        return "is no e-mail address: what stands after the @ is no domain, such as example.org"
+    return "is no e-mail address: what stands before the @ cannot stand there"
 
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")

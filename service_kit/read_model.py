@@ -1,5 +1,6 @@
 """The documents of people and rejections in MongoDB; those of events are in `events.log.stored`. Pure."""
 
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -15,9 +16,36 @@ from events.person.search import KEYED, search_keys
 from events.person.views import person_view
 from events.times import rfc3339
 
-PROJECTION: Final = 2
+FORM: Final = 2
 """Number of the form that documents of `people` have here. Whoever changes that form raises it, and rolls it
 out by `rollcall rebuild` (docs/adr/0022)."""
+_FORMS: Final = 10_000
+_MAJORS: Final = 100
+
+
+def projection_number(form: int, unicode_version: str = unicodedata.unidata_version) -> int:
+    """Return a projection's number: higher for a newer form, and of one form for a newer Unicode.
+
+    Names are folded by the tables that Python brings: with other tables, other keys may come of the same
+    names (docs/adr/0051).
+
+    Args:
+        form: Number of the form.
+        unicode_version: Of those tables, `15.1.0` say; that of this process if none is named.
+    """
+    major, minor, *_ = map(int, unicode_version.split("."))
+    return form * _FORMS + major * _MAJORS + minor
+
+
+def projection_name(number: int) -> str:
+    """Return a projection's number as people are told it: `2 (Unicode 15.1)`."""
+    form, unicode_version = divmod(number, _FORMS)
+    major, minor = divmod(unicode_version, _MAJORS)
+    return f"{form} (Unicode {major}.{minor})"
+
+
+PROJECTION: Final = projection_number(FORM)
+"""Number of the projection that is written and read here."""
 
 
 def person_document(state: PersonState) -> dict[str, Any]:

@@ -7,7 +7,31 @@ from service_kit.auth.roles import ROLES, SCOPES, known_words
 from service_kit.http.rates import Quota
 from service_kit.slots import AtOnce
 
+_REGION = re.compile(r"[A-Z]{2}")
+_FOLDER = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+", re.ASCII)
+
+
+def require_region(text: str) -> str:
+    """Return a region of phone numbers.
+
+    Raises:
+        ValueError: It has not the form of one.
+    """
+    if not _REGION.fullmatch(text):
+        raise ValueError("must be two capital letters, CO say")
+    return text
+
+
+def require_folder(text: str) -> str:
+    """Return the path of a folder.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not _FOLDER.fullmatch(text):
+        raise ValueError("must be names of letters (A-Z, a-z), digits, _ and -, with / between them")
+    return text
 
 
 def read_words(value: object) -> object:

@@ -5,14 +5,32 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from events.imports.states import MAX_ROWS
 from service_kit.broker.addresses import broker_urls
 from service_kit.broker.topology import PARTITIONS
 from service_kit.http.rates import Quota
+from service_kit.http.reasons import reason_of
 from service_kit.read_limits import ReadLimits
-from service_kit.setting_values import read_networks, read_origins, read_quota, read_roles, read_words
+from service_kit.setting_values import (
+    read_networks,
+    read_origins,
+    read_quota,
+    read_roles,
+    read_words,
+    require_folder,
+    require_region,
+)
 
 Algorithm = Literal["HS256", "RS256", "ES256", "EdDSA"]
 
@@ -48,8 +66,8 @@ class Settings(ReadLimits):
     unique: Annotated[frozenset[Literal["email"]], NoDecode, BeforeValidator(read_words)] = Field(
         default=frozenset(), description="`email`: e-mail addresses are unique, as documents always are"
     )
-    phone_region: str = Field(
-        default="CO", pattern=r"^[A-Z]{2}$", description="region of phone numbers without a country code"
+    phone_region: Annotated[str, AfterValidator(require_region)] = Field(
+        default="CO", description="region of phone numbers without a country code"
     )
 
     jwt_algorithm: Algorithm = Field(
@@ -86,6 +104,12 @@ class Settings(ReadLimits):
     jwt_leeway: int = Field(
         default=10, ge=0, le=300, description="seconds by which the clock of the tokens' issuer may differ"
     )
+    jwt_max_life: int = Field(
+        default=86_400,
+        ge=60,
+        le=31_536_000,
+        description="seconds that a token may be good for (`exp - iat`); one that is good longer is refused",
+    )
     jwt_roles: Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(read_roles)] = Field(
         default={},
         description="what roles in a token's claim `roles` stand for: roles of ours, or scopes, as "
@@ -104,9 +128,8 @@ class Settings(ReadLimits):
         validation_alias=AliasChoices("CLOUDINARY_URL", "cloudinary_url"),
         description="`cloudinary://key:secret@cloud`, for the command API and the workers",
     )
-    images_folder: str = Field(
+    images_folder: Annotated[str, AfterValidator(require_folder)] = Field(
         default="rollcall",
-        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$",
         max_length=200,
         description="folder of the images at Cloudinary",
     )
@@ -146,6 +169,23 @@ class Settings(ReadLimits):
         ge=1,
         le=4,
         description="imports that a command API reads at once; more are answered `503` with `Retry-After`",
+    )
+    import_bytes: int = Field(
+        default=2**30,
+        ge=2**20,
+        description="bytes that the file of an import may have, unpacked; of a workbook, its texts as well",
+    )
+    import_rows: int = Field(default=5_000_000, ge=1, le=MAX_ROWS, description="rows that an import may have")
+    import_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        description="seconds of the processor that reading an import may take in a request",
+    )
+    import_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="days that an import and the errors of its rows are kept once nothing changes any more",
     )
     import_patience: float = Field(
         default=60.0,
@@ -217,14 +257,18 @@ def load_settings(*needed: str) -> Settings:
     try:
         settings = Settings()
     except ValidationError as exc:
-        problems = [
-            f"{_variable(str(e['loc'][0])) + ': ' if e['loc'] else ''}{e['msg']}"
-            for e in exc.errors(include_input=False, include_url=False, include_context=False)
-        ]
-        raise SystemExit("cannot start: " + "; ".join(problems)) from None
+        raise SystemExit("cannot start: " + "; ".join(setting_faults(exc))) from None
     if missing := [_variable(name) for name in needed if getattr(settings, name) is None]:
-        raise SystemExit(f"cannot start: {', '.join(missing)}: Field required")
+        raise SystemExit(f"cannot start: {', '.join(missing)}: is missing")
     return settings
+
+
+def setting_faults(failure: ValidationError) -> list[str]:
+    """Return what is wrong with settings: each one's variable, and why it will not do, without its value."""
+    return [
+        f"{_variable(str(error['loc'][0])) + ': ' if error['loc'] else ''}{reason_of(error)}"
+        for error in failure.errors(include_input=False, include_url=False)
+    ]
 
 
 def _variable(setting: str) -> str:

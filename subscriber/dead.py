@@ -2,11 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractConnection, AbstractExchange
 
 from events.errors import OutdatedQueue
 from events.times import rfc3339, to_milliseconds
@@ -37,20 +37,18 @@ async def declare_own(connection: AbstractConnection, queue: Queue) -> None:
 
 
 class DeadLetters:
-    """The queue `events.<name>.dead`.
+    """The queue `events.<name>.dead`, and an exchange of that name, which has no other queue.
 
     Args:
-        channel: With publisher confirms, raising what is returned.
-        name: The subscriber's.
+        exchange: On a channel with publisher confirms, raising what is returned.
     """
 
-    def __init__(self, channel: Any, name: str) -> None:
-        self._channel = channel
-        self._queue = dead_queue(subscriber_queue(name))
+    def __init__(self, exchange: AbstractExchange) -> None:
+        self._exchange = exchange
 
     @classmethod
     async def open(cls, connection: AbstractConnection, name: str) -> "DeadLetters":
-        """Return the queue, declared.
+        """Return the queue, declared and bound.
 
         Raises:
             BrokerUnavailable: It cannot be.
@@ -58,8 +56,11 @@ class DeadLetters:
         with broker_errors("declaring the dead letters' queue"):
             async with asyncio.timeout(PUBLISH_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+                own = dead_queue(subscriber_queue(name))
                 await declare_own(connection, subscriber_queues(name)[1])
-        return cls(channel, name)
+                exchange = await channel.declare_exchange(own, "fanout", durable=True)
+                await (await channel.get_queue(own, ensure=False)).bind(exchange)
+        return cls(exchange)
 
     async def put(self, body: bytes, reason: str) -> None:
         """Keep a message and why it was given up.
@@ -77,4 +78,4 @@ class DeadLetters:
         )
         with broker_errors("publishing a dead letter"):
             async with asyncio.timeout(PUBLISH_SECONDS):
-                await self._channel.default_exchange.publish(message, self._queue)
+                await self._exchange.publish(message, "")

@@ -10,7 +10,7 @@ from aiormq.channel import Channel
 
 from events.errors import BrokerUnavailable
 from service_kit.broker.connection import broker_errors, keep_connected
-from service_kit.broker.topology import EVENTS, subscriber_queues
+from service_kit.broker.topology import EVENTS, EVENTS_AGAIN, subscriber_queues
 from subscriber.dead import DeadLetters, declare_own
 from subscriber.handling import ATTEMPTS, Handler, Handling
 
@@ -76,6 +76,7 @@ async def _open(
             queue = await owner.get_queue(own.name, ensure=False)
             for topic in topics:
                 await queue.bind(EVENTS, topic)
+            await queue.bind(EVENTS_AGAIN, own.name)
             channel = cast(Channel, await owner.get_underlay_channel())
             channel.closing.add_done_callback(lose)
             channel.on_consumer_cancel_callbacks.add(cancelled)

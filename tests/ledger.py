@@ -16,7 +16,7 @@ from events.person.claims import claims_of
 from events.person.decider import fold
 from service_kit.broker.topology import COMMANDS
 from service_kit.read_model import person_document
-from tests.system import System, eventually
+from tests.system import PATIENCE, System, eventually
 
 
 def _all(client: MongoClient[dict[str, Any]], name: str) -> list[dict[str, Any]]:
@@ -39,7 +39,7 @@ def undecided(system: System, accepted: set[str]) -> int:
     return len(accepted - known)
 
 
-async def settled(system: System, accepted: set[str], within: float) -> None:
+async def settled(system: System, accepted: set[str], within: float = PATIENCE) -> None:
     """Return when every accepted command is decided and no queue holds any; fail if not in time."""
 
     async def at_rest() -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from events.person.schema import FIELD_NAMES
-from tests.system import eventually, new_person
+from tests.system import PATIENCE, eventually, new_person
 
 CSV = {"Content-Type": "text/csv"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -49,11 +49,14 @@ async def send(
     response = await client.post("/people/import", content=body, headers=headers, params=query)
     assert response.status_code == 202, response.text
     told: dict[str, Any] = response.json()
-    assert response.headers["location"].endswith(f"/imports/{told['import_id']}")
+    if "dry_run" in query:  # nothing of it is kept
+        assert "location" not in response.headers
+    else:
+        assert response.headers["location"].endswith(f"/imports/{told['import_id']}")
     return told
 
 
-async def finished(client: httpx.AsyncClient, import_id: str, within: float = 60) -> dict[str, Any]:
+async def finished(client: httpx.AsyncClient, import_id: str, within: float = PATIENCE) -> dict[str, Any]:
     """Wait until every row of an import is decided; return what is told of it."""
 
     async def settled() -> dict[str, Any] | None:

@@ -199,7 +199,7 @@ class Register:
         for row in range(1, 1_501, 3):
             names = self.random.sample(("email", "phone", "gender"), self.random.randint(1, 2))
             wrong.append(Refused(row, [{"field": name, "reason": "is wrong, =1+1"} for name in names]))
-            self.errors += [(row, name, "is wrong, =1+1", "invalid") for name in names]
+            self.errors += [(row, name, "is wrong, =1+1", "not-valid") for name in names]
         await imports.refuse(self.import_id, wrong)
         commands = [
             UpdatePerson(

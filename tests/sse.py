@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from tests.system import PATIENCE
+
 OPEN_SECONDS = 20.0
 """How long a query API may take to learn where the stream ends: of an empty one it does after 10 s."""
 
@@ -45,7 +47,7 @@ class Following:
         self.last: str | None = None
         self._lines = response.aiter_lines()
 
-    async def block(self, within: float = 10.0) -> Event:
+    async def block(self, within: float = PATIENCE) -> Event:
         """Return the next block; raises EOFError at the response's end."""
         fields: dict[str, str] = {}
         async with asyncio.timeout(within):
@@ -60,19 +62,19 @@ class Following:
                     return Event(fields.get("id"), fields.get("event", ""), data)
         raise EOFError
 
-    async def next(self, within: float = 10.0) -> Event:
+    async def next(self, within: float = PATIENCE) -> Event:
         """Return the next event."""
         async with asyncio.timeout(within):
             while not (event := await self.block(within)).type:
                 pass
         return event
 
-    async def take(self, count: int, within: float = 15.0) -> list[Event]:
+    async def take(self, count: int, within: float = PATIENCE) -> list[Event]:
         """Return the next events."""
         async with asyncio.timeout(within):
             return [await self.next(within) for _ in range(count)]
 
-    async def until(self, event_id: str, within: float = 15.0) -> list[Event]:
+    async def until(self, event_id: str, within: float = PATIENCE) -> list[Event]:
         """Return the events up to one."""
         events: list[Event] = []
         async with asyncio.timeout(within):

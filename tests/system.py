@@ -19,21 +19,26 @@ from order import Order
 from pymongo import MongoClient
 
 from devstack.demo.people import demo_person
+from devstack.first_start import set_up_queues
 from devstack.servers.cluster import ClusterPorts, ShardedCluster
 from devstack.servers.mongo import ReplicaSet
 from devstack.servers.ports import free_ports
 from devstack.servers.rabbit import RabbitNode
 from devstack.servers.rabbit_cluster import RabbitCluster
 from service_kit.auth.tokens import SCOPES, issue_token
+from service_kit.broker.topology import PARTITIONS
+from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0
 """How long a start may take on a busy machine; what ends while it starts is not waited for."""
+PATIENCE = 120.0
+"""How long a test waits, in seconds, for what is a matter of moments on a quiet machine."""
 TOPOLOGIES = ("replica-set", "sharded")
 
 
 async def eventually(
-    check: Callable[[], Awaitable[Any]], *, within: float = 60.0, pause: float = 0.02
+    check: Callable[[], Awaitable[Any]], *, within: float = PATIENCE, pause: float = 0.02
 ) -> Any:
     """Return the check's first true result; fail when there is none in time."""
     deadline = time.monotonic() + within
@@ -144,7 +149,7 @@ class Service:
         """SIGKILL."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     @contextmanager
@@ -200,6 +205,8 @@ class System:
             rabbit.spawn()
             mongo.wait_ready(START_SECONDS)
             rabbit.wait_ready(START_SECONDS)
+            # As `./run up` does, before there is a worker.
+            set_up_queues(rabbit.url, PARTITIONS, time.sleep)
         except BaseException:
             system.stop()
             raise
@@ -269,8 +276,13 @@ class System:
     def service(self, module: str, **more: str) -> Service:
         """Return a service that is not started yet."""
         (port,) = free_ports(1)
-        setting = {"command_api": "COMMAND", "query_api": "QUERY", "workers": "WORKER"}[module]
-        environment = self.environment(**{f"ROLLCALL_{setting}_PORT": str(port), **more})
+        setting, user = {
+            "command_api": ("COMMAND", COMMAND_USER),
+            "query_api": ("QUERY", QUERY_USER),
+            "workers": ("WORKER", WORKER_USER),
+        }[module]
+        own = {f"ROLLCALL_{setting}_PORT": str(port), "ROLLCALL_AMQP_URL": self.rabbit.url_of(user)}
+        environment = self.environment(**{**own, **more})
         name = f"{module}-{len(self.services)}.log"
         service = Service(module, port, environment, self.directory / name)
         self.services.append(service)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
@@ -30,6 +30,7 @@ from workers.deciding.person_batch import DecisionInputs
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
 from workers.imports.counts import ImportCounts
+from workers.imports.expiry import ImportExpiry
 from workers.parking.attempts import Attempts
 from workers.parking.parked import WaitingCommands
 from workers.parking.retrying import ControlHandler
@@ -104,6 +105,7 @@ async def work(
     remover = ImageRemover(client, settings.mongo_db, images.all)
     sweep = ImageSweep(client, settings.mongo_db, images.all, store, clock)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
+    expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     clocks = ClockWatch(client, clock)
     app = create_app(
         "Rollcall worker",
@@ -115,6 +117,7 @@ async def work(
         asyncio.create_task(visibility.watch()),
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(counts.run()),
+        asyncio.create_task(expiry.run()),
         asyncio.create_task(clocks.run()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))

@@ -97,11 +97,13 @@ class UnchangedCommand:
         command: What was asked.
         state: The person, who was so before.
         first_accepted_at: As of `RejectedCommand`.
+        former: Whether the person has changed since.
     """
 
     command: Command
     state: PersonState
     first_accepted_at: datetime | None = None
+    former: bool = False
 
 
 EventlessCommand = RejectedCommand | UnchangedCommand
@@ -197,13 +199,20 @@ def told_to_client(outcome: CommandOutcome, accepted_at: datetime) -> Outcome:
         accepted_at: When it was accepted. What is delivered again was accepted once, and no repeat of it.
     """
     match outcome:
-        case AppliedCommand(event=event, after=after):
-            person = person_view(after) if after.status == "active" else None
+        case AppliedCommand(event=event, after=after, change=change):
             replayed = event.accepted_at != accepted_at
-            return Applied(version=event.version, event_id=event.event_id, replayed=replayed, person=person)
-        case UnchangedCommand(state=state):
+            return Applied(
+                version=event.version,
+                event_id=event.event_id,
+                replayed=replayed,
+                person=person_view(after) if after.status == "active" else None,
+                # What other commands of its batch did, its own answer need not know.
+                former=replayed and event.version < change.after.version,
+            )
+        case UnchangedCommand(state=state, former=former):
             replayed = _first_accepted_at(outcome) != accepted_at
-            return Unchanged(version=state.version, replayed=replayed, person=person_view(state))
+            person = person_view(state)
+            return Unchanged(version=state.version, replayed=replayed, person=person, former=former)
         case RejectedCommand(rejection=one):
             replayed = _first_accepted_at(outcome) != accepted_at
             return Rejected(code=one.code, detail=one.detail, version=one.version, replayed=replayed)

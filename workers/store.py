@@ -9,12 +9,13 @@ from pymongo.errors import BulkWriteError
 
 from events.errors import StoreUnavailable
 from events.log.event import RecordedEvent
-from events.log.stored import event_document
+from events.log.stored import ACCOUNT_EVENTS, event_document
 from events.person.claims import Claim
 from events.person.decider import PersonState
 from events.person.outcomes import UNREADABLE
 from service_kit.mongo.collections import load_collections
 from service_kit.mongo.connection import Client, Document, DocumentCollection, kept_out, store_errors, writing
+from service_kit.mongo.indexes import check_unique_indexes
 from service_kit.read_model import PROJECTION, person_changes, person_document
 from workers.outcomes import PersonChange
 
@@ -43,14 +44,8 @@ class Store:
 
     async def check_indexes(self) -> None:
         """Return if the unique indexes that all correctness rests on are there."""
-        with store_errors():
-            for collection in load_collections():
-                wanted = {index.name for index in collection.indexes if index.unique}
-                if wanted and not wanted <= set(await self._db[collection.name].index_information()):
-                    raise StoreUnavailable(
-                        f"MongoDB: {collection.name} lacks its unique indexes: "
-                        "run mongo-cluster/initialise.py"
-                    )
+        ours = {collection.name for collection in load_collections()} - {ACCOUNT_EVENTS}
+        await check_unique_indexes(self._db, ours)
 
     async def heads(self, person_ids: Collection[str]) -> dict[str, dict[str, Any]]:
         """Return the document in the read model of each person that has one, for `state_of`."""

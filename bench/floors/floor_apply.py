@@ -28,10 +28,11 @@ from pymongo import AsyncMongoClient, UpdateOne
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from bench.floors.people import document_of, folded, written
+
 BATCH = 500
 PREFETCH = 250
 NO_HASH = "0" * 64
-OPTIONAL = ("middle_name", "address", "occupation")
 
 Delivery = tuple[Channel, DeliveredMessage]
 
@@ -72,7 +73,7 @@ class Floor:
             versions[command["subject"]] = version
             events.append(event_document(command, version, now))
             if command["type"] == "person.create":
-                created.append(person_document(command, now))
+                created.append(document_of(command["subject"], 1, command["data"], NO_HASH, (now, now)))
             else:
                 changed.append(change(command, version, now))
         await self._events.insert_many(events, ordered=False)
@@ -110,6 +111,7 @@ def event_document(command: dict[str, Any], version: int, now: datetime) -> dict
         "data": command["data"],
         "command_id": command["id"],
         "actor": command["actor"],
+        "source_address": command["sourceaddress"],
         "accepted_at": now,
         "applied_at": now,
         "correlation_id": command["correlationid"],
@@ -118,36 +120,11 @@ def event_document(command: dict[str, Any], version: int, now: datetime) -> dict
     }
 
 
-def person_document(command: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Return what the read model keeps of a new person: the same fields, with the same keys to sort by."""
-    data = command["data"]
-    first, last = data["first_name"].casefold(), data["last_name"].casefold()
-    time = now.isoformat()
-    document = {
-        "_id": command["subject"],
-        "version": 1,
-        **dict.fromkeys(OPTIONAL),
-        **data,
-        "image_url": None,
-        "created_at": time,
-        "updated_at": time,
-        "hash": NO_HASH,
-        "keys": {
-            "last_name": f"{last}\0{first}",
-            "first_name": f"{first}\0{last}",
-            "words": [*first.split(), *data.get("middle_name", "").casefold().split(), *last.split()],
-        },
-    }
-    if "occupation" in data:
-        document["keys"]["occupation"] = data["occupation"].casefold()
-    return document
-
-
 def change(command: dict[str, Any], version: int, now: datetime) -> UpdateOne:
     """Return the update of the read model: the load generator never renames anybody."""
-    values = {**command["data"], "version": version, "hash": NO_HASH, "updated_at": now.isoformat()}
+    values = {**command["data"], "version": version, "hash": NO_HASH, "updated_at": written(now)}
     if "occupation" in command["data"]:
-        values["keys.occupation"] = command["data"]["occupation"].casefold()
+        values["keys.occupation"] = folded(command["data"]["occupation"])
     guard = {"_id": command["subject"], "version": {"$lt": version}}
     return UpdateOne(guard, {"$set": values})
 
@@ -170,6 +147,7 @@ def message_of(event: dict[str, Any]) -> bytes:
             "actor": event["actor"],
             "acceptedat": event["accepted_at"],
             "correlationid": event["correlation_id"],
+            "sourceaddress": event["source_address"],
             "prevhash": event["prev"],
             "hash": event["hash"],
             "data": event["data"],

@@ -17,6 +17,7 @@ from pymongo import AsyncMongoClient
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import SecondaryPreferred
 
+HIDDEN = {"hash": 0, "projection": 0, "image_id": 0}
 app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
 client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(os.environ["ROLLCALL_MONGO_URI"])
 people = client.get_database(
@@ -39,7 +40,7 @@ async def page(request: Request) -> Response:
             ]
         }
     order = [("keys.last_name", 1), ("_id", 1)]
-    found = await people.find(wanted, {"hash": 0}, sort=order, limit=-51).to_list()
+    found = await people.find(wanted, HIDDEN, sort=order, limit=-51).to_list()
     following = None
     if len(found) > 50:
         found.pop()
@@ -54,7 +55,7 @@ async def page(request: Request) -> Response:
 @app.get("/people/{person_id}")
 async def person(person_id: str) -> Response:
     """Return one person."""
-    found = await people.find_one({"_id": person_id}, {"hash": 0, "keys": 0})
+    found = await people.find_one({"_id": person_id}, {**HIDDEN, "keys": 0})
     if found is None:
         return Response(b'{"detail":"Not Found"}', 404, media_type="application/json")
     found["id"] = found.pop("_id")

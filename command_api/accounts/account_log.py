@@ -1,21 +1,23 @@
-"""Appends events of accounts to the log, each account's stream a chain of its own."""
+"""Appends events of accounts to the log, in a collection of their own; each account's stream is a chain."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from events.accounts.event import AccountFact, record_fact
 from events.errors import StoreUnavailable
 from events.log.event import GENESIS
-from events.log.stored import event_document
+from events.log.stored import ACCOUNT_EVENTS, event_document
 from events.times import to_milliseconds
 from service_kit.mongo.connection import Client, Document, store_errors, writing
+from service_kit.mongo.indexes import check_unique_indexes
 
 _TRIES: Final = 30
 _PAUSE_SECONDS: Final = 0.01
+_UNAUTHORISED: Final = 13
 _HEAD: Final = {"_id": 0, "version": 1, "hash": 1, "applied_at": 1}
 
 
@@ -32,7 +34,9 @@ class AccountLog:
     def __init__(
         self, client: Client, database: str, clock: Callable[[], datetime], new_id: Callable[[], str]
     ) -> None:
-        self._events = writing(client, database)["events"]
+        self._database = writing(client, database)
+        self._events = self._database[ACCOUNT_EVENTS]
+        self._is_checked = False
         self._clock = clock
         self._new_id = new_id
 
@@ -40,8 +44,20 @@ class AccountLog:
         """Append a fact after the last event of its stream; one that is there already stays as it is.
 
         Raises:
-            StoreUnavailable: MongoDB is away, or others append to the stream without end.
+            StoreUnavailable: MongoDB is away, or others append to the stream without end; or the initialiser
+                still carries over what earlier versions appended elsewhere, and allows no more meanwhile.
         """
+        try:
+            if not self._is_checked:
+                await check_unique_indexes(self._database, {ACCOUNT_EVENTS})
+                self._is_checked = True
+            await self._append(fact)
+        except OperationFailure as exc:
+            if exc.code == _UNAUTHORISED:
+                raise StoreUnavailable("MongoDB: events of accounts may not be written yet") from exc
+            raise
+
+    async def _append(self, fact: AccountFact) -> None:
         for attempt in range(_TRIES):
             # A majority may not have what was just appended here: that one is seen a moment later.
             await asyncio.sleep(attempt * _PAUSE_SECONDS)

@@ -18,6 +18,8 @@ from events.errors import StoreUnavailable
 from events.times import rfc3339, to_milliseconds
 
 INVITATION_LIFE: Final = timedelta(days=7)
+ONE_TIME_LIFE: Final = timedelta(hours=24)
+"""So long the password for a first login waits for it."""
 _TRIES: Final = 5
 
 
@@ -53,10 +55,30 @@ class Directory:
         Raises:
             AccountNotFound: There is none.
         """
-        account = await self.store.find(name)
+        account = await self.find(name)
         if account is None:
             raise AccountNotFound(f"there is no account {name}")
         return await self.told(account)
+
+    async def find(self, name: str) -> Account | None:
+        """Return the account of a name, once it has come to be."""
+        account = await self.store.find(name)
+        return None if account is None else await self._come_to_be(account)
+
+    async def all(self) -> list[Account]:
+        """Return all accounts in order of name, all of whose events are in the log."""
+        found = [await self._come_to_be(account) for account in await self.store.all()]
+        return [await self.told(account) for account in found if account is not None]
+
+    async def _come_to_be(self, account: Account) -> Account | None:
+        """Return an account, unless it awaits an invitation that is not used for it; the answer is kept."""
+        if account.awaits is None:
+            return account
+        invitation = await self.store.find_invitation(account.awaits)
+        if invitation is None or invitation.used_by != account.name:
+            return None
+        await self.store.change(account, {"awaits": None})
+        return await self.store.find(account.name)
 
     async def create(
         self,
@@ -66,7 +88,7 @@ class Directory:
         origin: Origin,
         *,
         must_change: bool = False,
-        invitation_id: str | None = None,
+        invitation: Invitation | None = None,
     ) -> Account:
         """Make an account.
 
@@ -76,13 +98,16 @@ class Directory:
             roles: Its roles.
             origin: Who makes it.
             must_change: Whether the password is good for one login.
-            invitation_id: Of the invitation that it comes of.
+            invitation: Of which it comes, and which is used then.
 
         Raises:
-            AccountExists: The name is taken.
+            AccountExists: The name is taken; the invitation stays good.
+            InvalidInvitation: Another account came of it meanwhile.
         """
-        data = {"roles": " ".join(roles), "invitation": invitation_id}
+        invitation_id = None if invitation is None else invitation.invitation_id
         now = self.now
+        ends_at = now + ONE_TIME_LIFE if must_change else None
+        data = {"roles": " ".join(roles), "invitation": invitation_id, **_told(ends_at)}
         account = Account(
             name=name,
             password=await self.hasher.hash(normal(password), origin.source_address),
@@ -93,10 +118,28 @@ class Directory:
             revision=1,
             created_at=now,
             pending=(self.fact(account_stream(name), "account.created", data, origin),),
+            password_ends_at=ends_at,
+            awaits=invitation_id,
         )
-        if not await self.store.insert(account):
+        if not await self._insert(account):
             raise AccountExists(f"the name {name} is taken")
-        return await self.told(account)
+        # Only now: whoever is cut off before leaves an invitation that is good, and after, an account.
+        if invitation_id is not None and not await self.store.use_invitation(invitation_id, name):
+            raise InvalidInvitation("the invitation was used")
+        return await self.get(name)
+
+    async def _insert(self, account: Account) -> bool:
+        """Keep an account, also in place of one that cannot come to be; return False if the name is taken."""
+        if await self.store.insert(account):
+            return True
+        there = await self.store.find(account.name)
+        if there is None or there.awaits is None:
+            return False
+        if there.awaits != account.awaits:
+            other = await self.store.find_invitation(there.awaits)
+            if other is not None and other.may_be_of(there.name, self.now):
+                return False
+        return await self.store.replace(there, account)
 
     async def set_roles(self, name: str, roles: Sequence[str], origin: Origin) -> Account:
         """Give an account these roles and no others; tokens have them from the next refresh on."""
@@ -126,11 +169,11 @@ class Directory:
             must_change: Whether it is good for one login.
         """
         hashed = await self.hasher.hash(normal(password), origin.source_address)
+        ends_at = self.now + ONE_TIME_LIFE if must_change else None
 
         def change(account: Account) -> tuple[dict[str, Any], dict[str, str | None]]:
             values = {"password": hashed, "must_change": must_change, "epoch": account.epoch + 1}
-            values |= {"devices": []}
-            return values, {"must_change": "true" if must_change else "false"}
+            return {**values, "password_ends_at": ends_at, "devices": []}, _told(ends_at)
 
         return await self._change(name, "account.password_reset", change, origin)
 
@@ -147,8 +190,8 @@ class Directory:
         def change(account: Account) -> tuple[dict[str, Any], dict[str, str | None]]:
             if account.password != known.password:
                 raise InvalidCredentials("the name and the password do not belong together")
-            values = {"password": hashed, "must_change": False, "epoch": account.epoch + 1, "devices": []}
-            return values, {}
+            values = {"password": hashed, "must_change": False, "epoch": account.epoch + 1}
+            return {**values, "password_ends_at": None, "devices": []}, {}
 
         return await self._change(known.name, "account.password_changed", change, origin)
 
@@ -185,15 +228,9 @@ class Directory:
         invitation_id, _, secret = text.partition(".")
         invitation = await self.store.find_invitation(invitation_id)
         good = invitation is not None and hmac.compare_digest(invitation.digest, _digest(secret))
-        if invitation is None or not good or invitation.expires_at <= self.now:
+        if invitation is None or not good or not invitation.may_be_of(name, self.now):
             raise InvalidInvitation("the invitation is not known, was used, or is over")
-        if not await self.store.use_invitation(invitation_id, name):
-            raise InvalidInvitation("the invitation was used")
-        try:
-            return await self.create(name, password, invitation.roles, origin, invitation_id=invitation_id)
-        except AccountExists:
-            await self.store.free_invitation(invitation_id, name)
-            raise
+        return await self.create(name, password, invitation.roles, origin, invitation=invitation)
 
     async def told(self, account: Account) -> Account:
         """Bring into the log what waits in an account; return the account without it."""
@@ -223,6 +260,13 @@ class Directory:
             if await self.store.change(account, values, [fact]):
                 return await self.get(name)
         raise StoreUnavailable("MongoDB: an account keeps changing")
+
+
+def _told(ends_at: datetime | None) -> dict[str, str | None]:
+    """Return what an event tells of a password: whether it was for one login, and until when."""
+    if ends_at is None:
+        return {"must_change": "false", "password_ends_at": None}
+    return {"must_change": "true", "password_ends_at": rfc3339(ends_at)}
 
 
 def _digest(secret: str) -> str:

@@ -163,7 +163,7 @@ class LoginThrottle:
             good: Whether the password was right.
             origin: The request.
         """
-        reason = "no-such-account" if account is None else "disabled" if good else "wrong-password"
+        reason = _reason(account, good=good)
         data = {"reason": reason, "failures": str(attempt.own.failures)}
         elsewhere = address_stream(origin.source_address)
         stream = elsewhere if account is None else account_stream(account.name)
@@ -188,6 +188,14 @@ class LoginThrottle:
 
     async def _log(self, stream: str, kind: AccountEventType, data: dict[str, str], origin: Origin) -> None:
         await self.directory.account_log.append(self.directory.fact(stream, kind, data, origin))
+
+
+def _reason(account: Account | None, *, good: bool) -> str:
+    if account is None:
+        return "no-such-account"
+    if not good:
+        return "wrong-password"
+    return "disabled" if account.disabled else "password-ended"
 
 
 def _logins(name: str) -> Limit:

@@ -71,11 +71,12 @@ class Logins:
 
         Raises:
             TooManyAttempts: As of `LoginThrottle.enter`.
-            InvalidCredentials: They do not belong together, or the account is disabled.
+            InvalidCredentials: They do not belong together, the account is disabled, or the password was for
+                one login and has waited too long for it.
             PasswordChangeRequired: They do, for once, but there is no new password.
             InvalidFields: The new password is not taken.
         """
-        account = await self.directory.store.find(name)
+        account = await self.directory.find(name)
         attempt = await self.throttle.enter(name, origin, _known(account, device))
         known = account.password if account else None
         try:
@@ -84,7 +85,7 @@ class Logins:
             # It was not looked at.
             await self.throttle.withdraw(attempt)
             raise
-        if account is None or not good or account.disabled:
+        if account is None or not good or account.disabled or account.is_late(self.directory.now):
             await self.throttle.failed(attempt, account, good=good, origin=origin)
             raise InvalidCredentials("the name and the password do not belong together")
         await self.throttle.passed(attempt, name)
@@ -142,7 +143,7 @@ class Logins:
             verdict = judge(family, token, now)
             if family is None or verdict is RefreshTokenState.NOTHING:
                 break
-            account = await self.directory.store.find(family.account)
+            account = await self.directory.find(family.account)
             if account is None or account.disabled or account.epoch != family.epoch:
                 break
             if verdict is RefreshTokenState.REUSED:

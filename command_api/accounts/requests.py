@@ -5,12 +5,14 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from command_api.accounts.passwords import LONGEST, SHORTEST
-from events.accounts.event import account_name
+from events.accounts.event import account_name, new_account_name
 
 _NAME: Final = "Name of the account; an e-mail address will do. Case does not count"
 
 # An account's name may be a password typed in the wrong place: what is refused is never repeated.
-Name = Annotated[str, Field(min_length=1, max_length=254, description=_NAME), AfterValidator(account_name)]
+_Text = Annotated[str, Field(min_length=1, max_length=254, description=_NAME)]
+Name = Annotated[_Text, AfterValidator(account_name)]
+NewName = Annotated[_Text, AfterValidator(new_account_name)]
 Given = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
 Wanted = Annotated[
     SecretStr,
@@ -25,7 +27,7 @@ class _Body(BaseModel):
 class SignupInput(_Body):
     """An account that somebody wants."""
 
-    name: Name
+    name: NewName
     password: Wanted
     invitation: str | None = Field(
         default=None, max_length=200, description="Needed where only the invited may sign up"

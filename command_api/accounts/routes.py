@@ -16,7 +16,7 @@ from command_api.accounts.logins import Logins
 from command_api.accounts.requests import LoginInput, RefreshInput, SignupInput
 from command_api.dispatch.preferences import read_preferences
 from events.accounts.errors import InvalidInvitation, NoAccounts, SignupClosed
-from events.accounts.event import Origin
+from events.accounts.event import ANONYMOUS, Origin
 from service_kit.auth.signing import PUBLISHED_SECONDS, KeyRing
 from service_kit.http.openapi import json_answer, json_body, problems, schemas_of
 
@@ -180,7 +180,7 @@ async def _create_account(accounts: Accounts, wanted: SignupInput, origin: Origi
     return await accounts.directory.create(wanted.name, password, (accounts.signup_role,), origin)
 
 
-def _origin(request: Request, actor: str = "anonymous") -> Origin:
+def _origin(request: Request, actor: str = ANONYMOUS) -> Origin:
     """Return who asks, as far as the request tells."""
     preferences = read_preferences(request.headers)
     client = request.client

@@ -32,6 +32,9 @@ class Account:
         revision: Grows with every change.
         created_at: UTC.
         pending: What is not in the log yet.
+        password_ends_at: Until when a password for one login is good, UTC; None for a lasting one.
+        awaits: The invitation of which it is to come; until that is used for it, there is no such account.
+            None once it is, and of all others.
         devices: SHA-256 of what its devices are known by, hexadecimal; the newest is the last.
     """
 
@@ -45,6 +48,15 @@ class Account:
     created_at: datetime
     pending: tuple[AccountFact, ...]
     devices: tuple[str, ...] = ()
+    password_ends_at: datetime | None = None
+    awaits: str | None = None
+
+    def is_late(self, now: datetime) -> bool:
+        """Return whether its password was for one login that did not come in time.
+
+        Accounts of before have no time to go by: nobody knows how old such a password is.
+        """
+        return self.must_change and (self.password_ends_at is None or now >= self.password_ends_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +68,18 @@ class Invitation:
         digest: SHA-256 of its secret.
         roles: Of the account that it makes.
         expires_at: UTC.
+        used_by: The name for which it is used; None while it is good.
     """
 
     invitation_id: str
     digest: str
     roles: tuple[str, ...]
     expires_at: datetime
+    used_by: str | None = None
+
+    def may_be_of(self, name: str, now: datetime) -> bool:
+        """Return whether an account of a name may still come of it, or has."""
+        return self.used_by == name or (self.used_by is None and now < self.expires_at)
 
 
 class AccountStore:
@@ -93,17 +111,21 @@ class AccountStore:
 
     async def insert(self, account: Account) -> bool:
         """Keep a new account; return False if the name is taken."""
-        document = asdict(account)
-        document["_id"] = document.pop("name")
-        document["roles"] = list(account.roles)
-        document["pending"] = list(document["pending"])
-        document["devices"] = list(account.devices)
         try:
             with store_errors():
-                await self._accounts.insert_one(document)
+                await self._accounts.insert_one(_document(account))
         except DuplicateKeyError:
             return False
         return True
+
+    async def replace(self, before: Account, after: Account) -> bool:
+        """Keep an account in place of one that has not come to be; return False if it is another by now."""
+        values = _document(after)
+        del values["_id"], values["revision"]
+        guard = {"_id": before.name, "revision": before.revision, "awaits": before.awaits}
+        with store_errors():
+            result = await self._accounts.update_one(guard, {"$set": values, "$inc": {"revision": 1}})
+        return bool(result.matched_count)
 
     async def change(
         self, account: Account, values: Mapping[str, Any], facts: Sequence[AccountFact] = ()
@@ -136,30 +158,32 @@ class AccountStore:
         document["_id"] = document.pop("invitation_id")
         document["roles"] = list(invitation.roles)
         with store_errors():
-            await self._invitations.insert_one({**document, "used_by": None})
+            await self._invitations.insert_one(document)
 
     async def find_invitation(self, invitation_id: str) -> Invitation | None:
-        """Return an invitation that is not used."""
+        """Return an invitation, used or not."""
         with store_errors():
-            found = await self._invitations.find_one({"_id": invitation_id, "used_by": None})
+            found = await self._invitations.find_one({"_id": invitation_id})
         if found is None:
             return None
-        return Invitation(found["_id"], found["digest"], tuple(found["roles"]), found["expires_at"])
+        roles = tuple(found["roles"])
+        return Invitation(found["_id"], found["digest"], roles, found["expires_at"], found["used_by"])
 
     async def use_invitation(self, invitation_id: str, name: str) -> bool:
         """Use an invitation for a name; return False if somebody else did."""
+        guard = {"_id": invitation_id, "used_by": {"$in": [None, name]}}
         with store_errors():
-            result = await self._invitations.update_one(
-                {"_id": invitation_id, "used_by": None}, {"$set": {"used_by": name}}
-            )
+            result = await self._invitations.update_one(guard, {"$set": {"used_by": name}})
         return bool(result.matched_count)
 
-    async def free_invitation(self, invitation_id: str, name: str) -> None:
-        """Make an invitation good again whose account could not be made."""
-        with store_errors():
-            await self._invitations.update_one(
-                {"_id": invitation_id, "used_by": name}, {"$set": {"used_by": None}}
-            )
+
+def _document(account: Account) -> dict[str, Any]:
+    document = asdict(account)
+    document["_id"] = document.pop("name")
+    document["roles"] = list(account.roles)
+    document["pending"] = list(document["pending"])
+    document["devices"] = list(account.devices)
+    return document
 
 
 def _account(document: Mapping[str, Any]) -> Account:
@@ -176,5 +200,7 @@ def _account(document: Mapping[str, Any]) -> Account:
         revision=document["revision"],
         created_at=document["created_at"],
         pending=pending,
+        password_ends_at=document.get("password_ends_at"),
+        awaits=document.get("awaits"),
         devices=tuple(document.get("devices", ())),
     )

@@ -1,7 +1,7 @@
 """Reads the request headers that steer a command, strictly."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -10,15 +10,16 @@ from starlette.datastructures import Headers
 
 from events.errors import InvalidFields
 from events.imports.states import CORRELATION
-from service_kit.http.conditions import read_entity_tags
+from service_kit.http.conditions import expected_tags, versions_in
 
 MAX_WAIT_SECONDS: Final = 30
 
-_VERSION: Final = re.compile(r"0|[1-9][0-9]{0,8}")
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_CAUSATION: Final = re.compile(r"[\w.:/@+\-]{1,128}", re.ASCII)
+KEY: Final = re.compile(r"[!-~]{1,255}")
+"""What an idempotency key is."""
+CAUSATION: Final = re.compile(r"[A-Za-z0-9_.:/@+\-]{1,128}")
+"""What the id of an event or message is."""
 # An import is counted by its correlation id: nobody else may write under it.
-_CORRELATION: Final = re.compile(rf"(?!{CORRELATION}){_CAUSATION.pattern}", re.ASCII)
+_CORRELATION: Final = re.compile(rf"(?!{CORRELATION}){CAUSATION.pattern}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -34,6 +35,7 @@ class Preferences:
         causation_id: From `X-Causation-Id`: the event or message that the client reacts to; kept in the log.
         traceparent: W3C Trace Context, carried on; a malformed one is dropped, as that standard says.
         user_agent: Cut to 255 characters.
+        accept_language: In which languages the client wants to be told what is wrong.
     """
 
     wait: int | None
@@ -43,6 +45,7 @@ class Preferences:
     causation_id: str | None
     traceparent: str | None
     user_agent: str | None
+    accept_language: str | None
 
     def refuse_condition(self) -> None:
         """Refuse `If-Match` where there is nothing yet that has a version.
@@ -67,12 +70,13 @@ def read_preferences(headers: Headers) -> Preferences:
     agent = _text(given, b"user-agent")
     return Preferences(
         wait=_wait(", ".join(headers.getlist("prefer"))) if b"prefer" in given else None,
-        expected_versions=_expected_versions(headers.getlist("if-match")) if b"if-match" in given else None,
+        expected_versions=versions_in(expected_tags(headers)) if b"if-match" in given else None,
         idempotency_key=_key(_text(given, b"idempotency-key")),
         correlation_id=_matching("X-Correlation-Id", _text(given, b"x-correlation-id"), _CORRELATION),
-        causation_id=_matching("X-Causation-Id", _text(given, b"x-causation-id"), _CAUSATION),
+        causation_id=_matching("X-Causation-Id", _text(given, b"x-causation-id"), CAUSATION),
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         user_agent=agent[:255] if agent else None,
+        accept_language=_text(given, b"accept-language"),
     )
 
 
@@ -99,17 +103,8 @@ def _wait(prefer: str) -> int | None:
     return None
 
 
-def _expected_versions(lines: Sequence[str]) -> frozenset[int] | None:
-    """Return the versions that may be changed: weak tags never match (RFC 9110, section 13.1.1)."""
-    try:
-        tags = read_entity_tags(lines)
-    except ValueError as exc:
-        raise InvalidFields("a header is not valid", [{"field": "If-Match", "reason": str(exc)}]) from exc
-    return None if tags.any else frozenset(int(tag) for tag in tags.strong if _VERSION.fullmatch(tag))
-
-
 def _key(value: str | None) -> str | None:
-    if value is None or _KEY.fullmatch(value):
+    if value is None or KEY.fullmatch(value):
         return value
     reason = "must be 1 to 255 visible ASCII characters, without spaces"
     raise InvalidFields("a header is not valid", [{"field": "Idempotency-Key", "reason": reason}])
@@ -118,4 +113,8 @@ def _key(value: str | None) -> str | None:
 def _matching(name: str, value: str | None, pattern: re.Pattern[str]) -> str | None:
     if value is None or pattern.fullmatch(value):
         return value
-    raise InvalidFields("a header is not valid", [{"field": name, "reason": f"must match {pattern.pattern}"}])
+    if value.startswith(CORRELATION):
+        reason = f"must not begin with {CORRELATION}, which imports begin with"
+    else:
+        reason = "must be 1 to 128 letters (A-Z, a-z), digits or any of . _ : / @ + -"
+    raise InvalidFields("a header is not valid", [{"field": name, "reason": reason}])

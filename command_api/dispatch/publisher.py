@@ -19,7 +19,7 @@ from events.errors import BrokerUnavailable
 from events.parking.controls import Message
 from events.person.commands import encode_command
 from service_kit.broker.connection import Outage, broker_errors, keep_connected
-from service_kit.broker.declaring import declare
+from service_kit.broker.declaring import check_declared
 from service_kit.broker.publishing import publish, publish_each
 from service_kit.broker.topology import partition_of
 from service_kit.ids import new_id
@@ -54,7 +54,7 @@ class CommandPublisher:
 
     Args:
         url: AMQP URL.
-        partitions: Number of command queues to declare.
+        partitions: Number of command queues; workers make them.
     """
 
     def __init__(self, url: str, partitions: int) -> None:
@@ -104,7 +104,7 @@ class CommandPublisher:
         self._confirms.note_confirm(number)
 
     async def _keep_channel_open(self, connection: AbstractConnection) -> None:
-        await declare(connection, self._partitions)
+        await check_declared(connection, self._partitions)
         retired: deque[tuple[float, AbstractChannel]] = deque()
         try:
             with broker_errors("opening a channel"):

@@ -126,7 +126,7 @@ def _add_changing(app: FastAPI, dependencies: PeopleDependencies, images: ImageD
             image_id = secret.image_id(stamp["command_id"], picture.digest)
             image = await store.put(Source(image_id, str(person_id), stamp["command_id"]), picture)
         command = ChangeImage.model_construct(person_id=str(person_id), data=image, **stamp)
-        return await dependencies.submit(command, preferences)
+        return await dependencies.submit(command, preferences, caller)
 
     @app.delete("/people/{person_id}/image", summary="Remove a person's image", **doc.REMOVE_IMAGE)
     async def remove_image(
@@ -138,7 +138,7 @@ def _add_changing(app: FastAPI, dependencies: PeopleDependencies, images: ImageD
         """Scope `people:write`. The picture itself is removed soon after."""
         stamp = dependencies.stamp(request, caller, preferences, None)
         command = ChangeImage.model_construct(person_id=str(person_id), data=NO_IMAGE, **stamp)
-        return await dependencies.submit(command, preferences)
+        return await dependencies.submit(command, preferences, caller)
 
 
 def _add_direct_upload(app: FastAPI, dependencies: PeopleDependencies, images: ImageDependencies) -> None:
@@ -208,7 +208,7 @@ def _add_direct_upload(app: FastAPI, dependencies: PeopleDependencies, images: I
         stamp |= {"command_id": ticket.command_id, "idempotency_id": None}
         stamp["correlation_id"] = preferences.correlation_id or ticket.command_id
         command = ChangeImage.model_construct(person_id=str(person_id), data=store.address(found), **stamp)
-        return await dependencies.submit(command, preferences)
+        return await dependencies.submit(command, preferences, caller)
 
 
 def _check_bearer(ticket: Ticket, person_id: str, caller: Caller) -> None:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from command_api.images.pictures import picture_of
 from events.errors import BodyTooLarge, InvalidFields, MalformedBody, Unavailable, UnsupportedMediaType
-from service_kit.http.bodies import is_packed
+from service_kit.http.bodies import refuse_packed_form
 from service_kit.images import Picture
 from service_kit.images.model import MAX_FILE_BYTES
 from service_kit.slots import Slots
@@ -81,8 +81,7 @@ async def _file_of(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != _FORM:
         raise UnsupportedMediaType(f"send {_FORM} with the image as the field {_FIELD}")
-    if is_packed(request.headers):
-        raise UnsupportedMediaType("send the form as it is", ("identity",))
+    refuse_packed_form(request.headers)
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise _too_large()
@@ -126,4 +125,4 @@ def _form_error(reason: str) -> MalformedBody | InvalidFields:
     if reason.startswith("Too many"):
         error = {"field": "body", "reason": f"must be one file, named {_FIELD}, and nothing else"}
         return InvalidFields("the form is not valid", [error])
-    return MalformedBody(f"the form cannot be read: {reason}")
+    return MalformedBody("the form is not as its Content-Type says")

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from events.imports.states import STATES, UNREADABLE_FILE, State
+from events.imports.states import MAX_TOLD, OVER_BUDGET, STATES, UNREADABLE_FILE, State
 from service_kit.http.formats import Id
 
 
@@ -22,6 +22,12 @@ class UnderstoodRow(BaseModel):
     errors: list[RowError]
 
 
+class RowErrorLine(RowError):
+    """What is wrong with a row of a dry run."""
+
+    row: int
+
+
 class ImportProgress(BaseModel):
     """How far an import came."""
 
@@ -35,7 +41,15 @@ class ImportProgress(BaseModel):
     )
     reason: str = Field(default="", description="Why no further")
     first_rows: list[UnderstoodRow] = Field(default=[], description="Of a dry run: the first rows")
+    errors: list[RowErrorLine] = Field(
+        default=[],
+        description=f"Of a dry run: what is wrong with the first {MAX_TOLD:,} rows that are not valid",
+    )
+    rows_left_out: int = Field(
+        default=0, description="Of a dry run: rows that are not valid and of which `errors` says nothing"
+    )
     code: str = Field(
         default="",
-        description=f"`{UNREADABLE_FILE}`: the file itself, or the encoding that was named, is why",
+        description=f"`{UNREADABLE_FILE}`: the file itself, or the encoding that was named, is why; "
+        f"`{OVER_BUDGET}`: it costs more than an import may",
     )

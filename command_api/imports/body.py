@@ -6,7 +6,8 @@ from typing import Final
 
 from starlette.types import Receive
 
-from command_api.imports.lines import Unpacker, Unreadable
+from command_api.imports.budget import ImportBudget
+from command_api.imports.lines import STEP, Unpacker, Unreadable
 
 IDLE_SECONDS: Final = 60.0
 """A client that sends nothing for so long is given up; the import can go on with another request."""
@@ -34,14 +35,17 @@ class Body:
     Args:
         receive: Gives its parts (ASGI).
         packed: Whether it comes as gzip.
+        budget: What reading it may cost.
     """
 
-    def __init__(self, receive: Receive, *, packed: bool) -> None:
+    def __init__(self, receive: Receive, *, packed: bool, budget: ImportBudget) -> None:
+        self.budget = budget
         self._receive = receive
         self._unpacker = Unpacker() if packed else None
         self._steps: Iterator[bytes] = iter(())
         self._more = True
         self._left = b""
+        self._head: bytes | None = None
         self._done = False
         self._damage: Unreadable | None = None
 
@@ -51,12 +55,19 @@ class Body:
         return self._done and not self._left
 
     async def head(self) -> bytes:
-        """Return the beginning: `HEAD_BYTES`, or all, or what came before the client waited.
+        """Return the beginning, each time: `HEAD_BYTES`, or all, or what came before the client waited.
 
         Raises:
             InvalidFields: The body is not packed as it says.
             Cut: The client has gone.
+            OverBudget: It is larger than an import may be.
         """
+        if self._head is None:
+            head = await self._beginning()
+            self._head, self._left = head[:HEAD_BYTES], head[HEAD_BYTES:]
+        return self._head
+
+    async def _beginning(self) -> bytes:
         head = b""
         while len(head) < HEAD_BYTES:
             seconds = QUIET_SECONDS if b"\n" in head or b"\r" in head else IDLE_SECONDS
@@ -64,7 +75,7 @@ class Body:
                 part = await self._next(seconds)
             except TimeoutError:
                 if seconds == IDLE_SECONDS:
-                    raise _silent() from None
+                    raise silent() from None
                 break
             except Unreadable as exc:
                 self._damage = exc  # what came before it stands
@@ -72,14 +83,14 @@ class Body:
             if part is None:
                 break
             head += part
-        self._left = head[HEAD_BYTES:]
-        return head[:HEAD_BYTES]
+        return head
 
     async def rest(self) -> AsyncIterator[bytes]:
         """Yield what comes after the head, at most some milliseconds of work at once.
 
         Raises:
             Cut: The client has gone.
+            OverBudget: It is larger than an import may be.
             Unreadable: The rest cannot be unpacked.
         """
         if self._left:
@@ -90,7 +101,7 @@ class Body:
             try:
                 part = await self._next(IDLE_SECONDS)
             except TimeoutError:
-                raise _silent() from None
+                raise silent() from None
             if part is None:
                 return
             yield part
@@ -99,8 +110,10 @@ class Body:
     async def _next(self, seconds: float) -> bytes | None:
         """Return the next part; None after the last."""
         while True:
-            part = next(self._steps, None)
+            with self.budget:
+                part = next(self._steps, None)
             if part:
+                self.budget.take_bytes(len(part))
                 return part
             if not self._more:
                 self._done = True
@@ -114,12 +127,14 @@ class Body:
 
     def _unpacked(self, data: bytes) -> Iterator[bytes]:
         if self._unpacker is None:
-            yield data
+            for at in range(0, len(data), STEP):
+                yield data[at : at + STEP]
             return
         yield from self._unpacker.feed(data)
         if not self._more:
             self._unpacker.end()
 
 
-def _silent() -> Cut:
+def silent() -> Cut:
+    """Return what ends an import whose client says no more."""
     return Cut(f"the client sent nothing for {IDLE_SECONDS:.0f} s")

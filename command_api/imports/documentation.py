@@ -4,12 +4,15 @@ from typing import Any, Final
 
 from command_api.imports.answers import ImportProgress
 from command_api.imports.body import HEAD_BYTES
+from command_api.imports.form import FORM
 from command_api.imports.lines import MAX_LINE_BYTES
-from command_api.imports.options import CSV, ID, NDJSON, WORKBOOK
+from command_api.imports.options import ID
+from command_api.imports.requests import PeopleFile
 from command_api.imports.workbook.source import MAX_BYTES
+from events.imports.files import CSV, NDJSON, WORKBOOK
 from events.imports.states import UNREADABLE_FILE
 from events.person.schema import FIELD_NAMES
-from service_kit.http.openapi import TEXT, header, json_answer, problems
+from service_kit.http.openapi import TEXT, header, json_answer, json_body, problems, schemas_of
 
 _CODING: Final = header("Content-Encoding", "`gzip`: the body is packed.", "gzip")
 _CSV_EXAMPLE: Final = (
@@ -20,6 +23,9 @@ _NDJSON_EXAMPLE: Final = (
     '{"document_type":"CC","document_id":"1020304","first_name":"Ana","last_name":"Gómez",'
     '"birth_date":"1990-12-10","gender":"F","email":"ana@example.com","phone":"+573001234567"}\n'
 )
+FORMS: Final = schemas_of(PeopleFile)
+"""The schema of the body that is a form."""
+_BINARY: Final = {"type": "string", "format": "binary"}
 _DESCRIPTION: Final = f"""Scope `people:write`. One person a row, by the rules of `POST /people`.
 
 **CSV** (RFC 4180): a header row names the columns, some of `{ID}`, `{"`, `".join(FIELD_NAMES)}`, in any
@@ -29,7 +35,9 @@ by its mark, or the `charset` that is named. **Workbooks** (.xlsx): the first sh
 {MAX_BYTES >> 20} MB at most. **JSON**: an object a line, or an array of objects (`application/json`).
 What else an export has (`version`, say) is let go. A row that is longer than {MAX_LINE_BYTES >> 10} KB
 is refused; a file that is no workbook may be of any length. Other media types that mean the same are
-taken, `application/csv` or `application/jsonl`.
+taken, `application/csv` or `application/jsonl`. What does not say its form (`application/octet-stream`, no
+`Content-Type`, a **form** with one file, as browsers and `curl -F` send it) is judged by the file's name, or
+by its beginning.
 
 What the first {HEAD_BYTES >> 10} KB or a workbook's directory show to be wrong with the whole file is a
 problem. A byte further on that is no text ends the import (`code`: `{UNREADABLE_FILE}`); with the right
@@ -55,7 +63,7 @@ IMPORT: Final[dict[str, Any]] = {
             Location={"description": "The import's status on the query API", "schema": TEXT},
         ),
         **problems(
-            *(401, 403, 415, 422, 503),
+            *(400, 401, 403, 415, 422, 503),
             **{
                 "409": "The `import_id` is that of another import: other columns, mode, form or person",
                 "413": f"The header row is over {MAX_LINE_BYTES >> 10} KB, or the workbook too large",
@@ -68,7 +76,9 @@ IMPORT: Final[dict[str, Any]] = {
             "content": {
                 CSV: {"schema": TEXT, "example": _CSV_EXAMPLE},
                 NDJSON: {"schema": TEXT, "example": _NDJSON_EXAMPLE},
-                WORKBOOK: {"schema": {"type": "string", "format": "binary"}},
+                WORKBOOK: {"schema": _BINARY},
+                "application/octet-stream": {"schema": _BINARY},
+                **json_body(PeopleFile, FORM)["content"],
             },
         },
         "parameters": [_CODING],

@@ -15,11 +15,14 @@ from events.imports.states import Mode, causation_of, correlation_of
 from events.person.commands import CreatePerson, UpsertPerson, encode_command
 from events.person.fields import PersonChanges
 from service_kit.http.problems import field_errors
+from service_kit.http.reasons import told
 from service_kit.ids import derived_id
 
 CREATE: Final = CreatePerson.model_fields["type"].default
 WHOLE: Final = "row"
 """Stands for the field where the whole row is wrong."""
+MOST_OF_A_ROW: Final = 10
+"""Errors of a row that are told; of those beyond, the number."""
 Errors = list[dict[str, str]]
 
 
@@ -29,11 +32,15 @@ class Refused:
 
     Attributes:
         row: Its number.
-        errors: `field` and `reason` of each thing that is wrong with it, and its `code` where one is known.
+        errors: `field`, `code` and `reason`, in English, of each thing that is wrong with it.
     """
 
     row: int
     errors: Errors
+
+
+def _refused(number: int, field: str, reason: str) -> Refused:
+    return Refused(number, [told({"field": field, "reason": reason}, "en")])
 
 
 class Drafter:
@@ -69,24 +76,24 @@ class Drafter:
         """
         fields = row.fields
         if fields is None:
-            return Refused(number, [{"field": WHOLE, "code": "unreadable-row", "reason": row.reason}])
+            return _refused(number, WHOLE, row.reason)
         given = fields.pop("id", None)
         person_id = None
         if given is not None and given != "":
             try:
                 person_id = str(UUID(given))
             except (ValueError, AttributeError, TypeError):
-                return Refused(number, [{"field": "id", "reason": "must be a UUID"}])
+                return _refused(number, "id", "must be a UUID")
         try:
             if person_id is not None and self._mode == "upsert":
                 patch = self._patch(fields, context=self._context)
                 changes = patch.changes()
                 if not changes:
-                    return Refused(number, [{"field": WHOLE, "reason": "names no field to change"}])
+                    return _refused(number, WHOLE, "names no field to change")
                 return self._outgoing(self._upserting, number, person_id, changes)
             person = self._create(fields, context=self._context)
         except ValidationError as exc:
-            return Refused(number, field_errors(exc))
+            return Refused(number, field_errors(exc, most=MOST_OF_A_ROW, whole=WHOLE))
         if person_id is None:
             person_id = derived_id("import", "person", self._import_id, str(number))
         return self._outgoing(self._creating, number, person_id, person.fields())

@@ -12,8 +12,11 @@ MAX_LINE_BYTES: Final = 64 * 1024
 """As long a line as a single command's body may be."""
 MAX_ENDLESS_BYTES: Final = 16 * 1024 * 1024
 """A line that goes on for so long ends the import: nobody meant it."""
-_STEP: Final = 128 * 1024
-"""Bytes that are unpacked at once: some milliseconds of work, whatever the body says."""
+STEP: Final = 16 * 1024
+"""Bytes that are read at once: some milliseconds of work, whatever the body says."""
+_MAX_RATIO: Final = 100
+_FREE_BYTES: Final = 10 * 1024 * 1024
+"""So many bytes may be unpacked of however few; rows of people become ten times as large, or twenty."""
 LF: Final = b"\n"
 CR: Final = b"\r"
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -54,25 +57,31 @@ class Unpacker:
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(_GZIP)
         self._begun = False
+        self._packed = self._unpacked = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what the data unpacks to, at most `_STEP` bytes at once.
+        """Yield what the data unpacks to, at most `STEP` bytes at once.
 
         Raises:
             UnsupportedMediaType: The body does not begin like gzip.
-            Unreadable: It does, and is damaged further on.
+            Unreadable: It does, and is damaged further on, or becomes larger than people do.
         """
         while data:
             if self._inflate.eof:
                 self._inflate = zlib.decompressobj(_GZIP)
             try:
-                unpacked = self._inflate.decompress(data, _STEP)
+                unpacked = self._inflate.decompress(data, STEP)
             except zlib.error:
                 if self._begun:
                     raise Unreadable("the gzip data is damaged") from None
                 raise not_packed() from None
             self._begun = True
-            data = self._inflate.unconsumed_tail or self._inflate.unused_data
+            left = self._inflate.unconsumed_tail or self._inflate.unused_data
+            self._packed += len(data) - len(left)
+            self._unpacked += len(unpacked)
+            if self._unpacked > max(_FREE_BYTES, _MAX_RATIO * self._packed):
+                raise Unreadable(f"the gzip data becomes over {_MAX_RATIO} times as large when unpacked")
+            data = left
             if unpacked:
                 yield unpacked
 

@@ -1,60 +1,35 @@
-"""Reads what a client asks of an import: parameters, media type and encoding. Pure."""
+"""The parameters of an import. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from starlette.datastructures import Headers
 
-from command_api.imports.encodings import encoding_named
-from events.errors import InvalidFields, UnsupportedMediaType
 from events.imports.states import Mode
 from events.person.fields import PersonView
 from events.person.schema import FIELD_NAMES
 from events.person.titles import title_key
-from service_kit.http.bodies import is_packed
+from service_kit.http.reasons import unknown
 
-CSV: Final = "text/csv"
-NDJSON: Final = "application/x-ndjson"
-JSON: Final = "application/json"
-WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-FORMS: Final = (CSV, NDJSON, JSON, WORKBOOK)
-MEDIA_TYPES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        (
-            *("application/csv", "application/x-csv", "text/x-csv", "text/comma-separated-values"),
-            *("text/tab-separated-values", "text/plain"),
-            # What browsers on Windows say of CSV where Excel is installed.
-            *("application/vnd.ms-excel", "application/excel"),
-        ),
-        CSV,
-    ),
-    **dict.fromkeys(
-        (
-            *("application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines"),
-            *("application/x-jsonlines", "application/json-lines", "application/json-seq"),
-            *("text/x-ndjson", "text/ndjson", "text/jsonl"),
-        ),
-        NDJSON,
-    ),
-    "text/json": JSON,
-    "application/vnd.ms-excel.sheet.macroenabled.12": WORKBOOK,
-    **{form: form for form in FORMS},
-}
-"""By media type, the form that it means."""
 ID: Final = "id"
 KNOWN: Final = frozenset((ID, *FIELD_NAMES))
 IGNORED: Final = frozenset(PersonView.model_fields) - KNOWN
 """What an export has and the system sets by itself."""
 
 
+def _uuid(text: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise ValueError("must be a UUID") from None
+
+
 def _columns(text: str) -> str:
     names = [name.strip() for name in text.split(",")]
-    if unknown := sorted(set(names) - KNOWN):
-        raise ValueError(f"{', '.join(unknown)}: choose from {', '.join((ID, *FIELD_NAMES))}")
+    for name in names:
+        _require_known(name)
     if len(set(names)) != len(names):
         raise ValueError("names a column twice")
     return ",".join(names)
@@ -63,10 +38,15 @@ def _columns(text: str) -> str:
 def _mapping(text: str) -> str:
     title, separator, field = text.rpartition("=")
     if not (separator and title.strip()):
-        raise ValueError("write TITLE=FIELD, or TITLE= to leave a column out")
-    if field.strip() and field.strip() not in KNOWN:
-        raise ValueError(f"{field.strip()}: choose from {', '.join((ID, *FIELD_NAMES))}")
+        raise ValueError("must be TITLE=FIELD, or TITLE= to leave a column out")
+    if field.strip():
+        _require_known(field.strip())
     return text
+
+
+def _require_known(field: str) -> None:
+    if field not in KNOWN:
+        raise ValueError(unknown(field, (ID, *FIELD_NAMES), "field"))
 
 
 class ImportQuery(BaseModel):
@@ -78,7 +58,7 @@ class ImportQuery(BaseModel):
         Annotated[
             str,
             Field(max_length=40, json_schema_extra={"format": "uuid"}),
-            AfterValidator(lambda text: str(UUID(text))),
+            AfterValidator(_uuid),
         ]
         | None
     ) = Field(default=None, description="A UUID: the same one again goes on where the import was cut")
@@ -117,38 +97,3 @@ class ImportQuery(BaseModel):
     def chosen(self) -> frozenset[str] | None:
         """Return the columns to take; None for all."""
         return None if self.columns is None else frozenset(self.columns.split(","))
-
-
-@dataclass(frozen=True, slots=True)
-class ImportFormat:
-    """What the body is.
-
-    Attributes:
-        media_type: One of `FORMS`.
-        packed: Whether it comes as gzip.
-        encoding: That it is said to be in; None if nothing is said.
-    """
-
-    media_type: str
-    packed: bool
-    encoding: str | None = None
-
-
-def read_form(headers: Headers) -> ImportFormat:
-    """Return what the headers say of the body.
-
-    Raises:
-        UnsupportedMediaType: No such form is read, or no such encoding, or no such packing.
-    """
-    name, *parameters = (part.strip() for part in headers.get("content-type", "").lower().split(";"))
-    form = MEDIA_TYPES.get(name)
-    if form is None:
-        raise UnsupportedMediaType(f"send one of {', '.join(FORMS)}")
-    encoding = None
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip() == "charset":
-            encoding = encoding_named(value.strip('" '))
-        if (key.strip(), value.strip('" ')) == ("header", "absent"):
-            raise InvalidFields("the first row must name the columns")
-    return ImportFormat(form, is_packed(headers), encoding)

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from command_api.dispatch.publisher import CommandPublisher, Outgoing
+from command_api.imports.budget import ImportLimits
 from command_api.imports.drafting import Refused
 from command_api.imports.record import Progress
 from command_api.imports.store import ImportStore
 from events.errors import BrokerUnavailable, Unavailable
+from events.imports.states import MAX_KEPT, MAX_TOLD
 from service_kit.retries import Patience
 
 WINDOW: Final = 16
@@ -31,6 +33,7 @@ class ImportTools:
         publisher: Takes commands to the broker.
         store: Keeps imports.
         clock: Tells the time, UTC.
+        limits: What each import may cost.
         patience: Seconds that a part which is away, or a full queue, is waited for.
         ending: Set when the process is to end.
     """
@@ -38,6 +41,7 @@ class ImportTools:
     publisher: CommandPublisher
     store: ImportStore
     clock: Callable[[], datetime]
+    limits: ImportLimits
     patience: float
     ending: asyncio.Event
 
@@ -53,10 +57,12 @@ class Window:
 
     Attributes:
         confirmed: How far it is without a gap.
+        told: Of rows that are only checked, the first that are not valid: nothing of them is put on record.
     """
 
     def __init__(self, tools: ImportTools, import_id: str, confirmed: Progress, *, publishes: bool) -> None:
         self.confirmed = confirmed
+        self.told: list[Refused] = []
         self._tools = tools
         self._import_id = import_id
         self._publishes = publishes
@@ -74,7 +80,7 @@ class Window:
         """
         while len(self._pending) >= WINDOW:
             await self._oldest()
-        task = asyncio.create_task(self._publish_portion(drafts))
+        task = asyncio.create_task(self._publish_portion(drafts, progress.refused))
         self._pending.append((task, progress))
         task.add_done_callback(self._advance)
 
@@ -110,20 +116,29 @@ class Window:
             self._pending.popleft()
             self.confirmed = progress
 
-    async def _publish_portion(self, drafts: Drafts) -> None:
+    async def _publish_portion(self, drafts: Drafts, refused_by_then: int) -> None:
         if refused := [one for one in drafts if isinstance(one, Refused)]:
-            await self.refuse(refused)
+            await self.refuse(refused, refused_by_then)
         commands = [one for one in drafts if isinstance(one, Outgoing)]
         if commands and self._publishes:
             await self._publish_commands(commands)
 
-    async def refuse(self, refused: Sequence[Refused]) -> None:
-        """Keep why rows are not valid.
+    async def refuse(self, refused: Sequence[Refused], by_then: int) -> None:
+        """Keep why rows are not valid, or tell of them; of many, the first ones.
+
+        Args:
+            refused: The rows.
+            by_then: How many the import has with them.
 
         Raises:
             StoreUnavailable: MongoDB is away for too long.
         """
-        await patiently(self._tools, lambda: self._tools.store.refuse(self._import_id, refused))
+        most = MAX_KEPT if self._publishes else MAX_TOLD
+        first = refused[: max(0, most - (by_then - len(refused)))]
+        if not self._publishes:
+            self.told += first
+        elif first:
+            await patiently(self._tools, lambda: self._tools.store.refuse(self._import_id, first))
 
     async def _publish_commands(self, commands: list[Outgoing]) -> None:
         """Publish until the broker has all; a full queue is waited for."""

@@ -6,8 +6,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
+from command_api.imports.formats import ImportFormat
 from command_api.imports.headings import Header
-from command_api.imports.options import ImportFormat, ImportQuery
+from command_api.imports.options import ImportQuery
 from events.errors import ImportConflict
 from events.imports.states import Mode, State
 
@@ -93,6 +94,20 @@ class ImportRecord:
     begun_at: datetime
     more: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def fresh(
+        cls, order: ImportRequest, owner: str, now: datetime, more: Mapping[str, Any]
+    ) -> "ImportRecord":
+        """Return the record of an import that begins.
+
+        Args:
+            order: What is asked for.
+            owner: Names the request.
+            now: The time, UTC.
+            more: What else is worth keeping.
+        """
+        return cls(order, owner, "reading", whole=False, progress=Progress(), begun_at=now, more=more)
+
     def document(self) -> dict[str, Any]:
         """Return it as the collection `imports` keeps it."""
         order = asdict(self.order)
@@ -106,7 +121,8 @@ class ImportRecord:
             **asdict(self.progress),
             "begun_at": self.begun_at,
             "updated_at": self.begun_at,
-            "settled": self.order.dry_run,
+            "settled": False,
+            "expires_at": None,
             "applied": 0,
             "undone": 0,
             **self.more,

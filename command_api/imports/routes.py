@@ -14,18 +14,22 @@ from command_api.dispatch.preferences import Preferred
 from command_api.dispatch.publisher import Outgoing
 from command_api.imports import documentation as doc
 from command_api.imports.body import Body, Cut
+from command_api.imports.budget import ImportBudget, OverBudget
 from command_api.imports.drafting import Drafter, Refused
-from command_api.imports.options import WORKBOOK, ImportFormat, ImportQuery, read_form
+from command_api.imports.form import FormFile, is_form
+from command_api.imports.formats import ImportFormat, read_format
+from command_api.imports.options import ImportQuery
 from command_api.imports.portions import ImportTools
-from command_api.imports.record import ImportRequest
+from command_api.imports.record import ImportRecord, ImportRequest
 from command_api.imports.running import Ending, Import
 from command_api.imports.source import Source
 from command_api.imports.workbook.source import WorkbookSource
 from command_api.people.routes import PeopleDependencies
-from events.errors import Busy, InvalidFields, StoreUnavailable
+from events.errors import BodyTooLarge, Busy, InvalidFields, StoreUnavailable
+from events.imports.files import WORKBOOK
 from events.times import to_milliseconds
 from service_kit.auth.tokens import Caller
-from service_kit.http.reasons import told
+from service_kit.http.reasons import Language, in_language, language_headers, language_of, told
 from service_kit.http.typed import each_once, wants
 from service_kit.ids import new_id
 from service_kit.slots import Slots
@@ -60,16 +64,23 @@ class ImportAnswer(Response):
     Args:
         import_id: The import.
         reading: The import.
-        location: Where its status is.
+        location: Where its status is; None if it has none.
         taken: What it holds until it has ended.
+        language: In which to tell that.
     """
 
-    def __init__(self, import_id: str, reading: Import, location: str, taken: ExitStack) -> None:
-        super().__init__(None, 202, {"Location": location}, "application/json")
+    def __init__(
+        self, import_id: str, reading: Import, location: str | None, taken: ExitStack, language: Language
+    ) -> None:
+        headers = language_headers(language)
+        if location is not None:
+            headers["Location"] = location
+        super().__init__(None, 202, headers, "application/json")
         del self.headers["content-length"]
         self._import_id = import_id
         self._reading = reading
         self._taken = taken
+        self._language = language
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send both parts (ASGI)."""
@@ -79,12 +90,13 @@ class ImportAnswer(Response):
             begin = f'{{"import_id":"{self._import_id}",'.encode()
             await send({"type": "http.response.body", "body": begin, "more_body": True})
             ending = await self._reading.run()
-            await send({"type": "http.response.body", "body": _told(ending), "more_body": False})
+            rest = _told(ending, self._language)
+            await send({"type": "http.response.body", "body": rest, "more_body": False})
         finally:
             self._taken.close()
 
 
-def _told(ending: Ending) -> bytes:
+def _told(ending: Ending, language: Language) -> bytes:
     """Return the rest of the answer."""
     stopped = int(ending.state == "stopped")
     content: dict[str, Any] = {
@@ -94,18 +106,25 @@ def _told(ending: Ending) -> bytes:
         "state": ending.state,
     }
     if ending.reason is not None:
-        content["reason"] = ending.reason
+        content["reason"] = in_language(ending.reason, language)
     if ending.code is not None:
         content["code"] = ending.code
     if ending.first_rows:
-        content["first_rows"] = [_understood(number, one) for number, one in enumerate(ending.first_rows, 1)]
+        content["first_rows"] = [
+            _understood(number, one, language) for number, one in enumerate(ending.first_rows, 1)
+        ]
+    if ending.errors:
+        content["errors"] = [
+            {"row": one.row, **told(error, language)} for one in ending.errors for error in one.errors
+        ]
+        content["rows_left_out"] = content["rejected"] - len(ending.errors)
     return orjson.dumps(content)[1:] + b"\n"
 
 
-def _understood(number: int, draft: Outgoing | Refused) -> dict[str, Any]:
+def _understood(number: int, draft: Outgoing | Refused, language: Language) -> dict[str, Any]:
     """Return a row as its command says it, or what is wrong with it."""
     if isinstance(draft, Refused):
-        return {"row": number, "values": {}, "errors": [told(error, "en") for error in draft.errors]}
+        return {"row": number, "values": {}, "errors": [told(error, language) for error in draft.errors]}
     return {"row": number, "values": orjson.loads(draft.body)["data"], "errors": []}
 
 
@@ -129,31 +148,55 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
         query: Annotated[ImportQuery, Query()],
     ) -> Response:
         preferences.refuse_condition()
-        form = read_form(request.headers)
         if dependencies.tools is None:
             raise StoreUnavailable("imports need MongoDB, and this command API has no address of one")
         dependencies.slots.take()
         with ExitStack() as taken:
             taken.callback(dependencies.slots.give_back)
             commands.publisher.check_connection()  # full queues are waited for
-            source = _source(Body(request.receive, packed=form.packed), form, query)
-            taken.callback(source.close)
+            budget = ImportBudget(dependencies.tools.limits)
             try:
+                source, form = await _source(request, query, budget)
+                taken.callback(source.close)
                 header = await source.begin()
             except Cut as exc:
                 raise InvalidFields(exc.reason) from exc
+            except OverBudget as exc:
+                raise BodyTooLarge(exc.reason) from exc
             order = ImportRequest.of(query.import_id or new_id(), caller.subject, query, form, header)
             more = {"actor_name": caller.name, "packed": form.packed}
             now = to_milliseconds(commands.clock())
-            record = await dependencies.tools.store.begin(order, new_id(), now, more)
+            if query.dry_run:
+                record = ImportRecord.fresh(order, new_id(), now, more)
+            else:
+                record = await dependencies.tools.store.begin(order, new_id(), now, more)
             stamp = commands.stamp(request, caller, preferences, None)
             stamp |= {"expected_versions": None, "idempotency_id": None, "accepted_at": now}
             context = {"today": record.begun_at.date(), "phone_region": commands.phone_region}
             drafter = Drafter(order.import_id, order.mode, stamp, context)
-            reading = Import(dependencies.tools, record, source, drafter, stop=query.on_error == "stop")
-            location = f"{commands.query_url}/imports/{order.import_id}"
-            return ImportAnswer(order.import_id, reading, location, taken.pop_all())
+            stop = query.on_error == "stop"
+            reading = Import(dependencies.tools, record, source, drafter, budget, stop=stop)
+            location = None if query.dry_run else f"{commands.query_url}/imports/{order.import_id}"
+            language = language_of(preferences.accept_language)
+            return ImportAnswer(order.import_id, reading, location, taken.pop_all(), language)
 
 
-def _source(body: Body, form: ImportFormat, query: ImportQuery) -> Source | WorkbookSource:
-    return WorkbookSource(body, query) if form.media_type == WORKBOOK else Source(body, form, query)
+async def _source(
+    request: Request, query: ImportQuery, budget: ImportBudget
+) -> tuple[Source | WorkbookSource, ImportFormat]:
+    """Return the file that a request brings, as its body or as that of a form, and in which form it is.
+
+    Raises:
+        RollcallError: It cannot be told, or is not what it should be.
+        Cut: The client has gone.
+        OverBudget: It is larger than an import may be.
+    """
+    form = FormFile(request.headers, request.receive) if is_form(request.headers) else None
+    told = read_format(request.headers if form is None else await form.begin())
+    receive = request.receive if form is None else form.receive
+    body = Body(receive, packed=told.packed, budget=budget)
+    format_ = told.judged(await body.head())
+    if form is not None:
+        form.check()
+    source = WorkbookSource(body, query) if format_.media_type == WORKBOOK else Source(body, format_, query)
+    return source, format_

@@ -99,7 +99,7 @@ class JsonRows:
         try:
             found = orjson.loads(text if self._encoding == UTF_8 else text.decode(self._encoding))
         except orjson.JSONDecodeError as exc:
-            return Row(None, line, f"is no JSON: {exc.msg}")
+            return Row(None, line, f"is no JSON, at character {exc.colno}")
         if not isinstance(found, dict):
             return Row(None, line, "is no JSON object")
         if _may_repeat(line, len(found)) and (name := _repeated(text, self._encoding)):
@@ -245,4 +245,4 @@ class CsvRows:
 
 def _reason(failure: csv.Error) -> str:
     """Return why CSV cannot be read."""
-    return next((words for part, words in _NO_CSV if part in str(failure)), f"is no CSV: {failure}")
+    return next((words for part, words in _NO_CSV if part in str(failure)), "is no CSV")

@@ -11,6 +11,7 @@ import structlog
 
 from command_api.dispatch.publisher import Outgoing
 from command_api.imports.body import Cut
+from command_api.imports.budget import ImportBudget, OverBudget
 from command_api.imports.drafting import Drafter, Refused
 from command_api.imports.lines import Unreadable
 from command_api.imports.portions import Drafts, ImportTools, Window, patiently
@@ -20,7 +21,7 @@ from command_api.imports.source import Source
 from command_api.imports.store import ImportTakenOver
 from command_api.imports.workbook.source import WorkbookSource
 from events.errors import StoreUnavailable, Unavailable
-from events.imports.states import MAX_ROWS, UNREADABLE_FILE, State
+from events.imports.states import OVER_BUDGET, UNREADABLE_FILE, State
 
 PORTION: Final = 50
 """Rows that are checked and published at once: some milliseconds in which nobody else is answered."""
@@ -43,6 +44,7 @@ class Ending:
         reason: Why no further.
         code: `UNREADABLE_FILE`, if that is the file itself.
         first_rows: Of a dry run, what the first rows became.
+        errors: Of a dry run, the first rows that are not valid.
     """
 
     state: State
@@ -50,6 +52,7 @@ class Ending:
     reason: str | None = None
     code: str | None = None
     first_rows: Sequence[Outgoing | Refused] = ()
+    errors: Sequence[Refused] = ()
 
 
 class OtherFile(Exception):
@@ -68,6 +71,7 @@ class Import:
         record: The import as it was left.
         source: The file.
         drafter: Makes commands.
+        budget: What it may cost.
         stop: Whether it ends at the first row that is not valid.
     """
 
@@ -77,6 +81,7 @@ class Import:
         record: ImportRecord,
         source: Source | WorkbookSource,
         drafter: Drafter,
+        budget: ImportBudget,
         *,
         stop: bool,
     ) -> None:
@@ -84,13 +89,14 @@ class Import:
         self._record = record
         self._source = source
         self._drafter = drafter
+        self._budget = budget
         self._stop = stop
         self._digest = sha256()
         self._latest = Progress()
         self._first: list[Outgoing | Refused] = []
         self._over = asyncio.Event()
-        order = record.order
-        self._window = Window(tools, order.import_id, record.progress, publishes=not order.dry_run)
+        self._is_dry = record.order.dry_run
+        self._window = Window(tools, record.order.import_id, record.progress, publishes=not self._is_dry)
 
     async def run(self) -> Ending:
         """Read the file to its end, or as far as it goes; fails in no way but by its ending."""
@@ -117,7 +123,7 @@ class Import:
             case None if self._record.whole:
                 return Ending(self._record.state, self._record.progress)
             case None:
-                done = self._record.order.dry_run or not self._window.confirmed.accepted
+                done = self._is_dry or not self._window.confirmed.accepted
                 return Ending("finished" if done else "applying", self._window.confirmed)
             case Stopped():
                 return Ending(
@@ -127,6 +133,8 @@ class Import:
                 return Ending("failed", self._record.progress, "the file is not the one that was begun with")
             case Unreadable(reason=reason):
                 return Ending("interrupted", self._window.confirmed, reason, UNREADABLE_FILE)
+            case OverBudget(reason=reason):
+                return Ending("interrupted", self._window.confirmed, reason, OVER_BUDGET)
             case Cut(reason=reason) | Unavailable(detail=reason):
                 return Ending("interrupted", self._window.confirmed, reason)
             case ImportTakenOver():
@@ -139,17 +147,16 @@ class Import:
                 return Ending("interrupted", self._window.confirmed, "this is our fault, and it was logged")
 
     async def _note(self, ending: Ending) -> Ending:
-        """Keep how it ended, and return that; or that it is not known to be kept."""
-        order = self._record.order
-        ending = replace(ending, first_rows=self._first)
+        """Keep how it ended, and return that; or that it is not known to be kept. Of a dry run nothing is."""
+        ending = replace(ending, first_rows=self._first, errors=self._window.told)
         log.info(
             "import read",
-            import_id=order.import_id,
+            import_id=self._record.order.import_id,
             state=ending.state,
             read=ending.progress.read,
             reason=ending.reason,
         )
-        if self._record.whole:
+        if self._record.whole or self._is_dry:
             return ending
         state: State = "interrupted" if ending.state == "failed" else ending.state
 
@@ -177,7 +184,7 @@ class Import:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), KEEP_SECONDS)
                 return
-            if self._record.whole:
+            if self._record.whole or self._is_dry:
                 continue
             try:
                 await self._tools.store.keep(self._record, self._window.confirmed, self._tools.clock())
@@ -193,6 +200,7 @@ class Import:
                 again = known.read - self._latest.read
                 portion = rows[at : at + (min(PORTION, again) if again > 0 else PORTION)]
                 at += len(portion)
+                self._budget.take_rows(len(portion))
                 if again > 0:
                     self._compare(portion, known)
                 elif self._record.whole:
@@ -206,14 +214,15 @@ class Import:
 
     def _show(self, rows: Sequence[Row]) -> None:
         """Keep what becomes of the first rows of a dry run, also if they were read before."""
-        if self._record.order.dry_run and len(self._first) < SHOWN:
+        if self._is_dry and len(self._first) < SHOWN:
             for row in rows[: SHOWN - len(self._first)]:
                 copy = replace(row, fields=None if row.fields is None else dict(row.fields))
                 self._first.append(self._drafter.draft(len(self._first) + 1, copy))
 
     def _compare(self, portion: Sequence[Row], known: Progress) -> None:
         """Take rows that were read before; once these are all, they must be the same."""
-        self._latest = self._with(portion, [])
+        with self._budget:
+            self._latest = self._with(portion, [])
         if self._latest.read == known.read:
             if self._latest.digest != known.digest:
                 raise OtherFile
@@ -222,8 +231,6 @@ class Import:
     def _with(self, portion: Sequence[Row], drafts: Drafts) -> Progress:
         """Return how far it is with some more rows."""
         read = self._latest.read + len(portion)
-        if read > MAX_ROWS:
-            raise Unreadable(f"an import has at most {MAX_ROWS:,} rows")
         if portion:
             self._digest.update(b"\n".join([row.raw for row in portion]))
             self._digest.update(b"\n")
@@ -237,17 +244,25 @@ class Import:
 
     async def _turn(self, portion: Sequence[Row]) -> None:
         """Make commands of rows, and hand them on."""
+        with self._budget:
+            drafts = self._drafts_of(portion)
+        last = drafts[-1]
+        stops = self._stop and isinstance(last, Refused)
+        if stops:
+            drafts.pop()
+        with self._budget:
+            self._latest = self._with(portion[: len(drafts)], drafts)
+        await self._window.add(drafts, self._latest)
+        if stops and isinstance(last, Refused):
+            await self._window.drain()
+            await self._window.refuse([last], self._latest.refused + 1)
+            raise Stopped
+
+    def _drafts_of(self, portion: Sequence[Row]) -> list[Outgoing | Refused]:
+        """Return what rows become, up to the first that is not valid if the import is to stop there."""
         drafts: list[Outgoing | Refused] = []
         for number, row in enumerate(portion, self._latest.read + 1):
-            draft = self._drafter.draft(number, row)
-            if self._stop and isinstance(draft, Refused):
-                await self._hand_on(portion[: len(drafts)], drafts)
-                await self._window.drain()
-                await self._window.refuse([draft])
-                raise Stopped
-            drafts.append(draft)
-        await self._hand_on(portion, drafts)
-
-    async def _hand_on(self, portion: Sequence[Row], drafts: Drafts) -> None:
-        self._latest = self._with(portion, drafts)
-        await self._window.add(drafts, self._latest)
+            drafts.append(self._drafter.draft(number, row))
+            if self._stop and isinstance(drafts[-1], Refused):
+                break
+        return drafts

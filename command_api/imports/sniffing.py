@@ -26,7 +26,7 @@ ZIP: Final = b"PK\x03\x04"
 _MARKUP: Final = re.compile(
     rb"\s*<(?:!doctype|html|head|body|table|\?xml|meta|style|workbook)\b", re.IGNORECASE
 )
-_QUOTED: Final = re.compile(rb'\s*[\[{]\s*["{\[\]}]')
+_JSON: Final = re.compile(rb'\s*\x1e?([\[{])\s*["{\[\]}]')
 
 
 def misnamed(head: bytes, *, table: bool, named: bool) -> str | None:
@@ -44,9 +44,15 @@ def misnamed(head: bytes, *, table: bool, named: bool) -> str | None:
             return words
     if _MARKUP.match(head):
         return f"is a web page or XML, whatever its name says: open it in a spreadsheet, and {_SAVE}"
-    if table and _QUOTED.match(head):
+    if table and json_in(head):
         return "is JSON: send it as application/json or application/x-ndjson, or name it .json or .ndjson"
     return None if named else _without_mark(head)
+
+
+def json_in(head: bytes) -> bytes | None:
+    """Return the bracket that a text of JSON begins with, of an array or an object; None if it is none."""
+    match = _JSON.match(head)
+    return match[1] if match else None
 
 
 def _zip(head: bytes) -> str:

@@ -1,16 +1,19 @@
 """Reads a text as rows: what its beginning shows to be wrong is told at once, the rest where it is."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from command_api.imports.body import HEAD_BYTES, Body
 from command_api.imports.elements import ElementReader, has_elements
 from command_api.imports.encodings import UTF_8, BadByte, TextBytes, marked
+from command_api.imports.formats import ImportFormat
 from command_api.imports.headings import Header, read_header
-from command_api.imports.lines import CR, LF, MAX_LINE_BYTES, LineReader, Unreadable, line_end
-from command_api.imports.options import CSV, IGNORED, ImportFormat, ImportQuery
+from command_api.imports.lines import CR, LF, MAX_LINE_BYTES, STEP, LineReader, Unreadable, line_end
+from command_api.imports.options import IGNORED, ImportQuery
 from command_api.imports.rows import CsvRows, JsonRows, Reader, Row
 from command_api.imports.sniffing import misnamed
 from events.errors import BodyTooLarge, InvalidFields
+from events.imports.files import CSV
 
 FEW = 3
 """So many rows, none of which can be read, show that the file is not what it is said to be."""
@@ -27,6 +30,7 @@ class Source:
 
     def __init__(self, body: Body, form: ImportFormat, query: ImportQuery) -> None:
         self._body = body
+        self._budget = body.budget
         self._form = form
         self._query = query
         self._encoding = UTF_8
@@ -46,6 +50,7 @@ class Source:
             BodyTooLarge: The header row has no end.
             InvalidFields: The beginning shows that the file cannot be read, or is not what it is said to be.
             Cut: The client has gone.
+            OverBudget: It costs more than an import may.
         """
         head = await self._body.head()
         mark, encoding = marked(head) or (b"", self._form.encoding or UTF_8)
@@ -59,7 +64,8 @@ class Source:
             text = self._text.feed(head.removeprefix(mark), final=self._body.ended)
         except BadByte as exc:
             bad, text = exc, exc.good
-        header = self._begin_rows(text, bad)
+        header, text = self._begin_rows(text, bad)
+        await self._read_first(text, ended=self._body.ended and bad is None)
         if bad is not None:
             raise InvalidFields(f"the file cannot be read: {self._told(bad, len(self._first) + 1)}")
         whole = self._body.ended or len(head) >= HEAD_BYTES
@@ -67,7 +73,8 @@ class Source:
             raise InvalidFields(f"no row at its beginning can be read: row 1 {self._first[0].reason}")
         return header
 
-    def _begin_rows(self, text: bytes, bad: BadByte | None) -> Header | None:
+    def _begin_rows(self, text: bytes, bad: BadByte | None) -> tuple[Header | None, bytes]:
+        """Return what a header row says, if it is a table, and what comes after it."""
         header = None
         if self._form.media_type == CSV:
             header, text = self._read_header(text, bad)
@@ -75,13 +82,18 @@ class Source:
         else:
             self._lines = ElementReader() if has_elements(text) else LineReader(line_end(text))
             self._reader = JsonRows(self._query.chosen, IGNORED, self._text.encoding, self._query.titles)
-        ended = self._body.ended and bad is None
+        return header, text
+
+    async def _read_first(self, text: bytes, *, ended: bool) -> None:
         try:
-            lines = [*self._lines.feed(text), *(self._lines.end() if ended else ())]
+            for at in range(0, len(text), STEP):
+                with self._budget:
+                    self._first += self._reader.feed(self._lines.feed(text[at : at + STEP]), final=False)
+                await asyncio.sleep(0)
+            if ended:
+                self._first += self._reader.feed(self._lines.end(), final=True)
         except Unreadable as exc:
             raise InvalidFields(f"the file cannot be read: it {exc.reason}") from None
-        self._first = self._reader.feed(lines, final=ended)
-        return header
 
     def _read_header(self, data: bytes, bad: BadByte | None) -> tuple[Header, bytes]:
         """Return what the header row says, and what comes after it."""
@@ -103,14 +115,17 @@ class Source:
 
         Raises:
             Cut: The client has gone.
+            OverBudget: It costs more than an import may.
             Unreadable: The rest cannot be read.
         """
         if self._first:
             yield self._counted(self._first)
         try:
             async for part in self._body.rest():
-                text = self._text.feed(part, final=False)
-                if rows := self._reader.feed(self._lines.feed(text), final=False):
+                with self._budget:
+                    text = self._text.feed(part, final=False)
+                    rows = self._reader.feed(self._lines.feed(text), final=False)
+                if rows:
                     yield self._counted(rows)
             self._text.feed(b"", final=True)
         except BadByte as exc:

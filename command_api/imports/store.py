@@ -51,9 +51,7 @@ class ImportStore:
         Raises:
             ImportConflict: It was begun as something else.
         """
-        fresh = ImportRecord(
-            order, owner, "reading", whole=False, progress=Progress(), begun_at=now, more=more
-        )
+        fresh = ImportRecord.fresh(order, owner, now, more)
         for _ in range(_TRIES):
             try:
                 with store_errors():
@@ -71,7 +69,13 @@ class ImportStore:
                 return known
             if await self._update(
                 known,
-                {"owner": owner, "updated_at": now, "state": "reading", "settled": order.dry_run},
+                {
+                    "owner": owner,
+                    "updated_at": now,
+                    "state": "reading",
+                    "settled": False,
+                    "expires_at": None,
+                },
                 {"reason": ""},
             ):
                 await self._forget(order.import_id, known.progress.read)
@@ -117,14 +121,24 @@ class ImportStore:
         return bool(result.matched_count)
 
     async def _forget(self, import_id: str, read: int) -> None:
-        """Let go what is on record of rows that will be read again: they may have been corrected."""
+        """Let go what is on record of rows that will be read again: they may have been corrected.
+
+        The others stay until the import has settled anew.
+        """
         with store_errors():
             await self._errors.delete_many({"import_id": import_id, "row": {"$gt": read}})
+            await self._errors.update_many({"import_id": import_id}, {"$set": {"expires_at": None}})
 
     async def refuse(self, import_id: str, refused: Sequence[Refused]) -> None:
         """Keep why rows are not valid; what is kept already stays as it is."""
         documents = [
-            {"_id": f"{import_id}:{one.row}", "import_id": import_id, "row": one.row, "errors": one.errors}
+            {
+                "_id": f"{import_id}:{one.row}",
+                "import_id": import_id,
+                "row": one.row,
+                "errors": one.errors,
+                "expires_at": None,
+            }
             for one in refused
         ]
         try:

@@ -2,8 +2,10 @@
 
 from typing import Any, Final
 
+from command_api.dispatch.preferences import CAUSATION, KEY
 from command_api.people.input import PersonInput, PersonPatch, ReversionInput
-from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person
+from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person, RevertedPerson
+from service_kit.http.conditions import ENTITY_TAGS
 from service_kit.http.openapi import (
     TEXT,
     UUID,
@@ -11,17 +13,20 @@ from service_kit.http.openapi import (
     in_path,
     json_answer,
     json_body,
+    links,
     problems,
     schemas_of,
 )
 
-_ID: Final = r"^[A-Za-z0-9_./@+\-]{1,128}$"
+_CAUSATION: Final = f"^{CAUSATION.pattern}$"
+# That it does not begin as an import's does, many programs cannot read in a pattern: they know no look-ahead.
+_CORRELATION: Final = _CAUSATION.replace(":", "")
 _IDEMPOTENCY: Final = header(
     "Idempotency-Key",
     "A retry with the same key, by the same subject on the same route, is the same command; with other "
     "content it is refused.",
     "6f1d2c1e-order-17",
-    pattern="^[!-~]{1,255}$",
+    pattern=f"^{KEY.pattern}$",
 )
 _PREFER: Final = header(
     "Prefer",
@@ -33,30 +38,43 @@ _IF_MATCH: Final = header(
     "If-Match",
     "Apply only to this version of the person, or to one of these (RFC 9110); else the command is refused.",
     '"3"',
+    **ENTITY_TAGS,
 )
 _TRACE: Final = header(
     "traceparent",
     "W3C Trace Context; carried on to the event.",
     "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 )
-_CORRELATION: Final = header(
-    "X-Correlation-Id", "Kept with the event; by default the command's id.", "import-2026-11", pattern=_ID
+_CORRELATION_ID: Final = header(
+    "X-Correlation-Id",
+    "Kept with the event; by default the command's id.",
+    "import-2026-11",
+    pattern=_CORRELATION,
 )
-_CAUSATION: Final = header(
+_CAUSATION_ID: Final = header(
     "X-Causation-Id",
     "Kept with the event: the id of the event or message that this reacts to.",
     "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09",
-    pattern=_ID,
+    pattern=_CAUSATION,
 )
-_ALWAYS: Final = [_PREFER, _IDEMPOTENCY, _CORRELATION, _CAUSATION, _TRACE]
+_ALWAYS: Final = [_PREFER, _IDEMPOTENCY, _CORRELATION_ID, _CAUSATION_ID, _TRACE]
 
+
+def _changes(**parameters: str) -> dict[str, Any]:
+    """Return the links to what may be done next about a person."""
+    return links(dict.fromkeys(("updatePerson", "revertPerson", "deletePerson"), parameters))
+
+
+_THEN: Final = _changes(person_id="$response.body#/id", **{"If-Match": "$response.header.ETag"})
 _ACCEPTED: Final = json_answer(
-    "Durable in the broker; the outcome comes soon",
+    "Durable in the broker; the outcome comes soon. Without `audit:read`, also the answer to a repeat that "
+    "waits, if its person has changed since",
     AcceptedCommand,
     "accepted",
+    links=_changes(person_id="$response.body#/person_id"),
     Location={"description": "The command's status on the query API", "schema": TEXT},
 )
-_HEADERS: Final = {
+_HEADERS: Final[dict[str, Any]] = {
     "ETag": {"description": "The version in quotes", "schema": TEXT},
     "Preference-Applied": {"schema": TEXT},
     "Idempotent-Replayed": {"description": "`true`: the outcome was on record", "schema": TEXT},
@@ -81,7 +99,7 @@ CREATE: Final[dict[str, Any]] = {
     "summary": "Create a person",
     "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
     "responses": {
-        201: json_answer(_WAITED, Person, "person", **_HEADERS),
+        201: json_answer(_WAITED, Person, "person", links=_THEN, **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 409, 413, 415, 422, 503),
     },
@@ -94,7 +112,7 @@ UPDATE: Final[dict[str, Any]] = {
     "summary": "Change a person",
     "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
     "responses": {
-        200: json_answer(_WAITED, Person, "updated", **_HEADERS),
+        200: json_answer(_WAITED, Person, "updated", links=_THEN, **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },
@@ -106,12 +124,13 @@ UPDATE: Final[dict[str, Any]] = {
 REVERT: Final[dict[str, Any]] = {
     "summary": "Make a person again what it was",
     "description": (
-        "Scope `people:write`. The fields become those of the version, by an event like any update, whose "
+        "Scope `people:write`; the answer has the person's values with `audit:read` too. The fields become "
+        "those of the version, by an event like any update, whose "
         "`causation_id` is that version's event if `X-Causation-Id` names no other. A deleted person stays "
         "deleted."
     ),
     "responses": {
-        200: json_answer(_WAITED, Person, "updated", **_HEADERS),
+        200: json_answer(_WAITED, RevertedPerson, "updated", links=_THEN, **_HEADERS),
         202: _ACCEPTED,
         **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
     },

@@ -26,9 +26,11 @@ from events.person.fields import PersonChanges, PersonFields
 from events.person.outcomes import Applied, Parked, Rejected, Unchanged, Unreadable
 from events.person.rejections import REJECTIONS
 from events.times import to_milliseconds
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.bodies import read_body
 from service_kit.http.problems import problem_of
+from service_kit.http.reasons import language_of
 from service_kit.http.web import PlainRoute, authorize, path_id
 from service_kit.ids import derived_id, new_id
 
@@ -63,8 +65,8 @@ class PeopleDependencies:
         """Return the caller if the token is good and has the scope."""
         return await authorize(request, self.verifier, scope)
 
-    async def submit(self, command: Command, preferences: Preferences) -> Response:
-        """Publish a command and answer: at once with 202, or with its outcome if that was asked for."""
+    async def submit(self, command: Command, preferences: Preferences, caller: Caller) -> Response:
+        """Publish a caller's command, and answer: with 202, or with its outcome if that was asked for."""
         if preferences.wait is None:
             await self.publish_and_count(command, None)
             return self._accepted(command)
@@ -79,7 +81,10 @@ class PeopleDependencies:
             outcome = waiting.outcome.result()
             if isinstance(outcome, Parked | Unreadable):
                 return self._accepted(command, status=outcome.status)
-            return _outcome_response(command, outcome, preferences.wait)
+            if _is_former(command, outcome, caller):
+                # The command's status says what became of it, and nothing of the person.
+                return self._accepted(command)
+            return _outcome_response(command, outcome, preferences, caller)
 
     async def publish_and_count(self, command: Message, reply: tuple[str, str] | None) -> None:
         """Publish a command or control, and return when the broker has it."""
@@ -150,23 +155,33 @@ def _json(content: object, status: int, headers: dict[str, str]) -> Response:
     return Response(orjson.dumps(content), status, headers, "application/json")
 
 
-def _outcome_response(command: Command, outcome: Applied | Unchanged | Rejected, waited: int) -> Response:
-    honoured = {"Preference-Applied": f"wait={waited}"}
+def _is_former(command: Command, outcome: Applied | Unchanged | Rejected, caller: Caller) -> bool:
+    """Return whether an outcome has values of before, which the caller may not see."""
+    if isinstance(command, RevertPerson) or isinstance(outcome, Rejected) or outcome.person is None:
+        return False
+    return outcome.former and AUDIT_SCOPE not in caller.scopes
+
+
+def _outcome_response(
+    command: Command, outcome: Applied | Unchanged | Rejected, preferences: Preferences, caller: Caller
+) -> Response:
+    honoured = {"Preference-Applied": f"wait={preferences.wait}"}
     if outcome.replayed:
         honoured["Idempotent-Replayed"] = "true"
     match outcome:
         case Rejected(code=code, detail=detail, version=at):
-            response = problem_of(REJECTIONS[code](detail, at))
+            language = language_of(preferences.accept_language)
+            response = problem_of(REJECTIONS[code](detail, at), language)
             response.headers.update(honoured)
             return response
         case Applied(version=version) | Unchanged(version=version):
             headers = {**honoured, "ETag": f'"{version}"', "X-Command-Id": command.command_id}
-            if isinstance(command, CreatePerson):
-                return _json(outcome.person, 201, headers)
-            if outcome.person is not None:
-                return _json(outcome.person, 200, headers)
-            body = {"id": command.person_id, "version": version, "deleted": True}
-            return _json(body, 200, headers)
+            body = outcome.person
+            if body is None:
+                body = {"id": command.person_id, "version": version, "deleted": True}
+            elif isinstance(command, RevertPerson) and AUDIT_SCOPE not in caller.scopes:
+                body = {"id": command.person_id, "version": version}
+            return _json(body, 201 if isinstance(command, CreatePerson) else 200, headers)
         case _:
             assert_never(outcome)
 
@@ -187,7 +202,7 @@ def add_people_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         person_id = new_id() if key_id is None else derived_id("person", key_id)
         data = PersonFields.model_construct(**fields)
         command = CreatePerson.model_construct(person_id=person_id, data=data, **stamp)
-        return await dependencies.submit(command, preferences)
+        return await dependencies.submit(command, preferences, caller)
 
     @app.patch("/people/{person_id}", tags=["people"], status_code=202, **doc.UPDATE)
     async def update_person(request: Request) -> Response:
@@ -204,7 +219,7 @@ def add_people_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
             data=PersonChanges.model_construct(**changes),
             **dependencies.stamp(request, caller, preferences, changes),
         )
-        return await dependencies.submit(command, preferences)
+        return await dependencies.submit(command, preferences, caller)
 
     @app.post("/people/{person_id}/revert", tags=["people"], status_code=202, **doc.REVERT)
     async def revert_person(request: Request) -> Response:
@@ -216,7 +231,7 @@ def add_people_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
             data=Reversion(to_version=wanted.to_version),
             **dependencies.stamp(request, caller, preferences, wanted.to_version),
         )
-        return await dependencies.submit(command, preferences)
+        return await dependencies.submit(command, preferences, caller)
 
     @app.delete("/people/{person_id}", tags=["people"], status_code=202, **doc.DELETE)
     async def delete_person(request: Request) -> Response:
@@ -225,4 +240,4 @@ def add_people_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         command = DeletePerson.model_construct(
             person_id=path_id(request, "person_id"), **dependencies.stamp(request, caller, preferences, None)
         )
-        return await dependencies.submit(command, preferences)
+        return await dependencies.submit(command, preferences, caller)

@@ -41,6 +41,7 @@ class ReplicaSet:
         name: str = "rollcall",
         label: str = "mongod",
         arguments: Sequence[str] = (),
+        key_file: Path | None = None,
         logs: Path | None = None,
         run: Path | None = None,
         cache_gb: float = 0.25,
@@ -54,6 +55,7 @@ class ReplicaSet:
             name: The name of the replica set.
             label: The processes are called `<label>-0`, `<label>-1` …
             arguments: More arguments for every mongod, e.g. `--shardsvr` or `--configsvr`.
+            key_file: What the members know each other by; without, whoever reaches a port may do everything.
             logs: Where the logs go; `directory` when None.
             run: Where the processes are recorded; nowhere when None.
             cache_gb: Each member's WiredTiger cache, in GB.
@@ -65,6 +67,7 @@ class ReplicaSet:
         self.name = name
         self.ports = tuple(ports)
         self._arguments = tuple(arguments)
+        self._key_file = key_file
         program = str(find_mongod())
         self._paths = [directory / f"member-{index}" for index in range(len(self.ports))]
         self.members = [
@@ -80,6 +83,7 @@ class ReplicaSet:
                     *("--wiredTigerEngineConfigString", "log=(file_max=32MB,prealloc=false)"),
                     # The members leave together: no waiting for clients to find another one.
                     *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=500"),
+                    *(() if key_file is None else ("--keyFile", str(key_file))),
                     *arguments,
                 ],
                 log=(logs or directory) / f"{label}-{index}.log",
@@ -178,7 +182,19 @@ class ReplicaSet:
             directConnection=True,
             serverSelectionTimeoutMS=2000,
             socketTimeoutMS=10_000,
+            **self._credentials(),
         )
+
+    def _credentials(self) -> dict[str, Any]:
+        """Return the driver's options for the members' own user, who may do everything."""
+        if self._key_file is None:
+            return {}
+        return {
+            "username": "__system",
+            "password": self._key_file.read_text(encoding="ascii").strip(),
+            "authSource": "local",
+            "authMechanism": "SCRAM-SHA-256",
+        }
 
     def _configuration(self) -> dict[str, Any]:
         members = [

@@ -6,7 +6,6 @@ system's own RabbitMQ, its data and its settings alone.
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import time
@@ -18,13 +17,13 @@ from devstack.paths import ROOT
 from devstack.processes import Child, Pause, stop_all, wait_until
 from devstack.servers.ports import LOOPBACK, listens
 from devstack.servers.rabbit_moved import put_right_where_moved
+from devstack.servers.rabbit_users import amqp_url, definitions
 from devstack.servers.rabbitmq_server import find_epmd, find_rabbitmq, server_environment
 from operations.errors import SetupError
 from operations.terminal import short_path
-from service_kit.broker.users import user_definitions
-from service_kit.files import OWNER_ONLY, make_folder, write_whole
+from service_kit.broker.users import OPERATOR
+from service_kit.files import make_folder, write_whole
 
-_USER = "rollcall"
 _AMQP_HELLO = b"AMQP\x00\x00\x09\x01"
 FIRST_NODE = "rollcall@localhost"
 _CONFIGURATION = ROOT / "rabbitmq"
@@ -118,8 +117,12 @@ class RabbitNode:
 
     @property
     def url(self) -> str:
-        """Where clients connect, with user and password; generated on first use."""
-        return amqp_url(self.directory, [f"{LOOPBACK}:{self.amqp_port}"])
+        """Where operators connect, with user and password; generated on first use."""
+        return self.url_of(OPERATOR)
+
+    def url_of(self, user: str) -> str:
+        """Return where one of the users connects, with its password; generated on first use."""
+        return amqp_url(self.directory, [f"{LOOPBACK}:{self.amqp_port}"], user)
 
     @property
     def running(self) -> bool:
@@ -224,12 +227,11 @@ class RabbitNode:
         ensure_secret(self.directory / "home" / ".erlang.cookie")
         (self.directory / "rabbitmq-env.conf").touch()
         plugins, users = self.directory / "enabled_plugins", self.directory / "users.json"
-        write_whole(plugins, (_CONFIGURATION / plugins.name).read_bytes(), mode=OWNER_ONLY)
-        definitions = user_definitions(_USER, ensure_secret(self.directory / "password"))
-        write_whole(users, json.dumps(definitions, indent=2), mode=OWNER_ONLY)
+        write_whole(plugins, (_CONFIGURATION / plugins.name).read_bytes())
+        write_whole(users, definitions(self.directory))
         conf = (_CONFIGURATION / "rabbitmq.conf").read_text()
         conf += _LOCAL_CONF.format(host=LOOPBACK, port=self.amqp_port, users=users)
-        write_whole(self._conf, conf + self._cluster_configuration(), mode=OWNER_ONLY)
+        write_whole(self._conf, conf + self._cluster_configuration())
 
     def _cluster_configuration(self) -> str:
         if len(self._peers) < 2:
@@ -248,16 +250,6 @@ class RabbitNode:
                 f"The broker's data in {short_path(self.directory)} is that of {len(others)} nodes, which "
                 f"cannot run as {len(names)}: start as many as it had, or set the data aside first."
             )
-
-
-def amqp_url(directory: Path, hosts: Sequence[str]) -> str:
-    """Return the address of some nodes, with user and password; the password is made on first use.
-
-    Args:
-        directory: Where they keep their password.
-        hosts: Each node's `host:port`.
-    """
-    return f"amqp://{_USER}:{ensure_secret(directory / 'password')}@{','.join(hosts)}/"
 
 
 def greets(port: int) -> bool:

@@ -14,8 +14,10 @@ from typing import Any
 
 from devstack.processes import Child, Pause, stop_all, wait_until
 from devstack.servers.ports import LOOPBACK
-from devstack.servers.rabbit import FIRST_NODE, RabbitNode, amqp_url
+from devstack.servers.rabbit import FIRST_NODE, RabbitNode
+from devstack.servers.rabbit_users import amqp_url
 from operations.errors import SetupError
+from service_kit.broker.users import OPERATOR
 
 _GROW_SECONDS = 90.0
 # RabbitMQ adds new nodes to the coordinator of streams one every 30 s, or when asked to. Who uses a
@@ -88,8 +90,12 @@ class RabbitCluster:
 
     @property
     def url(self) -> str:
-        """Where clients connect: all nodes in one URL, with user and password."""
-        return amqp_url(self.directory, [f"{LOOPBACK}:{node.amqp_port}" for node in self.nodes])
+        """Where operators connect: all nodes in one URL, with user and password."""
+        return self.url_of(OPERATOR)
+
+    def url_of(self, user: str) -> str:
+        """Return where one of the users connects: all nodes in one URL, with its password."""
+        return amqp_url(self.directory, [f"{LOOPBACK}:{node.amqp_port}" for node in self.nodes], user)
 
     @property
     def children(self) -> list[Child]:

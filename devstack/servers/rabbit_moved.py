@@ -6,7 +6,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from service_kit.files import OWNER_ONLY, write_whole
+from service_kit.files import write_whole
 
 # An Erlang string, which is printed in several pieces when it is long, or as a list of its characters.
 _STRING = rb'(?:"(?:[^"\\]|\\.)*"\s*)+|\[[\d,\s]*\]'
@@ -31,7 +31,7 @@ def put_right_where_moved(data: Path) -> None:
         before = config.read_bytes()
         after = _REMEMBERED.sub(partial(_naming, log), before)
         if after != before:
-            write_whole(config, after, mode=OWNER_ONLY)
+            write_whole(config, after)
 
 
 def _naming(folder: Path, setting: re.Match[bytes]) -> bytes:

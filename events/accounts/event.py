@@ -27,12 +27,24 @@ AccountEventType = Literal[
     "account.login_failed",
     "account.locked",
     "account.refresh_reused",
+    "account.token_issued",
 ]
 ACCOUNT_EVENT_TYPES: Final[tuple[AccountEventType, ...]] = get_args(AccountEventType)
 
+ANONYMOUS: Final = "anonymous"
+"""Who asks without saying who."""
+ROLLCALL: Final = "rollcall"
+"""Who tidies up: the workers."""
+LOCAL: Final = "local"
+"""Who imports, exports and tries out on the machine itself, unless another name is given."""
+SYSTEM_ACTORS: Final = frozenset({ANONYMOUS, ROLLCALL, LOCAL, "operator", "system"})
+"""Names that no account may have, since the log's actors would not be told apart."""
+
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._+@\-]{0,252}[a-z0-9]")
 
-_STREAM: Final = re.compile(r"(account|address|invitation):[\w.:/+@\-]{1,254}", re.ASCII)
+STREAM_KINDS: Final = ("account", "address", "invitation", "token")
+"""What the id of a stream of accounts begins with, before a colon; in order."""
+_STREAM: Final = re.compile(rf"({'|'.join(STREAM_KINDS)}):[\w.:/+@\-]{{1,254}}", re.ASCII)
 
 
 def account_name(text: str) -> str:
@@ -44,6 +56,18 @@ def account_name(text: str) -> str:
     name = unicodedata.normalize("NFKC", text).strip().lower()
     if not _NAME.fullmatch(name):
         raise ValueError("must be 2 to 254 letters (a-z), digits or, inside, any of . _ + @ -")
+    return name
+
+
+def new_account_name(text: str) -> str:
+    """Return the name of an account that is to be made, as `account_name` does.
+
+    Raises:
+        ValueError: It is no name, or one under which the system itself acts.
+    """
+    name = account_name(text)
+    if name in SYSTEM_ACTORS:
+        raise ValueError("is a name under which the system itself acts")
     return name
 
 
@@ -75,6 +99,11 @@ def invitation_stream(invitation_id: str) -> str:
     return f"invitation:{invitation_id}"
 
 
+def token_stream(token_id: str) -> str:
+    """Return the id of the stream of a token that an operator made."""
+    return f"token:{token_id}"
+
+
 def is_stream(text: str) -> bool:
     """Return whether a text may be the id of a stream of accounts."""
     return _STREAM.fullmatch(text) is not None
@@ -85,7 +114,7 @@ class Origin:
     """Who does something with an account, and from where.
 
     Attributes:
-        actor: The account's name, `operator:…` at a command line, or `anonymous`.
+        actor: The account's name, `operator:…` at a command line, or `ANONYMOUS`.
         correlation_id: As the request gave it, or None.
         traceparent: W3C Trace Context, or None.
         source_address: The client's address, or None.

@@ -40,7 +40,7 @@ class Position:
             ValueError: It is no position.
         """
         if not _POSITION.fullmatch(text):
-            raise ValueError("not a position: an offset, a hyphen, the event's id")
+            raise ValueError("is no position, which is an offset, a hyphen and the event's id")
         if text == "-1":
             return cls(-1)
         offset, _, event_id = text.partition("-")

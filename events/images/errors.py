@@ -2,7 +2,8 @@
 
 RollcallError
 ├── InvalidRequest
-│   └── TicketUsed              a ticket for an upload that was used
+│   ├── TicketUsed              a ticket for an upload that was used
+│   └── OtherImage              If-Match named another image
 ├── ImagesOff               images are kept nowhere here
 └── Unavailable
     └── ImagesUnavailable       the store of images is away, slow, or tells what cannot be true
@@ -15,6 +16,12 @@ class TicketUsed(InvalidRequest):
     """An upload ticket is good for one picture, and another one came before."""
 
     code = "ticket-used"
+
+
+class OtherImage(InvalidRequest):
+    """The image is not the one that the client expected."""
+
+    code = "other-image"
 
 
 class ImagesOff(RollcallError):

@@ -18,6 +18,14 @@ STATES: Final[dict[str, str]] = {
 }
 UNREADABLE_FILE: Final = "unreadable-file"
 """The code of an interruption that the file itself causes: sent again as it was, it ends there again."""
+MAX_KEPT: Final = 10_000
+"""Rows of an import that are not valid, and whose errors are kept; of the others only the number is known."""
+MAX_TOLD: Final = 1_000
+"""Likewise of a dry run, whose errors stand in its answer alone."""
+OVER_BUDGET: Final = "over-budget"
+"""The code of an interruption by what one import may cost; its reason says whether it can go on."""
+ERROR_COLUMNS: Final = ("row", "field", "reason", "code")
+"""Of the errors of rows as CSV."""
 CORRELATION: Final = "import:"
 """How the correlation id of an import's commands begins; clients may give no such id themselves."""
 _ROW: Final = "row:"

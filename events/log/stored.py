@@ -1,4 +1,4 @@
-"""Converts events to their documents in the collection `events`, and back. Pure.
+"""Converts events to their documents in the log's collections, and back. Pure.
 
 `payload_of` and `events.person.decider.evolve` say what an event means, in the newest schema's form
 (`events.log.upcasting`). `event_of` gives it as it was recorded, for those who prove it or tell it on.
@@ -10,6 +10,10 @@ from typing import Any, Final
 from events.log.event import EventType, RecordedEvent
 from events.log.upcasting import lift
 
+EVENTS: Final = "events"
+"""The collection with the events of people."""
+ACCOUNT_EVENTS: Final = "account_events"
+"""The collection with those of accounts: who keeps accounts has no business with people's."""
 NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
 """Fields of an event that its document leaves out when there is nothing to say."""
 BESIDE: Final = "idempotency_id"
@@ -17,7 +21,7 @@ BESIDE: Final = "idempotency_id"
 
 
 def event_document(event: RecordedEvent) -> dict[str, Any]:
-    """Return an event as the collection `events` keeps it; absent values are left out."""
+    """Return an event as its collection keeps it; absent values are left out."""
     document: dict[str, Any] = {
         "_id": event.event_id,
         "person_id": event.person_id,
@@ -41,7 +45,7 @@ def event_document(event: RecordedEvent) -> dict[str, Any]:
 
 
 def payload_of(document: Mapping[str, Any]) -> tuple[EventType, dict[str, str | None]]:
-    """Return the type and data of the event in a document of `events`, in the newest schema's form.
+    """Return the type and data of the event in a document of the log, in the newest schema's form.
 
     Raises:
         NewerSchema: This code is too old to know what it means.
@@ -52,7 +56,7 @@ def payload_of(document: Mapping[str, Any]) -> tuple[EventType, dict[str, str | 
 
 
 def event_of(document: Mapping[str, Any]) -> RecordedEvent:
-    """Return the event in a document of `events`, as it was recorded."""
+    """Return the event in a document of the log, as it was recorded."""
     return RecordedEvent(
         event_id=document["_id"],
         person_id=document["person_id"],

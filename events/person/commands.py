@@ -203,7 +203,10 @@ def envelope_of(body: bytes) -> Envelope | None:
 
 
 def malformed(exc: ValidationError) -> MalformedMessage:
-    """Return why a message cannot be read, without what is in it."""
+    """Return why a message cannot be read: where, and which kind of fault; nothing of what is in it."""
     first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "body"
-    return MalformedMessage(f"{where}: {first['msg']}")
+    # A model of ours says it in our words, pydantic perhaps with a pattern.
+    ours = first["type"] == "value_error"
+    fault = first["msg"].removeprefix("Value error, ") if ours else first["type"].replace("_", " ")
+    return MalformedMessage(f"{where}: {fault}")

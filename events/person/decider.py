@@ -64,12 +64,14 @@ def decide(command: Command, state: PersonState, past: PersonState | None = None
             return [Event("person.created", command.data.model_dump(exclude_none=True))]
         case UpdatePerson():
             _require(command, state)
-            return _updated(_changed(command, state))
+            return _updated(_changed(command.data.model_dump(exclude_unset=True), state))
         case UpsertPerson():
             return _upserted(command, state)
         case ChangeImage():
             _require(command, state)
-            return [Event("person.image_changed", command.data.model_dump())]
+            image = command.data.model_dump()
+            # An event names the whole image, so that each tells by itself which one there is.
+            return [Event("person.image_changed", image)] if _changed(image, state) else []
         case DeletePerson():
             _require(command, state)
             return [Event("person.deleted", {})]
@@ -84,14 +86,13 @@ def _updated(changes: dict[str, str | None]) -> list[Event]:
     return [Event("person.updated", changes)] if changes else []
 
 
-def _changed(command: UpdatePerson | UpsertPerson, state: PersonState) -> dict[str, str | None]:
-    asked = command.data.model_dump(exclude_unset=True)
+def _changed(asked: Mapping[str, str | None], state: PersonState) -> dict[str, str | None]:
     return {name: value for name, value in asked.items() if state.fields.get(name) != value}
 
 
 def _upserted(command: UpsertPerson, state: PersonState) -> list[Event]:
     if state.status == "active":
-        return _updated(_changed(command, state))
+        return _updated(_changed(command.data.model_dump(exclude_unset=True), state))
     if state.status == "deleted":
         raise PersonExists(f"the person {command.person_id} was deleted: the id cannot be used again")
     given = command.data.model_dump(exclude_none=True)

@@ -19,6 +19,7 @@ class Applied(BaseModel):
         replayed: Whether the outcome was on record: the command came before.
         person: The person as it is after this event, in the form of the query API; nothing after a
             deletion.
+        former: Whether the person has changed since.
     """
 
     model_config = _FROZEN
@@ -28,6 +29,7 @@ class Applied(BaseModel):
     event_id: str
     replayed: bool = False
     person: dict[str, Any] | None = None
+    former: bool = False
 
 
 class Unchanged(BaseModel):
@@ -37,6 +39,7 @@ class Unchanged(BaseModel):
         version: The person's.
         replayed: As of `Applied`.
         person: The person, in the form of the query API.
+        former: As of `Applied`.
     """
 
     model_config = _FROZEN
@@ -45,6 +48,7 @@ class Unchanged(BaseModel):
     version: int
     replayed: bool = False
     person: dict[str, Any]
+    former: bool = False
 
 
 class Rejected(BaseModel):

@@ -63,7 +63,7 @@ class VersionMismatch(Rejection):
     @classmethod
     def of(cls, version: int, expected: Collection[int]) -> Self:
         """Return the rejection for a person at another version than any of those expected."""
-        others = " or ".join(map(str, sorted(expected)[:_NAMED])) or "one that is named by a strong ETag"
+        others = ", ".join(map(str, sorted(expected)[:_NAMED])) or "one that is named by a strong ETag"
         return cls(f"the person is at version {version}, not {others}", version)
 
 

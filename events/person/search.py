@@ -9,7 +9,8 @@ from events.text import fold, words
 _SORTED: Final = {field.name: field.then for field in FIELDS if field.sort and field.folded}
 _COMPARED: Final = tuple(field.name for field in FIELDS if field.search == "exact" and field.folded)
 _FOUND: Final = tuple(field.name for field in FIELDS if field.search == "words")
-KEYED: Final = frozenset((*_SORTED, *_COMPARED, *_FOUND))
+_NUMBERED: Final = tuple(field.name for field in FIELDS if field.format == "document-number")
+KEYED: Final = frozenset((*_SORTED, *_COMPARED, *_FOUND, *_NUMBERED))
 """The fields that keys are made of."""
 BETWEEN: Final = "\0"
 """Separates the parts of a sort key: it sorts before every letter, so a name comes before longer ones."""
@@ -27,6 +28,11 @@ def search_keys(person: Mapping[str, Any]) -> dict[str, Any]:
     keys: dict[str, Any] = {name: f"{own[name]}{BETWEEN}{own[then]}" for name, then in _SORTED.items()}
     keys["own"] = own
     keys["words"] = words(*[person.get(name) for name in _FOUND])
+    for name in _NUMBERED:
+        number = person.get(name) or ""
+        # Others are found by the field itself, whose index there is anyhow.
+        if "-" in number:
+            keys["words"].append(number.replace("-", "").lower())
     for name in _COMPARED:
         if (value := person.get(name)) is not None:
             keys[name] = fold(value)

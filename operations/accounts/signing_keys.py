@@ -67,7 +67,7 @@ def add_signing_key(folder: Path, now: datetime, algorithm: str) -> Path:
         make_folder(folder, mode=0o700)
         before = sorted(folder.glob("*.pem"))
         text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        write_whole(path, text, mode=OWNER_ONLY)
+        write_whole(path, text)
         for old, successor in pairwise(before):
             replaced_at = made_at(successor.name)
             if made_at(old.name) and replaced_at and replaced_at < (now - KEPT).timestamp():

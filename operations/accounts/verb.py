@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from command_api.accounts.directory import INVITATION_LIFE
+from command_api.accounts.directory import INVITATION_LIFE, ONE_TIME_LIFE
 from command_api.accounts.passwords import one_time_password
 from command_api.accounts.services import AccountServices, open_account_services
 from command_api.accounts.store import Account
 from events.accounts.errors import AccountExists
-from events.accounts.event import Origin, account_name
+from events.accounts.event import Origin, account_name, new_account_name
 from events.errors import RollcallError
 from operations.accounts.signing_keys import add_signing_key
 from operations.addresses import database_settings, signing_keys
@@ -29,6 +29,7 @@ from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
 
 FIRST: Final = "admin"
+_HOURS: Final = ONE_TIME_LIFE // timedelta(hours=1)
 Action = Callable[[AccountServices, argparse.Namespace, Origin], Awaitable[None]]
 
 
@@ -41,7 +42,7 @@ def add_accounts(parser: argparse.ArgumentParser) -> None:
         for option in options:
             _OPTIONS[option](own)
 
-    verb("add", "make an account, and print its one-time password", "name", "roles", "stdin")
+    verb("add", "make an account, and print its one-time password", "new-name", "roles", "stdin")
     verb("list", "show all accounts")
     verb("set-roles", "give an account these roles and no others", "name", "roles")
     verb("disable", "let an account do nothing from its next refresh on", "name")
@@ -53,6 +54,7 @@ def add_accounts(parser: argparse.ArgumentParser) -> None:
 
 _OPTIONS: Final[Mapping[str, Callable[[argparse.ArgumentParser], Any]]] = {
     "name": lambda parser: parser.add_argument("name", type=checked(account_name), metavar="NAME"),
+    "new-name": lambda parser: parser.add_argument("name", type=checked(new_account_name), metavar="NAME"),
     "roles": lambda parser: parser.add_argument(
         "--roles", type=checked(known_roles), required=True, metavar="LIST", help="viewer, editor, …"
     ),
@@ -95,7 +97,7 @@ def first_administrator(environment: Mapping[str, str]) -> str | None:
     passwords: list[str] = []
 
     async def make(services: AccountServices) -> None:
-        if not await services.directory.store.all():
+        if not await services.directory.all():
             password = one_time_password()
             origin = Origin("operator:up")
             await services.directory.create(FIRST, password, ("admin",), origin, must_change=True)
@@ -157,7 +159,7 @@ async def _add(services: AccountServices, options: argparse.Namespace, origin: O
 
 
 async def _list(services: AccountServices, _options: argparse.Namespace, _origin: Origin) -> None:
-    accounts = [await services.directory.told(account) for account in await services.directory.store.all()]
+    accounts = await services.directory.all()
     for account in accounts:
         print_result(f"{account.name}\t{' '.join(account.roles)}\t{_state(account)}")
 
@@ -165,6 +167,8 @@ async def _list(services: AccountServices, _options: argparse.Namespace, _origin
 def _state(account: Account) -> str:
     if account.disabled:
         return "disabled"
+    if account.is_late(datetime.now(UTC)):
+        return "one-time password, over"
     return "one-time password" if account.must_change else "active"
 
 
@@ -206,7 +210,9 @@ _ACTIONS: Final[Mapping[str, Action]] = {
 def _tell(sentence: str, password: str | None) -> None:
     """Say what was done; the password alone goes to standard output."""
     print_progress(
-        sentence if password is None else f"{sentence} Good for the first login, which sets another:"
+        sentence
+        if password is None
+        else f"{sentence} Good for a login within {_HOURS} hours, which sets another:"
     )
     if password is not None:
         print_result(password)

@@ -16,7 +16,7 @@ from operations.tokens.access import seconds
 from operations.tokens.verb import checked
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
-from service_kit.settings import Settings
+from service_kit.settings import Settings, setting_faults
 from workers.images.sweep import GRACE, ImageSweep, Swept
 from workers.store import Store
 
@@ -44,7 +44,7 @@ def images(options: argparse.Namespace) -> int:
     try:
         settings = Settings(amqp_url=_UNUSED, mongo_uri=SecretStr(address.uri), mongo_db=address.database)
     except ValidationError as exc:
-        raise SetupError(f"A setting is wrong: {exc.errors(include_input=False)[0]['msg']}.") from None
+        raise SetupError(f"A setting is wrong: {setting_faults(exc)[0]}.") from None
     try:
         swept = asyncio.run(_sweep(settings, timedelta(seconds=options.older_than), dry=options.dry_run))
     except Unavailable as exc:

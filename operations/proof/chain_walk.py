@@ -54,8 +54,8 @@ class ChainWalker:
         self._known = KnownHeads(job.known) if job.known else None
 
     def borders(self) -> list[str]:
-        """Return the ids that split the people into ranges."""
-        return self._reader.borders(RANGES)
+        """Return the ids that split the streams into ranges."""
+        return self._reader.borders(RANGES, accounts=True)
 
     def walk(self, piece: Range) -> RangeReport:
         """Walk a range."""

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from events.times import rfc3339, to_milliseconds
 from operations.errors import SetupError
 from operations.terminal import short_path
-from service_kit.files import OWNER_ONLY, make_folder, whole_file, write_whole
+from service_kit.files import AS_THE_UMASK_SAYS, make_folder, whole_file, write_whole
 from verifier import Checkpoint, Head, KnownHeads, MerkleRoot, digest, head_line, sign
 from verifier.checkpoints import FORMAT, NONE_BEFORE
 from verifier.folder import checkpoint_path, heads_path
@@ -71,8 +71,9 @@ def make_key(folder: Path) -> tuple[Path, Path]:
             raise SetupError(f"{short_path(existing[0])} is there already: choose another folder.")
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        write_whole(private, pem, mode=OWNER_ONLY)
-        write_whole(public, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        write_whole(private, pem)
+        given = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        write_whole(public, given, mode=AS_THE_UMASK_SAYS)
     except OSError as exc:
         raise SetupError(f"No key can be written to {short_path(folder)} ({exc.strerror}).") from exc
     return private, public

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from operations.rebuild.folding import Folded
-from service_kit.read_model import PROJECTION
+from service_kit.read_model import PROJECTION, projection_name
 
 Kind = Literal[
     "missing",
@@ -27,9 +27,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "orphan": "the read model has a person of whom the log knows nothing: the last copy; left alone",
     "changed": "the document differs from the log",
     "stale": "the document is older than the log",
-    "outdated": f"the document is in an older form than projection {PROJECTION}",
+    "outdated": f"the document is in an older form than projection {projection_name(PROJECTION)}",
     "ahead": "the document is newer than the log, which has lost events or was never written; left alone",
-    "newer": f"the document is in a newer form than projection {PROJECTION}; left alone",
+    "newer": f"the document is in a newer form than projection {projection_name(PROJECTION)}; left alone",
     "unreadable": "the log cannot be folded; the document is left alone",
     "claim_missing": "a value of the person's is not reserved",
     "claim_taken": "a value of the person's is reserved for another person; left alone",

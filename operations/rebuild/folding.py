@@ -13,7 +13,7 @@ from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.person.claims import claims_of
 from events.person.decider import PersonState, fields_after
-from operations.log_reader import link_of_document
+from operations.log_links import link_of_document
 from service_kit.milestones import MILESTONE_EVERY, Milestone
 from service_kit.read_model import person_document
 from verifier import Link, walk
@@ -104,7 +104,9 @@ class _Folding:
                 except (NewerSchema, UnknownSchema) as exc:
                     self._problem = f"version {document['version']} of the log: {exc.detail}"
                 except _ODD as exc:
-                    self._problem = f"version {document['version']} of the log is no event ({exc!r})"
+                    self._problem = (
+                        f"version {document['version']} of the log is no event ({type(exc).__name__})"
+                    )
 
     def _take(self, document: Mapping[str, Any]) -> None:
         type_ = document["type"]
@@ -143,7 +145,7 @@ class _Folding:
             document = person_document(state)
             claims = claims_of(self._fields, unique_email=unique_email)
         except _ODD as exc:
-            return Folded(self._person_id, events, problem=f"the log makes no person ({exc!r})")
+            return Folded(self._person_id, events, problem=f"the log makes no person ({type(exc).__name__})")
         return Folded(self._person_id, events, state.version, state.updated_at, document, claims, milestones)
 
 

@@ -28,7 +28,7 @@ from operations.replay.log import Event, ReplayProgress, ReplayRange, begin_at, 
 from operations.replay.queue import QueueSink
 from operations.terminal import print_progress, short_path
 from query_api.exports.event_lines import ndjson
-from service_kit.files import sync_folder
+from service_kit.files import OWNER_ONLY, sync_folder
 
 FINE, STOPPED, INTERRUPTED = 0, 1, 130
 
@@ -81,6 +81,10 @@ def replay(options: argparse.Namespace) -> int:
         return _Replay(log, replay_range).run(options)
 
 
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, OWNER_ONLY)
+
+
 class _Replay:
     """One run: its place, and how it is told."""
 
@@ -111,7 +115,7 @@ class _Replay:
             if path is None:
                 self._write_to(sys.stdout.buffer, bar)
             else:
-                with path.open("xb") as file:
+                with open(path, "xb", opener=_for_the_owner) as file:
                     self._write_to(file, bar)
                     os.fsync(file.fileno())
                 sync_folder(path.parent)
@@ -123,7 +127,9 @@ class _Replay:
             try:
                 file.write(ndjson(events))
             except (AttributeError, KeyError, TypeError) as exc:
-                raise SetupError(f"An event of the log is none ({exc!r}): run `rollcall verify`.") from exc
+                raise SetupError(
+                    f"An event of the log is none ({type(exc).__name__}): run `rollcall verify`."
+                ) from exc
             file.flush()
             passed()
 

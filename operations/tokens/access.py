@@ -1,4 +1,4 @@
-"""Tokens for the person at this machine: read the key, sign, nothing else."""
+"""Tokens for the person at this machine: read the key, put the token on record, sign."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 from operations.addresses import signing_keys, token_settings
 from operations.errors import SetupError
 from operations.terminal import short_path
+from operations.tokens.record import record_token
 from service_kit.auth.roles import known_words
 from service_kit.auth.signing import KeyRing
 from service_kit.auth.tokens import SCOPES, issue_token
+from service_kit.ids import new_id
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -27,10 +29,11 @@ def new_token(
     name: str | None = None,
     key_file: Path | None = None,
 ) -> str:
-    """Sign a token that the services of this environment accept.
+    """Sign a token that the services of this environment accept; the log tells of it.
 
     Args:
-        environ: `ROLLCALL_JWT_KEY_FILE`, or `ROLLCALL_SIGNING_KEYS`, name the key.
+        environ: `ROLLCALL_JWT_KEY_FILE`, or `ROLLCALL_SIGNING_KEYS`, name the key; `ROLLCALL_MONGO_URI` says
+            where the log is.
         subject: Who acts.
         scopes: Some of `service_kit.auth.tokens.SCOPES`.
         ttl_seconds: The token's life.
@@ -38,12 +41,20 @@ def new_token(
         key_file: The private key, where the services know only the public one.
 
     Raises:
-        SetupError: There is no key, or it cannot sign; says what to do.
+        SetupError: There is no key, it cannot sign, the services would not take a token of such a life, or it
+            cannot be put on record; says what to do.
     """
     if key_file or environ.get("ROLLCALL_JWT_KEY_FILE"):
         key, kid, settings = _key_of_file((key_file or Path(environ["ROLLCALL_JWT_KEY_FILE"])).absolute())
     else:
         key, kid, settings = _key_of_ring(signing_keys(environ))
+    if ttl_seconds > settings.jwt_max_life:
+        raise SetupError(
+            f"The services take tokens that are good for {settings.jwt_max_life} seconds at most: ask for "
+            "less, or set ROLLCALL_JWT_MAX_LIFE for them."
+        )
+    token_id = new_id()
+    record_token(environ, token_id, subject, scopes, ttl_seconds)
     return issue_token(
         key=key,
         kid=kid,
@@ -54,6 +65,7 @@ def new_token(
         scopes=scopes,
         ttl_seconds=ttl_seconds,
         name=name,
+        token_id=token_id,
     )
 
 
@@ -121,4 +133,5 @@ def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise SetupError(f"The token key {short_path(path)} cannot be read: {exc}.") from exc
+        why = getattr(exc, "strerror", None) or type(exc).__name__
+        raise SetupError(f"The token key {short_path(path)} cannot be read ({why}).") from exc

@@ -31,7 +31,7 @@ def add_token(parser: argparse.ArgumentParser) -> None:
         type=checked(seconds),
         default="12h",
         metavar="TIME",
-        help="how long it is valid: 90s, 15m, 12h, 7d (default: 12h)",
+        help="how long it is valid: 90s, 15m, 12h (default: 12h); ROLLCALL_JWT_MAX_LIFE at most",
     )
     parser.add_argument(
         "--key-file", type=Path, metavar="PATH", help="a private key, instead of the one of `up`"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from events.accounts.event import LOCAL
 from operations.addresses import ServicePorts
 from operations.errors import SetupError
 from operations.tokens.access import new_token
@@ -20,6 +21,7 @@ from operations.tokens.access import new_token
 SILENCE_S = 120.0
 """How long an API may say nothing."""
 AWAY = frozenset({429, 502, 503, 504})
+_NO_ROUTE = frozenset({404, 405})
 
 
 class Interrupted(Exception):
@@ -28,6 +30,10 @@ class Interrupted(Exception):
 
 class Unreachable(Interrupted):
     """Nobody listens at the address."""
+
+
+class NotThere(SetupError):
+    """Whoever answers there does not have what both APIs together have."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Api:
 
         Raises:
             Interrupted: The API is away, or the connection was lost.
+            NotThere: It is another API, or none of ours.
             SetupError: It refuses.
         """
         place = urlsplit(self.query_url if method == "GET" else self.command_url)
@@ -68,7 +75,7 @@ class Api:
             _send(connection, method, place.path.rstrip("/") + target, ours, body)
             response = connection.getresponse()
             if response.status >= http.client.BAD_REQUEST:
-                raise _refusal(response.status, response.read())
+                raise _refusal(response.status, response.read(), f"{place.geturl()} has no {method} {target}")
             yield response
         except (OSError, http.client.HTTPException) as exc:
             words = str(exc) or type(exc).__name__
@@ -78,6 +85,23 @@ class Api:
             raise kind_of(f"{place.scheme}://{place.netloc} does not answer ({words})") from exc
         finally:
             connection.close()
+
+    def require(self, target: str) -> None:
+        """Return if the query API answers at its address, be it that there is nothing.
+
+        Args:
+            target: Path and query of a read.
+
+        Raises:
+            NotThere: Another one answers.
+        """
+        try:
+            with self.answer("GET", target, {}):
+                pass
+        except NotThere:
+            raise
+        except (SetupError, Interrupted):
+            pass  # that is told where it matters
 
 
 def _send(
@@ -99,13 +123,26 @@ def _send(
             raise
 
 
-def _refusal(status: int, body: bytes) -> Exception:
+def _refusal(status: int, body: bytes, lack: str) -> Exception:
+    """Return the error that an answer means.
+
+    Args:
+        status: Of the answer.
+        body: A problem, if the answer is one of our APIs.
+        lack: What is said if there is no such address.
+    """
     try:
         problem = json.loads(body)
         detail = str(problem["detail"])
         errors = [f"{one['field']} {one['reason']}" for one in problem.get("errors", [])]
     except (ValueError, KeyError, TypeError):
-        detail, errors = f"the answer was {status}", []
+        problem, detail, errors = {}, f"the answer was {status}", []
+    # Of what a route of ours does not have, it says more than the title.
+    if status in _NO_ROUTE and detail in (problem.get("title"), f"the answer was {status}"):
+        return NotThere(
+            f"{lack}: --url names the address where both APIs answer, that of the proxy, and not that of one "
+            "API alone. Without --url, those of `up` on this machine are asked."
+        )
     text = f"{detail}: {'; '.join(errors)}" if errors else detail
     if status in AWAY:
         return Interrupted(text)
@@ -114,15 +151,17 @@ def _refusal(status: int, body: bytes) -> Exception:
 
 def add_api(parser: argparse.ArgumentParser) -> None:
     """Options that say where the APIs are and who asks."""
-    parser.add_argument("--url", help="where both APIs answer (default: those of `up` on this machine)")
-    parser.add_argument("--sub", default="local", help="who acts, as the log will say (default: local)")
+    parser.add_argument(
+        "--url", help="where both APIs answer, the proxy say (default: those of `up` on this machine)"
+    )
+    parser.add_argument("--sub", default=LOCAL, help=f"who acts, as the log will say (default: {LOCAL})")
 
 
 def find_api(options: argparse.Namespace, *scopes: str) -> Api:
     """Return the APIs that the options name; the token is `ROLLCALL_TOKEN`, or one made here.
 
     Raises:
-        SetupError: There is no token, and no key to make one.
+        SetupError: There is no token, and none can be made.
     """
     ports = ServicePorts.find(os.environ)
     token = os.environ.get("ROLLCALL_TOKEN") or new_token(os.environ, subject=options.sub, scopes=scopes)

@@ -15,26 +15,19 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from events.imports.states import UNREADABLE_FILE
+from events.imports.files import ENDINGS, PACKED, WORKBOOK, form_named
+from events.imports.states import OVER_BUDGET, UNREADABLE_FILE
 from operations.errors import SetupError
 from operations.progress_bar import ProgressBar
 from operations.terminal import print_progress, print_result, short_path
 from operations.transfer.api import Api, Interrupted, Unreachable, add_api, find_api, target_of
-from service_kit.files import write_whole
+from operations.transfer.import_results import tell_checked, tell_result
 from service_kit.ids import derived_id
 from service_kit.retries import Patience
 
-FINE, REJECTED = 0, 3
 _PATIENCE_S = 60.0
 _PART = 1 << 16
 _POLL_S = 0.5
-_WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_FORMS = {
-    **dict.fromkeys((".csv", ".tsv", ".txt"), "text/csv"),
-    **dict.fromkeys((".ndjson", ".jsonl"), "application/x-ndjson"),
-    ".json": "application/json",
-    **dict.fromkeys((".xlsx", ".xlsm"), _WORKBOOK),
-}
 _SHOWN = 100
 """Characters of a value that a dry run prints."""
 
@@ -64,11 +57,10 @@ class File:
         Raises:
             SetupError: It cannot be read, or its name does not say what it is.
         """
-        packed = path.suffix.lower() == ".gz"
-        form = _FORMS.get((Path(path.stem).suffix if packed else path.suffix).lower())
+        form, packed = form_named(path.name)
         if form is None:
             raise SetupError(
-                f"{short_path(path)}: the name must end with {', '.join(_FORMS)}, or that and .gz."
+                f"{short_path(path)}: the name must end with {', '.join(ENDINGS)}, or that and {PACKED}."
             )
         charset = "" if encoding is None else f"; charset={encoding}"
         headers = {
@@ -84,7 +76,7 @@ class File:
     @property
     def has_lines(self) -> bool:
         """Return whether its rows can be counted while it is sent."""
-        return "Content-Encoding" not in self.headers and self.headers["Content-Type"] != _WORKBOOK
+        return "Content-Encoding" not in self.headers and self.headers["Content-Type"] != WORKBOOK
 
     def parts(self, bar: ProgressBar) -> Iterator[bytes]:
         """Yield it part by part; the bar shows how much of it was taken."""
@@ -98,7 +90,9 @@ class File:
 
 def add_import(parser: argparse.ArgumentParser) -> None:
     """Options of `import`."""
-    parser.add_argument("file", type=Path, metavar="FILE", help=f"ends with {', '.join(_FORMS)}, also .gz")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help=f"ends with {', '.join(ENDINGS)}, also {PACKED}"
+    )
     parser.add_argument(
         "--upsert", action="store_true", help="a row with the id of a person who exists changes them"
     )
@@ -144,12 +138,16 @@ def import_(options: argparse.Namespace) -> int:
     # Named only if they are given: the id of an import stays what it was.
     query |= {name: value for name, value in (("map", options.map), ("sheet", options.sheet)) if value}
     import_id = options.import_id or _id_of(file, query)
+    if options.url:
+        api.require(f"/imports/{import_id}")  # before the rows are sent to one API alone
     print_progress(f"Import {import_id}")
     query |= {"on_error": "stop" if options.stop else "continue", "import_id": import_id}
     told = _read(api, file, query)
     _show(told.get("first_rows", []))
+    if options.dry_run:
+        return tell_checked(told, options.errors)
     status = _applied(api, import_id, told)
-    return _result(api, import_id, status, options.errors)
+    return tell_result(api, import_id, status, options.errors)
 
 
 def _read(api: Api, file: File, query: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +164,11 @@ def _read(api: Api, file: File, query: dict[str, Any]) -> dict[str, Any]:
                 raise SetupError(
                     f"Import {told['import_id']} ended early: {reason}. The {told['read']:,} rows before "
                     "that are in; the same command with the right --encoding goes on there."
+                )
+            if told.get("code") == OVER_BUDGET and told["read"] <= read:
+                raise SetupError(
+                    f"Import {told['import_id']} ended early: {reason}. The {told['read']:,} rows before "
+                    "that are in."
                 )
             if told["read"] > read:
                 read = told["read"]
@@ -232,32 +235,6 @@ def _applied(api: Api, import_id: str, told: dict[str, Any]) -> dict[str, Any]:
                     "The same command waits for them."
                 )
             time.sleep(_POLL_S)
-
-
-def _result(api: Api, import_id: str, status: dict[str, Any], errors: Path | None) -> int:
-    verb = "would be accepted" if status["dry_run"] else "applied"
-    good = status["accepted"] if status["dry_run"] else status["applied"]
-    unchanged = f"{status['unchanged']:,} unchanged, " if status["unchanged"] else ""
-    print_result(f"{status['read']:,} rows: {good:,} {verb}, {unchanged}{status['rejected']:,} rejected.")
-    if status["state"] == "stopped":
-        print_progress(f"Stopped: {status['reason']}. Correct it, and go on with --import-id {import_id}.")
-    if not status["rejected"]:
-        return FINE
-    if errors is None:
-        print_progress(
-            f"Why, row by row: GET /imports/{import_id}/errors, or the same command with --errors FILE."
-        )
-        return REJECTED
-    try:
-        with api.answer("GET", f"/imports/{import_id}/errors", {"Accept": "text/csv"}) as response:
-            rows = response.read()
-        write_whole(errors, rows)
-    except Interrupted as exc:
-        raise SetupError(f"The errors could not be fetched: {exc}.") from exc
-    except OSError as exc:
-        raise SetupError(f"{short_path(errors)} cannot be written: {exc.strerror}.") from exc
-    print_progress(f"Why, row by row: {short_path(errors)}")
-    return REJECTED
 
 
 def _id_of(file: File, query: dict[str, Any]) -> str:

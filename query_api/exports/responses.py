@@ -36,8 +36,10 @@ def head_of(media_type: str, name: str, headers: dict[str, str] | None = None) -
 
 
 def _headers(name: str, headers: dict[str, str] | None) -> dict[str, str]:
-    file = {"Content-Disposition": f'attachment; filename="{name}"', "Vary": "Accept"}
-    return {"Cache-Control": "private, no-cache", **file, **(headers or {})}
+    more = dict(headers or {})
+    vary = ", ".join(("Accept", *filter(None, (more.pop("Vary", ""),))))
+    file = {"Content-Disposition": f'attachment; filename="{name}"', "Vary": vary}
+    return {"Cache-Control": "private, no-cache", **file, **more}
 
 
 class ExportSender:

@@ -5,24 +5,23 @@ from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
-from bson import decode_all
-from bson.codec_options import CodecOptions
 
-from events.errors import StoreUnavailable
 from events.imports.states import correlation_of
 from events.person.outcomes import UNCHANGED
+from query_api.exports.batches import Batches, CursorBatches, MergedBatches
 from query_api.exports.event_lines import CSV, EVENTS_HEADER, NDJSON, csv_rows, ndjson
 from query_api.exports.people_lines import WORKBOOK, PeopleWorkbook, people_csv, people_header, people_ndjson
-from query_api.history.filters import EventsQuery, all_of
+from query_api.history.filters import EventsQuery, all_of, place_of
 from query_api.imports.lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
 from query_api.people.filters import ExportQuery
 from query_api.people.listing import LIVING, SHOWN
 from query_api.people.sorting import order_of
 from query_api.reading.lease import Databases, Lease
-from service_kit.mongo.connection import Client, MemberAddress, RawCursor, store_errors
+from service_kit.http.reasons import Language
+from service_kit.mongo.connection import Client, Document, MemberAddress
 
 BATCH: Final = 500
 """Documents that are read at once."""
@@ -32,23 +31,22 @@ WRITTEN: Final = 100
 Write = Callable[[Sequence[dict[str, Any]]], bytes]
 _EVENTS: Final[Mapping[str, Write]] = {NDJSON: ndjson, CSV: csv_rows}
 _PEOPLE: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: people_ndjson, CSV: people_csv}
-_INVALID: Final[Mapping[str, Write]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
-_UNDONE: Final[Mapping[str, Write]] = {NDJSON: undone_ndjson, CSV: undone_csv}
-_CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(tz_aware=False)
+_INVALID: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
+_UNDONE: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: undone_ndjson, CSV: undone_csv}
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class ExportPart:
-    """What a cursor gives, and how that is written.
+    """What is read, and how that is written.
 
     Attributes:
-        cursor: Gives undecoded batches of documents.
+        batches: Gives documents.
         write: Makes lines of them.
     """
 
-    cursor: RawCursor
+    batches: Batches
     write: Write
 
 
@@ -83,13 +81,8 @@ class Export:
         self._workbook = workbook
         self._next = asyncio.create_task(self._fetch(0))
 
-    async def _fetch(self, part: int) -> bytes | None:
-        cursor = self._parts[part].cursor
-        with store_errors():
-            raw = cast(bytes | None, await anext(cursor, None))
-        if raw is None and cursor.alive:
-            raise StoreUnavailable("MongoDB gave no more, though there is more")
-        return raw
+    async def _fetch(self, part: int) -> Sequence[Document] | None:
+        return await self._parts[part].batches.next()
 
     async def begin(self) -> MemberAddress | None:
         """Wait for the first batch, and return the address of the member that gave it.
@@ -98,8 +91,7 @@ class Export:
             StoreUnavailable: MongoDB does not answer.
         """
         await asyncio.shield(self._next)
-        address: MemberAddress | None = self._parts[0].cursor.address
-        return address
+        return self._parts[0].batches.address
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the header, then some chunks for each batch; the next batch is fetched meanwhile.
@@ -112,9 +104,8 @@ class Export:
         for number, part in enumerate(self._parts):
             if number:
                 self._next = asyncio.create_task(self._fetch(number))
-            while (raw := await asyncio.shield(self._next)) is not None:
+            while (documents := await asyncio.shield(self._next)) is not None:
                 self._next = asyncio.create_task(self._fetch(number))
-                documents = decode_all(raw, _CODEC)
                 for begin in range(0, len(documents), WRITTEN):
                     async with self._writing:
                         chunk = part.write(documents[begin : begin + WRITTEN])
@@ -132,7 +123,7 @@ class Export:
         if self._workbook is not None:
             self._workbook.close()
         for part in self._parts:
-            await part.cursor.close()
+            await part.batches.close()
 
 
 class Exports:
@@ -156,10 +147,9 @@ class Exports:
         strong: bool,
         newest: bool = False,
         **more: Any,
-    ) -> RawCursor:
+    ) -> CursorBatches:
         database = self._databases.choose(strong=strong, newest=newest)
-        # Undecoded batches: decoding many documents at once takes half the time.
-        return database[collection].find_raw_batches(wanted, batch_size=BATCH, **more)
+        return CursorBatches(database[collection].find_raw_batches(wanted, batch_size=BATCH, **more))
 
     def events(self, query: EventsQuery, media_type: str, *, bom: bool = False) -> Export:
         """Return an export of events that fetches its first batch.
@@ -169,9 +159,15 @@ class Exports:
             media_type: `NDJSON` or `CSV`.
             bom: Whether CSV begins with a byte order mark.
         """
-        cursor = self._cursor("events", all_of(query.conditions), strong=query.strong, sort=query.order)
+        sources = [
+            self._cursor(
+                collection, all_of(query.conditions_in(collection)), strong=query.strong, sort=query.order
+            )
+            for collection in query.collections
+        ]
+        batches = MergedBatches(sources, place_of, descending=query.descending)
         header = _header(EVENTS_HEADER, media_type, bom=bom)
-        return Export([ExportPart(cursor, _EVENTS[media_type])], media_type, header, self._writing)
+        return Export([ExportPart(batches, _EVENTS[media_type])], media_type, header, self._writing)
 
     def people(self, query: ExportQuery, media_type: str, *, bom: bool = False) -> Export:
         """Return an export of people; arguments as for `events`, and it may be a `WORKBOOK`."""
@@ -188,11 +184,20 @@ class Exports:
         write = partial(_PEOPLE[media_type], shown=query.shown)
         return Export([ExportPart(cursor, write)], media_type, header, self._writing)
 
-    def import_errors(self, import_id: str, media_type: str, *, strong: bool, bom: bool = False) -> Export:
+    def import_errors(
+        self, import_id: str, media_type: str, language: Language, *, strong: bool, bom: bool = False
+    ) -> Export:
         """Return an export of what was refused of an import: the rows that are not valid, then the others.
 
         It says of all other rows that they were not refused, which a secondary that lags would say of these,
         too: so it is read from the primary, but while there is none.
+
+        Args:
+            import_id: The import.
+            media_type: `NDJSON` or `CSV`.
+            language: Of the reasons.
+            strong: Whether only the primary will do.
+            bom: As for `events`.
         """
         of_it = {"correlation_id": correlation_of(import_id)}
         place = {"strong": strong, "newest": True}
@@ -200,7 +205,10 @@ class Exports:
         undone = self._cursor(
             "rejections", {**of_it, "code": {"$ne": UNCHANGED}}, **place, sort=[("causation_id", 1)]
         )
-        parts = [ExportPart(invalid, _INVALID[media_type]), ExportPart(undone, _UNDONE[media_type])]
+        parts = [
+            ExportPart(cursor, partial(write[media_type], language=language))
+            for cursor, write in ((invalid, _INVALID), (undone, _UNDONE))
+        ]
         return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom), self._writing)
 
 

@@ -7,56 +7,22 @@ slow holds nothing back. What falls out at the old end is gone for whoever had n
 import asyncio
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from events.feed.position import Position
+from query_api.feed.current_values import CurrentValues
+from query_api.feed.items import Item
 from service_kit.broker.stream import FeedEntry
 
 MAX_EVENTS: Final = 20_000
 MAX_BYTES: Final = 16_000_000
+"""Of the announcements; the form without former values, which is kept beside each, is always smaller."""
 MAX_CHUNK: Final = 500
 """Events that a client is given at once."""
 
 
 class Behind(Exception):
     """What comes next for a client is not in memory any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An event as a client gets it.
-
-    Attributes:
-        offset: Its place in the stream.
-        type: Its type; empty if it is none of ours.
-        person_id: Whom it is about.
-        frame: Its lines of the event stream.
-        event_id: Its id; empty if it is none of ours.
-    """
-
-    offset: int
-    type: str
-    person_id: str
-    frame: bytes
-    event_id: str
-
-    @property
-    def position(self) -> Position:
-        """Its place, with its name."""
-        return Position(self.offset, self.event_id)
-
-
-def item(entry: FeedEntry) -> Item:
-    """Return an entry as clients get it: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
-    if not entry.type:
-        return Item(entry.offset, "", "", b"", "")
-    # Our own JSON has no line ends; another publisher's may.
-    body = entry.body.replace(b"\r", b"").replace(b"\n", b"\ndata: ")
-    kind = entry.type.replace("\r", "").replace("\n", "").encode()
-    place = str(entry.position).encode()
-    frame = b"id: %b\nevent: %b\ndata: %b\n\n" % (place, kind, body)
-    return Item(entry.offset, entry.type, entry.person_id, frame, entry.event_id)
 
 
 class FeedBuffer:
@@ -79,7 +45,8 @@ class FeedBuffer:
         self._items: list[Item] = []
         self._bytes = 0
         self._waiting: set[asyncio.Event] = set()
-        self._joined: tuple[int, int, bytes] = (-1, -1, b"")
+        self._joined: dict[bool, tuple[int, int, bytes]] = {}
+        self._values = CurrentValues()
         self.floor: int | None = None
         self.next: int | None = None
         self.newest: Position | None = None
@@ -94,7 +61,8 @@ class FeedBuffer:
     def reset(self) -> None:
         """Forget everything: what was read before has no connection to what comes now."""
         self._items, self._bytes = [], 0
-        self._joined = (-1, -1, b"")
+        self._joined.clear()
+        self._values.clear()
         self.floor = self.next = self.newest = None
         self.epoch += 1
         self._wake()
@@ -104,26 +72,43 @@ class FeedBuffer:
         self.closed = True
         self._wake()
 
-    def add(self, entries: Sequence[FeedEntry]) -> None:
-        """Append entries, drop what is too much, and wake the clients."""
+    def add(self, entries: Sequence[FeedEntry], fresh_since: str = "") -> None:
+        """Append entries, drop what is too much, and wake the clients.
+
+        Args:
+            entries: What comes next in the stream.
+            fresh_since: What was applied earlier may be a repeat of an event after which others came, long
+                ago. RFC 3339.
+        """
         if not entries:
             return
         self.start(entries[0].offset)
-        items = [item(entry) for entry in entries]
+        items = [Item(entry, fresh=entry.time >= fresh_since) for entry in entries]
+        for one in items:
+            if one.entry.type:
+                self._values.add(one)
         self._items += items
-        self._bytes += sum(len(one.frame) for one in items)
+        self._bytes += sum(len(one.entry.body) for one in items)
+        # Earlier events may have lost values.
+        self._joined.pop(False, None)
         self.next = items[-1].offset + 1
         self.newest = items[-1].position
+        self._drop_oldest()
+        self._wake()
+
+    def _drop_oldest(self) -> None:
         max_events, max_bytes = self._max
         drop = max(0, len(self._items) - max_events)
-        self._bytes -= sum(len(one.frame) for one in self._items[:drop])
+        self._bytes -= sum(len(one.entry.body) for one in self._items[:drop])
         while drop < len(self._items) and self._bytes > max_bytes:
-            self._bytes -= len(self._items[drop].frame)
+            self._bytes -= len(self._items[drop].entry.body)
             drop += 1
         if drop:
             self.floor = self._items[drop - 1].offset + 1
+            for one in self._items[:drop]:
+                if one.entry.type:
+                    self._values.drop(one)
             del self._items[:drop]
-        self._wake()
 
     def covers(self, offset: int) -> bool:
         """Return whether everything from an offset on is here."""
@@ -152,12 +137,19 @@ class FeedBuffer:
             begin = bisect_left(self._items, offset, key=lambda one: one.offset)
         return begin
 
-    def joined(self, items: Sequence[Item]) -> bytes:
-        """Return the lines of all items; made once for all clients that are at the same place."""
+    def joined(self, items: Sequence[Item], *, audited: bool = True) -> bytes:
+        """Return the lines of all items; made once for all clients of a kind that are at the same place.
+
+        Args:
+            items: Some that follow each other; none of them is old if the lines are not `audited`.
+            audited: Whether they are for clients with `audit:read`.
+        """
         span = items[0].offset, items[-1].offset
-        if self._joined[:2] != span:
-            self._joined = (*span, b"".join(one.frame for one in items))
-        return self._joined[2]
+        known = self._joined.get(audited)
+        if known is None or known[:2] != span:
+            frames = [one.frame if audited else one.current_frame({}) for one in items]
+            known = self._joined[audited] = (*span, b"".join(frames))
+        return known[2]
 
     def register(self, waiting: asyncio.Event) -> None:
         """Set the flag whenever something happened, until it is removed."""

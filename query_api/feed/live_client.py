@@ -2,20 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 from events.errors import Unavailable
 from events.feed.errors import PositionGone
 from events.feed.position import Position
-from query_api.feed.buffer import Behind, FeedBuffer, Item, item
+from query_api.feed.buffer import Behind, FeedBuffer
+from query_api.feed.items import Item
 from query_api.feed.replays import FIRST, OTHER, Replays, take
 from service_kit.broker.stream import FeedEntry, StreamConsumer
 
 HEARTBEAT_SECONDS: Final = 15.0
+CHECK_SECONDS: Final = 15.0
 RETRY_MS: Final = 1000
 """When a client that was cut off should come again: the field `retry` of an event stream."""
+
+FindPeople = Callable[[Collection[str]], Awaitable[Mapping[str, Mapping[str, Any]]]]
+"""Returns the documents of people in the read model, tombstones too, by id, as the primary has them; raises
+`Unavailable`."""
 
 
 class LiveClient:
@@ -29,6 +35,9 @@ class LiveClient:
         subject: Who it is.
         expires_at: When its token ends, seconds since 1970.
         heartbeat: Seconds of silence after which it is told its position.
+        is_good: Says whether the token is still taken; asked every `CHECK_SECONDS`.
+        find_people: Tells of older events what is still so, to a client that gets nothing else; None: it gets
+            each event as it was announced.
     """
 
     def __init__(
@@ -41,6 +50,8 @@ class LiveClient:
         subject: str = "",
         expires_at: float = float("inf"),
         heartbeat: float = HEARTBEAT_SECONDS,
+        is_good: Callable[[], Awaitable[bool]] | None = None,
+        find_people: FindPeople | None = None,
     ) -> None:
         self._feed = feed
         self._epoch = feed.epoch
@@ -51,6 +62,10 @@ class LiveClient:
         self._subject = subject
         self._expires_at = expires_at
         self._heartbeat = heartbeat
+        self._is_good = is_good
+        self._checked_at = time.monotonic()
+        self._refused = False
+        self._find_people = find_people
         self._happened = asyncio.Event()
         self._left = False
         self._older: tuple[list[FeedEntry], StreamConsumer] | None = None
@@ -91,7 +106,7 @@ class LiveClient:
                 await self._stack.aclose()
             async for chunk in self._live():
                 yield chunk
-            reason = self._must_go()
+            reason = await self._must_go()
         except Behind:
             reason = "slow"
         except Unavailable:
@@ -106,8 +121,8 @@ class LiveClient:
 
     async def _replay(self, entries: list[FeedEntry], reader: StreamConsumer) -> AsyncIterator[bytes]:
         told = time.monotonic()
-        while not self._left and not self._must_go():
-            chunk = self._lines(list(map(item, entries)))
+        while not self._left and not await self._must_go():
+            chunk = await self._lines([Item(entry, fresh=False) for entry in entries])
             if entries:
                 self._at, self._next = entries[-1].position, entries[-1].offset + 1
             if not chunk and time.monotonic() - told > self._heartbeat:
@@ -121,10 +136,10 @@ class LiveClient:
 
     async def _live(self) -> AsyncIterator[bytes]:
         told = time.monotonic()
-        while not self._left and not self._must_go():
+        while not self._left and not await self._must_go():
             self._happened.clear()
             items = self._feed.since(self._next)
-            chunk = self._lines(items)
+            chunk = await self._lines(items)
             if items:
                 self._at, self._next = items[-1].position, items[-1].offset + 1
             if not chunk and time.monotonic() - told >= self._heartbeat:
@@ -142,23 +157,34 @@ class LiveClient:
         except TimeoutError:
             pass
 
-    def _must_go(self) -> str:
+    async def _must_go(self) -> str:
         """Return why the client must go; nothing if it may stay."""
+        now = time.monotonic()
+        if self._is_good is not None and now - self._checked_at >= CHECK_SECONDS:
+            self._checked_at = now
+            self._refused = not await self._is_good()
         if self._feed.closed:
             return "ending"
         if self._feed.epoch != self._epoch:
             return "lost"  # the stream was cut: whether the client's position still holds is asked anew
-        return "token-expired" if time.time() >= self._expires_at else ""
+        return "token-expired" if self._refused or time.time() >= self._expires_at else ""
 
-    def _lines(self, items: Sequence[Item]) -> bytes:
-        if not items:
+    async def _lines(self, items: Sequence[Item]) -> bytes:
+        filtered = bool(self._types) or self._person_id is not None
+        wanted = [one for one in items if self._wants(one)] if filtered else items
+        if not wanted:
             return b""
-        if not self._types and self._person_id is None:
-            return self._feed.joined(items)
-        return b"".join(one.frame for one in items if self._wants(one))
+        if self._find_people is None:
+            return b"".join([one.frame for one in wanted]) if filtered else self._feed.joined(wanted)
+        old = {one.entry.person_id for one in wanted if one.is_old}
+        if not old and not filtered:
+            return self._feed.joined(wanted, audited=False)
+        people = await self._find_people(old) if old else {}
+        return b"".join([one.current_frame(people) for one in wanted])
 
     def _wants(self, one: Item) -> bool:
-        return (not self._types or one.type in self._types) and self._person_id in (None, one.person_id)
+        entry = one.entry
+        return (not self._types or entry.type in self._types) and self._person_id in (None, entry.person_id)
 
     def _place(self) -> bytes:
         """Return a heartbeat: no event, but the client's place, also where its filters kept all out."""

@@ -11,6 +11,7 @@ from aio_pika.abc import AbstractConnection
 
 from events.errors import BrokerUnavailable
 from events.feed.position import Position
+from events.times import rfc3339
 from query_api.feed.buffer import FeedBuffer
 from query_api.feed.positions import EVENTUAL_SECONDS, SKEW_SECONDS, Positions
 from service_kit.broker.connection import keep_connected
@@ -41,6 +42,8 @@ PROOF_SECONDS: Final = 10.0
 """How long the stream may take to show what was read last; beyond its end the broker waits in silence."""
 WATCH_SECONDS: Final = 20.0
 """How often it is asked for that while the connection lasts."""
+FRESH: Final = timedelta(seconds=SKEW_SECONDS)
+"""What was applied longer ago may be a repeat of an event whose successors are not in memory any more."""
 
 log = structlog.get_logger()
 
@@ -157,7 +160,7 @@ class FeedReader:
         expected, delivered = self._feed.next, entries[0].offset
         if expected is not None and delivered != expected:
             await self._reconcile(connection, expected, delivered)
-        self._feed.add(entries)
+        self._feed.add(entries, rfc3339(datetime.now(UTC) - FRESH))
         self._positions.reached(entries[-1].position)
         await asyncio.sleep(PAUSE_SECONDS)
 

@@ -1,34 +1,34 @@
-"""`GET /events/stream` and its tickets: what a client asks for, and whether it can be had."""
+"""`GET /events/stream`: what a client asks for, and whether it can be had."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from events.errors import InvalidFields, Unavailable
 from events.feed.errors import PositionGone
 from events.feed.position import PATTERN, Position
 from events.log.event import EventType
-from events.times import rfc3339
 from query_api.feed.buffer import FeedBuffer
-from query_api.feed.live_client import HEARTBEAT_SECONDS, LiveClient
+from query_api.feed.live_client import HEARTBEAT_SECONDS, FindPeople, LiveClient
 from query_api.feed.live_response import HEADERS, MEDIA_TYPE, LiveResponse
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import FIRST, Replays
+from query_api.feed.ticket_route import add_ticket_route
 from query_api.feed.tickets import SCOPE, StreamTickets
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
-from service_kit.http.formats import Time
 from service_kit.http.guard import charge_subject, is_head
-from service_kit.http.openapi import TEXT, json_answer, problems
-from service_kit.http.problems import field_errors
-from service_kit.http.typed import EACH_ONCE, each_once, wants
+from service_kit.http.openapi import TEXT, problems
+from service_kit.http.typed import each_once
 from service_kit.http.web import authorize
 from service_kit.slots import Slots
 
@@ -37,6 +37,7 @@ RETRY_SECONDS: Final = 5
 CATCH_UP_SECONDS: Final = 2.0
 """How far this process may be behind another one from which a client brings its position."""
 EXAMPLE: Final = "1234-0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
+_WORDS: Final[Mapping[str, Position | None]] = {"now": None, "first": FIRST}
 _AHEAD: Final = "the stream of events ends before this position: it was cut, or is another one"
 
 
@@ -44,15 +45,26 @@ def _types(values: Iterable[str]) -> list[str]:
     return [part for value in values for part in value.split(",") if part]
 
 
+def _beginning(text: str) -> str:
+    """Return where to follow from, as it was written.
+
+    Raises:
+        ValueError: It is neither a word for that nor a position.
+    """
+    if text not in _WORDS:
+        Position.parse(text)
+    return text
+
+
 class LiveQuery(BaseModel):
     """Parameters of the live feed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    from_: str = Field(
+    from_: Annotated[str, AfterValidator(_beginning)] = Field(
         default="now",
         alias="from",
-        pattern=rf"^(now|first|{PATTERN})$",
+        json_schema_extra={"pattern": rf"^(now|first|{PATTERN})$"},
         description="`now`, `first` (all that the stream has), or a position: what comes after it. An offset "
         "alone is read too, without the promise that it still means the same event",
     )
@@ -72,11 +84,13 @@ def position_of(query: LiveQuery, last_event_id: str | None) -> Position | None:
         InvalidFields: The header is no position.
     """
     place = last_event_id or query.from_
+    if place in _WORDS:
+        return _WORDS[place]
     try:
-        place = LiveQuery.model_validate({"from": place}).from_
-    except ValidationError as exc:
-        raise InvalidFields("a parameter is not valid", field_errors(exc)) from exc
-    return {"now": None, "first": FIRST}[place] if place in ("now", "first") else Position.parse(place)
+        return Position.parse(place)
+    except ValueError as exc:
+        error = {"field": "Last-Event-ID", "reason": str(exc)}
+        raise InvalidFields("a header is not valid", [error]) from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,7 @@ class LiveDependencies:
         verifier: Checks tokens.
         tickets: Lets in who has no token, once.
         slots: How many may follow, in all and of one subject.
+        find_people: Tells of older events what is still so, to those who may not read histories.
         heartbeat: Seconds of silence after which a client is told its position.
     """
 
@@ -99,6 +114,7 @@ class LiveDependencies:
     verifier: TokenVerifier
     tickets: StreamTickets
     slots: Slots
+    find_people: FindPeople
     heartbeat: float = HEARTBEAT_SECONDS
 
     async def follower(self, request: Request) -> Caller:
@@ -136,6 +152,8 @@ class LiveDependencies:
             subject=caller.subject,
             expires_at=caller.expires_at,
             heartbeat=self.heartbeat,
+            is_good=partial(self.verifier.is_known, caller.key_id),
+            find_people=None if AUDIT_SCOPE in caller.scopes else self.find_people,
         )
         try:
             await client.open(self.replays)
@@ -177,13 +195,6 @@ class LiveDependencies:
         raise Unavailable("the stream of events is not read up to this position yet", retry_after=1)
 
 
-class StreamTicket(BaseModel):
-    """What lets one request follow the events without a token."""
-
-    ticket: str = Field(description="For the parameter `ticket` of `GET /events/stream`")
-    expires_at: Time = Field(description="30 s after it was given")
-
-
 def _ticket(request: Request) -> str | None:
     """Return the ticket that a request comes with in place of a token."""
     return None if "authorization" in request.headers else request.query_params.get("ticket")
@@ -193,7 +204,7 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
     """Add the live feed, and the tickets for those who can send no token."""
     app.router.route_class = APIRoute
     reader = Depends(dependencies.follower)
-    _add_ticket_route(app, dependencies)
+    add_ticket_route(app, dependencies.verifier, dependencies.tickets)
 
     @app.get(
         "/events/stream",
@@ -222,6 +233,9 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
         """Scope `events:read`. Server-sent events: `id` is the position (the offset in the stream, a hyphen,
         the event's id), `event` the type, `data` the CloudEvent. A comment breaks 15 s of silence.
 
+        Without `audit:read`, its `data` lacks what is not so any more: values that were changed since, and
+        all values of a deleted person. `sourceaddress`, `useragent`, `hash` and `prevhash` are absent.
+
         `event: cut` ends a response: come again. 410: the stream does not have the position's event at its
         place; `next` is where the log has the events since then.
         """
@@ -234,27 +248,3 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
                 await dependencies.tickets.spend(ticket)
             client = await dependencies.follow(caller, query, position)
             return LiveResponse(client, held.pop_all())
-
-
-def _add_ticket_route(app: FastAPI, dependencies: LiveDependencies) -> None:
-    reader = wants(dependencies.verifier, SCOPE)
-
-    @app.post(
-        "/events/stream/tickets",
-        tags=["events"],
-        summary="Get a ticket with which a browser follows the events",
-        status_code=201,
-        dependencies=[reader, EACH_ONCE],
-        responses={
-            201: json_answer("Good for one request", StreamTicket, "stream_ticket"),
-            **problems(401, 403, 422, 503),
-        },
-    )
-    async def create_stream_ticket(caller: Annotated[Caller, reader]) -> StreamTicket:
-        """Scope `events:read`. A browser's `EventSource` sends no token: it sends this, once, within 30 s.
-
-        The stream ends with the token for which the ticket was given. To go on, ask for another ticket and
-        come `from` the last position.
-        """
-        ticket, expires_at = dependencies.tickets.sign(caller)
-        return StreamTicket(ticket=ticket, expires_at=rfc3339(expires_at))

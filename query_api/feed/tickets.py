@@ -10,6 +10,7 @@ import jwt
 from pymongo.errors import DuplicateKeyError
 
 from events.errors import Unauthenticated
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller
 from service_kit.ids import new_id
 from service_kit.mongo.connection import Client, store_errors, writing
@@ -19,7 +20,7 @@ TICKET_SECONDS: Final = 30
 SCOPE: Final = "events:read"
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "rollcall:event-stream"
-_CLAIMS: Final = ["exp", "jti", "sub", "until"]
+_CLAIMS: Final = ["exp", "jti", "kid", "scope", "sub", "until"]
 
 
 class StreamTickets:
@@ -45,17 +46,20 @@ class StreamTickets:
             "exp": expires_at,
             "jti": new_id(),
             "until": caller.expires_at,
+            "kid": caller.key_id,
+            "scope": " ".join(sorted(caller.scopes & {SCOPE, AUDIT_SCOPE})),
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM), datetime.fromtimestamp(expires_at, UTC)
 
     def read(self, ticket: str) -> Caller:
-        """Return who was given a ticket: for as long as the token is good that it was given for.
+        """Return who was given a ticket, with those scopes of the token that concern events, until it ends.
 
         Raises:
             Unauthenticated: It is none of ours, or is too old.
         """
         claims = self._claims(ticket)
-        return Caller(str(claims["sub"]), None, frozenset((SCOPE,)), float(claims["until"]))
+        scopes = frozenset(claims["scope"].split())
+        return Caller(str(claims["sub"]), None, scopes, float(claims["until"]), str(claims["kid"]))
 
     async def spend(self, ticket: str) -> None:
         """Keep that a ticket is used.

@@ -41,7 +41,9 @@ class _Recorded(_Asked):
 class Event(_Recorded):
     """An event of the log."""
 
-    person_id: str = Field(description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`")
+    person_id: str = Field(
+        description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`, `token:ID`"
+    )
     type: Literal[EventType, AccountEventType]
     data: dict[str, str | None] = Field(description="What it sets; null for what it removes")
 

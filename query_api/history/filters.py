@@ -3,6 +3,7 @@
 A value from a client only ever stands where a value stands: it never names a field or an operator.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from events.accounts.event import ACCOUNT_EVENT_TYPES, AccountEventType, is_stream
 from events.log.event import EVENT_TYPES, EventType
+from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from query_api.reading.cursors import MAX_CURSOR
 from query_api.reading.forms import MAX_PAGE, TimedQuery, zone_in
 from query_api.reading.times import span_of
@@ -83,7 +85,8 @@ class EventsQuery(SpanQuery):
     )
     actor: str | None = Field(default=None, max_length=255, description="Subject of who did it")
     person_id: _Id | None = Field(
-        default=None, description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`"
+        default=None,
+        description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`, `token:ID`",
     )
     correlation_id: str | None = Field(default=None, max_length=255, description="As the command gave it")
     sort: Literal["applied_at", "-applied_at"] = Field(
@@ -115,6 +118,15 @@ class EventsQuery(SpanQuery):
         return [("applied_at", direction), ("_id", direction)]
 
     @property
+    def collections(self) -> tuple[str, ...]:
+        """Return where events may be that are asked for: those of people, those of accounts, or both."""
+        if self.person_id is not None:
+            return (ACCOUNT_EVENTS,) if is_stream(self.person_id) else (EVENTS,)
+        if self.type is not None:
+            return (ACCOUNT_EVENTS,) if self.type.startswith("account.") else (EVENTS,)
+        return EVENTS, ACCOUNT_EVENTS
+
+    @property
     def conditions(self) -> list[dict[str, Any]]:
         """Return the MongoDB conditions, all of which must hold."""
         found: list[dict[str, Any]] = []
@@ -126,6 +138,20 @@ class EventsQuery(SpanQuery):
             elif value is not None:
                 found.append({name: {"$eq": value}})
         return found + self.within("applied_at")
+
+    def conditions_in(self, collection: str) -> list[dict[str, Any]]:
+        """Return the conditions of the events in one of the collections.
+
+        Who keeps accounts could write an event of a person among theirs: it is none.
+        """
+        if collection == ACCOUNT_EVENTS and self.type is None:
+            return [*self.conditions, {"type": {"$in": list(ACCOUNT_EVENT_TYPES)}}]
+        return self.conditions
+
+
+def place_of(document: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return an event's place in the order of the search."""
+    return document["applied_at"], document["_id"]
 
 
 def all_of(conditions: list[dict[str, Any]]) -> dict[str, Any]:

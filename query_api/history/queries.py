@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
+from itertools import islice
 from typing import Any, Final, Self
 
 from events.errors import NotFound
+from events.log.stored import EVENTS
 from events.person.outcomes import NOT_REJECTED
 from events.person.rejections import PersonNotFound
 from events.person.views import person_view
 from events.times import parse_rfc3339, rfc3339
-from query_api.history.filters import EventsQuery, HistoryQuery, all_of
+from query_api.history.filters import EventsQuery, HistoryQuery, all_of, place_of
 from query_api.history.folding import Folds
 from query_api.history.views import event_view, history_entries, rejection_view
 from query_api.people.queries import Answer, Page, Reads
@@ -134,7 +136,9 @@ class LogReads:
             subject, person_id, version=version, as_of=as_of, strong=strong
         )
         if state.status == "absent":
-            raise PersonNotFound(f"there {'is' if as_of is None else 'was'} no person {person_id}")
+            if as_of is None:
+                raise PersonNotFound(f"there is no person {person_id}")
+            raise PersonNotFound(f"there was no person {person_id}")
         if version is not None and state.version < version:
             raise NotFound(f"the person is not at version {version} yet", retry_after=1)
         if state.status == "deleted":
@@ -196,7 +200,11 @@ class LogReads:
         wanted = all_of([{"person_id": person_id, **place.events}, *query.within("applied_at")])
         # Of a page's versions none may be missing, and this member may be behind the one before it.
         newest = 0 if place.version is None else place.version - 1
-        return await self._whole(wanted, _ALL, newest, [("version", -1)], query.limit + 1, strong)
+        page: dict[str, Any] = {"sort": [("version", -1)], "limit": query.limit + 1}
+        answer = await self._reads.find(EVENTS, wanted, _ALL, strong=strong, **page)
+        if not strong and max((one["version"] for one in answer.documents), default=0) < newest:
+            answer = await self._reads.find(EVENTS, wanted, _ALL, strong=True, **page)
+        return answer
 
     async def _newest_rejections(
         self, person_id: str, place: HistoryCursor, query: HistoryQuery, *, strong: bool
@@ -220,21 +228,6 @@ class LogReads:
         entries = history_entries(stream, fields)
         return [entries.pop() if "applied_at" in document else rejection_view(document) for document in page]
 
-    async def _whole(
-        self,
-        wanted: Mapping[str, Any],
-        shown: Mapping[str, int],
-        version: int,
-        order: Sequence[tuple[str, int]],
-        limit: int,
-        strong: bool,
-    ) -> Answer:
-        """Return a person's events: from a secondary if it has the given version, else from the primary."""
-        answer = await self._reads.find("events", wanted, shown, strong=strong, sort=order, limit=limit)
-        if not strong and max((one["version"] for one in answer.documents), default=0) < version:
-            answer = await self._reads.find("events", wanted, shown, strong=True, sort=order, limit=limit)
-        return answer
-
     async def events(self, query: EventsQuery) -> Page:
         """Return a page of events of everybody.
 
@@ -242,20 +235,28 @@ class LogReads:
             InvalidFields: The cursor belongs to another query.
         """
         mark = fingerprint(query.filters)
-        wanted = query.conditions
+        following: list[dict[str, Any]] = []
         if query.cursor is not None:
             cursor = Cursor.decode(query.cursor, query.sort, mark)
             time = _time_in(cursor.key)
-            wanted += after("applied_at", time, cursor.last_id, descending=query.descending)
-        answer = await self._reads.find(
-            "events", all_of(wanted), _ALL, strong=query.strong, sort=query.order, limit=query.limit + 1
+            following = after("applied_at", time, cursor.last_id, descending=query.descending)
+        shape: dict[str, Any] = {"sort": query.order, "limit": query.limit + 1}
+        answers = await asyncio.gather(
+            *(
+                self._reads.find(
+                    name, all_of(query.conditions_in(name) + following), _ALL, strong=query.strong, **shape
+                )
+                for name in query.collections
+            )
         )
-        following = None
-        if len(answer.documents) > query.limit:
-            answer.documents.pop()
-            last = answer.documents[-1]
-            following = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode()
-        return Page(Answer(list(map(event_view, answer.documents)), answer.member), following, None)
+        found = merge(*(one.documents for one in answers), key=place_of, reverse=query.descending)
+        documents = list(islice(found, query.limit + 1))
+        next_page = None
+        if len(documents) > query.limit:
+            documents.pop()
+            last = documents[-1]
+            next_page = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode()
+        return Page(Answer(list(map(event_view, documents)), answers[0].member), next_page, None)
 
 
 async def _nothing() -> Answer:

@@ -15,9 +15,10 @@ from query_api.history.answers import PageOfEvents, PageOfHistory
 from query_api.history.filters import HistoryQuery
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller
 from service_kit.http.guard import is_head
-from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, problems
+from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, links, problems
 from service_kit.http.parameters import parameters
 from service_kit.http.typed import PersonId, wants
 
@@ -25,6 +26,13 @@ JSON: Final = "application/json"
 _FILES: Final = {NDJSON: "events.ndjson", CSV: "events.csv"}
 _VARY: Final = {"Vary": "Accept"}
 
+_OF_WHOM: Final = "$response.body#/person_id"
+_NEWEST: Final = links(
+    {
+        "getCommandStatus": {"person_id": _OF_WHOM, "command_id": "$response.body#/items/0/command_id"},
+        "getPerson": {"person_id": _OF_WHOM, "version": "$response.body#/items/0/version"},
+    }
+)
 _FOUND: Final = json_answer("A page, or an export", PageOfEvents, "events", Link=NEXT_LINK)
 _FOUND["content"] |= {media_type: {"schema": TEXT} for media_type in (NDJSON, CSV)}
 
@@ -32,7 +40,7 @@ _FOUND["content"] |= {media_type: {"schema": TEXT} for media_type in (NDJSON, CS
 def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: ExportSender) -> None:
     """Add the routes that read the log."""
     app.router.route_class = APIRoute
-    auditor = wants(dependencies.verifier, "audit:read")
+    auditor = wants(dependencies.verifier, AUDIT_SCOPE)
 
     @app.get(
         "/people/{person_id}/history",
@@ -40,7 +48,7 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         summary="Who changed a person, when, from where, and what",
         dependencies=[auditor],
         responses={
-            200: json_answer("A page", PageOfHistory, "history", Link=NEXT_LINK),
+            200: json_answer("A page", PageOfHistory, "history", links=_NEWEST, Link=NEXT_LINK),
             **problems(401, 403, 404, 422, 503),
         },
         openapi_extra={"parameters": parameters(HistoryQuery)},

@@ -13,11 +13,13 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from events.errors import NotFound
+from events.images.errors import OtherImage
 from query_api.reading.forms import Consistency
-from service_kit.http.conditions import is_known
-from service_kit.http.guard import is_head
+from service_kit.http.conditions import ENTITY_TAGS, expected_tags, is_known
+from service_kit.http.guard import POLICY, is_head
 from service_kit.http.openapi import TEXT, problems
 from service_kit.http.problems import problem
+from service_kit.http.reasons import Language, language_of
 from service_kit.http.typed import PathId
 from service_kit.images.gridfs import THUMBNAIL, GridFsReader
 
@@ -26,7 +28,7 @@ _ALWAYS: Final = {
     "Accept-Ranges": "bytes",
     # For ever in the browser; in no cache that many share, since a person may want to be forgotten.
     "Cache-Control": "private, max-age=31536000, immutable",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Security-Policy": f"{POLICY}; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Content-Type-Options": "nosniff",
 }
@@ -56,7 +58,7 @@ _DOCUMENTED: Final[dict[str, Any]] = {
             "headers": _HEADERS,
         },
         304: {"description": "The client has it"},
-        **problems(404, 416, 422, 503),
+        **problems(404, 416, 422, 503, **{"412": "The image is another one than `If-Match` says"}),
     },
 }
 
@@ -67,6 +69,15 @@ IfNoneMatch = Annotated[
         alias="If-None-Match",
         description="304 if the client has it.",
         examples=['"0199b1f0-7a10-8c55-8f2b-1d2e3f4a5b6c"'],
+    ),
+]
+IfMatch = Annotated[
+    str,
+    Header(
+        alias="If-Match",
+        description="412 if the image is none of these.",
+        examples=['"0199b1f0-7a10-8c55-8f2b-1d2e3f4a5b6c"'],
+        json_schema_extra=ENTITY_TAGS,
     ),
 ]
 Range = Annotated[str, Header(alias="Range", description="One range of bytes.", examples=["bytes=0-1023"])]
@@ -117,7 +128,8 @@ def add_image_routes(app: FastAPI, reader: GridFsReader) -> None:
         request: Request,
         image_id: ImageId,
         consistency: Consistency = "eventual",
-        _: IfNoneMatch = "",
+        _: IfMatch = "",
+        __: IfNoneMatch = "",
         range_: Range = "",
     ) -> Response:
         return await _serve(request, reader, str(image_id), range_, strong=consistency == "strong")
@@ -131,7 +143,8 @@ def add_image_routes(app: FastAPI, reader: GridFsReader) -> None:
         request: Request,
         image_id: ImageId,
         consistency: Consistency = "eventual",
-        _: IfNoneMatch = "",
+        _: IfMatch = "",
+        __: IfNoneMatch = "",
         range_: Range = "",
     ) -> Response:
         file_id = f"{image_id}{THUMBNAIL}"
@@ -143,6 +156,7 @@ async def _serve(
 ) -> Response:
     tag = file_id.replace("/", "-")
     etag = f'"{tag}"'
+    expected = expected_tags(request.headers)
     known = is_known(request.headers, tag)
     reads = not (is_head(request.scope) or known)
     span = None
@@ -155,11 +169,13 @@ async def _serve(
     part = await reader.read(file_id, bounds, strong=strong)
     if part is None:
         raise NotFound("there is no such image, or no more")
+    if expected is not None and not expected.matches_strongly(tag):
+        raise OtherImage("the image is another one than If-Match says")
     headers = {**_ALWAYS, "ETag": etag}
     if known:
         return Response(status_code=304, headers=headers)
     if part.bounds is None:
-        return _beyond(part.length)
+        return _beyond(part.length, language_of(request.headers.get("accept-language")))
     start, end = part.bounds
     if span is None:
         return Response(part.content, 200, {**headers, "Content-Length": str(part.length)}, part.media_type)
@@ -167,7 +183,8 @@ async def _serve(
     return Response(part.content, 206, headers, part.media_type)
 
 
-def _beyond(length: int) -> Response:
+def _beyond(length: int, language: Language) -> Response:
     headers = {"Content-Range": f"bytes */{length}"}
     title = "The range lies beyond the end"
-    return problem(416, "range-not-satisfiable", title, f"the image has {length} bytes", headers=headers)
+    detail = f"the image has {length} bytes"
+    return problem(416, "range-not-satisfiable", title, detail, language, headers=headers)

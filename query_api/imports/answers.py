@@ -24,6 +24,7 @@ class Import(BaseModel):
     rejected: int = Field(description="`invalid` and `refused` together")
     invalid: int = Field(description="Rows that are not valid")
     refused: int = Field(description="Rows that workers refused: a duplicate, say")
+    rows_left_out: int = Field(description="Rows that are not valid and whose errors are not kept")
     mode: Mode
     dry_run: bool
     media_type: Literal[

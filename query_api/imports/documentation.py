@@ -7,7 +7,7 @@ from query_api.exports.people_lines import WORKBOOK
 from service_kit.http.examples import EXAMPLE_PERSON
 from service_kit.http.openapi import TEXT
 
-_ERROR: Final = '{"row":17,"field":"email","reason":"must not be empty","code":"invalid"}\n'
+_ERROR: Final = '{"row":17,"field":"email","reason":"must not be empty","code":"empty"}\n'
 _PERSON_ROW: Final = ",".join(map(str, (value or "" for value in EXAMPLE_PERSON.values())))
 
 
@@ -22,7 +22,7 @@ def _stream(lines: str, rows: str, **headers: Any) -> dict[str, Any]:
     }
 
 
-ERRORS: Final = _stream(_ERROR, "row,field,reason,code\r\n17,email,must not be empty,invalid\r\n")
+ERRORS: Final = _stream(_ERROR, "row,field,reason,code\r\n17,email,must not be empty,empty\r\n")
 _WORKBOOK: Final = {"schema": {"type": "string", "format": "binary"}}
 EXPORT: Final = _stream(
     "{…}\n",

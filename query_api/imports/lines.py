@@ -1,4 +1,4 @@
-"""Lines that tell which rows of an import were refused, one for each reason. Pure."""
+"""Lines that tell which rows of an import were refused, one for each reason, in a client's language. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -6,7 +6,8 @@ from typing import Any, Final
 import orjson
 
 from events.cells import csv_lines, neutralised
-from events.imports.states import row_of
+from events.imports.states import ERROR_COLUMNS, row_of
+from service_kit.http.reasons import Language, in_language, told
 
 FIELDS_OF: Final[Mapping[str, str]] = {
     "duplicate-document": "document_id",
@@ -15,26 +16,29 @@ FIELDS_OF: Final[Mapping[str, str]] = {
     "person-not-found": "id",
 }
 """The field that a rejection is about."""
-COLUMNS: Final = ("row", "field", "reason", "code")
-ERRORS_HEADER: Final = csv_lines([COLUMNS])
+ERRORS_HEADER: Final = csv_lines([ERROR_COLUMNS])
 _Line = tuple[int, str, str, str]
 
 
-def _invalid(documents: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
+def _invalid(documents: Sequence[Mapping[str, Any]], language: Language) -> Iterator[_Line]:
     for document in documents:
         for error in document["errors"]:
-            yield document["row"], error["field"], error["reason"], "invalid"
+            # What an earlier version kept may lack the code: then it is found by the reason.
+            known = told(error, language)
+            yield document["row"], known["field"], known["reason"], known["code"]
 
 
-def _undone(documents: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
+def _undone(documents: Sequence[Mapping[str, Any]], language: Language) -> Iterator[_Line]:
     for document in documents:
-        code = document["code"]
-        yield row_of(document["causation_id"]), FIELDS_OF.get(code, "row"), document["detail"], code
+        code, reason = document["code"], in_language(document["detail"], language)
+        yield row_of(document["causation_id"]), FIELDS_OF.get(code, "row"), reason, code
 
 
 def _ndjson(lines: Iterable[_Line]) -> bytes:
     option = orjson.OPT_APPEND_NEWLINE
-    return b"".join([orjson.dumps(dict(zip(COLUMNS, line, strict=True)), option=option) for line in lines])
+    return b"".join(
+        [orjson.dumps(dict(zip(ERROR_COLUMNS, line, strict=True)), option=option) for line in lines]
+    )
 
 
 def _csv(lines: Iterable[_Line]) -> bytes:
@@ -44,21 +48,31 @@ def _csv(lines: Iterable[_Line]) -> bytes:
     )
 
 
-def invalid_ndjson(documents: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return the lines of rows that are not valid, documents of `import_errors`."""
-    return _ndjson(_invalid(documents))
+def invalid_ndjson(documents: Sequence[Mapping[str, Any]], language: Language) -> bytes:
+    """Return the lines of rows that are not valid.
+
+    Args:
+        documents: Of `import_errors`.
+        language: Of the reasons.
+    """
+    return _ndjson(_invalid(documents, language))
 
 
-def invalid_csv(documents: Sequence[Mapping[str, Any]]) -> bytes:
+def invalid_csv(documents: Sequence[Mapping[str, Any]], language: Language) -> bytes:
     """Return the same as CSV."""
-    return _csv(_invalid(documents))
+    return _csv(_invalid(documents, language))
 
 
-def undone_ndjson(documents: Sequence[Mapping[str, Any]]) -> bytes:
-    """Return the lines of rows that workers refused, documents of `rejections`."""
-    return _ndjson(_undone(documents))
+def undone_ndjson(documents: Sequence[Mapping[str, Any]], language: Language) -> bytes:
+    """Return the lines of rows that workers refused.
+
+    Args:
+        documents: Of `rejections`.
+        language: Of the reasons.
+    """
+    return _ndjson(_undone(documents, language))
 
 
-def undone_csv(documents: Sequence[Mapping[str, Any]]) -> bytes:
+def undone_csv(documents: Sequence[Mapping[str, Any]], language: Language) -> bytes:
     """Return the same as CSV."""
-    return _csv(_undone(documents))
+    return _csv(_undone(documents, language))

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from events.errors import NotFound
+from events.imports.states import MAX_KEPT
 from events.times import rfc3339
 from query_api.exports.event_lines import CSV, NDJSON
 from query_api.exports.options import LinesQuery, PeopleExportQuery
@@ -25,6 +26,7 @@ from service_kit.auth.tokens import Caller
 from service_kit.http.guard import is_head
 from service_kit.http.openapi import json_answer, problems
 from service_kit.http.parameters import parameters
+from service_kit.http.reasons import Language, in_language, language_headers, language_of
 from service_kit.http.typed import PathId, wants
 
 ImportId = Annotated[PathId, Path(description="The import's id")]
@@ -49,22 +51,24 @@ def form_of(request: Request, forms: Sequence[str] = _FORMS) -> str:
     return choose(", ".join(request.headers.getlist("accept")) or None, forms)
 
 
-def import_view(document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def import_view(document: Mapping[str, Any], now: datetime, language: Language) -> dict[str, Any]:
     """Return an import as the API shows it.
 
     Args:
         document: Of the collection `imports`.
         now: The time, UTC.
+        language: In which to tell why it was read no further.
     """
     state = document["state"]
     if state == "reading" and now - document["updated_at"] > SILENT:
         state = "interrupted"
     stopped = int(state == "stopped")  # at a row that is read again when the import goes on
     invalid, undone = document["refused"] + stopped, document["undone"]
+    reason = document.get("reason")
     return {
         "import_id": document["_id"],
         "state": state,
-        "reason": document.get("reason"),
+        "reason": None if reason is None else in_language(reason, language),
         "read": document["read"] + stopped,
         "accepted": document["accepted"],
         "applied": document["applied"],
@@ -72,6 +76,7 @@ def import_view(document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "rejected": invalid + undone,
         "invalid": invalid,
         "refused": undone,
+        "rows_left_out": max(0, invalid - MAX_KEPT),
         **{
             name: document[name]
             for name in ("mode", "dry_run", "media_type", "packed", "delimiter", "columns")
@@ -146,7 +151,9 @@ def add_import_routes(
         """Scope `people:read`. `applied` and `refused` are at most some seconds old."""
         query = dependencies.read(ReadQuery, request)
         answer = await _import(dependencies.reads, str(import_id), query)
-        return dependencies.answer(import_view(answer.documents[0], clock()), answer)
+        language = language_of(request.headers.get("accept-language"))
+        content = import_view(answer.documents[0], clock(), language)
+        return dependencies.answer(content, answer, language_headers(language))
 
     @app.get(
         "/imports/{import_id}/errors",
@@ -161,7 +168,8 @@ def add_import_routes(
         request: Request, import_id: ImportId, caller: Annotated[Caller, reader]
     ) -> Response:
         """Scope `people:read`. A line for each reason: the row's number, from 1; the field, or `row`; the
-        reason; `invalid`, or the code of the refusal by a worker, as in a command's status.
+        reason, in English or Spanish by `Accept-Language`; the code, as a field's error has it in the answer
+        to `POST /people`, or that of the refusal by a worker, as in a command's status.
 
         First the invalid rows, then the others, each in the order of the file. From the primary, or from a
         secondary while there is none. If the connection ends before the last chunk, it is not all.
@@ -169,8 +177,10 @@ def add_import_routes(
         query = dependencies.read(LinesQuery, request)
         form = form_of(request)
         await _import(dependencies.reads, str(import_id), query)
+        language = language_of(request.headers.get("accept-language"))
+        headers = language_headers(language)
         if is_head(request.scope):
-            return head_of(form, _ERRORS_FILES[form])
+            return head_of(form, _ERRORS_FILES[form], headers)
         errors = sender.exports.import_errors
-        begin = partial(errors, str(import_id), form, strong=query.strong, bom=query.bom)
-        return await sender.response(caller.subject, begin, _ERRORS_FILES[form])
+        begin = partial(errors, str(import_id), form, language, strong=query.strong, bom=query.bom)
+        return await sender.response(caller.subject, begin, _ERRORS_FILES[form], headers)

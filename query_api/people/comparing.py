@@ -18,6 +18,7 @@ from query_api.people.asked_values import Read, asked_value_of, person_id
 from query_api.people.search import NOBODY, Condition, search_conditions
 from query_api.reading.forms import zone_in
 from query_api.reading.times import Operator, bound
+from service_kit.http.guard import MAX_TARGET_BYTES
 
 MAX_VALUES: Final = 200
 """Values of a set: as many as a page has at most."""
@@ -35,8 +36,14 @@ _MEANING: Final[Mapping[str, str]] = {
 Build = Callable[[str, ValidationInfo], Condition]
 
 
-def _filter(build: Build, schema: Mapping[str, Any], longest: int = MAX_TEXT) -> tuple[Any, None]:
-    """Return the type and default of a parameter whose value becomes a condition."""
+def _filter(build: Build, schema: Mapping[str, Any]) -> tuple[Any, None]:
+    """Return the type and default of a parameter whose value becomes a condition.
+
+    Args:
+        build: Makes the condition.
+        schema: What OpenAPI says of it; a set is as long as an address may be.
+    """
+    longest = schema.get("maxLength", MAX_TARGET_BYTES)
 
     def condition(value: object, info: ValidationInfo) -> Condition:
         if not isinstance(value, str):
@@ -49,17 +56,16 @@ def _filter(build: Build, schema: Mapping[str, Any], longest: int = MAX_TEXT) ->
             )
         return build(value, info)
 
-    described = dict(schema) if "type" in schema else {**_text(longest), **schema}
-    return Annotated[Any, BeforeValidator(condition), WithJsonSchema(described)], None
+    return Annotated[Any, BeforeValidator(condition), WithJsonSchema(dict(schema))], None
 
 
-def _text(longest: int) -> dict[str, Any]:
-    return {"type": "string", "minLength": 1, "maxLength": longest}
+def _text(longest: int = MAX_TEXT, **more: Any) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "maxLength": longest, **more}
 
 
 def _list_of(schema: Mapping[str, Any], description: str) -> dict[str, Any]:
     """Return what OpenAPI says of several values, separated by commas."""
-    items = {"type": "string", "minLength": 1, **{k: v for k, v in schema.items() if k != "description"}}
+    items = {name: value for name, value in schema.items() if name != "description"}
     return {
         "type": "array",
         "items": items,
@@ -140,7 +146,7 @@ def field_filters() -> dict[str, tuple[Any, None]]:
     """Return the filters of the declared fields by name, each with its type and default."""
     filters: dict[str, tuple[Any, None]] = {}
     for field in FIELDS:
-        read, schema = asked_value_of(field), _schema(field)
+        read, schema = asked_value_of(field), asked_schema(field)
         filters[f"{field.name}.exists"] = _filter(_existence(field), _EXISTS)
         if field.search == "exact" or field.sort:
             filters[field.name] = _filter(_one(read, _equal(field)), schema)
@@ -185,39 +191,34 @@ def _time(name: str, operator: Operator, meaning: str) -> tuple[Any, None]:
         return {name: {sign: rfc3339(time)}}
 
     described = f"{meaning}: RFC 3339, or a day, all of it"
-    return _filter(condition, {"description": described, "format": "date-time"}, 64)
+    return _filter(condition, _text(64, description=described, format="date-time"))
 
 
-def _schema(field: FieldDeclaration) -> dict[str, Any]:
+def asked_schema(field: FieldDeclaration) -> dict[str, Any]:
     """Return what OpenAPI says of a value of a field that is asked for."""
     match field.format:
         case "code":
-            return {
-                "description": "Code or known name",
-                "maxLength": 60,
-                "format": f"rollcall-{field.name.replace('_', '-')}",
-            }
+            format_ = f"rollcall-{field.name.replace('_', '-')}"
+            return _text(60, description="Code or known name", format=format_)
         case "document-number":
-            return {"format": "rollcall-document-number"}
+            return _text(description="As on the document", format="rollcall-document-number")
         case "name" | "text":
-            return {"description": "Whole; accents, case and apostrophes do not count"}
+            return _text(description="Whole; accents, case and apostrophes do not count")
         case "email":
-            return {"format": "email"}
+            return _text(format="email")
         case "phone":
-            return {"format": "rollcall-phone", "description": "E.164, or national in the configured region"}
+            return _text(format="rollcall-phone", description="E.164, or national in the configured region")
         case "birth-date":
-            return {"format": "date", "description": "`YYYY-MM-DD`, or `DD-MM-YYYY`"}
+            return _text(format="date", description="`YYYY-MM-DD`, or `DD-MM-YYYY`")
         case _:
             assert_never(field.format)
 
 
 IDS: Final = _filter(
     lambda text, _info: {"_id": {"$in": list(map(person_id, values_of(text)))}},
-    _list_of({"format": "uuid"}, "Those with these ids, separated by commas"),
-    MAX_VALUES * 40,
+    _list_of({"type": "string", "format": "uuid"}, "Those with these ids, separated by commas"),
 )
 SEARCH: Final = _filter(
     lambda text, info: {"$and": search_conditions(text, (info.context or {}).get("phone_region", ""))},
-    {"description": "Beginnings of names, or of a document number, an e-mail address or a phone number"},
-    200,
+    _text(200, description="Beginnings of names, document numbers, e-mail addresses or phone numbers"),
 )

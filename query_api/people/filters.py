@@ -77,7 +77,7 @@ _Fields = Annotated[
     str,
     Field(max_length=1_000, description="Only these fields, separated by commas, and `id`"),
     AfterValidator(_fields),
-    _list(list(SHOWN_NAMES)),
+    _list(list(SHOWN_NAMES), maxItems=len(SHOWN_NAMES)),
 ]
 
 
@@ -89,7 +89,11 @@ def _count(value: object) -> object:
         return value
 
 
-_Count = Annotated[Literal["false", "true", "exact"], BeforeValidator(_count)]
+_Count = Annotated[
+    Literal["false", "true", "exact"],
+    BeforeValidator(_count),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["exact"]}]}),
+]
 
 
 class SparseQuery(TimedQuery):
@@ -155,6 +159,7 @@ class PeopleQuery(PeopleFilters):
     count: _Count = Field(
         default="false",
         description=f"`true` also tells how many match in all, up to {COUNTED:,}; `exact`: all of them",
+        json_schema_extra={"default": False},
     )
 
     @property

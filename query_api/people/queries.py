@@ -1,6 +1,6 @@
 """Queries on MongoDB that return plain documents and say which member answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -97,6 +97,12 @@ class Reads:
         if min_version is not None and _version(answer) < min_version:
             raise NotFound(f"the person is not at version {min_version} yet", retry_after=1)
         return _without_tombstones(answer)
+
+    async def newest_people(self, person_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Return the documents of people, and the tombstones, by id; as the primary has them."""
+        wanted = {"_id": {"$in": list(person_ids)}}
+        answer = await self.find("people", wanted, {"hash": 0, "keys": 0}, strong=True, limit=0)
+        return {document["_id"]: document for document in answer.documents}
 
     async def person_by_document(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
         """Return the person with a document; nothing if there is none.

@@ -19,13 +19,16 @@ from query_api.feed.positions import Positions
 from query_api.history.queries import LogReads
 from query_api.people import documentation as doc
 from query_api.people.asked_values import asked_value_of
+from query_api.people.expecting import read_expected
 from query_api.people.filters import PeopleQuery, PersonQuery, SparseQuery
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.forms import Query, ReadQuery, read_query
 from query_api.reading.searches import Searches
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.problems import field_errors
+from service_kit.http.reasons import in_language, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
 
@@ -149,7 +152,11 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         query = dependencies.read(SparseQuery, request)
         values = {name: _in_path(request, name) for name in UNIQUE["document"]}
         place = dependencies.place(strong=query.strong)
-        answer = await dependencies.reads.person_by_document(**values, strong=query.strong)
+
+        async def read(strong: bool) -> Answer:
+            return await dependencies.reads.person_by_document(**values, strong=strong)
+
+        answer = await read_expected(request.headers, query, read)
         return dependencies.person(request, answer, query, "there is no person with this document", place)
 
     @app.get("/people/{person_id}", tags=["people"], **doc.PERSON)
@@ -158,13 +165,19 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         person_id = path_id(request, "person_id")
         query = dependencies.read(PersonQuery, request)
         if query.version is not None or query.as_of is not None:
-            caller = await dependencies.authorize(request, "audit:read")
-            answer = await _past(dependencies.log, caller.subject, person_id, query)
+            caller = await dependencies.authorize(request, AUDIT_SCOPE)
+
+            async def read_past(strong: bool) -> Answer:
+                return await _past(dependencies.log, caller.subject, person_id, query, strong=strong)
+
+            answer = await read_expected(request.headers, query, read_past)
             return dependencies.person(request, answer, query, "")
         place = dependencies.place(strong=query.strong)
-        answer = await dependencies.reads.person(
-            person_id, min_version=query.min_version, strong=query.strong
-        )
+
+        async def read(strong: bool) -> Answer:
+            return await dependencies.reads.person(person_id, min_version=query.min_version, strong=strong)
+
+        answer = await read_expected(request.headers, query, read)
         return dependencies.person(request, answer, query, f"there is no person {person_id}", place)
 
     @app.get("/people/{person_id}/commands/{command_id}", tags=["people"], **doc.COMMAND)
@@ -177,7 +190,11 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
             status, source = await _status(dependencies, *ids, strong=True)
         if status is None:
             raise NotFound("the command is not decided yet, or was never accepted", retry_after=1)
-        return dependencies.answer({"person_id": ids[0], "command_id": ids[1], **status}, source)
+        language = language_of(request.headers.get("accept-language"))
+        if "detail" in status:
+            status["detail"] = in_language(status["detail"], language)
+        content = {"person_id": ids[0], "command_id": ids[1], **status}
+        return dependencies.answer(content, source, language_headers(language))
 
 
 async def _status(
@@ -203,14 +220,14 @@ async def _status(
     return None, waiting
 
 
-async def _past(log: LogReads, subject: str, person_id: str, query: PersonQuery) -> Answer:
+async def _past(log: LogReads, subject: str, person_id: str, query: PersonQuery, *, strong: bool) -> Answer:
     """Return a person as it was."""
     given = [name for name in ("version", "as_of", "min_version") if getattr(query, name) is not None]
     if len(given) > 1:
         error = {"field": given[1], "reason": f"cannot be given beside {given[0]}"}
         raise InvalidFields("a parameter is not valid", [error])
     as_of = datetime.fromisoformat(query.as_of) if query.as_of is not None else None
-    return await log.past(subject, person_id, version=query.version, as_of=as_of, strong=query.strong)
+    return await log.past(subject, person_id, version=query.version, as_of=as_of, strong=strong)
 
 
 def _in_path(request: Request, name: str) -> str:

@@ -23,7 +23,8 @@ _IN_GROUPS: Final = re.compile(
     rf"{_DIGITS}(?:[;,]?\s?(?:e|ext?|extensi[oó]n|x)[.:=]?\s?\d*)?", re.ASCII | re.IGNORECASE
 )
 """Also with an extension, or the beginning of one: whoever has the number is found."""
-_DOCUMENT: Final = re.compile(r"[A-Z0-9][A-Z0-9\-]*")
+_DOCUMENT: Final = re.compile(r"[a-z0-9]*[0-9][a-z0-9]*")
+"""What several words may be together, freed of all that divides it."""
 
 
 def search_conditions(text: str, region: str) -> list[Condition]:
@@ -37,17 +38,24 @@ def search_conditions(text: str, region: str) -> list[Condition]:
     found = [one for word in typed if (one := list(_of_word(word, region)))]
     if not found:
         return [NOBODY]
-    whole: list[Condition] = []
-    if len(typed) > 1 and (number := _IN_GROUPS.fullmatch(text)):
-        whole = list(_of_number(number[1], region))
-    elif len(typed) > 1 and "@" in text:
-        whole = [{"email": _beginning(_address("+".join(typed)))}]  # a plus that was not escaped
     each = list(map(_any, found))
+    whole = list(_of_words(typed, text, region)) if len(typed) > 1 else []
     return [_any([*whole, {"$and": each}])] if whole else each
 
 
 def _any(conditions: Sequence[Condition]) -> Condition:
-    return conditions[0] if len(conditions) == 1 else {"$or": list(conditions)}
+    others = [one for at, one in enumerate(conditions) if one not in conditions[:at]]
+    return others[0] if len(others) == 1 else {"$or": others}
+
+
+def _of_words(typed: Sequence[str], text: str, region: str) -> Iterator[Condition]:
+    """Yield what several words may be the beginning of together: a number in groups, an address."""
+    if number := _IN_GROUPS.fullmatch(text):
+        yield from _of_number(number[1], region)
+    elif "@" in text:
+        yield {"email": _beginning(_address("+".join(typed)))}  # a plus that was not escaped
+    elif _DOCUMENT.fullmatch(bare := "".join(part for word in parts_of_words(text) for part in word)):
+        yield from _of_document(bare)
 
 
 def _of_word(word: str, region: str) -> Iterator[Condition]:
@@ -61,14 +69,24 @@ def _of_word(word: str, region: str) -> Iterator[Condition]:
         yield _name("".join(parts))
         if len(parts) > 1:
             yield {"$and": list(map(_name, parts))}  # `Luz-Marina` is also `Luz Marina`
+        if not word.startswith("+") and (bare := "".join(parts)).isascii():
+            yield from _of_document(bare)
     if number := _NUMBER.fullmatch(word):
         yield from _of_number(number[1], region)
-    elif _DOCUMENT.fullmatch(written := word.upper().replace(".", "")):
-        yield {"document_id": _beginning(written)}
 
 
 def _name(part: str) -> Condition:
     return {"keys.words": {"$elemMatch": _beginning(part)}}
+
+
+def _of_document(bare: str) -> Iterator[Condition]:
+    """Yield the documents of whose numbers something may be the beginning.
+
+    Args:
+        bare: Letters and digits, folded: nothing that divides it counts.
+    """
+    yield {"document_id": _beginning(bare.upper())}
+    yield _name(bare)  # a number with dashes is a word, too, without them
 
 
 def _beginning(text: str) -> Condition:
@@ -94,9 +112,7 @@ def _of_number(text: str, region: str) -> Iterator[Condition]:
     if text.startswith("+"):
         yield {"phone": _beginning(f"+{digits}")}
         return
-    dashed = re.sub(r"[^\d\-]", "", text).strip("-")
-    for document in dict.fromkeys((digits, dashed)):
-        yield {"document_id": _beginning(document)}
+    yield from _of_document(digits)
     for number in _numbers(digits, region):
         yield {"phone": _beginning(f"+{number}")}
 

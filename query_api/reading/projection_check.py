@@ -4,9 +4,10 @@ from typing import Final
 
 from events.errors import Outdated
 from service_kit.mongo.connection import Client, newest, store_errors
+from service_kit.read_model import projection_name, projection_number
 
-NEEDED: Final = 2
-"""The oldest form of the documents in `people` that this code reads: at most the workers' `PROJECTION`."""
+NEEDED: Final = projection_number(2)
+"""The oldest projection of documents of `people` that is read here: at most the workers' `PROJECTION`."""
 
 
 class ProjectionCheck:
@@ -15,7 +16,7 @@ class ProjectionCheck:
     Args:
         client: A client of either driver.
         database: Database name.
-        needed: The oldest form that will do.
+        needed: The oldest projection that will do.
     """
 
     def __init__(self, client: Client, database: str, needed: int = NEEDED) -> None:
@@ -25,7 +26,7 @@ class ProjectionCheck:
         self._open = False
 
     async def check(self) -> None:
-        """Return if every document has at least the form that is needed; one look into an index.
+        """Return if every document has at least the projection that is needed; one look into an index.
 
         Raises:
             Outdated: One has not.
@@ -37,5 +38,6 @@ class ProjectionCheck:
             # What is not at least so much: lesser numbers, and no number at all.
             older = self._people.find({"projection": {"$not": {"$gte": self._needed}}}, {"_id": 1}, limit=-1)
             if await older.to_list(1):
-                raise Outdated(f"documents are older than projection {self._needed}: run `rollcall rebuild`")
+                name = projection_name(self._needed)
+                raise Outdated(f"documents are older than projection {name}: run `rollcall rebuild`")
         self._open = True

@@ -1,8 +1,11 @@
 """Reads the times that filters name: a moment with its offset, or a day and a time of some zone."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from difflib import get_close_matches
 from functools import lru_cache
+from importlib.resources import files
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -20,7 +23,7 @@ _SIGNS: Final = {"+": 1, " ": 1, "-": -1}
 
 @lru_cache(maxsize=256)
 def zone_of(text: str) -> tzinfo:
-    """Return the time zone that a client names: `America/Bogota`, `-05:00`, `UTC`.
+    """Return the time zone that a client names: `America/Bogota`, in any case, `-05:00`, `UTC`.
 
     Raises:
         ValueError: There is none of that name.
@@ -31,14 +34,35 @@ def zone_of(text: str) -> tzinfo:
         hours, minutes = int(match[2]), int(match[3])
         if hours < 24 and minutes < 60:
             return timezone(_SIGNS[match[1]] * timedelta(hours=hours, minutes=minutes))
-    else:
-        try:
-            return ZoneInfo(text)
-        except (KeyError, ValueError, OSError):  # a folder of zones is no zone
-            pass
+    elif name := _zones().get(_zone_key(text)):
+        return ZoneInfo(name)
+    if near := _near_zone(text):
+        raise PydanticCustomError(
+            "unknown_time_zone", "is no time zone: did you mean {zone}?", {"zone": near}
+        )
     raise PydanticCustomError(
         "unknown_time_zone", "is no time zone: write America/Bogota, -05:00 or UTC, for example"
     )
+
+
+def _zone_key(name: str) -> str:
+    """Return what the name of a zone is compared by."""
+    return name.casefold().replace(" ", "_")
+
+
+@lru_cache
+def _zones() -> Mapping[str, str]:
+    """Return the names of the zones by their keys, the same on every machine."""
+    names = files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    return {_zone_key(name): name for name in names}
+
+
+@lru_cache(maxsize=256)
+def _near_zone(text: str) -> str | None:
+    """Return the zone that was probably meant, by its name or by its last part, the city."""
+    known = {key.rpartition("/")[2]: name for key, name in _zones().items()} | dict(_zones())
+    near = get_close_matches(_zone_key(text), known, 1, 0.8)
+    return known[near[0]] if near else None
 
 
 def span_of(text: str, zone: tzinfo) -> tuple[datetime, datetime]:

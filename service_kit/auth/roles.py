@@ -12,6 +12,8 @@ SCOPES: Final = (
     "events:read",
     "ops",
 )
+AUDIT_SCOPE: Final = "audit:read"
+"""Who has it sees former values, anything of deleted people, and where changes came from."""
 ROLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "viewer": ("people:read", "events:read"),

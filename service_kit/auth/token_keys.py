@@ -13,7 +13,8 @@ from service_kit.auth.signing import KeyRing
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 
 _TIMEOUT: Final = 5.0
-_LIFESPAN: Final = 300.0
+_LIFESPAN: Final = 20.0
+"""Seconds for which an issuer's keys are not asked for again: a key that is gone is good no longer."""
 _PAUSE: Final = 5.0
 """Seconds before an issuer that did not answer is asked again."""
 _STALE: Final = 3600.0
@@ -115,19 +116,23 @@ class KeySource:
         else:
             raise SystemExit(f"cannot start: {path} holds neither a PEM public key nor a JWKS")
 
-    async def key_for(self, token: str) -> Any:
-        """Return the key that must have signed the token.
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one key, so that its id does not count."""
+        return self._issuer is None and self._set is None and self.ring is None
 
-        Of the token's header only the id counts, and it chooses among known keys: no address and no key that
+    async def find(self, kid: str) -> Any:
+        """Return the key with an id, or the only one; it is there at present.
+
+        Of a token's header only the id counts, and it chooses among known keys: no address and no key that
         is in there is ever looked at (RFC 8725, section 3.10).
 
         Raises:
-            jwt.PyJWTError: The token names no known key.
+            jwt.PyJWTError: No such key is known.
             KeyError: Likewise.
         """
-        if self._issuer is None and self._set is None and self.ring is None:
+        if self.is_one:
             return self._key
-        kid = str(jwt.get_unverified_header(token).get("kid"))
         if self._issuer is not None:
             return await self._issuer.find(kid)
         if self._set is not None:

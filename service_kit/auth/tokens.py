@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,9 @@ _TYPS: Final = frozenset({TYP, f"application/{TYP}"})
 _ANY_TYPS: Final = _TYPS | {"jwt", ""}
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub"]
 _REMEMBERED: Final = 2048
+TRUSTED_SECONDS: Final = 20.0
+"""So long a token is not verified again. With the time for which keys are kept, a key that is withdrawn ends
+what it signed within a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,14 @@ class Caller:
         name: The claim `name`, if any.
         scopes: What the caller may do.
         expires_at: Until when the token is taken, seconds since 1970: the end of its life and the leeway.
+        key_id: The id of the key that signed the token; empty where there is but one key.
     """
 
     subject: str
     name: str | None
     scopes: frozenset[str]
     expires_at: float
+    key_id: str = ""
 
     def require(self, scope: str) -> None:
         """Return if the caller has the scope.
@@ -62,6 +67,7 @@ def issue_token(
     ttl_seconds: int,
     name: str | None = None,
     kid: str | None = None,
+    token_id: str | None = None,
 ) -> str:
     """Return a signed access token (RFC 9068).
 
@@ -75,6 +81,7 @@ def issue_token(
         ttl_seconds: Life from now.
         name: Claim `name`: the actor's name for people to read.
         kid: Names the key to those who know several.
+        token_id: Claim `jti`; a new one by default.
     """
     now = int(time.time())
     claims: dict[str, Any] = {
@@ -84,7 +91,7 @@ def issue_token(
         "client_id": "rollcall",
         "iat": now,
         "exp": now + ttl_seconds,
-        "jti": new_id(),
+        "jti": token_id or new_id(),
         "scope": " ".join(scopes),
     }
     if name:
@@ -94,13 +101,14 @@ def issue_token(
 
 
 class TokenVerifier:
-    """Checks tokens with one algorithm and one issuer; remembers good ones until they expire.
+    """Checks tokens with one algorithm and one issuer; remembers good ones for `TRUSTED_SECONDS`.
 
     Args:
-        settings: Algorithm, key, issuer and audience.
+        settings: Algorithm, key, issuer, audience and longest life.
+        clock: Tells seconds that do not jump.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = KeySource(settings)
         self._algorithm = settings.jwt_algorithm
         strict = settings.jwt_typ == TYP or settings.signing_keys is not None
@@ -109,7 +117,9 @@ class TokenVerifier:
         self._audience = settings.jwt_audience
         self._leeway = settings.jwt_leeway
         self._roles = settings.jwt_roles
-        self._good: OrderedDict[str, Caller] = OrderedDict()
+        self._longest = settings.jwt_max_life
+        self._clock = clock
+        self._good: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
     @property
     def ring(self) -> KeyRing | None:
@@ -129,21 +139,32 @@ class TokenVerifier:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("send Authorization: Bearer <token>")
+        now = self._clock()
         known = self._good.get(token)
-        if known is not None and known.expires_at > time.time():
-            return known
+        if known is not None and known[1] > now and known[0].expires_at > time.time():
+            return known[0]
+        self._good.pop(token, None)
         caller = await self._check(token.strip())
-        self._good[token] = caller
+        self._good[token] = caller, now + TRUSTED_SECONDS
         if len(self._good) > _REMEMBERED:
             self._good.popitem(last=False)
         return caller
 
+    async def is_known(self, key_id: str) -> bool:
+        """Return whether what a key has signed is still taken: the key was not withdrawn."""
+        try:
+            await self._keys.find(key_id)
+        except (jwt.PyJWTError, KeyError):
+            return False
+        return True
+
     async def _check(self, token: str) -> Caller:
         options: Options = {"require": _REQUIRED, "enforce_minimum_key_length": True}
         try:
+            key_id = "" if self._keys.is_one else str(jwt.get_unverified_header(token).get("kid"))
             decoded = jwt.decode_complete(
                 token,
-                await self._keys.key_for(token),
+                await self._keys.find(key_id),
                 algorithms=[self._algorithm],
                 issuer=self._issuer,
                 audience=self._audience,
@@ -163,12 +184,17 @@ class TokenVerifier:
             raise Unauthenticated("the token is no access token")
         if not claims["sub"]:
             raise Unauthenticated("the token names no subject")
+        if float(claims["exp"]) - float(claims["iat"]) > self._longest:
+            raise Unauthenticated(
+                f"the token's life is longer than the {self._longest} s that are taken here"
+            )
         name = claims.get("name")
         return Caller(
             subject=claims["sub"][:255],
             name=name[:255] if isinstance(name, str) and name else None,
             scopes=scopes_in(claims, self._roles),
             expires_at=float(claims["exp"]) + self._leeway,
+            key_id=key_id,
         )
 
 

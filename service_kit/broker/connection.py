@@ -48,7 +48,7 @@ def broker_errors(doing: str) -> Iterator[None]:
         if _is_ending():
             # aio-pika may have turned the cancellation into an error of its own.
             raise asyncio.CancelledError from exc
-        what = "no answer in time" if isinstance(exc, TimeoutError) else exc or type(exc).__name__
+        what = "no answer in time" if isinstance(exc, TimeoutError) else type(exc).__name__
         raise BrokerUnavailable(f"RabbitMQ: {doing}: {what}") from exc
     except asyncio.CancelledError as exc:
         if _is_ending():

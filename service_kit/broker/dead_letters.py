@@ -207,9 +207,9 @@ async def _hand_in(channel: AbstractChannel, delivery: AbstractIncomingMessage, 
 async def _publish(
     channel: AbstractChannel, target: tuple[str, str], body: bytes, message_id: str | None
 ) -> None:
-    """Publish to a partition or a queue, persistent and mandatory; return when it is confirmed."""
+    """Publish to a partition or a subscriber's queue, persistent and mandatory, and have it confirmed."""
     name, key = target
-    exchange = await channel.get_exchange(name, ensure=False) if name else channel.default_exchange
+    exchange = await channel.get_exchange(name, ensure=False)
     message = aio_pika.Message(
         body,
         message_id=message_id,

@@ -12,7 +12,7 @@ import orjson
 from events.errors import MalformedMessage
 from events.parking.controls import decode_message
 from events.times import rfc3339
-from service_kit.broker.topology import COMMANDS, DEAD
+from service_kit.broker.topology import COMMANDS, DEAD, EVENTS_AGAIN
 
 SUBSCRIBER_DEAD: Final = re.compile(r"(events\.[\w-]+)\.dead")
 """The name of a subscriber's queue of dead letters; what comes before `.dead` is its own queue."""
@@ -62,7 +62,7 @@ class DeadMessage:
     def target(self) -> tuple[str, str] | None:
         """The exchange and the routing key by which it is handed in; None if it cannot be."""
         if self.dead_queue != DEAD:
-            return "", self.queue
+            return EVENTS_AGAIN, self.queue
         number = _PARTITION.fullmatch(self.queue)
         return (COMMANDS, number[1]) if number else None
 

@@ -36,6 +36,25 @@ async def declare(connection: AbstractConnection, partitions: int) -> None:
                 await _declare_all(channel, partitions)
 
 
+async def check_declared(connection: AbstractConnection, partitions: int) -> None:
+    """Return if the command queues are there, for who may not make them.
+
+    Args:
+        connection: Open connection.
+        partitions: How many there should be.
+
+    Raises:
+        BrokerUnavailable: They are not, or are others, or are being replaced; or the broker is away.
+    """
+    with broker_errors("looking at queues"):
+        async with asyncio.timeout(CONNECT_TIMEOUT * 2):
+            if await differs(connection, partitions):
+                raise BrokerUnavailable(OTHER_PARTITIONS.format(partitions))
+            await refuse_while_moving(connection)
+            if not await exists(connection, partition_queue(0)):
+                raise BrokerUnavailable("RabbitMQ: the command queues are not there: workers make them")
+
+
 async def differs(connection: AbstractConnection, partitions: int) -> bool:
     """Return whether the broker was set up with another number of partitions; as `exists` in all else."""
     last, beyond = partition_queue(partitions - 1), partition_queue(partitions)

@@ -45,6 +45,7 @@ class FeedEntry:
         body: The announcement, as it was published.
         event_id: The event's id; empty if it is none of ours.
         version: The person's version that the event made; 0 if it is none of ours.
+        time: When it was applied, as the announcement says it; empty if it says nothing.
     """
 
     offset: int
@@ -53,6 +54,7 @@ class FeedEntry:
     body: bytes
     event_id: str = ""
     version: int = 0
+    time: str = ""
 
     @property
     def position(self) -> Position:
@@ -250,6 +252,7 @@ def _entry(message: DeliveredMessage) -> FeedEntry:
             message.body,
             event_id_of(content.get("id")),
             version if isinstance(version, int) else 0,
+            str(content.get("time", "")),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError):
         # Not an event of ours: it counts as an offset, and is passed on to nobody.

@@ -12,6 +12,9 @@ PARTITIONS: Final = 8
 COMMANDS: Final = "commands"
 DEAD: Final = "commands.dead"
 EVENTS: Final = "events"
+EVENTS_AGAIN: Final = "events.again"
+"""Takes events that a subscriber gave up back to its queue, whose name is the routing key. The default
+exchange would do so, too, but whoever may publish there reaches every queue."""
 EVENT_LOG: Final = "events.log"
 IMAGES: Final = "images"
 """The subscriber that removes images which nobody has any more."""
@@ -61,6 +64,7 @@ EXCHANGES: Final = (
     Exchange(COMMANDS, "direct"),
     Exchange(DEAD, "fanout"),
     Exchange(EVENTS, "topic"),
+    Exchange(EVENTS_AGAIN, "direct"),
 )
 
 

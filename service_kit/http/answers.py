@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field, RootModel, WithJsonSchema
 
 from events.errors import RollcallError
 from events.person.fields import PersonView, stored_type
@@ -26,16 +26,16 @@ class FieldError(BaseModel):
 
     field: str
     code: str = Field(description="The kind of reason; stable, for programs")
-    reason: str = Field(description="In English or Spanish, by `Accept-Language`")
+    reason: str = Field(description="In words, in the same language")
 
 
 class Problem(BaseModel):
     """Why a request was not carried out: RFC 9457 problem details."""
 
     type: Annotated[str, WithJsonSchema({"type": "string", "enum": _TYPES})]
-    title: str = Field(description="The kind of problem in words")
+    title: str = Field(description="The kind of problem, in English or Spanish by `Accept-Language`")
     status: int
-    detail: str = Field(description="This case in words")
+    detail: str = Field(description="This case in words, in the same language")
     errors: list[FieldError] = Field(default=[], description="Of `invalid-fields`: each that is wrong")
     violated_policies: list[Literal["address", "subject"]] = Field(
         default=[], alias="violated-policies", description="Of `too-many-requests`: the quota"
@@ -79,6 +79,17 @@ class Person(PersonView):
     thumbnail_url: ImageAddress | None
     created_at: Time
     updated_at: Time
+
+
+class PersonVersion(BaseModel):
+    """What is told of a person to one who may not see the values that were brought back."""
+
+    id: Id
+    version: int
+
+
+class RevertedPerson(RootModel[Person | PersonVersion]):
+    """A person whose values were brought back; or its version alone."""
 
 
 class DeletedPerson(BaseModel):

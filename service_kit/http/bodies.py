@@ -85,6 +85,16 @@ def is_packed(headers: Headers) -> bool:
     return bool(wanted)
 
 
+def refuse_packed_form(headers: Headers) -> None:
+    """Return if a form comes as it is.
+
+    Raises:
+        UnsupportedMediaType: It is packed.
+    """
+    if is_packed(headers):
+        raise UnsupportedMediaType("send the form as it is", ("identity",))
+
+
 def not_packed() -> UnsupportedMediaType:
     """Return the error that a body is not gzip, though its headers say so."""
     return UnsupportedMediaType("the body is not gzip, though its Content-Encoding says so", CODINGS)

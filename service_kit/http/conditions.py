@@ -3,14 +3,22 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from starlette.datastructures import Headers
 
+from events.errors import InvalidFields
+
 _TAG: Final = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
 _ONE: Final = re.compile(_TAG)
+_VERSION: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 """Empty members of a list do not count (section 5.6.1.2)."""
+ENTITY_TAGS: Final[dict[str, Any]] = {
+    "format": "rollcall-entity-tags",
+    "pattern": rf"^(?:[ \t]*\*[ \t]*|{_LIST.pattern})$",
+}
+"""What OpenAPI says of a condition that is refused if it is none: `*`, or a list of entity tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,32 @@ def read_entity_tags(lines: Iterable[str]) -> EntityTags:
     return EntityTags(
         frozenset(tag for mark, tag in tags if not mark), frozenset(tag for mark, tag in tags if mark)
     )
+
+
+def expected_tags(headers: Headers) -> EntityTags | None:
+    """Return what `If-Match` says that there must be; None if the request has no such condition.
+
+    Raises:
+        InvalidFields: It is no condition: ignoring it would do something else than was asked.
+    """
+    lines = headers.getlist("if-match")
+    if not lines:
+        return None
+    try:
+        return read_entity_tags(lines)
+    except ValueError as exc:
+        raise InvalidFields("a header is not valid", [{"field": "If-Match", "reason": str(exc)}]) from exc
+
+
+def versions_in(tags: EntityTags | None) -> frozenset[int] | None:
+    """Return the versions that a condition names; weak tags never match (section 13.1.1).
+
+    Returns:
+        Empty if no version can match, None if any may.
+    """
+    if tags is None or tags.any:
+        return None
+    return frozenset(int(tag) for tag in tags.strong if _VERSION.fullmatch(tag))
 
 
 def is_known(headers: Headers, tag: str) -> bool:

@@ -21,6 +21,7 @@ from events.errors import HeadersTooLarge, NotFound, RollcallError, TargetTooLon
 from service_kit.http.addresses import PREFIX, methods_at
 from service_kit.http.problems import problem_of
 from service_kit.http.rates import Rate
+from service_kit.http.reasons import language_of
 from service_kit.settings import Settings
 
 MAX_TARGET_BYTES: Final = 8 * 1024
@@ -45,14 +46,17 @@ _REFUSED: Final = Counter("rollcall_http_over_quota_total", "Requests refused fo
 _CHARGE: Final = "rollcall.charge"
 _HEAD: Final = "rollcall.head"
 _OPERATIONS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
-_ALWAYS: Final = (
+POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""What a browser may load, follow and send from an answer, and where it may show it: nothing, nowhere."""
+ALWAYS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", POLICY.encode()),
 )
+"""On every answer that has none of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = message["headers"] = list(message.get("headers", ()))
                 given = {name for name, _ in headers}
-                headers += [field for field in _ALWAYS if field[0] not in given]
+                headers += [field for field in ALWAYS if field[0] not in given]
                 headers += charge.headers()
             await send(message)
 
@@ -175,7 +179,8 @@ class Guard:
                 await _options(scope["path"])(scope, receive, completed)
                 return
         except RollcallError as exc:
-            await problem_of(exc)(scope, receive, completed)
+            language = language_of(Headers(scope=scope).get("accept-language"))
+            await problem_of(exc, language)(scope, receive, completed)
             return
         scope[_CHARGE] = charge
         await self._app(scope, receive, completed)
@@ -212,9 +217,14 @@ def _options(path: str) -> Response:
     return Response(status_code=204, headers={"Allow": ", ".join(methods)})
 
 
+def target_too_long() -> TargetTooLong:
+    """Return the error that an address of more than `MAX_TARGET_BYTES` is answered with."""
+    return TargetTooLong(f"path and query are longer than {MAX_TARGET_BYTES} bytes")
+
+
 def _check_head(scope: Scope) -> None:
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > MAX_TARGET_BYTES:
-        raise TargetTooLong(f"path and query are longer than {MAX_TARGET_BYTES} bytes")
+        raise target_too_long()
     # The colon, the space and the line's end count, too.
     if sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > MAX_HEADERS_BYTES:
         raise HeadersTooLarge(f"the header fields are longer than {MAX_HEADERS_BYTES} bytes")

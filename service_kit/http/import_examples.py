@@ -21,6 +21,7 @@ IMPORT_EXAMPLE: Final[dict[str, Any]] = {
     "rejected": 5,
     "invalid": 3,
     "refused": 2,
+    "rows_left_out": 0,
     "mode": "create",
     "dry_run": False,
     "media_type": "text/csv",

@@ -92,13 +92,33 @@ def header(name: str, description: str, example: str, **schema: Any) -> dict[str
     }
 
 
-def json_answer(description: str, form: type[BaseModel], example: str, **headers: Any) -> dict[str, Any]:
+def links(targets: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Return the OpenAPI links from an answer to what may be asked next.
+
+    Args:
+        targets: By the id of each operation, where its parameters are in the answer.
+    """
+    return {
+        target: {"operationId": target, "parameters": dict(parameters)}
+        for target, parameters in targets.items()
+    }
+
+
+def json_answer(
+    description: str,
+    form: type[BaseModel],
+    example: str,
+    *,
+    links: Mapping[str, Any] | None = None,
+    **headers: Any,
+) -> dict[str, Any]:
     """Return an OpenAPI response of JSON.
 
     Args:
         description: What it means.
         form: What it holds.
         example: Name of one of the `EXAMPLES`.
+        links: What may be asked next, as of `links`.
         **headers: Its headers by name.
     """
     shown = {example: {"$ref": f"#/components/examples/{example}"}}
@@ -106,6 +126,7 @@ def json_answer(description: str, form: type[BaseModel], example: str, **headers
         "description": description,
         "model": form,
         "headers": headers,
+        **({"links": dict(links)} if links else {}),
         "content": {"application/json": {"examples": shown}},
     }
 

@@ -40,7 +40,7 @@ from events.errors import (
     UnsupportedMediaType,
 )
 from events.feed.errors import PositionGone
-from events.images.errors import ImagesOff, TicketUsed
+from events.images.errors import ImagesOff, OtherImage, TicketUsed
 from events.person.rejections import (
     IdempotencyKeyReused,
     PersonExists,
@@ -51,10 +51,19 @@ from events.person.rejections import (
     VersionMismatch,
 )
 from service_kit.http.addresses import methods_at
-from service_kit.http.reasons import Language, code_of, language_of, reason_of, told, unknown
-from service_kit.http.sentences import DETAILS
+from service_kit.http.reasons import (
+    Language,
+    code_of,
+    in_language,
+    language_headers,
+    language_of,
+    reason_of,
+    told,
+    unknown,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
+MAX_ERRORS: Final = 100
 URN: Final = "urn:rollcall:problem:"
 """Begins the `type` of every problem; the code follows."""
 
@@ -78,6 +87,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     TicketUsed: (409, "The ticket is used"),
     PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),
+    OtherImage: (412, "Another image"),
     BodyTooLarge: (413, "The body is too large"),
     TargetTooLong: (414, "The address is too long"),
     UnsupportedMediaType: (415, "The content type is not supported"),
@@ -95,6 +105,7 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     RollcallError: (500, "Internal error"),
 }
 
+_REALM: Final = 'Bearer realm="rollcall"'
 _PLAIN: Final = {404: "not-found", 405: "method-not-allowed", 413: BodyTooLarge.code}
 FRAMEWORK_CODES: Final = frozenset({*_PLAIN.values(), "http-error", "range-not-satisfiable"})
 """The codes of problems that are no error of ours."""
@@ -107,22 +118,25 @@ def status_of(error: type[RollcallError]) -> tuple[int, str]:
     return next(STATUS[kind] for kind in error.__mro__ if kind in STATUS)
 
 
-def problem(status: int, code: str, title: str, detail: str, **more: Any) -> Response:
+def problem(
+    status: int, code: str, title: str, detail: str, language: Language = "en", **more: Any
+) -> Response:
     """Return a problem response.
 
     Args:
         status: HTTP status.
         code: Stable name of the kind of problem; ends the `type` URN.
-        title: The kind of problem in words.
-        detail: This case in words.
+        title: The kind of problem in words, in English.
+        detail: This case in words, in English.
+        language: In which to tell both.
         **more: Extension members, and `headers` for the response.
     """
-    headers = more.pop("headers", None)
+    headers = {**(more.pop("headers", None) or {}), **language_headers(language)}
     content = {
         "type": f"{URN}{code}",
-        "title": title,
+        "title": in_language(title, language),
         "status": status,
-        "detail": detail,
+        "detail": in_language(detail, language),
         **more,
     }
     return Response(orjson.dumps(content), status, headers, MEDIA_TYPE)
@@ -133,28 +147,22 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
 
     Args:
         error: Ours.
-        language: In which to say what is wrong with each field.
+        language: In which to say what is wrong.
     """
     status, title = status_of(type(error))
-    detail = error.detail
     more: dict[str, Any] = {}
     headers: dict[str, str] = {}
     match error:
         case InvalidRequest(errors=errors) if errors:
             more["errors"] = [told(one, language) for one in errors]
-            headers |= {"Content-Language": language, "Vary": "Accept-Language"}
-            if language == "es":
-                title, detail = DETAILS.get(title, title), DETAILS.get(detail, detail)
         case UnsupportedMediaType(codings=codings) if codings:
             headers["Accept-Encoding"] = ", ".join(codings)
         case Unauthenticated():
-            headers["WWW-Authenticate"] = 'Bearer realm="rollcall", error="invalid_token"'
+            headers["WWW-Authenticate"] = f'{_REALM}, error="invalid_token"'
         case InvalidCredentials():
-            headers["WWW-Authenticate"] = 'Bearer realm="rollcall"'
+            headers["WWW-Authenticate"] = _REALM
         case Forbidden(scope=scope):
-            headers["WWW-Authenticate"] = (
-                f'Bearer realm="rollcall", error="insufficient_scope", scope="{scope}"'
-            )
+            headers["WWW-Authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{scope}"'
         case PositionGone(event_id=event_id, next=url):
             more["next"] = url
             if event_id:
@@ -174,13 +182,15 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
             | NotFound(retry_after=int() as seconds)
         ):
             headers["Retry-After"] = str(seconds)
-    return problem(status, error.code, title, detail, headers=headers, **more)
+    return problem(status, error.code, title, error.detail, language, headers=headers, **more)
 
 
 def field_errors(
     failure: ValidationError | Sequence[Any],
     known: Iterable[str] = (),
     what: Literal["parameter", "field"] = "field",
+    most: int = MAX_ERRORS,
+    whole: str = "body",
 ) -> list[dict[str, str]]:
     """Return what is not valid as `field`, `code` and `reason`; never the value, which may be personal.
 
@@ -188,21 +198,22 @@ def field_errors(
         failure: What pydantic raised, or the errors that FastAPI lists.
         known: The names that there are, for one that is none of them.
         what: What they are names of.
+        most: How many are told, since a body may have thousands; of those beyond, the number.
+        whole: Stands for the field where the whole is wrong.
     """
-    errors: Sequence[Any] = (
-        failure.errors(include_url=False, include_input=False)
-        if isinstance(failure, ValidationError)
-        else failure
-    )
+    if isinstance(failure, ValidationError):
+        failure = failure.errors(include_url=False, include_input=False)
     found = []
-    for error in errors:
-        field = ".".join(str(part) for part in error["loc"]) or "body"
+    for error in failure[:most]:
+        field = ".".join(str(part) for part in error["loc"]) or whole
         if error["type"] == "extra_forbidden":
             reason = unknown(str(error["loc"][-1]), known, what)
             code = "unknown-name" if reason == "is not known" else f"unknown-{what}"
         else:
             reason, code = reason_of(error), code_of(error)
         found.append({"field": field[:200], "code": code, "reason": reason})
+    if left := len(failure) - len(found):
+        found.append({"field": whole, "code": "more-errors", "reason": f"has {left} more errors"})
     return found
 
 
@@ -218,12 +229,16 @@ def _parameters_of(request: Request) -> list[str]:
     return [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
 
 
+def _language(request: Request) -> Language:
+    return language_of(request.headers.get("accept-language"))
+
+
 def install_problem_handlers(app: FastAPI) -> None:
     """Make every error of an application a problem response; unknown ones are logged and say nothing."""
 
     async def ours(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, RollcallError)  # noqa: S101 - narrows what Starlette dispatches by type
-        return problem_of(exc, language_of(request.headers.get("accept-language")))
+        return problem_of(exc, _language(request))
 
     async def framework(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, HTTPException)  # noqa: S101
@@ -235,7 +250,7 @@ def install_problem_handlers(app: FastAPI) -> None:
                 status, detail = 405, "Method Not Allowed"
                 headers = {"Allow": ", ".join(methods)}
         code = _PLAIN.get(status, "http-error")
-        return problem(status, code, detail, detail, headers=headers)
+        return problem(status, code, detail, detail, _language(request), headers=headers)
 
     async def parameters(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, RequestValidationError)  # noqa: S101
@@ -248,8 +263,11 @@ def install_problem_handlers(app: FastAPI) -> None:
         return await ours(request, InvalidFields("a parameter is not valid", told))
 
     async def unknown(request: Request, exc: Exception) -> Response:
-        log.error("request failed", path=request.url.path, exc_info=exc)
-        return problem(500, "internal", "Internal error", "this is our fault, and it was logged")
+        # Not the path: it may hold what somebody looked for.
+        route = getattr(request.scope.get("route"), "path", "none")
+        log.error("request failed", method=request.method, route=route, exc_info=exc)
+        words = "Internal error", "this is our fault, and it was logged"
+        return problem(500, "internal", *words, _language(request))
 
     app.add_exception_handler(RollcallError, ours)
     app.add_exception_handler(HTTPException, framework)

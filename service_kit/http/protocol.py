@@ -8,6 +8,7 @@ from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from events.errors import HeadersTooLarge, InvalidRequest, RollcallError
+from service_kit.http.guard import ALWAYS, MAX_TARGET_BYTES, target_too_long
 from service_kit.http.problems import problem_of
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -27,6 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.url = b""
         self._open = True
         self._received = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -87,15 +89,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HeadersTooLarge(f"the head of the request is longer than {MAX_HEAD_BYTES} bytes"))
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer what is no HTTP, or more than the parser takes."""
         self._refuse(InvalidRequest(msg.rstrip(".").lower()))
 
     def _refuse(self, error: RollcallError) -> None:
-        response = problem_of(error)
-        lines = [b"%b: %b\r\n" % field for field in (*response.raw_headers, (b"connection", b"close"))]
-        self.transport.write(
-            b"".join([STATUS_LINE[response.status_code], *lines, b"\r\n", bytes(response.body)])
-        )
+        # The parser knows of no address beyond 65,535 bytes.
+        response = problem_of(target_too_long() if len(self.url) > MAX_TARGET_BYTES else error)
+        fields = (*response.raw_headers, *ALWAYS, (b"connection", b"close"))
+        head = [STATUS_LINE[response.status_code], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
+        self.transport.write(b"".join([*head, bytes(response.body)]))
         self.transport.close()
 
     def _await_head(self) -> None:

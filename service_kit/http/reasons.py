@@ -1,15 +1,19 @@
-"""Tells why a field is refused: in our words, with a code, in the language that a client wants."""
+"""Tells what is wrong, with a field or the whole: in our words, with a code, in the client's language."""
 
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, Final, Literal, get_args
+from functools import lru_cache
+from typing import Any, Final, Literal, TypeVar, get_args
 
 from pydantic_core.core_schema import ErrorType
 
+from service_kit.http.details import DETAILS, TITLES
+from service_kit.http.file_sentences import FILE_DETAILS, FILE_REASONS
 from service_kit.http.sentences import REASONS, Reason
 
 Language = Literal["en", "es"]
+Meaning = TypeVar("Meaning")
 
 _OWN_TYPES: Final = frozenset(get_args(ErrorType))
 _SHOWN: Final = re.compile(r"[\w.\-\[\]]{1,60}")
@@ -18,17 +22,24 @@ _FALLBACK: Final = Reason("not-valid", "", "")
 NAME: Final = re.compile(r"\{(\w+)\}")
 """What stands for something in a sentence."""
 _NAME: Final = re.compile(r"\\{(\w+)\\}")
-_FORMS: Final = [
-    (re.compile(_NAME.sub(r"(?P<\1>.+?)", re.escape(reason.english)), re.DOTALL), reason)
-    # The one that says most by itself comes first.
-    for reason in sorted(REASONS, key=lambda one: len(NAME.sub("", one.english)), reverse=True)
-]
+
+
+def _forms(sentences: Mapping[str, Meaning]) -> list[tuple[re.Pattern[str], Meaning]]:
+    """Return how to find sentences in English; the one that says most by itself comes first."""
+    return [
+        (re.compile(_NAME.sub(r"(?P<\1>.+?)", re.escape(english)), re.DOTALL), sentences[english])
+        for english in sorted(sentences, key=lambda one: len(NAME.sub("", one)), reverse=True)
+    ]
+
+
+ALL_REASONS: Final = (*REASONS, *FILE_REASONS)
+_REASONS: Final = _forms({reason.english: reason for reason in ALL_REASONS})
+_DETAILS: Final = _forms({**TITLES, **DETAILS, **FILE_DETAILS})
 _PYDANTIC: Final[Mapping[str, str]] = {
     "missing": "is missing",
     "string_type": "must be text",
     "string_unicode": "must be text",
     "string_too_long": "must not be longer than {max_length} characters",
-    "string_pattern_mismatch": "must match {pattern}",
     **dict.fromkeys(
         ("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"
     ),
@@ -43,12 +54,40 @@ _PYDANTIC: Final[Mapping[str, str]] = {
 """Our words for what pydantic finds wrong by itself (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 
 
-def find(text: str) -> tuple[Reason, Mapping[str, str]] | None:
-    """Return the reason that a sentence in English is, with what its names stand for; None if it is none."""
-    for form, reason in _FORMS:
+def _found(
+    text: str, forms: Iterable[tuple[re.Pattern[str], Meaning]]
+) -> tuple[Meaning, Mapping[str, str]] | None:
+    for form, meaning in forms:
         if match := form.fullmatch(text):
-            return reason, match.groupdict()
+            return meaning, match.groupdict()
     return None
+
+
+@lru_cache(maxsize=1024)
+def find(text: str) -> tuple[Reason, Mapping[str, str]] | None:
+    """Return the reason that a sentence in English is, with what its names stand for; None if it is none.
+
+    Remembered, as the reasons of an import's rows recur.
+    """
+    return _found(text, _REASONS)
+
+
+@lru_cache(maxsize=1024)
+def _spanish(text: str) -> str:
+    if whole := _found(text, _DETAILS):
+        return whole[0].format(**{name: _spanish(part) for name, part in whole[1].items()})
+    reason, parts = find(text) or (_FALLBACK, {})
+    return reason.spanish.format(**parts) or text
+
+
+def in_language(text: str, language: Language) -> str:
+    """Return what is said of a whole request in a language; in English where it has no other form.
+
+    Args:
+        text: A title or a detail, in English.
+        language: That is wanted.
+    """
+    return _spanish(text) if language == "es" else text
 
 
 def reason_of(error: Mapping[str, Any]) -> str:
@@ -106,6 +145,11 @@ def told(error: Mapping[str, str], language: Language) -> dict[str, str]:
     reason, parts = find(error["reason"]) or (_FALLBACK, {})
     text = reason.spanish.format(**parts) if language == "es" and reason.spanish else error["reason"]
     return {"field": error["field"], "code": error.get("code", reason.code), "reason": text}
+
+
+def language_headers(language: Language) -> dict[str, str]:
+    """Return the headers of an answer that would be another one in another language."""
+    return {"Content-Language": language, "Vary": "Accept-Language"}
 
 
 def language_of(accept_language: str | None) -> Language:

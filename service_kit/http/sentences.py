@@ -4,7 +4,6 @@ Validators say why in English, where they stand. Here that sentence gets its cod
 finds every sentence that has none.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,7 +42,6 @@ REASONS: Final = (
     Reason("too-small", "must be {least} or more", "debe ser {least} o más"),
     Reason("too-large", "must be {most} or less", "debe ser {most} o menos"),
     Reason("no-choice", "must be one of {choices}", "debe ser uno de {choices}"),
-    Reason("no-match", "must match {pattern}", "debe tener la forma {pattern}"),
     Reason(
         "too-many-values", "must not have more than {most} values", "no puede tener más de {most} valores"
     ),
@@ -68,6 +66,7 @@ REASONS: Final = (
         "debe ser de {names}; con - delante, al revés",
     ),
     Reason("unknown-name", "is not known", "no se conoce"),
+    Reason("more-errors", "has {count} more errors", "tiene {count} errores más"),
     Reason("given-twice", "is given twice", "está dos veces"),
     Reason("not-together", "cannot be given beside {other}", "no puede ir junto a {other}"),
     Reason(
@@ -92,6 +91,21 @@ REASONS: Final = (
         "no-name-character",
         "may hold letters, spaces, apostrophes, hyphens, not {character}",
         "puede contener letras, espacios, apóstrofos y guiones, no {character}",
+    ),
+    Reason(
+        "no-email",
+        "is no e-mail address: it must have one @, with a name before it and a domain after it",
+        "no es una dirección de correo electrónico: debe tener una @, delante un nombre y detrás un dominio",
+    ),
+    Reason(
+        "no-email",
+        "is no e-mail address: what stands after the @ is no domain, such as example.org",
+        "no es una dirección de correo electrónico: lo que va tras la @ no es un dominio, como example.org",
+    ),
+    Reason(
+        "no-email",
+        "is no e-mail address: what stands before the @ cannot stand there",
+        "no es una dirección de correo electrónico: lo que va delante de la @ no puede estar ahí",
     ),
     Reason("no-email", "is no e-mail address: {detail}", "no es una dirección de correo electrónico"),
     Reason(
@@ -141,16 +155,20 @@ REASONS: Final = (
         "must be a time as 2026-01-31T08:00:00Z, or a day as 2026-01-31",
         "debe ser una hora como 2026-01-31T08:00:00Z, o un día como 2026-01-31",
     ),
-    Reason("no-time", "Invalid isoformat string: {text}", "no es una hora"),
     Reason(
         "unknown-time-zone",
         "is no time zone: write America/Bogota, -05:00 or UTC, for example",
         "no es una zona horaria: escriba America/Bogota, -05:00 o UTC, por ejemplo",
     ),
     Reason(
+        "unknown-time-zone",
+        "is no time zone: did you mean {zone}?",
+        "no es una zona horaria: ¿quizá {zone}?",
+    ),
+    Reason(
         "no-position",
-        "not a position: an offset, a hyphen, the event's id",
-        "no es una posición: un número, un guion, el id del evento",
+        "is no position, which is an offset, a hyphen and the event's id",
+        "no es una posición, que es un número, un guion y el id del evento",
     ),
     Reason("no-word", "has no word", "no tiene ninguna palabra"),
     Reason("no-cursor", "is no cursor of this API", "no es un cursor de esta API"),
@@ -159,43 +177,21 @@ REASONS: Final = (
         "belongs to another order or other filters",
         "es de otro orden o de otros filtros",
     ),
-    # Of the columns of a file.
-    Reason("missing-column", "is a column that every row needs", "es una columna que toda fila necesita"),
-    Reason("missing-column", "is no column of the file", "no es una columna del archivo"),
-    Reason(
-        "missing-column",
-        "names “{title}”, which is no column of the file",
-        "nombra “{title}”, que no es una columna del archivo",
-    ),
-    Reason(
-        "unknown-column",
-        "is no column that is known: did you mean {field}? `map` (--map) says what it is, or nothing to "
-        "leave it out; `columns` (--columns) takes some columns alone",
-        "no es una columna conocida: ¿quizá {field}? `map` (--map) dice qué es, o nada para dejarla fuera; "
-        "`columns` (--columns) toma solo algunas columnas",
-    ),
-    Reason(
-        "unknown-column",
-        "is no column that is known: `map` (--map) says what it is, or nothing to leave it out; `columns` "
-        "(--columns) takes some columns alone",
-        "no es una columna conocida: `map` (--map) dice qué es, o nada para dejarla fuera; `columns` "
-        "(--columns) toma solo algunas columnas",
-    ),
-    Reason(
-        "repeated-column",
-        "is there more than once, as {titles}: keep one of them",
-        "está más de una vez, como {titles}: deje una de ellas",
-    ),
-    Reason(
-        "unknown-sheet",
-        "is no sheet of the workbook, which has {names}",
-        "no es una hoja del libro, que tiene {names}",
-    ),
     # Of headers.
     Reason(
         "no-key",
         "must be 1 to 255 visible ASCII characters, without spaces",
         "debe tener de 1 a 255 caracteres ASCII visibles, sin espacios",
+    ),
+    Reason(
+        "no-id",
+        "must be 1 to 128 letters (A-Z, a-z), digits or any of . _ : / @ + -",
+        "debe tener de 1 a 128 letras (A-Z, a-z), cifras o alguno de . _ : / @ + -",
+    ),
+    Reason(
+        "reserved-id",
+        "must not begin with {prefix}, which imports begin with",
+        "no puede empezar por {prefix}, que es de las importaciones",
     ),
     Reason(
         "no-entity-tags",
@@ -212,6 +208,11 @@ REASONS: Final = (
         "account-name",
         "must be 2 to 254 letters (a-z), digits or, inside, any of . _ + @ -",
         "debe tener de 2 a 254 letras (a-z), cifras o, en el interior, alguno de . _ + @ -",
+    ),
+    Reason(
+        "account-name-reserved",
+        "is a name under which the system itself acts",
+        "es un nombre con el que actúa el propio sistema",
     ),
     Reason(
         "password-length",
@@ -255,13 +256,3 @@ REASONS: Final = (
         "debe ser un archivo, de nombre {name}, y nada más",
     ),
 )
-DETAILS: Final[Mapping[str, str]] = {
-    "the body is not valid": "el cuerpo no es válido",
-    "a parameter is not valid": "un parámetro no es válido",
-    "a header is not valid": "una cabecera no es válida",
-    "a parameter is given twice": "un parámetro está dos veces",
-    "the columns are not as they must be": "las columnas no son como deben ser",
-    "there is no such sheet": "no hay tal hoja",
-    "Invalid fields": "Campos no válidos",
-}
-"""What problems with reasons say of the whole, in Spanish."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
+from urllib3 import Retry
 
 from events.images.errors import ImagesUnavailable
 from events.person.fields import Image
@@ -31,6 +32,18 @@ _FORMATS: Final = ["jpg", "png", "webp"]
 log = structlog.get_logger()
 
 
+def _sdk() -> Any:
+    """Return the SDK, which by itself would go where an answer sends it, with all that is signed."""
+    import cloudinary.api
+    import cloudinary.uploader
+    from cloudinary.api_client import call_api
+
+    for module in (cloudinary.uploader, call_api):
+        # Its two pools; it has no setting for this, and a test asks both.
+        module._http.connection_pool_kw["retries"] = Retry(3, redirect=0, raise_on_redirect=False)
+    return cloudinary
+
+
 class CloudinaryImages:
     """The store at Cloudinary.
 
@@ -49,10 +62,7 @@ class CloudinaryImages:
         self._account = account_of(url)
         self._calls = SdkCalls(self._account, seconds)
         self._folder = folder
-        import cloudinary.api
-        import cloudinary.uploader
-
-        self._sdk: Any = cloudinary
+        self._sdk: Any = _sdk()
 
     def close(self) -> None:
         """Wait for no call that is under way."""

@@ -86,11 +86,11 @@ def _carried_out(function: Callable[..., Any], arguments: tuple[Any, ...], optio
         exceptions.BadRequest,
         exceptions.AlreadyExists,
     ) as exc:
-        log.error("cloudinary refuses", reason=str(exc)[:300])
+        log.error("cloudinary refuses", kind=type(exc).__name__)
         raise ImagesUnavailable("Cloudinary refuses what is asked of it", retry_after=30) from exc
     except Exception as exc:
         # Beside its own kinds the SDK raises plain exceptions, and stumbles over answers that are none.
-        log.warning("cloudinary failed", kind=type(exc).__name__, reason=str(exc)[:300])
+        log.warning("cloudinary failed", kind=type(exc).__name__)
         raise ImagesUnavailable("Cloudinary cannot be reached, or fails") from exc
 
 

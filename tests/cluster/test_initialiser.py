@@ -21,15 +21,21 @@ from command_api.imports.store import ImportStore
 from devstack.servers.mongo import ReplicaSet
 from devstack.servers.ports import free_ports
 from events.accounts.event import Origin
+from events.errors import StoreUnavailable
+from events.log.event import GENESIS, seal
+from events.log.stored import event_of
+from operations.__main__ import main
 from query_api.people.queries import Reads
 from service_kit.ids import new_id
 from service_kit.images import Picture, Source
 from service_kit.images.gridfs import GridFsImages, GridFsReader
+from service_kit.milestones import MILESTONE_EVERY
 from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
-from tests.store.given import NOW, check_stream, create, delete, run, update
+from tests.store.given import NOW, check_stream, create, delete, long_stream, run, streams_of, update
 from tests.system import run_script
 from workers.imports.counts import ImportCounts
+from workers.imports.expiry import ImportExpiry
 from workers.outcomes import BEHIND, ParkedCommand
 from workers.parking.parked import WaitingCommands, WaitingMessage
 from workers.store import Store
@@ -110,6 +116,10 @@ def test_members_become_a_set_with_collections_and_users(guarded: Guarded, first
     assert guarded.initialise() == ["nothing changed"]
     with MongoClient[dict[str, Any]](guarded.members.uri) as stranger, pytest.raises(OperationFailure):
         stranger.rollcall.people.find_one()
+    with guarded.client("admin") as admin:
+        users = admin.admin.command({"usersInfo": {"forAllDBs": True}})["users"]
+    assert {user["user"] for user in users} == {"admin", *SERVICES}
+    assert all(user["mechanisms"] == ["SCRAM-SHA-256"] for user in users)
 
 
 def test_a_member_that_stalls_holds_up_no_other(guarded: Guarded, first_run: list[str]) -> None:
@@ -152,7 +162,8 @@ def test_no_service_can_change_the_past_or_more_than_its_own(guarded, first_run,
 
 
 @pytest.mark.parametrize(
-    "collection", ["events", "people", "claims", "rejections", "parked", "imports", "import_errors"]
+    "collection",
+    ["events", "account_events", "people", "claims", "rejections", "parked", "imports", "import_errors"],
 )
 def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None:
     with guarded.client("rollcall-query") as client:
@@ -161,11 +172,34 @@ def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None
             client.rollcall[collection].insert_one({"person_id": "x"})
 
 
-@pytest.mark.parametrize("collection", ["people", "claims", "rejections", "parked", "attempts"])
-def test_the_command_api_s_user_sees_nothing_of_people(guarded, first_run, collection) -> None:
+@pytest.mark.parametrize("collection", ["events", "people", "claims", "rejections", "parked", "attempts"])
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda collection: collection.find_one(),
+        lambda collection: collection.insert_one({"person_id": "x", "version": 1, "command_id": "y"}),
+        lambda collection: collection.update_one({}, {"$set": {"x": 1}}),
+        lambda collection: collection.delete_one({}),
+        lambda collection: next(collection.aggregate([{"$count": "all"}])),
+    ],
+)
+def test_the_command_api_s_user_neither_reads_nor_writes_what_is_of_people(
+    guarded, first_run, collection, attempt
+) -> None:
+    with guarded.client("rollcall-command") as client, pytest.raises(OperationFailure) as refusal:
+        attempt(client.rollcall[collection])
+    assert refusal.value.code == NOT_AUTHORISED
+
+
+def test_the_command_api_s_user_drops_nothing_and_changes_no_event_of_accounts(guarded, first_run) -> None:
     with guarded.client("rollcall-command") as client:
-        with pytest.raises(OperationFailure, match="not authorized"):
-            client.rollcall[collection].find_one()
+        for attempt in (
+            lambda: client.rollcall.account_events.update_one({}, {"$set": {"data": {}}}),
+            lambda: client.rollcall.account_events.delete_many({}),
+            lambda: next(client.rollcall.accounts.aggregate([{"$unionWith": "events"}])),
+        ):
+            with pytest.raises(OperationFailure, match="not authorized"):
+                attempt()
         with pytest.raises(OperationFailure, match="not authorized"):
             client.rollcall.accounts.drop()
         with pytest.raises(OperationFailure, match="not authorized"):
@@ -196,8 +230,100 @@ async def test_the_command_api_s_user_can_keep_accounts(guarded: Guarded, first_
         services.directory.hasher.close()
         await mongo.close(client)
     with guarded.client("rollcall-query") as client:
-        types = [e["type"] for e in client.rollcall.events.find({"person_id": "account:ada"}).sort("version")]
+        found = client.rollcall.account_events.find({"person_id": "account:ada"}).sort("version")
+        types = [event["type"] for event in found]
     assert types == ["account.created", "account.roles_set", "account.login_failed"]
+
+
+async def test_events_of_accounts_of_before_are_carried_over_and_their_chains_go_on(
+    guarded, first_run
+) -> None:
+    with guarded.client("admin") as admin:
+        events, accounts = admin.rollcall.events, admin.rollcall.account_events
+        people = list(events.find())
+        uri, origin = guarded.uri("rollcall-command"), Origin("operator:test")
+        client = mongo.connect(
+            Settings(mongo_uri=uri, amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x"), "tests"
+        )
+        services = open_account_services(client, "rollcall", lambda: datetime.now(UTC))
+        try:
+            await services.directory.create("lovelace", "violet tractor sings", ("viewer",), origin)
+            await services.directory.set_roles("lovelace", ("editor",), origin)
+            await services.directory.invite(("viewer",), timedelta(days=1), origin)
+            # As an earlier version has left them; of one stream, the initialiser had moved a part.
+            written = list(accounts.find())
+            events.insert_many(written)
+            moved = {"person_id": "account:lovelace", "version": {"$gt": 1}}
+            accounts.delete_many({"$nor": [{"person_id": "account:lovelace", "version": 1}]})
+            # A command API that is ahead of the initialiser appends nothing.
+            admin.rollcall.command(
+                {"updateRole": "rollcall-command", "privileges": _none_but_accounts(admin)}
+            )
+            with pytest.raises(StoreUnavailable, match="not be written yet"):
+                await services.directory.set_roles("lovelace", ("admin",), origin)
+            (line,) = [one for one in guarded.initialise() if one.startswith("carried")]
+            streams = {event["person_id"] for event in written}
+            assert line == (
+                f"carried {len(written)} events of accounts, in {len(streams)} streams, over to account_events"
+            )
+            assert guarded.initialise() == ["nothing changed"]
+            assert (list(events.find()), accounts.count_documents(moved)) == (people, 1)
+            assert _by_place(accounts.find()) == _by_place(written)
+            account = await services.directory.get("lovelace")
+            assert account.pending == ()
+        finally:
+            services.directory.hasher.close()
+            await mongo.close(client)
+        stream = [
+            event_of(_aware(one)) for one in accounts.find({"person_id": "account:lovelace"}).sort("version")
+        ]
+        assert [event.type for event in stream] == [
+            "account.created",
+            "account.roles_set",
+            "account.roles_set",
+        ]
+        assert [event.prev for event in stream] == [GENESIS, *(event.hash for event in stream[:-1])]
+        assert all(event.hash == seal(event) for event in stream)
+
+        # What cannot be: both places go on. Nothing is moved then.
+        events.insert_one({**written[0], "_id": "another"})
+        try:
+            done = run_script("initialise.py", **guarded.environment())
+            assert (done.returncode, "is another event" in done.stderr) == (1, True)
+            assert "Traceback" not in done.stderr
+            assert events.count_documents({"_id": "another"}) == 1
+        finally:
+            events.delete_one({"_id": "another"})
+        assert guarded.initialise() == ["changed the rights of role rollcall-command"]
+
+
+def _none_but_accounts(admin: Any) -> list[dict[str, Any]]:
+    """Return the command user's rights as they are while events are carried over."""
+    (role,) = admin.rollcall.command({"rolesInfo": "rollcall-command", "showPrivileges": True})["roles"]
+    return [
+        {**one, "actions": ["find", "listIndexes"]}
+        if one["resource"]["collection"] == "account_events"
+        else one
+        for one in role["privileges"]
+    ]
+
+
+def _by_place(documents: Any) -> list[dict[str, Any]]:
+    return sorted(documents, key=lambda one: (one["person_id"], one["version"]))
+
+
+def _aware(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **document,
+        **{name: document[name].replace(tzinfo=UTC) for name in ("accepted_at", "applied_at")},
+    }
+
+
+def test_the_query_api_s_user_can_verify_the_log(guarded, first_run, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("ROLLCALL_MONGO_URI", guarded.uri("rollcall-query"))
+    monkeypatch.delenv("ROLLCALL_AMQP_URL", raising=False)
+    assert main(["verify", "--jobs", "1"]) == 0
+    assert "nothing was altered" in capsys.readouterr().err
 
 
 async def test_imports_are_kept_by_one_user_and_counted_by_another(guarded, first_run) -> None:
@@ -216,6 +342,8 @@ async def test_imports_are_kept_by_one_user_and_counted_by_another(guarded, firs
         await ImportCounts(clients[1], "rollcall", lambda: NOW).count()
         found = await Reads(clients[2], "rollcall").find("imports", {"_id": order.import_id}, {}, strong=True)
         assert (found.documents[0]["state"], found.documents[0]["settled"]) == ("finished", True)
+        expiry = ImportExpiry(clients[1], "rollcall", timedelta(1), lambda: NOW + timedelta(hours=2))
+        assert await expiry.settle() == 1
     finally:
         for client in clients:
             await mongo.close(client)
@@ -243,6 +371,12 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         await check_stream(store, first.person_id, 2)
         found = await reads.person_by_document("passport", first.data.document_id, strong=True)
         assert found.documents[0]["version"] == 2
+        log = await long_stream(store, MILESTONE_EVERY)
+        streams = streams_of(store)
+        await streams.extend_milestones(log[0].person_id, MILESTONE_EVERY)
+        kept = await reads.find("milestones", {"person_id": log[0].person_id}, {}, strong=True)
+        assert [one["version"] for one in kept.documents] == [MILESTONE_EVERY]
+        await streams.remove_milestones([log[0].person_id])
         image = Source(new_id(), first.person_id, new_id())
         await GridFsImages(clients[2], "rollcall").put(image, PICTURE)
         reader = GridFsReader(clients[1], "rollcall")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from operations.env import variables as written_variables
-from service_kit.broker.users import user_definitions
+from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER, user_definitions
 from service_kit.version import VERSION
 from tests.compose.composefile import PATH, ROOT, ComposeFile, Missing, interpolate, read, size, variables
 from tests.compose.test_env import SETTINGS
@@ -167,12 +167,21 @@ def test_the_brokers_find_each_other_by_the_names_they_have():
     assert nodes == {f"rabbit@{name}" for name in hosts}
 
 
-def test_the_services_user_has_the_rights_that_it_needs_and_no_more():
+def test_each_service_has_a_user_of_the_broker_with_the_rights_that_it_needs_and_no_more():
     loaded = json.loads(FILE.files("rabbitmq-1")["/etc/rabbitmq/users.json"])
-    wanted = user_definitions("rollcall", "any")
-    (user,), (expected,) = loaded["users"], wanted["users"]
-    assert user == {**expected, "password_hash": WRITTEN["ROLLCALL_RABBITMQ_PASSWORD_HASH"]}
+    names = {"command": COMMAND_USER, "query": QUERY_USER, "worker": WORKER_USER}
+    wanted = user_definitions(dict.fromkeys(names.values(), "any"))
+    hashes = {names[s]: WRITTEN[f"ROLLCALL_RABBITMQ_{s.upper()}_PASSWORD_HASH"] for s in names}
+    assert loaded["users"] == [{**one, "password_hash": hashes[one["name"]]} for one in wanted["users"]]
     assert {**loaded, "users": []} == {**wanted, "users": []}
+    for name, service in FILE.services.items():
+        url = service.get("environment", {}).get("ROLLCALL_AMQP_URL")
+        kind = name.split("-")[0]
+        if kind not in names:
+            assert url is None
+            continue
+        password = WRITTEN[f"ROLLCALL_RABBITMQ_{kind.upper()}_PASSWORD"]
+        assert url.startswith(f"amqp://{names[kind]}:{password}@rabbitmq-1:5672,")
 
 
 def test_the_proxy_balances_over_every_api():

@@ -115,9 +115,10 @@ def ctl(here: Loopback, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_brokers_user_is_the_only_one(here):
+def test_the_services_users_of_the_broker_are_the_only_ones(here):
     users = json.loads(ctl(here, "list_users", "--formatter", "json"))
-    assert users == [{"user": "rollcall", "tags": []}]
+    names = ("rollcall-command", "rollcall-query", "rollcall-worker")
+    assert sorted(users, key=str) == [{"user": name, "tags": []} for name in names]
 
 
 def test_every_queue_is_on_all_three_brokers(here, proxy):

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from operations.__main__ import main
+from operations.env import add_to_env, variables, write_env
 from operations.env import main as alone
-from operations.env import variables, write_env
 from operations.errors import SetupError
 from service_kit.auth.signing import read_key
 from service_kit.broker.users import password_hash
@@ -53,20 +53,51 @@ def test_keys_are_of_the_form_that_the_servers_want():
     assert re.fullmatch(r"[A-Za-z0-9]{32,255}", made["ROLLCALL_ERLANG_COOKIE"])
     for name in ("ROLLCALL_SIGNING_KEY", "ROLLCALL_SIGNING_KEY_NEXT"):
         assert read_key(made[name].encode()).algorithm == "EdDSA"
-    hashed = made["ROLLCALL_RABBITMQ_PASSWORD_HASH"]
-    salt = base64.b64decode(hashed)[:4]
-    assert password_hash(made["ROLLCALL_RABBITMQ_PASSWORD"], salt) == hashed
+    hashes = {name: value for name, value in made.items() if name.endswith("_HASH")}
+    assert len(hashes) == 3
+    for name, hashed in hashes.items():
+        salt = base64.b64decode(hashed)[:4]
+        assert password_hash(made[name.removesuffix("_HASH")], salt) == hashed
 
 
 def test_a_file_that_is_there_is_kept(tmp_path):
     path = tmp_path / ".env"
     path.write_text("old")
-    with pytest.raises(SetupError, match="is there, .* `./run env --force` makes another"):
+    with pytest.raises(
+        SetupError, match="is there, .* `./run env --add` adds .* `./run env --force` makes another"
+    ):
         write_env(path, force=False)
     assert path.read_text() == "old"
     write_env(path, force=True)
     assert (tmp_path / ".env.before").read_text() == "old"
     assert "ROLLCALL_SIGNING_KEY" in read(path)
+
+
+def test_a_file_of_an_earlier_version_gets_what_it_lacks_and_keeps_what_it_has(tmp_path, capsys):
+    path = tmp_path / ".env"
+    write_env(path, force=False)
+    whole = read(path)
+    lacking = ["ROLLCALL_RABBITMQ_QUERY_PASSWORD", "ROLLCALL_RABBITMQ_QUERY_PASSWORD_HASH", "ROLLCALL_SIGNUP"]
+    lacking.append("ROLLCALL_RABBITMQ_WORKER_PASSWORD_HASH")
+    left = {name: value for name, value in whole.items() if name not in lacking}
+    path.write_text("# mine\nMY_OWN=1=2\n" + "".join(f"{name}={value}\n" for name, value in left.items()))
+    capsys.readouterr()
+    add_to_env(path)
+    added = read(path)
+    assert {**added, **left, "MY_OWN": "1=2"} == added
+    assert (added.keys() - {"MY_OWN"}, path.read_text()[:7]) == (whole.keys(), "# mine\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for service in ("QUERY", "WORKER"):
+        hashed = added[f"ROLLCALL_RABBITMQ_{service}_PASSWORD_HASH"]
+        password = added[f"ROLLCALL_RABBITMQ_{service}_PASSWORD"]
+        assert password_hash(password, base64.b64decode(hashed)[:4]) == hashed
+    said = capsys.readouterr().err
+    assert all(name in said and added[name] not in said for name in lacking if name != "ROLLCALL_SIGNUP")
+    before = path.read_text()
+    add_to_env(path)
+    assert (path.read_text(), "nothing" in capsys.readouterr().err) == (before, True)
+    with pytest.raises(SetupError, match="cannot be added to"):
+        add_to_env(tmp_path / "absent")
 
 
 @pytest.mark.parametrize("run", [lambda *more: main(["env", *more]), lambda *more: alone(more)])

@@ -2,9 +2,12 @@
 
 import json
 import re
+import socket
+import ssl
 import subprocess
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +17,7 @@ import httpx
 import pytest
 
 from devstack.servers.ports import LOOPBACK, free_ports
+from service_kit.http.guard import ALWAYS
 from tests.compose.composefile import ROOT
 from tests.compose.loopback import caddy, wait
 
@@ -63,7 +67,7 @@ class StandIn(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"data: first\n\n")
         # The second part comes when the client has seen the first, or never.
-        if self.server.seen_first.wait(10):
+        if self.server.seen_first.wait(60):
             self.wfile.write(b"data: second\n\n")
 
     def log_message(self, *_: object) -> None:
@@ -130,7 +134,7 @@ def running(
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +154,25 @@ def ready(client: httpx.Client) -> bool:
         return client.get("/readyz").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def spoken(
+    port: int, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, ciphers: str | None = None
+) -> tuple[str | None, bool]:
+    """Return the version of TLS that the proxy chooses, and whether the cipher is one with forward secrecy."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with warnings.catch_warnings(action="ignore"):  # that a version is too old
+        context.minimum_version = min(newest, ssl.TLSVersion.TLSv1_2)
+        context.maximum_version = newest
+    if ciphers is not None:
+        context.set_ciphers(ciphers)
+    with (
+        socket.create_connection((LOOPBACK, port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname="people.example") as secured,
+    ):
+        name, version, _ = secured.cipher() or ("", None, 0)
+        return version, name.startswith(("TLS_", "ECDHE-"))
 
 
 def until_tried(proxy: httpx.Client, server: Server, method: str) -> list[httpx.Response]:
@@ -284,11 +307,37 @@ def test_under_a_domain_s_name_it_speaks_https_and_inside_it_stays_what_it_was(s
         wait(certified, 20, "its certificate")
         answer = outer.get("/people", **there)
         assert answer.json()["headers"]["X-Forwarded-Proto"] == "https"
-        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+        refused = outer.request("TRACE", "/people", **there)
+        assert refused.headers["Strict-Transport-Security"] == answer.headers["Strict-Transport-Security"]
+        assert spoken(secure) == ("TLSv1.3", True)
+        assert spoken(secure, ssl.TLSVersion.TLSv1_2) == ("TLSv1.2", True)
+        for newest, ciphers, alert in (
+            (ssl.TLSVersion.TLSv1_1, "ALL", "ALERT_PROTOCOL_VERSION"),
+            (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES256-SHA", "ALERT_HANDSHAKE_FAILURE"),
+        ):
+            with pytest.raises(ssl.SSLError, match=alert):
+                spoken(secure, newest, f"{ciphers}:@SECLEVEL=0")
         keys = inner.get("/.well-known/jwks.json", headers={"Host": "proxy:8080"})
         assert keys.json()["name"].startswith("command-api-")
         moved = httpx.get(f"http://{LOOPBACK}:{plain}/people", headers={"Host": "people.example"})
         assert (moved.status_code, moved.headers["Location"]) == (308, "https://people.example/people")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("TRACE", "/people", 405), ("GET", "/metrics", 404), ("POST", "/people", 413)],
+)
+def test_what_the_proxy_answers_itself_has_the_headers_of_the_apis(proxy, method, path, status):
+    answer = proxy.request(method, path, content=b" " * (16 * 10**6 + 1) if status == 413 else None)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    # It denies framing by its policy.
+    kept = [
+        field for field in ALWAYS if field[0] not in (b"x-frame-options", b"cross-origin-resource-policy")
+    ]
+    assert len(kept) == 4
+    for name, value in kept:
+        assert answer.headers[name.decode()] == value.decode(), name
 
 
 def test_a_stream_is_passed_on_as_it_comes(proxy, servers):

@@ -72,7 +72,7 @@ async def test_a_node_whose_folder_was_moved_or_copied_has_all_that_was_in_it(tm
     rabbit.start()
     await _fill(rabbit.url)
     names = paths[0] / "mnesia" / FIRST_NODE / "coordination" / FIRST_NODE / "names.dets"
-    await eventually(lambda: _is_on_disk(names), within=30)
+    await eventually(lambda: _is_on_disk(names))
     rabbit.stop()
     for before, now, put in zip(paths, paths[1:], (Path.rename, shutil.copytree), strict=False):
         put(before, now)
@@ -83,8 +83,8 @@ async def test_a_node_whose_folder_was_moved_or_copied_has_all_that_was_in_it(tm
         rabbit = cluster(now, ports, 1)
         try:
             rabbit.start()
-            await eventually(lambda url=rabbit.url: _has_all(_waiting, url), within=30)
-            await eventually(lambda url=rabbit.url: _has_all(_kept, url), within=30)
+            await eventually(lambda url=rabbit.url: _has_all(_waiting, url))
+            await eventually(lambda url=rabbit.url: _has_all(_kept, url))
         finally:
             rabbit.stop()
         assert contents(before) == left

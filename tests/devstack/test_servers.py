@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
 from devstack.servers.mongo import ReplicaSet
+from devstack.servers.mongo_users import LocalUsers
 from devstack.servers.ports import free_ports
 from devstack.servers.rabbit import RabbitNode, greets
 from operations.errors import SetupError
+from tests.system import run_script
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +92,27 @@ def test_data_moves_with_the_set_to_other_ports(tmp_path: Path) -> None:
         finally:
             mongo.stop()
     assert count == 2
+
+
+def test_a_set_of_before_lets_only_users_in_once_it_has_a_key(tmp_path: Path) -> None:
+    ports = free_ports(1)
+    before = ReplicaSet(tmp_path / "mongo", ports)
+    users = LocalUsers(tmp_path / "secrets", "rollcall")
+    after = ReplicaSet(tmp_path / "mongo", ports, key_file=users.key_file)
+    try:
+        before.start()
+        with MongoClient[dict[str, Any]](before.uri, w="majority") as client:
+            client.rollcall.people.insert_one({"_id": 1})
+        before.stop()
+        after.start()
+        with MongoClient[dict[str, Any]](after.uri) as stranger, pytest.raises(OperationFailure):
+            stranger.rollcall.people.find_one()
+        done = run_script("initialise.py", ROLLCALL_MONGO_URI=after.uri, **users.initialiser())
+        assert "created user rollcall-query" in done.stdout, done.stderr
+        with MongoClient[dict[str, Any]](users.uri_of("rollcall-query", after.uri)) as client:
+            assert client.rollcall.people.find_one() == {"_id": 1}
+            with pytest.raises(OperationFailure):
+                client.rollcall.people.insert_one({"_id": 2})
+    finally:
+        before.stop()
+        after.stop()

@@ -13,6 +13,7 @@ import pytest
 from events.log.event import event_of_line, seal
 from operations.__main__ import main
 from operations.accounts.signing_keys import add_signing_key
+from operations.terminal import user_name
 from service_kit.auth.roles import ROLES
 from tests.path.conftest import PASSWORD
 from tests.system import ROOT, eventually
@@ -135,10 +136,42 @@ def test_the_command_line_makes_and_changes_accounts(here, monkeypatch, capsys):
     ):
         status, out, err = run(monkeypatch, capsys, *line, typed="short\n")
         assert (status, out, err.strip()) == (1, "", words)
-    for line in (("add", "x y", "--roles", "viewer"), ("add", "xy", "--roles", "root"), ("add", "xy"), ()):
+    for line in (
+        ("add", "x y", "--roles", "viewer"),
+        ("add", "rollcall", "--roles", "viewer"),
+        ("add", "xy", "--roles", "root"),
+        ("add", "xy"),
+        (),
+    ):
         with pytest.raises(SystemExit) as refusal:
             main(["accounts", *line])
         assert refusal.value.code == 2
+
+
+def test_a_token_from_the_command_line_is_the_users_own_and_on_record(here, monkeypatch, capsys):
+    add(monkeypatch, capsys, "the-token-auditor", "auditor")
+    queries = httpx.Client(
+        base_url=here.url("query_api"), headers=here.bearer("the-token-auditor"), timeout=20
+    )
+    with queries as client:
+        for words, subject in (((), user_name()), (("--sub", "Ada Lovelace"), "Ada Lovelace")):
+            assert main(["token", "--scopes", "audit:read people:read", "--ttl", "15m", *words]) == 0
+            printed = capsys.readouterr()
+            assert (printed.err, printed.out.count("\n")) == ("", 1)
+            made = jwt.decode(printed.out.strip(), options={"verify_signature": False})
+            assert made["sub"] == subject
+            params = {"person_id": f"token:{made['jti']}", "consistency": "strong"}
+            (event,) = client.get("/events", params=params).json()["items"]
+            assert (event["type"], event["actor"]["subject"]) == (
+                "account.token_issued",
+                f"operator:{user_name()}",
+            )
+            ends = datetime.fromtimestamp(made["exp"], UTC)
+            assert abs(datetime.fromisoformat(event["data"].pop("expires_at")) - ends) <= timedelta(seconds=2)
+            assert event["data"] == {"subject": subject, "scopes": "audit:read people:read"}
+            bearer = {"Authorization": f"Bearer {printed.out.strip()}"}
+            assert client.get("/events?limit=1", headers=bearer).status_code == 200
+            assert printed.out.strip() not in client.get("/events").text
 
 
 def test_auditors_find_what_happened_in_chains_that_verify(here, monkeypatch, capsys):
@@ -159,7 +192,12 @@ def test_auditors_find_what_happened_in_chains_that_verify(here, monkeypatch, ca
             "account.login_failed",
         ]
         assert own[0]["actor"]["subject"].startswith("operator:")
-        assert own[0]["data"] == {"roles": "auditor", "invitation": None}
+        assert own[0]["data"] == {
+            "roles": "auditor",
+            "invitation": None,
+            "must_change": "false",
+            "password_ends_at": None,
+        }
         assert own[2]["source_address"] == "127.0.0.1"
         (newest,) = events(type="account.*", limit=1)
         assert newest["event_id"] == own[2]["event_id"]
@@ -217,7 +255,7 @@ def come_and_go(here, name: str) -> None:
 @pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 def test_every_read_and_write_of_an_account_asks_one_shard(here, system, monkeypatch, capsys):
     add(monkeypatch, capsys, "the-traveller", "viewer")
-    ours = {"accounts", "refresh_families", "events", "login_failures"}
+    ours = {"accounts", "refresh_families", "account_events", "login_failures"}
     with closing(Witness(system, "kept")) as witness:
         # At first a router asks a shard that it believes to have them, and learns better.
         come_and_go(here, "the-traveller")
@@ -231,6 +269,6 @@ def test_every_read_and_write_of_an_account_asks_one_shard(here, system, monkeyp
             pytest.fail("what concerns an account is read from secondaries")
     verbs = {(one.collection, one.verb) for one in seen}
     assert {("accounts", "find"), ("refresh_families", "insert"), ("refresh_families", "update")} < verbs
-    assert {("events", "insert"), ("login_failures", "update"), ("login_failures", "delete")} < verbs
-    for collection in ("accounts", "refresh_families", "events"):
+    assert {("account_events", "insert"), ("login_failures", "update"), ("login_failures", "delete")} < verbs
+    for collection in ("accounts", "refresh_families", "account_events"):
         assert len({one.shard for one in seen if one.collection == collection}) == 1, collection

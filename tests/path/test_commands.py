@@ -37,7 +37,7 @@ async def test_an_accepted_person_is_soon_read_from_a_secondary(system, commands
         there = answer.status_code == 200 and answer.headers["x-read-from"].endswith(member)
         return answer if there else None
 
-    answer = await eventually(visible, within=30)
+    answer = await eventually(visible)
     assert answer.headers["etag"] == '"1"'
     person = answer.json()
     assert person["id"] == accepted["person_id"]
@@ -103,20 +103,22 @@ async def test_a_merge_patch_changes_removes_and_leaves(commands, queries):
 
 async def test_another_version_is_refused_and_recorded(commands, queries):
     person = await create(commands)
-    headers = {**WAIT, "If-Match": '"7"'}
+    spanish, detail = {"Accept-Language": "es"}, "la persona está en la versión 1, no en 7"
+    headers = {**WAIT, "If-Match": '"7"', **spanish}
     response = await commands.patch(f"/people/{person['id']}", json={"gender": "F"}, headers=headers)
 
     assert response.status_code == 412
     assert response.json()["type"] == "urn:rollcall:problem:version-mismatch"
+    assert (response.json()["title"], response.json()["detail"]) == ("Otra versión", detail)
 
     later = await commands.patch(f"/people/{person['id']}", json={"gender": "F"}, headers={"If-Match": '"7"'})
 
     async def rejected():
-        status = await queries.get(later.headers["location"])
+        status = await queries.get(later.headers["location"], headers=spanish)
         return status.json() if status.status_code == 200 else None
 
     status = await eventually(rejected)
-    assert (status["status"], status["reason"]) == ("rejected", "version-mismatch")
+    assert (status["status"], status["reason"], status["detail"]) == ("rejected", "version-mismatch", detail)
 
 
 async def test_a_second_person_with_the_document_is_refused_until_the_first_is_deleted(commands):

@@ -14,7 +14,14 @@ from events.person.commands import UpdatePerson, encode_command
 from events.person.fields import PersonChanges
 from events.times import to_milliseconds
 from operations.__main__ import main
-from service_kit.broker.topology import COMMANDS, DEAD, partition_of, partition_queue, subscriber_queues
+from service_kit.broker.topology import (
+    COMMANDS,
+    DEAD,
+    EVENTS_AGAIN,
+    partition_of,
+    partition_queue,
+    subscriber_queues,
+)
 from service_kit.ids import new_id
 from tests.system import eventually, new_person
 
@@ -279,7 +286,8 @@ async def test_what_a_subscriber_gave_up_is_listed_and_handed_to_it_alone_again(
     connection = await aio_pika.connect(system.rabbit.url)
     async with connection, connection.channel() as channel:
         for one in (queue, dead):
-            await channel.declare_queue(one.name, durable=True, arguments=one.arguments)
+            declared = await channel.declare_queue(one.name, durable=True, arguments=one.arguments)
+            await declared.bind(EVENTS_AGAIN, one.name)
     events = [
         json.dumps({"id": f"e{n}", "type": "person.updated", "subject": SOMEBODY, "version": n}).encode()
         for n in range(3)
@@ -301,7 +309,7 @@ async def test_what_a_subscriber_gave_up_is_listed_and_handed_to_it_alone_again(
     taken = []
     connection = await aio_pika.connect(system.rabbit.url)
     async with connection, connection.channel() as channel:
-        async with (await channel.get_queue(queue.name)).iterator(timeout=10) as messages:
+        async with (await channel.get_queue(queue.name)).iterator(timeout=60) as messages:
             async for message in messages:
                 taken.append(message.body)
                 await message.ack()

@@ -124,6 +124,31 @@ async def test_search_finds_numbers_by_their_beginnings(queries, town):
             assert person["last_name"] in await found(queries, q=typed), typed
 
 
+async def test_search_finds_a_document_however_it_is_divided(commands, queries):
+    async def ids(q: str) -> list[str]:
+        answer = await queries.get("/people", params={"q": q, "consistency": "strong"})
+        return [one["id"] for one in answer.json()["items"]]
+
+    people = {}
+    for number in ("AB49-0092117-7", "CD490092118"):
+        answer = await commands.post("/people", json=new_person(document_id=number), headers=WAIT)
+        people[number] = answer.json()["id"]
+        bare = number.replace("-", "")
+        for typed in (
+            number,
+            bare,
+            bare.lower()[:-1],
+            f"{bare[:4]}-{bare[4:]}",
+            f"{bare[:5]}.{bare[5:9]}",
+            f"{bare[:2]} {bare[2:7]} {bare[7:]}",
+        ):
+            assert await ids(typed) == [people[number]], typed
+    path = f"/people/{people['AB49-0092117-7']}"
+    changed = await commands.patch(path, json={"document_id": "EF49-0092117"}, headers=WAIT)
+    assert changed.status_code == 200
+    assert (await ids("ef490092117"), await ids("ab490092117")) == ([changed.json()["id"]], [])
+
+
 @pytest.mark.parametrize(
     ("query", "last_names"),
     [

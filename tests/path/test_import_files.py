@@ -3,6 +3,7 @@
 import json
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from tests.people_files import CSV, csv_of, errors, exported, finished, people, send
@@ -69,7 +70,15 @@ FILES = {
     ),
     "an array": lambda rows: (json.dumps(rows, indent=1).encode(), {"Content-Type": "application/json"}),
     "a workbook": lambda rows: (xlsx(rows), WORKBOOK),
+    "what says nothing": lambda rows: (table(rows).encode(), {"Content-Type": "application/octet-stream"}),
+    "a form": lambda rows: form_with("people.xlsx", xlsx(rows)),
 }
+
+
+def form_with(name: str, content: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return a form with a file as a browser sends it."""
+    request = httpx.Request("POST", "http://x", files={"file": (name, content, "application/octet-stream")})
+    return request.read(), {"Content-Type": request.headers["content-type"]}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -43,6 +43,7 @@ async def test_a_file_is_imported_once_and_exported(here, capsys):
     assert await run("export", "out.csv", "--filter", f"occupation=Tailor {here.name}") == 0
     with (here / "out.csv").open(newline="") as file:
         assert {row["email"] for row in csv.DictReader(file)} == {row["email"] for row in rows}
+    assert (here / "out.csv").stat().st_mode & 0o777 == 0o600, "its owner's alone, as are all such files"
     assert not list(here.glob("*.new"))
     assert await run("import", "out.csv", "--upsert", "--dry-run") == 0
     assert "60 rows: 60 would be accepted" in capsys.readouterr().out
@@ -52,9 +53,13 @@ async def test_what_was_rejected_is_told_by_the_exit_status_and_in_a_file(here, 
     rows = people(3)
     rows[1]["email"] = "nobody"
     (here / "some.csv").write_bytes(csv_of(rows))
+    assert await run("import", "some.csv", "--dry-run", "--errors", "dry.csv") == 3
+    assert "3 rows: 2 would be accepted, 1 rejected.\n" in capsys.readouterr().out
     assert await run("import", "some.csv", "--errors", "errors.csv") == 3
     assert capsys.readouterr().out == "3 rows: 2 applied, 1 rejected.\n"
     assert (here / "errors.csv").read_text().splitlines()[1].startswith("2,email,")
+    assert (here / "errors.csv").stat().st_mode & 0o777 == 0o600
+    assert (here / "dry.csv").read_text().splitlines()[1].startswith("2,email,")
     assert await run("import", "some.csv", "--errors", "/dev/full") == 1
     assert "/dev/full cannot be written: it is there, and is no file" in capsys.readouterr().err
 
@@ -73,6 +78,24 @@ async def test_an_export_that_is_cut_is_told_from_a_disk_that_fails_and_leaves_t
             assert await run("export", "out.csv") == 1
         assert words in capsys.readouterr().err
         assert [(path.name, path.read_text()) for path in here.iterdir()] == [("out.csv", "old")]
+
+
+async def test_an_address_of_one_api_alone_is_refused_with_what_is_expected(here, services, capsys):
+    (here / "some.csv").write_bytes(csv_of(people(1)))
+    words = (
+        "--url names the address where both APIs answer, that of the proxy, and not that of one API alone."
+    )
+    commands, queries = services["command_api"].url, services["query_api"].url
+    for line, lack in (
+        (("import", "some.csv", "--url", commands), "has no GET /imports/"),
+        (("import", "some.csv", "--url", queries), "has no POST /people/import"),
+        (("import", "some.csv", "--url", f"{queries}/elsewhere"), "has no GET /imports/"),
+        (("export", "out.csv", "--url", commands), "has no GET /people/export"),
+    ):
+        assert await run(*line) == 1, line
+        told = capsys.readouterr().err
+        assert (words in told, f"{line[-1]} {lack}" in told) == (True, True), told
+    assert [path.name for path in here.iterdir()] == ["some.csv"]
 
 
 async def test_what_cannot_be_done_is_one_sentence(here, capsys, monkeypatch):

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import orjson
 import pytest
 
 from events.person.schema import FIELD_NAMES
@@ -77,20 +78,29 @@ async def test_bad_rows_are_told_with_row_field_and_reason_and_stop_no_good_one(
     }
     found = await errors(queries, told["import_id"])
     assert [(one["row"], one["field"], one["code"]) for one in found[:-1]] == [
-        (2, "email", "invalid"),
-        (3, "birth_date", "invalid"),
-        (4, "first_name", "invalid"),
-        (4, "phone", "invalid"),
-        (7, "row", "invalid"),
-        (8, "document_id", "invalid"),
+        (2, "email", "no-email"),
+        (3, "birth_date", "no-such-day"),
+        (4, "first_name", "empty"),
+        (4, "phone", "phone-not-in-use"),
+        (7, "row", "unreadable-row"),
+        (8, "document_id", "document-number"),
     ]
     # Which of two people has a document is up to whose partition is faster.
     assert found[-1]["row"] in (5, 6)
     assert (found[-1]["field"], found[-1]["code"]) == ("document_id", "duplicate-document")
     assert found[1]["reason"] == "is no day of the calendar"
-    response = await queries.get(
-        f"/imports/{told['import_id']}/errors?consistency=strong", headers={"Accept": "text/csv"}
-    )
+    url, spanish = f"/imports/{told['import_id']}/errors?consistency=strong", {"Accept-Language": "es"}
+    # Each is told as the answer to a single person tells it, in the language that is asked for.
+    answer = await queries.get(url, headers=spanish)
+    assert (answer.headers["content-language"], answer.headers["vary"]) == ("es", "Accept, Accept-Language")
+    in_spanish = [orjson.loads(line) for line in answer.text.splitlines()]
+    single = await commands.post("/people", json=rows[3], headers=spanish)
+    assert single.json()["errors"] == [
+        {name: one[name] for name in ("field", "code", "reason")} for one in in_spanish if one["row"] == 4
+    ]
+    assert in_spanish[4]["reason"] == "tiene 2 celdas, y la fila de títulos tiene 11"
+    assert in_spanish[-1]["reason"] == "otra persona tiene este documento"
+    response = await queries.get(url, headers={"Accept": "text/csv"})
     cells = list(csv.reader(io.StringIO(response.text)))
     assert cells[0] == ["row", "field", "reason", "code"]
     assert [cell[0] for cell in cells[1:]] == [str(one["row"]) for one in found]
@@ -114,7 +124,6 @@ async def test_the_same_file_again_doubles_nothing_and_another_one_is_refused(co
         (CSV, {"mode": "upsert"}),
         (CSV, {"columns": ",".join(sorted(set(FIELD_NAMES) - {"address"}))}),
         (NDJSON, {}),
-        (CSV, {"dry_run": "true"}),
     ):
         response = await commands.post(
             "/people/import",
@@ -158,7 +167,10 @@ async def test_a_dry_run_tells_errors_and_changes_nothing(commands, queries):
     rows[1]["gender"] = "?"
     told = await send(commands, csv_of(rows), dry_run="true")
     assert (told["accepted"], told["rejected"], told["state"]) == (2, 1, "finished")
-    assert [one["field"] for one in await errors(queries, told["import_id"])] == ["gender"]
+    assert [(one["row"], one["field"]) for one in told["errors"]] == [(2, "gender")]
+    assert told["rows_left_out"] == 0
+    for path in ("", "/errors"):  # nothing of it is kept
+        assert (await queries.get(f"/imports/{told['import_id']}{path}")).status_code == 404
     # What came later through the same queues is there; what was only checked is not.
     last = await commands.post("/people", json=rows[2], headers=WAIT)
     assert last.status_code == 201
@@ -192,8 +204,8 @@ async def test_a_row_with_the_id_of_a_person_changes_the_fields_it_has(commands,
     created = (await queries.get(f"/people/{fresh}?consistency=strong")).json()
     assert (created["version"], created["occupation"]) == (2, "Médico")
     assert [(one["row"], one["code"]) for one in await errors(queries, told["import_id"])] == [
-        (3, "invalid"),
-        (6, "invalid"),
+        (3, "no-field"),
+        (6, "no-uuid"),
         (4, "person-not-found"),
         (7, "person-exists"),
     ]

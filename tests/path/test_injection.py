@@ -190,7 +190,7 @@ async def test_no_value_becomes_an_operator_or_an_error_of_ours(
                     headers={"Authorization": f"Bearer {token(kept.keys)}"},
                 )
             )
-            await eventually(partial(ready, client), within=30)
+            await eventually(partial(ready, client))
             for method, path, more in requests(app.openapi(), person_id):
                 if path == ENDLESS:
                     continue

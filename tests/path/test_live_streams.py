@@ -99,7 +99,7 @@ async def test_what_the_stream_has_dropped_is_gone_and_the_first_it_has_is_not(s
             await asyncio.sleep(1)
             return before if await first() == before else None
 
-        kept = await eventually(settled, within=60)
+        kept = await eventually(settled)
         for position in (-1, 0, kept - 2):
             with pytest.raises(PositionGone, match="GET /events"):
                 async with replays.after(Position(position), "ada"):
@@ -182,14 +182,14 @@ async def test_an_end_that_is_not_the_one_that_was_read_is_read_anew(system, mon
                 epoch = feed.epoch
                 await remake(numbers)
                 await eventually(
-                    lambda numbers=numbers: at(Position(len(numbers) - 1, numbered(numbers[-1]))), within=30
+                    lambda numbers=numbers: at(Position(len(numbers) - 1, numbered(numbers[-1])))
                 )
                 assert feed.epoch > epoch
                 assert feed.has(Position(0, numbered(numbers[0])))
             # Under a connection that lasts.
             positions.start_after(Position(1, numbered(1)))
             feed.newest = Position(2, numbered(5))
-            await eventually(lambda: at(Position(2, numbered(32))), within=30)
+            await eventually(lambda: at(Position(2, numbered(32))))
             assert positions.before_read(strong=True) != Position(1, numbered(1))
 
 

@@ -115,3 +115,29 @@ async def test_conditions_are_lists_over_all_their_lines(commands, queries):
         answer = await queries.get(path, headers=[("If-None-Match", line) for line in lines])
         assert answer.status_code == status, lines
         assert answer.headers["etag"] == '"1"'
+
+
+async def test_a_read_of_one_person_holds_to_the_version_that_is_expected(commands, queries, missing):
+    person = await created(commands)
+    path = f"/people/{person['id']}"
+    assert (await commands.patch(path, json={"occupation": "Baker"}, headers=WAIT)).status_code == 200
+    document = f"/people/by-document/{person['document_type']}/{person['document_id']}"
+    for url, version in ((path, "2"), (document, "2"), (f"{path}?version=1", "1")):
+        for lines, status in (
+            ([f'"{version}"'], 200),
+            (['"7"', f'W/"7", "{version}"'], 200),
+            (["*"], 200),
+            ([f'W/"{version}"'], 412),
+            (['"7"'], 412),
+            (["7"], 422),
+        ):
+            headers = [("If-Match", line) for line in lines]
+            for answer in (await queries.get(url, headers=headers), await queries.head(url, headers=headers)):
+                assert answer.status_code == status, (url, lines)
+                assert status == 422 or answer.headers["etag"] == f'"{version}"'
+        # What must be so comes before what the client has (RFC 9110, section 13.2.2).
+        both = await queries.get(url, headers={"If-Match": '"7"', "If-None-Match": f'"{version}"'})
+        assert (both.status_code, both.json()["version"]) == (412, int(version))
+        both = await queries.get(url, headers={"If-Match": "*", "If-None-Match": f'"{version}"'})
+        assert both.status_code == 304
+    assert (await queries.get(missing, headers={"If-Match": "*"})).status_code == 404

@@ -78,6 +78,35 @@ async def test_a_repeated_revert_is_the_same_command(commands):
     assert first.json() == again.json()
 
 
+async def test_former_values_are_answered_to_auditors_alone(system, services, commands):
+    editor = system.token("people:read", "people:write", "people:delete")
+    async with system.client(services["command_api"], editor) as edits:
+        person = (await changed(edits))[0]
+        path = f"/people/{person['id']}"
+        reverted = await back(edits, path, 1, **{"Idempotency-Key": "blind"})
+        assert (reverted.status_code, reverted.headers["etag"]) == (200, '"4"')
+        assert reverted.json() == {"id": person["id"], "version": 4}
+        # A repeat is answered from the record, which has what was so then.
+        patch = {"json": {"address": "Calle 9"}, "headers": {**WAIT, "Idempotency-Key": "former"}}
+        same = {"json": {"address": "Calle 9"}, "headers": {**WAIT, "Idempotency-Key": "former-same"}}
+        first = [(await edits.patch(path, **body)).json() for body in (patch, same)]
+        assert [(await edits.patch(path, **body)).json() for body in (patch, same)] == first, (
+            "nothing changed since"
+        )
+        await edits.delete(path, headers=WAIT)
+        for body in (patch, same):
+            again = await edits.patch(path, **body)
+            assert (again.status_code, again.json()["status"]) == (202, "accepted")
+            assert again.json().keys() == {"person_id", "command_id", "status"}
+            assert (await commands.patch(path, **body)).json()["address"] == "Calle 9"
+    created = {"json": new_person(), "headers": {**WAIT, "Idempotency-Key": "former-create"}}
+    async with system.client(services["command_api"], editor) as edits:
+        person = (await edits.post("/people", **created)).json()
+        await edits.delete(f"/people/{person['id']}", headers=WAIT)
+        again = await edits.post("/people", **created)
+        assert (again.status_code, again.json()["person_id"]) == (202, person["id"])
+
+
 async def test_what_cannot_be_taken_back_is_refused_and_says_why(commands):
     person = (await changed(commands))[0]
     path = f"/people/{person['id']}"

@@ -94,7 +94,7 @@ async def decided(queries, accepted) -> dict:
         found = await queries.get(accepted.headers["location"])
         return found.json() if found.status_code == 200 else None
 
-    return await eventually(status, within=20)
+    return await eventually(status)
 
 
 async def test_an_export_imported_again_changes_nobody(commands, queries):
@@ -217,7 +217,7 @@ async def test_a_message_of_ours_that_no_worker_can_read_has_a_status_and_stops_
         found = await queries.get(f"{path}/commands/{command.command_id}")
         return found.json() if found.status_code == 200 else None
 
-    found = await eventually(status, within=20)
+    found = await eventually(status)
     assert (found["status"], "shoe_size" in found["detail"]) == ("unreadable", True)
     found = await errors(queries, told["import_id"])
     assert [(one["row"], one["code"]) for one in found] == [(2, "unreadable")]
@@ -228,7 +228,7 @@ async def test_a_message_of_ours_that_no_worker_can_read_has_a_status_and_stops_
     async def applied() -> bool:
         return ((await status()) or {})["status"] == "applied"
 
-    await eventually(applied, within=20)
+    await eventually(applied)
     letters = (await commands.get("/dead-letters/messages")).json()["items"]
     (letter,) = [one for one in letters if one["message_id"] == command.command_id]
     assert (await commands.delete(f"/dead-letters/messages/{letter['id']}")).status_code in (200, 204)

@@ -45,7 +45,7 @@ class Databases:
             with MongoClient[dict[str, Any]](self._system.mongo.uri, w="majority") as client:
                 for collection in load_collections():
                     client[name][collection.name].delete_many({})
-            await eventually(lambda: everywhere(self._system), within=60)
+            await eventually(lambda: everywhere(self._system))
         else:
             name = self.make()
         failed = self._session.testsfailed

@@ -5,14 +5,20 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from unittest.mock import patch
 
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
+from command_api.accounts.account_log import AccountLog
+from events.accounts.event import AccountFact, Origin, account_stream
+from events.times import to_milliseconds
 from operations.__main__ import main
 from operations.addresses import DatabaseAddress
+from service_kit.ids import new_id
 from tests.store.given import create, delete, run, update
 from tests.system import ROOT, eventually
 from workers.store import Store
@@ -37,6 +43,17 @@ class Log:
         commands += [delete(ids[n]) for n in range(0, people, 4)]
         await run(self.store, *commands)
         return sorted(ids)
+
+    async def fill_accounts(self, client, names: Sequence[str]) -> None:
+        """Add the streams of some accounts, two events each."""
+        kept = AccountLog(client, self.address.database, lambda: datetime.now(UTC), new_id)
+        for name in names:
+            for kind in ("account.created", "account.roles_set"):
+                now = to_milliseconds(datetime.now(UTC))
+                fact = AccountFact(
+                    account_stream(name), kind, {"roles": "viewer"}, new_id(), now, Origin("test")
+                )
+                await kept.append(fact)
 
     async def command(self, *words):
         """Run a verb; return its status, and what it found."""
@@ -89,7 +106,7 @@ class Log:
 
     async def found(self, *words):
         """What is found once the secondaries have what was done to the log."""
-        return await eventually(lambda: self.verify(*words), within=30)
+        return await eventually(lambda: self.verify(*words))
 
 
 def findings(done) -> set[tuple[str | None, int | None, str]]:

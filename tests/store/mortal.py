@@ -11,6 +11,7 @@ from events.parking.controls import Chosen, DropParked, RetryParked
 from events.person.commands import encode_command
 from events.person.decider import PersonState
 from tests.store.given import envelope, inputs
+from tests.system import PATIENCE
 from workers.announcing.feed_store import KnownGaps
 from workers.consuming import deliveries
 from workers.consuming.deliveries import Delivery, DeliveryQueue, Partition
@@ -25,8 +26,6 @@ from workers.projecting.projector import Projector
 from workers.projecting.visibility import Visibility
 from workers.store import Store
 from workers.streams import Streams
-
-WITHIN = 20.0
 
 
 class Killed(BaseException):
@@ -178,14 +177,14 @@ class Town:
             queue.enqueue(Delivery(partition, number + 1, body, None, "waiter", None, self.returns))
         running = asyncio.create_task(process)
         done = asyncio.create_task(channel.done.wait())
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.wait({running, done}, return_when="FIRST_COMPLETED")
         if not running.done():
             await asyncio.sleep(0)
             queue.close()
         done.cancel()
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(PATIENCE):
                 await running
         except Killed:
             return False

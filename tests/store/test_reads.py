@@ -47,6 +47,16 @@ async def test_a_person_a_page_and_a_status(empty):
     assert by_document.documents[0]["_id"] == first.person_id
 
 
+async def test_the_newest_documents_of_people_have_tombstones_and_lack_who_never_was(empty):
+    store, reads = empty
+    left, gone = create(first_name="Zoé"), create()
+    await run(store, left, gone, delete(gone.person_id))
+    people = await reads.newest_people([left.person_id, gone.person_id, "nobody"])
+    assert people.keys() == {left.person_id, gone.person_id}
+    assert (people[left.person_id]["first_name"], people[left.person_id]["version"]) == ("Zoé", 1)
+    assert people[gone.person_id]["deleted"]
+
+
 async def test_reads_name_the_member_that_answered(system, empty):
     store, reads = empty
     primary, secondary = ("(router)",) * 2 if system.routed else ("(primary)", "(secondary)")

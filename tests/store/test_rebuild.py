@@ -18,7 +18,7 @@ from query_api.reading.projection_check import ProjectionCheck
 from service_kit.ids import new_id
 from service_kit.milestones import MILESTONE_EVERY, MILESTONE_FORM
 from service_kit.mongo.streams import state_at
-from service_kit.read_model import PROJECTION
+from service_kit.read_model import PROJECTION, projection_name
 from tests.chained import event
 from tests.store.given import create, delete, long_stream, run, streams, streams_of, update
 from tests.store.log import Log, harm
@@ -93,7 +93,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log):
     async def all_are_found():
         return await log.differences() == expected
 
-    await eventually(all_are_found, within=30)
+    await eventually(all_are_found)
     before = await document(log, long[1])
     # The claim that was moved goes from whom it is not, and to whom it is, in one run.
     kept.add((stranger, "orphan"))
@@ -235,7 +235,7 @@ async def killed_in_the_middle(log: Log) -> None:
             return len(json.loads(log.resume_file.read_text())["done"]) >= 5
         return False
 
-    await eventually(some_are_done, within=60, pause=0.001)
+    await eventually(some_are_done, pause=0.001)
     process.send_signal(signal.SIGKILL)
     await process.wait()
     assert log.resume_file.exists(), "it was too quick to be ended"
@@ -265,7 +265,7 @@ async def what_is_not_ready(service) -> dict[str, str]:
                 response = await client.get("/readyz")
                 return response.status_code == 503 and response.json()["parts"]
 
-    return await eventually(parts, within=30)
+    return await eventually(parts)
 
 
 async def folded(log, ids) -> dict[str, PersonState]:
@@ -284,16 +284,17 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
     query_api.spawn()
     try:
         ready = await what_is_not_ready(query_api)
-        assert ready["read_model"] == "documents are older than projection 2: run `rollcall rebuild`"
+        needed = f"projection {projection_name(PROJECTION)}"
+        assert ready["read_model"] == f"documents are older than {needed}: run `rollcall rebuild`"
         check = ProjectionCheck(mongo_clients["pymongo"], database)
         # A new worker writes a document anew that has its version, as when it is told again,
         states = await folded(log, ids)
         await log.store.project([PersonChange(None, states[ids[0]], is_new=False)])
-        assert (await document(log, ids[0]))["projection"] == 2
+        assert (await document(log, ids[0]))["projection"] == PROJECTION
         # and whole, where it would change a part of its own form.
         await run(log.store, update(ids[1], address="Calle 9"))
         person = await document(log, ids[1])
-        assert (person["projection"], person["image_url"], person["address"]) == (2, None, "Calle 9")
+        assert (person["projection"], person["image_url"], person["address"]) == (PROJECTION, None, "Calle 9")
         assert (await log.rebuild())[0] == set()
         await query_api.wait_ready()
         assert await log.differences() == set()
@@ -305,7 +306,7 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
             for module in ("service_kit.read_model", "workers.store"):
                 patch.setattr(f"{module}.PROJECTION", 0)
             await log.store.project([PersonChange(None, states[active[0]], is_new=False)])
-            assert (await document(log, active[0]))["projection"] == 2
+            assert (await document(log, active[0]))["projection"] == PROJECTION
             await run(log.store, update(active[0], address="Calle 10"))
         assert (await document(log, active[0]))["projection"] == 0
         assert await readiness_says(ProjectionCheck(mongo_clients["pymongo"], database)) == "closed"

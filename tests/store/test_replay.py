@@ -51,7 +51,7 @@ async def everywhere(log: Log, count: int) -> None:
         status, out, _ = await replay(log, "--to", "ndjson")
         return status == 0 and len(out) == count
 
-    await eventually(all_have_them, within=30)
+    await eventually(all_have_them)
 
 
 async def test_lines_are_those_of_an_export_and_go_on_where_they_ended(log, tmp_path):
@@ -68,6 +68,7 @@ async def test_lines_are_those_of_an_export_and_go_on_where_they_ended(log, tmp_
     middle = rfc3339(events[4].applied_at)
     status, out, err = await replay(log, "--to", "ndjson", "--out", file, "--until", middle)
     assert (status, out, len(file.read_bytes().splitlines())) == (0, [], 4)
+    assert file.stat().st_mode & 0o777 == 0o600
     place = err.rpartition("--from ")[2].strip(" .\n")
     # The place and the next event are apart, but nothing is between them.
     rest = await replay(log, "--to", "ndjson", "--from", place)
@@ -119,7 +120,7 @@ async def test_a_queue_gets_what_was_announced_and_nobody_else_does(log, system,
     async with queue(system, "events.newcomer") as inbox:
         status, _, err = await replay(log, "--to", "amqp", "--queue", "events.newcomer")
         assert status == 0, err
-        messages = [await inbox.get(timeout=10) for _ in events]
+        messages = [await inbox.get(timeout=60) for _ in events]
         for message in messages:
             await message.ack()
         assert await inbox.get(fail=False) is None
@@ -151,7 +152,7 @@ async def test_a_queue_gets_what_was_announced_and_nobody_else_does(log, system,
         seen: set[str] = set()
         monkeypatch.setattr("operations.replay.queue.PATIENCE_SECONDS", 30)
         going_on = asyncio.create_task(replay(log, "--to", "amqp", "--queue", "events.full"))
-        await eventually(emptied, within=60)
+        await eventually(emptied)
         await emptied()
         assert (await going_on)[0] == 0, (await going_on)[2]
         assert seen == {one.event_id for one in events}

@@ -59,7 +59,7 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     key, public = keys / "checkpoint.key", keys / "checkpoint.pub"
     against = ("--checkpoints", folder, "--public-key", public)
     assert (await log.here("checkpoint-key", keys))[0] == 0
-    assert key.stat().st_mode & 0o777 == 0o600
+    assert (key.stat().st_mode & 0o777, public.stat().st_mode & 0o044) == (0o600, 0o044)
     assert (await log.here("checkpoint-key", keys))[0] == 1
 
     ids = await log.fill()
@@ -68,6 +68,7 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     status, out, err = await log.here("checkpoint", "--jobs", 1, "--to", folder, "--key", key)
     assert status == 0
     assert "Checkpoint 2" in err and "3 changed" in err
+    assert {file.stat().st_mode & 0o777 for file in folder.glob("checkpoint-*")} == {0o600}
     assert await log.verify(*against) == set()
     _, _, err = await log.here("verify", "--jobs", 1, *against)
     assert "2 checkpoints, the newest of " in err and out[0] in err
@@ -92,6 +93,52 @@ async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     command = [sys.executable, "-m", "verifier", str(export), *map(str, against)]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     assert await process.wait() == 0
+
+
+async def test_streams_of_accounts_are_verified_with_those_of_people_wherever_they_are(
+    log, mongo_clients, tmp_path
+):
+    folder, keys = tmp_path / "checkpoints", tmp_path / "keys"
+    key, against = keys / "checkpoint.key", ("--checkpoints", folder, "--public-key", keys / "checkpoint.pub")
+    assert (await log.here("checkpoint-key", keys))[0] == 0
+    (person, *_) = await log.fill(4)
+    await log.fill_accounts(mongo_clients["pymongo"], ("ada", "ben", "cy"))
+    events: list[dict] = []
+
+    def to_before(accounts):
+        """Bring them to where an earlier version kept them."""
+        events.extend(accounts.find())
+        harm(log, lambda people: people.insert_many(events))
+        accounts.delete_many({})
+
+    harm(log, to_before, "account_events")
+    assert (await log.here("checkpoint", "--jobs", 1, "--to", folder, "--key", key))[0] == 0
+    harm(log, lambda accounts: accounts.insert_many(events), "account_events")
+    assert await log.verify(*against) == set(), "while they are carried over, they are in both"
+    harm(log, lambda people: people.delete_many({"person_id": {"$gte": "account:", "$lt": "account;"}}))
+    assert await log.verify(*against) == set()
+    status, _, err = await log.command("verify", "--jobs", 2, *against)
+    assert (status, "13 events in 7 streams" in err) == (0, True), err
+    assert (await log.here("checkpoint", "--jobs", 1, "--to", folder, "--key", key))[0] == 0
+    first, second = (json.loads(one.read_text()) for one in sorted(folder.glob("*.json")))
+    assert (first["merkle_root"], second["changed"]) == (second["merkle_root"], 0)
+    _, lines, _ = await log.here("replay", "--to", "ndjson")
+    times = [(one["applied_at"], one["version"]) for one in map(json.loads, lines)]
+    assert (len(times), times) == (13, sorted(times))
+
+    def do(accounts):
+        accounts.update_one({"person_id": "account:ada", "version": 2}, {"$set": {"actor": "eve"}})
+        accounts.delete_many({"person_id": "account:ben"})
+        # What who keeps accounts could write.
+        accounts.insert_one({"_id": "forged", "person_id": person, "version": 9, "command_id": "x"})
+        accounts.insert_one({"_id": "nobody's", "version": 1, "command_id": "x"})
+
+    harm(log, do, "account_events")
+    expected = {("account:ada", 2, "altered"), ("account:ben", 1, "removed"), (None, None, "altered")}
+    assert await log.found(*against) == expected
+    _, out, _ = await log.here("verify", "--jobs", 1)
+    assert len([line for line in out if "is none" in line or "belongs to no account" in line]) == 2
+    assert await log.differences() == set(), "people are what the log of people says"
 
 
 async def test_a_log_that_grows_while_it_is_verified_is_fine(log, tmp_path):
@@ -159,7 +206,7 @@ async def test_on_a_schedule_checkpoints_are_made_until_it_is_ended(log, tmp_pat
         async def three():
             return (folder / "checkpoint-000003.json").exists()
 
-        await eventually(three, within=60)
+        await eventually(three)
         other = await log.command("checkpoint", "--to", folder, "--key", key)
         assert other[0] == 2 and "Another one is writing" in other[2]
     finally:

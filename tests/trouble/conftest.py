@@ -37,4 +37,4 @@ async def stream_is_on_disk(system: System, brokers: int) -> None:
         files = system.rabbit.directory.glob("mnesia/*/coordination/*/names.dets")
         return sum(b"rabbit_stream_coordinator" in path.read_bytes() for path in files) == brokers
 
-    await eventually(written, within=30, pause=0.1)
+    await eventually(written, pause=0.1)

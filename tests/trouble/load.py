@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from tests.firehose import Firehose, request
-from tests.system import System, eventually, new_person
+from tests.system import PATIENCE, System, eventually, new_person
 
 PAUSE_SECONDS = 0.04
 """Of each client between two commands: there is always some, and the machine has time for what is tested."""
@@ -68,7 +68,7 @@ class Load:
         person: str = answer.body["person_id"]
         return person
 
-    async def goes_on(self, within: float) -> None:
+    async def goes_on(self, within: float = PATIENCE) -> None:
         """Return when so many more commands were accepted that every client must have had several."""
         enough = len(self.accepted) + 10 * self.clients
 

@@ -64,7 +64,7 @@ async def test_a_broker_that_is_down(stage, cast):
                 assert (status, parts["rabbitmq"] != "ok") == (503, True)
         finally:
             stage.rabbit.start()
-        await eventually(lambda: accepts(commands), within=30)
+        await eventually(lambda: accepts(commands))
         response = await commands.post("/people", json=new_person(), headers=WAIT)
         assert response.status_code == 201
 
@@ -149,7 +149,7 @@ async def test_a_full_queue_refuses_and_its_commands_are_kept(stage, cast):
                     accepted.add(response.json()["command_id"])
                 return response.status_code == 503
 
-            await eventually(refused, within=20, pause=0)
+            await eventually(refused, pause=0)
     finally:
         stage.rabbit.ctl("clear_policy", "full")
         worker.spawn()
@@ -159,7 +159,7 @@ async def test_a_full_queue_refuses_and_its_commands_are_kept(stage, cast):
         return not await asyncio.to_thread(ledger.undecided, stage, accepted)
 
     assert accepted
-    await eventually(decided, within=20)
+    await eventually(decided)
 
 
 @pytest.mark.parametrize("body", [b"\x00rubbish", b'{"specversion":"1.0","type":"person.explode"}', b""])
@@ -200,7 +200,7 @@ async def test_a_broker_with_another_number_of_partitions_is_refused(stage, cast
             words = f"set up with another number of partitions than {partitions}: set ROLLCALL_PARTITIONS as"
             return status == 503 and words in parts["rabbitmq"] and words in service.words()
 
-        await eventually(explained, within=30)
+        await eventually(explained)
     finally:
         service.kill()
         stage.services.remove(service)

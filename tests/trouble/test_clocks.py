@@ -54,7 +54,7 @@ async def test_workers_with_wrong_clocks_apply_everything_in_order(stage, cast):
                 stage.services.remove(worker)
     cast["workers"].spawn()
     await cast["workers"].wait_ready()
-    await ledger.settled(stage, accepted, within=30)
+    await ledger.settled(stage, accepted)
     assert await asyncio.to_thread(ledger.undecided, stage, accepted) == 0
     with MongoClient(stage.mongo.uri) as client:
         log = client["rollcall"]["events"].find({"person_id": path.removeprefix("/people/")}).sort("version")

@@ -70,7 +70,7 @@ async def live_and_die(worker: Service, seconds: float) -> None:
     async def consumes() -> bool:
         return worker.words().count('"consuming"') > before
 
-    await eventually(consumes, within=60)
+    await eventually(consumes)
     await asyncio.sleep(seconds)
     worker.kill()
 

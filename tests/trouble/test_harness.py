@@ -47,7 +47,7 @@ async def test_nothing_is_lost_doubled_or_out_of_order_while_workers_are_killed(
         kills = await killing
     finally:
         killing.cancel()
-    await ledger.settled(stage, crowd.accepted, within=90)
+    await ledger.settled(stage, crowd.accepted)
     for worker in workers[1:]:
         assert worker.stop() == 0
     counted = await asyncio.to_thread(ledger.check, stage, crowd.accepted)

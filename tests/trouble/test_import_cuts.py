@@ -62,7 +62,7 @@ async def test_a_client_an_api_and_a_worker_that_die_leave_nothing_out_and_nothi
         for dies, when in (("api", some_are_applied), ("client", half_way)):
             go = asyncio.Event()
             sending = asyncio.create_task(send(commands, held(halves, go), **query))
-            await eventually(when, within=20)
+            await eventually(when)
             if dies == "client":
                 worker.kill()
                 sending.cancel()
@@ -78,7 +78,7 @@ async def test_a_client_an_api_and_a_worker_that_die_leave_nothing_out_and_nothi
         await worker.wait_ready()
         told = await send(commands, csv_of(rows), **query)
         assert (told["read"], told["accepted"], told["rejected"]) == (ROWS, ROWS - 2, 2)
-        status = await finished(queries, import_id, within=40)
+        status = await finished(queries, import_id)
         assert (status["applied"], status["rejected"]) == (ROWS - 2, 2)
         assert [one["row"] for one in await errors(queries, import_id)] == [HALF // 2 + 1, ROWS - 4]
     assert in_the_log(stage, import_id) == (ROWS - 2,) * 3
@@ -99,7 +99,7 @@ async def test_a_broker_that_dies_is_waited_for(stage, cast):
         await asyncio.to_thread(stage.rabbit.start)
         told = await asyncio.wait_for(sending, 40)
         assert (told["state"], told["accepted"]) == ("applying", 300)
-        assert (await finished(queries, import_id, within=30))["applied"] == 300
+        assert (await finished(queries, import_id))["applied"] == 300
     assert in_the_log(stage, import_id) == (300,) * 3
 
 
@@ -144,12 +144,12 @@ async def test_full_queues_are_waited_for_and_then_the_import_is_interrupted(sta
 
     try:
         # A policy takes effect after a while, and a quorum queue stops a little late.
-        await eventually(all_are_full, within=30)
+        await eventually(all_are_full)
         # A command API whose every partition refuses is not ready; it answers all the same.
         hasty = stage.service("command_api", ROLLCALL_IMPORT_PATIENCE="0.5")
         hasty.spawn()
         async with stage.client(hasty) as commands:
-            await eventually(lambda: connected(commands), within=30)
+            await eventually(lambda: connected(commands))
             told = await send(commands, csv_of(rows), import_id=import_id)
         hasty.kill()
         stage.services.remove(hasty)

@@ -33,7 +33,7 @@ async def created(commands, body, key) -> str | None:
 async def create(commands) -> str:
     """Ask for a person until there is one."""
     body, key = new_person(), str(uuid4())
-    return await eventually(lambda: created(commands, body, key), within=40)
+    return await eventually(lambda: created(commands, body, key))
 
 
 async def subjects(feed, last, known: set[str]) -> list[str]:
@@ -43,7 +43,7 @@ async def subjects(feed, last, known: set[str]) -> list[str]:
     """
     seen: list[str] = []
     while last not in seen:
-        event = await feed.next(within=30)
+        event = await feed.next()
         if event.data["id"] not in known:
             known.add(event.data["id"])
             seen.append(event.data["subject"])
@@ -109,11 +109,11 @@ async def test_a_stream_that_has_other_events_at_the_same_places_is_told_and_the
             known: set[str] = set()
             await subjects(feed, people[-1], known)
             position = feed.last
-            await eventually(lambda: kept(saved, position), within=30)
+            await eventually(lambda: kept(saved, position))
             await remake_the_stream(stage)
             # The subscriber's event is beyond the end as soon as there is one, and the client is sent away.
             people += [await create(commands) for _ in range(2)]
-            cut = await eventually(lambda: cut_off(feed), within=60)
+            cut = await eventually(lambda: cut_off(feed))
             assert cut.data == {"reason": "lost"}
         with pytest.raises(PositionGone, match="GET /events"):
             await asyncio.wait_for(subscriber, 60)
@@ -154,7 +154,7 @@ async def kept(saved, position):
 
 
 async def cut_off(feed):
-    event = await feed.next(within=60)
+    event = await feed.next()
     return event if event.type == "cut" else None
 
 
@@ -168,7 +168,7 @@ async def gone(queries, position):
             assert response.status_code == 410
             return httpx.Response(410, content=await response.aread()).json()
 
-    return await eventually(refused, within=60)
+    return await eventually(refused)
 
 
 async def grow(stage, beyond) -> None:
@@ -212,7 +212,7 @@ async def test_a_connection_that_is_lost_while_nobody_uses_it_is_made_again(stag
         await eventually(lambda: replayed(replays))
         await asyncio.to_thread(stage.rabbit.kill)
         await asyncio.to_thread(stage.rabbit.start)
-        await eventually(lambda: replayed(replays), within=30)
+        await eventually(lambda: replayed(replays))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

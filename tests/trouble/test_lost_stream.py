@@ -48,7 +48,7 @@ async def is_lost(rabbit) -> None:
         word = await asyncio.to_thread(broken_members.ask, rabbit)
         return word and word.lost
 
-    await eventually(told, within=30)
+    await eventually(told)
 
 
 def stream(rabbit) -> str:

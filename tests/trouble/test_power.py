@@ -44,7 +44,7 @@ def test_a_power_cut_keeps_what_was_synced_and_loses_what_was_not(tmp_path):
         writers = [writer(one), writer(other)]
         cut([one, other])
         for process in writers:
-            assert process.wait(5) == -9
+            assert process.wait(60) == -9
             process.stdout.close()
         for disk in (one, other):
             assert (disk.folder / "kept").read_bytes() == b"synced"
@@ -70,7 +70,7 @@ def test_a_test_that_fails_leaves_no_disk_behind(tmp_path):
     with pytest.raises(ZeroDivisionError), Disk(tmp_path / "disk", 64) as disk:
         process = writer(disk)
         raise ZeroDivisionError
-    assert process.wait(5) == -9
+    assert process.wait(60) == -9
     process.stdout.close()
     assert not disk.folder.is_mount()
     assert str(tmp_path) not in loops()

@@ -98,7 +98,7 @@ async def all_caught_up(stage: System) -> None:
     async def none() -> bool:
         return not await on_record(stage)
 
-    await eventually(none, within=40, pause=0.2)
+    await eventually(none, pause=0.2)
 
 
 LONG = pytest.param(2004, marks=pytest.mark.long)

@@ -50,13 +50,13 @@ def count(member: ReplicaSet, index: int, collection: str = "events") -> int:
 
 async def grows(shard: ReplicaSet) -> None:
     """Return when a shard has a primary that takes more events than it has now."""
-    primary = await eventually(lambda: _primary(shard), within=20, pause=0.1)
+    primary = await eventually(lambda: _primary(shard), pause=0.1)
     before = count(shard, primary[0])
 
     async def more() -> bool:
         return count(shard, primary[0]) > before + 20
 
-    await eventually(more, within=20, pause=0.1)
+    await eventually(more, pause=0.1)
 
 
 async def _primary(shard: ReplicaSet) -> list[int]:
@@ -71,7 +71,7 @@ async def traffic(stage, cast, rate: float) -> AsyncIterator[None]:
     async with stage.client(cast["query_api"]) as queries:
         reader = Reader(queries, crowd)
         sending = asyncio.create_task(crowd.run(cast["command_api"].port, CLIENTS))
-        await eventually(lambda: _enough(crowd), within=20)
+        await eventually(lambda: _enough(crowd))
         reading = asyncio.create_task(reader.run())
         try:
             yield
@@ -84,7 +84,7 @@ async def traffic(stage, cast, rate: float) -> AsyncIterator[None]:
     assert not ended_early, reading.exception()
     assert reader.answers[200] > 100
     assert reader.slowest < 5
-    await ledger.settled(stage, crowd.accepted, within=60)
+    await ledger.settled(stage, crowd.accepted)
     await asyncio.to_thread(ledger.check, stage, crowd.accepted)
 
 

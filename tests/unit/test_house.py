@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import subprocess
 from pathlib import Path
 
@@ -185,6 +186,31 @@ def test_every_rejection_can_be_told_from_its_code():
 async def test_every_failure_of_the_amqp_client_becomes_ours(failure):
     with pytest.raises(BrokerUnavailable), broker_errors("trying"):
         raise failure
+
+
+QUOTED: dict[str, str] = {
+    "query_api/feed/routes.py": "our own words",
+    "query_api/people/routes.py": "our own words",
+    "service_kit/auth/signing.py": "our own words, and names of files",
+    "service_kit/broker/declaring.py": "it is only looked at",
+    "service_kit/http/conditions.py": "our own words",
+    "service_kit/http/probe.py": "of our own health check, which sends nothing",
+    "service_kit/settings.py": "our own words",
+}
+"""Where services repeat what an exception says, and why they may."""
+
+
+def test_services_repeat_of_a_foreign_exception_only_what_it_is():
+    """What it says may quote a value."""
+    found = {
+        str(path.relative_to(ROOT))
+        for package in ("command_api", "query_api", "workers", "service_kit", "subscriber")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if re.search(
+            r"\bstr\(exc\)|\{exc(![rsa])?[}:]|\bexc\.args\b|format_exc", path.read_text(encoding="utf-8")
+        )
+    }
+    assert found == set(QUOTED)
 
 
 def test_git_leaves_out_keys_and_files_of_people():

@@ -156,13 +156,20 @@ class BatchDecider:
         unknown = {unique[one].person_id for one in applied if one in unique} & people.keys()
         unknown |= {person_id for person_id, one in people.items() if one.needs_log}
         await self._read_log([people[person_id] for person_id in unknown])
-        outcomes |= await self._from_record(again)
+        newest = {person_id: head["version"] for person_id, head in heads.items()}
+        newest |= {person_id: one.state.version for person_id, one in people.items()}
+        outcomes |= await self._from_record(again, newest)
         return list(people.values()), outcomes
 
-    async def _from_record(self, again: Collection[tuple[Command, Document]]) -> Outcomes:
+    async def _from_record(
+        self, again: Collection[tuple[Command, Document]], newest: Mapping[str, int]
+    ) -> Outcomes:
         """Return the outcomes of commands that got theirs before, without an event."""
         steps = await self._streams.steps_at(versions_on_record(again))
-        outcomes = [outcome_on_record(one, document, steps.get(one.person_id, {})) for one, document in again]
+        outcomes = [
+            outcome_on_record(one, document, steps.get(one.person_id, {}), newest.get(one.person_id))
+            for one, document in again
+        ]
         return {outcome.command.command_id: outcome for outcome in outcomes}
 
     async def _read_log(self, people: Collection[PersonBatch]) -> None:

@@ -44,7 +44,7 @@ def versions_on_record(again: Iterable[tuple[Command, Mapping[str, Any]]]) -> di
 
 
 def outcome_on_record(
-    command: Command, document: Mapping[str, Any], steps: Mapping[int, Step]
+    command: Command, document: Mapping[str, Any], steps: Mapping[int, Step], newest: int | None
 ) -> EventlessCommand:
     """Return the outcome that a command got before.
 
@@ -52,9 +52,12 @@ def outcome_on_record(
         command: What is asked again.
         document: What is on record of it.
         steps: Events of its person by version; for one that changed nothing, that of its version is there.
+        newest: The person's version now; None if it is not known.
     """
     if document["code"] == UNCHANGED:
-        return UnchangedCommand(command, steps[document["version"]].after, document["accepted_at"])
+        version: int = document["version"]
+        state = steps[version].after
+        return UnchangedCommand(command, state, document["accepted_at"], former=newest != version)
     rejection = REJECTIONS[document["code"]](document["detail"], document.get("version"))
     return RejectedCommand(command, rejection, document["accepted_at"])
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 
+from events.accounts.event import ROLLCALL
 from events.log.stored import payload_of
 from events.person.rejections import ImageExpired
 from events.times import to_milliseconds
@@ -21,7 +22,6 @@ from workers.store import Store
 
 GRACE: Final = timedelta(hours=1)
 _BATCH: Final = 200
-_SWEEPER: Final = "rollcall"
 """Who refuses, in the record of it."""
 
 
@@ -184,7 +184,7 @@ class ImageSweep:
             "type": "person.change_image",
             "code": ImageExpired.code,
             "detail": "the image waited too long to be applied: send it again",
-            "actor": _SWEEPER,
+            "actor": ROLLCALL,
             "accepted_at": image.stored_at,
             "rejected_at": to_milliseconds(self._clock()),
             "correlation_id": image.command_id,

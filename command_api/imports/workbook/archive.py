@@ -15,7 +15,8 @@ MAX_RATIO: Final = 200
 _SMALL: Final = 1024 * 1024
 """A part of so few bytes does no harm, however well it is packed."""
 _MAX_DIRECTORY_BYTES: Final = 256 * 1024
-_STEP: Final = 16 * 1024
+PART_BYTES: Final = 16 * 1024
+"""So many at most are unpacked at once."""
 _DAMAGED: Final = "the workbook is damaged"
 _OTHERS: Final = (
     ("xl/workbook.bin", "a binary workbook (.xlsb): save it as .xlsx"),
@@ -87,7 +88,7 @@ class Archive:
             return
         try:
             with self._zip.open(part) as content:
-                while data := content.read(_STEP):
+                while data := content.read(PART_BYTES):
                     yield data
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError):
             raise Unreadable(f"{_DAMAGED}: a part of it cannot be unpacked") from None

@@ -14,6 +14,7 @@ _DATES: Final = frozenset((*range(14, 23), *range(27, 37), *range(50, 59)))
 _NO_CODE: Final = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
 _RELATION: Final = "id"
 _MAX_STYLES: Final = 65_536
+_LONGEST_CODE: Final = 255
 
 
 @dataclass(slots=True)
@@ -96,7 +97,12 @@ class Styles:
 
 
 def shown_as(code: str) -> int:
-    """Return what the code of a number format makes of a number, as `Styles.digits` says it."""
+    """Return what the code of a number format makes of a number, as `Styles.digits` says it.
+
+    One that is longer than any that a spreadsheet takes is not looked at.
+    """
+    if len(code) > _LONGEST_CODE:
+        return 0
     first = _NO_CODE.sub("", code).partition(";")[0].strip().lower()
     if first and not first.strip("0"):
         return len(first)

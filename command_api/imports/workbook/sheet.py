@@ -150,21 +150,21 @@ class SharedTexts:
         """Return how many are unpacked."""
         return len(self._ends) - 1
 
-    def unpack(self, number: int) -> Iterator[None]:
-        """Unpack until a text is there, or all of them; some milliseconds of work between two yields.
+    def unpack(self) -> int:
+        """Unpack some more, and return how many bytes that were; 0: there are no more.
 
         Raises:
             Unreadable: The part is damaged, or too large, or there is no room for it.
         """
-        while len(self) <= number and (data := next(self.content, None)) is not None:
-            self._xml.feed(data)
-            self._file.seek(0, 2)
-            try:
-                self._file.write(b"".join(self._new))
-            except OSError as exc:
-                raise Unreadable(f"there is no room to unpack it: {exc.strerror}") from exc
-            self._new.clear()
-            yield
+        data = next(self.content, b"")
+        self._xml.feed(data)
+        self._file.seek(0, 2)
+        try:
+            self._file.write(b"".join(self._new))
+        except OSError as exc:
+            raise Unreadable(f"there is no room to unpack it: {exc.strerror}") from exc
+        self._new.clear()
+        return len(data)
 
     def __getitem__(self, number: int) -> str:
         """Return a text that is unpacked."""

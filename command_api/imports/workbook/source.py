@@ -4,7 +4,6 @@ import asyncio
 import posixpath
 import unicodedata
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from tempfile import SpooledTemporaryFile
 from typing import Final, TypeVar
@@ -17,29 +16,22 @@ from command_api.imports.lines import MAX_LINE_BYTES, Unreadable
 from command_api.imports.options import ImportQuery
 from command_api.imports.rows import TOO_LONG, Row
 from command_api.imports.sniffing import ZIP, misnamed
-from command_api.imports.workbook.archive import Archive
-from command_api.imports.workbook.cells import CellFault, cell_text
+from command_api.imports.workbook.archive import PART_BYTES, Archive
 from command_api.imports.workbook.parts import Contents, Relations, Styles
-from command_api.imports.workbook.sheet import SharedTexts, SheetReader, SheetRow, column_name
+from command_api.imports.workbook.sheet import SheetReader, SheetRow, column_name
+from command_api.imports.workbook.values import RowTexts, WorkbookValues
 from events.errors import BodyTooLarge, Busy, InvalidFields
 
 MAX_BYTES: Final = 50 * 1024 * 1024
 _IN_MEMORY: Final = 1024 * 1024
 _MAX_EMPTY_BYTES: Final = 16 * 1024 * 1024
 """Of a sheet, before its first row with content."""
+_MAX_SMALL_BYTES: Final = 16 * 1024 * 1024
+"""Of styles and the like; those of a workbook that has as many as there can be have four."""
 _ROOT: Final = "_rels/.rels"
 
 
 Filled = TypeVar("Filled", Relations, Contents, Styles)
-
-
-@dataclass(slots=True)
-class _Texts:
-    """What the cells of a row say, by column, and what is wrong with others."""
-
-    cells: list[tuple[int, str]] = field(default_factory=list)
-    faults: list[tuple[int, str]] = field(default_factory=list)
-    too_long: bool = False
 
 
 class WorkbookSource:
@@ -52,10 +44,10 @@ class WorkbookSource:
 
     def __init__(self, body: Body, query: ImportQuery) -> None:
         self._body = body
+        self._budget = body.budget
         self._query = query
         self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by `close`
-        self._contents, self._styles = Contents(), Styles()
-        self._texts = SharedTexts()
+        self._values = WorkbookValues()
         self._sheet = SheetReader()
         self._content: Iterator[bytes] = iter(())
         self._columns: Columns
@@ -65,7 +57,7 @@ class WorkbookSource:
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
-        self._texts.close()
+        self._values.shared.close()
 
     async def begin(self) -> Header:
         """Take the whole file, and return what its header row says.
@@ -75,6 +67,7 @@ class WorkbookSource:
             Busy: There is no room on the disk.
             InvalidFields: It is no workbook, or there is no header row that will do.
             Cut: The client has gone.
+            OverBudget: It costs more than an import may.
         """
         try:
             await self._take()
@@ -105,13 +98,13 @@ class WorkbookSource:
 
     async def _open(self, archive: Archive) -> None:
         """Find the sheet, and what its cells refer to."""
-        root = await _read(archive, _ROOT, Relations())
+        root = await self._read(archive, _ROOT, Relations())
         path = root.of_kind("officeDocument") or ""
         if path not in archive or not path.endswith(".xml") or "xl" not in path.split("/"):
             raise InvalidFields(f"the file is {archive.kind()}, and no workbook (.xlsx)")
         folder, name = posixpath.split(path.lstrip("/"))
-        relations = await _read(archive, f"{folder}/_rels/{name}.rels", Relations())
-        self._contents = await _read(archive, path, Contents())
+        relations = await self._read(archive, f"{folder}/_rels/{name}.rels", Relations())
+        self._values.contents = await self._read(archive, path, Contents())
         places = {
             one: posixpath.normpath(posixpath.join(folder, target))
             for one, (_, target) in relations.targets.items()
@@ -121,18 +114,37 @@ class WorkbookSource:
             if target is not None:
                 part = posixpath.normpath(posixpath.join(folder, target))
                 if kind == "styles":
-                    self._styles = await _read(archive, part, Styles())
+                    self._values.styles = await self._read(archive, part, Styles())
                 else:
-                    self._texts.content = archive.read(part)
+                    self._values.shared.content = archive.read(part)
         self._content = archive.read(self._sheet_of(relations, places))
+
+    async def _read(self, archive: Archive, name: str, filled: Filled) -> Filled:
+        """Return what a small part says.
+
+        Raises:
+            Unreadable: It is no small one, or damaged.
+        """
+        reader, size = filled.reader(), 0
+        content = archive.read(name)
+        while True:
+            with self._budget:
+                data = next(content, b"")
+                reader.feed(data)
+            size += len(data)
+            if size > _MAX_SMALL_BYTES:
+                raise Unreadable(f"the workbook has styles or the like of over {_MAX_SMALL_BYTES >> 20} MB")
+            if not data:
+                return filled
+            await asyncio.sleep(0)
 
     def _sheet_of(self, relations: Relations, places: dict[str, str]) -> str:
         wanted = None if self._query.sheet is None else _compared(self._query.sheet)
-        for name, relation in self._contents.sheets.items():
+        for name, relation in self._values.contents.sheets.items():
             kind = relations.targets.get(relation, ("", ""))[0]
             if kind == "worksheet" and wanted in (None, _compared(name)):
                 return places[relation]
-        names = ", ".join(f"“{name[:31]}”" for name in [*self._contents.sheets][:20])
+        names = ", ".join(f"“{name[:31]}”" for name in [*self._values.contents.sheets][:20])
         reason = (
             f"is no sheet of the workbook, which has {names}"
             if names
@@ -142,44 +154,75 @@ class WorkbookSource:
 
     async def _read_header(self) -> Header:
         size = 0
-        for data in self._content:
-            size += len(data)
-            rows = self._sheet.feed(data)
+        async for rows in self._sheet_rows():
             for at, row in enumerate(rows):
-                texts = {column: text for column, text in (await self._texts_of(row)).cells if text.strip()}
+                await self._unpack_texts(row)
+                with self._budget:
+                    texts = {
+                        column: text for column, text in self._values.texts_of(row).cells if text.strip()
+                    }
                 if texts:
                     titles = [texts.get(column, "") for column in range(1 + max(texts))]
-                    header = read_columns(titles, self._query)
+                    with self._budget:
+                        header = read_columns(titles, self._query)
                     self._columns, self._names = Columns(header), header.names
                     self._first = rows[at + 1 :]
                     return header
+            size += PART_BYTES
             if size > _MAX_EMPTY_BYTES:
                 break
-            await asyncio.sleep(0)
-        else:
-            self._sheet.feed(b"", final=True)  # it may have been cut off
         raise InvalidFields(NO_HEADER)
+
+    async def _sheet_rows(self) -> AsyncIterator[list[SheetRow]]:
+        """Yield the rows of the sheet, as far as they were not read before, those of a part at once."""
+        while True:
+            with self._budget:
+                data = next(self._content, None)
+                rows = self._sheet.feed(data or b"", final=data is None)
+            if data is None:
+                return
+            self._budget.take_bytes(len(data))
+            yield rows
+            await asyncio.sleep(0)
 
     async def rows(self) -> AsyncIterator[Sequence[Row]]:
         """Yield the rows, some at once.
 
         Raises:
+            OverBudget: It costs more than an import may.
             Unreadable: The rest cannot be read.
         """
-        if rows := await self._resolved(self._first):
-            yield rows
-        for data in self._content:
-            if rows := await self._resolved(self._sheet.feed(data)):
-                yield rows
-            await asyncio.sleep(0)
-        self._sheet.feed(b"", final=True)
+        async for some in self._resolved(self._first):
+            yield some
+        async for rows in self._sheet_rows():
+            async for some in self._resolved(rows):
+                yield some
 
-    async def _resolved(self, rows: Sequence[SheetRow]) -> list[Row]:
-        return [row for row in [self._row(await self._texts_of(one)) for one in rows] if row is not None]
+    async def _resolved(self, rows: Sequence[SheetRow]) -> AsyncIterator[list[Row]]:
+        """Yield what rows say, some at once: a few bytes of a sheet may refer to texts of any length."""
+        some: list[Row] = []
+        size = 0
+        for one in rows:
+            await self._unpack_texts(one)
+            with self._budget:
+                row, length = self._row(self._values.texts_of(one))
+            self._budget.take_bytes(length)
+            size += length
+            if row is not None:
+                some.append(row)
+            if size > MAX_LINE_BYTES:
+                yield some
+                some, size = [], 0
+                await asyncio.sleep(0)
+        if some:
+            yield some
 
-    def _row(self, texts: _Texts) -> Row | None:
-        """Return what a row says; None if it says nothing."""
+    def _row(self, texts: RowTexts) -> tuple[Row | None, int]:
+        """Return what a row says, None if it says nothing, and of how many bytes that was made."""
         raw = orjson.dumps([texts.cells, texts.faults])
+        return self._row_of(texts, raw), len(raw)
+
+    def _row_of(self, texts: RowTexts, raw: bytes) -> Row | None:
         if texts.too_long:
             return Row(None, sha256(raw).digest(), TOO_LONG)
         if not (texts.faults or any(text.strip() for _, text in texts.cells)):
@@ -197,46 +240,17 @@ class WorkbookSource:
             return Row(None, raw, reason)
         return Row(self._columns.fields(cells), raw)
 
-    async def _texts_of(self, row: SheetRow) -> _Texts:
-        """Return what a row's cells say."""
-        texts, length = _Texts(too_long=row.too_long), 0
-        digits, from_1904 = self._styles.digits, self._contents.from_1904
-        for column, kind, style, value in row.cells:
-            try:
-                if kind == "s":
-                    text = await self._shared(value)
-                else:
-                    shown = digits[style] if style < len(digits) else 0
-                    text = cell_text(kind, value, shown, from_1904=from_1904)
-            except CellFault as exc:
-                texts.faults.append((column, exc.reason))
-                continue
-            length += len(text)
-            if length > MAX_LINE_BYTES:
-                texts.too_long = True
-                break
-            texts.cells.append((column, text))
-        return texts
-
-    async def _shared(self, value: str) -> str:
-        """Return a shared text, unpacking more of them if need be."""
-        number = int(value) if value.isdecimal() and len(value) < 9 else -1
-        for _ in self._texts.unpack(number):
+    async def _unpack_texts(self, row: SheetRow) -> None:
+        """Unpack the shared texts that a row refers to, as far as that is not done."""
+        while self._values.lacks_texts(row):
+            with self._budget:
+                size = self._values.shared.unpack()
+            if not size:
+                return
+            self._budget.take_bytes(size)
             await asyncio.sleep(0)
-        if not 0 <= number < len(self._texts):
-            raise Unreadable("the workbook is damaged: a cell has a text that is not there")
-        return self._texts[number]
 
 
 def _compared(name: str) -> str:
     """Return the name of a sheet as it is compared: terminals and file systems may decompose its letters."""
     return unicodedata.normalize("NFC", name.strip()).casefold()
-
-
-async def _read(archive: Archive, name: str, filled: Filled) -> Filled:
-    """Return what a small part says."""
-    reader = filled.reader()
-    for data in archive.read(name):
-        reader.feed(data)
-        await asyncio.sleep(0)
-    return filled

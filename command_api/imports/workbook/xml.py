@@ -8,6 +8,8 @@ from command_api.imports.lines import Unreadable
 
 _MAX_TAG_BYTES: Final = 256 * 1024
 """A tag, a comment or the like is held until it ends; a spreadsheet's have some hundred bytes."""
+_MAX_DEPTH: Final = 100
+"""Each tag that is open takes memory; a spreadsheet's are ten deep."""
 
 
 class XmlReader:
@@ -25,10 +27,24 @@ class XmlReader:
         end: Callable[[str], None] = lambda _: None,
         text: Callable[[str], None] | None = None,
     ) -> None:
+        depth = 0
+
+        def started(name: str, fields: Mapping[str, str]) -> None:
+            nonlocal depth
+            depth += 1
+            if depth > _MAX_DEPTH:
+                raise Unreadable("the workbook has tags within tags, deeper than any spreadsheet writes")
+            start(name.rpartition(" ")[2], fields)
+
+        def ended(name: str) -> None:
+            nonlocal depth
+            depth -= 1
+            end(name.rpartition(" ")[2])
+
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.buffer_text = True
-        self._parser.StartElementHandler = lambda name, fields: start(name.rpartition(" ")[2], fields)
-        self._parser.EndElementHandler = lambda name: end(name.rpartition(" ")[2])
+        self._parser.StartElementHandler = started
+        self._parser.EndElementHandler = ended
         self._parser.CharacterDataHandler = text
         self._parser.StartDoctypeDeclHandler = _refuse
         self._fed = 0

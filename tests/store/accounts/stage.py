@@ -75,7 +75,7 @@ class Stage:
 
     async def events(self, stream: str) -> list[dict]:
         """Return a stream, whose chain is whole."""
-        events = self.store[self.settings.mongo_db]["events"]
+        events = self.store[self.settings.mongo_db]["account_events"]
         found = await events.find({"person_id": stream}, sort=[("version", 1)]).to_list(None)
         previous = GENESIS
         for version, document in enumerate(found, 1):
@@ -92,7 +92,7 @@ class Stage:
     async def everything(self) -> str:
         """Return all that is kept, as text."""
         database = self.store[self.settings.mongo_db]
-        names = ("accounts", "invitations", "refresh_families", "login_failures", "events")
+        names = ("accounts", "invitations", "refresh_families", "login_failures", "account_events")
         return json.dumps([await database[name].find().to_list(None) for name in names], default=repr)
 
 

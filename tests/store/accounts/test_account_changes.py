@@ -7,7 +7,7 @@ import pytest
 
 from command_api.accounts.hashing import Hasher
 from events.errors import StoreUnavailable
-from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, OTHER, QUICK, new_name
+from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, OTHER, QUICK, code, new_name
 
 
 @BOTH_DRIVERS
@@ -61,3 +61,19 @@ async def test_a_hash_of_other_parameters_is_renewed_at_login(stage, api):
     tokens = await api.tokens(name)
     assert (await api.refresh(tokens["refresh_token"])).status_code == 200
     weak.close()
+
+
+async def test_an_owner_s_new_password_wants_the_old_one_and_ends_every_login_before(stage, api):
+    name = await stage.account()
+    logins = [await api.tokens(name) for _ in range(3)]
+    refused = await api.login(name, OTHER, new_password=OTHER)
+    assert (refused.status_code, code(refused)) == (401, "invalid-credentials")
+    fresh = await api.tokens(name, GOOD, new_password=OTHER)
+    for before in logins:
+        assert (await api.refresh(before["refresh_token"])).status_code == 401
+    assert (await api.refresh(fresh["refresh_token"])).status_code == 200
+    assert (await api.login(name, GOOD)).status_code == 401
+    await api.tokens(name, OTHER)
+    assert (await stage.types(name)).count("account.password_changed") == 1
+    stage.later(days=4_000)
+    await api.tokens(name, OTHER)  # nobody has to change one that is good

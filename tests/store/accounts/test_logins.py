@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import datetime, timedelta
 
 import jwt
 from prometheus_client import REGISTRY
@@ -119,6 +120,32 @@ async def test_an_address_that_fails_with_many_names_waits_and_an_own_account_do
     assert (await api.login(own)).status_code == 429
     elsewhere = Api(api.app, await stage.client(api.app), stage)
     await elsewhere.tokens(own)
+
+
+async def test_a_one_time_password_ends_after_a_day_and_is_on_record(stage, api):
+    name = await stage.account(None, must_change=True)
+    stage.later(hours=23, minutes=59)
+    assert code(await api.login(name)) == "password-change-required"
+    stage.later(minutes=2)
+    late = await api.login(name, new_password=OTHER)
+    assert (late.status_code, code(late)) == (401, "invalid-credentials")
+    assert (await stage.events(account_stream(name)))[-1]["data"]["reason"] == "password-ended"
+    await stage.services.directory.reset_password(name, GOOD, ORIGIN, must_change=True)
+    await api.tokens(name, new_password=OTHER)
+    stage.later(days=2)
+    await api.tokens(name, OTHER)
+    made, *_, reset = [e for e in await stage.events(account_stream(name)) if "must_change" in e["data"]]
+    for event, kind in ((made, "account.created"), (reset, "account.password_reset")):
+        assert (event["type"], event["data"]["must_change"]) == (kind, "true")
+        ends_at = datetime.fromisoformat(event["data"]["password_ends_at"])
+        assert timedelta(hours=23) < ends_at - event["applied_at"] <= timedelta(hours=24)
+
+
+async def test_a_one_time_password_of_before_whose_age_nobody_knows_is_over(stage, api):
+    name = await stage.account(None, must_change=True)
+    accounts = stage.store[stage.settings.mongo_db]["accounts"]
+    await accounts.update_one({"_id": name}, {"$unset": {"password_ends_at": ""}})
+    assert code(await api.login(name, new_password=OTHER)) == "invalid-credentials"
 
 
 async def elsewhere(stage, api) -> Api:

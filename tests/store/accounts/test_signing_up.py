@@ -1,15 +1,20 @@
 """Signing up, and what the routes say that cannot be done."""
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from pydantic import SecretStr
 
 from devstack.servers.ports import free_ports
+from events.accounts.errors import AccountExists, InvalidInvitation
 from events.accounts.event import account_stream
+from events.errors import StoreUnavailable
 from service_kit.auth.signing import KeyRing
 from service_kit.auth.tokens import issue_token
 from service_kit.mongo import connection as mongo
-from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, code, new_name
+from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, OTHER, code, new_name
 from tests.system import eventually
 
 
@@ -31,6 +36,7 @@ async def test_signing_up_is_closed_for_the_invited_or_open(stage, api):
         (body(name, "passwordpassword", invitation=invitation), 422),
         (body(name, "short", invitation=invitation), 422),
         (body("a b", invitation=invitation), 422),
+        (body("Anonymous", invitation=invitation), 422),
         (body(taken, invitation=invitation), 409),
         (body(name.upper(), invitation=invitation), 201),
         (body(new_name(), invitation=invitation), 403),
@@ -53,6 +59,73 @@ async def test_signing_up_is_closed_for_the_invited_or_open(stage, api):
     opened = await stage.open(signup="open", signup_role="auditor")
     made = await opened.client.post("/auth/signup", json=body(other := new_name()))
     assert (made.status_code, made.json()) == (201, {"name": other, "roles": ["auditor"]})
+
+
+def cut(store, method: str, *, after: bool):
+    """Return a store whose process is cut off once, around one of its methods."""
+
+    class Cut:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+    async def once(*arguments):
+        if after:
+            await getattr(store, method)(*arguments)
+        raise StoreUnavailable("cut")
+
+    broken = Cut()
+    setattr(broken, method, once)
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("method", "after"),
+    [("insert", False), ("insert", True), ("use_invitation", False), ("use_invitation", True)],
+)
+async def test_an_invitation_is_used_by_an_account_that_came_to_be_or_by_none(stage, api, method, after):
+    directory = stage.services.directory
+    invitation = await directory.invite(("editor",), timedelta(days=1), ORIGIN)
+    first, other, origin = new_name(), new_name(), ORIGIN
+    broken = replace(directory, store=cut(directory.store, method, after=after))
+    with pytest.raises(StoreUnavailable):
+        await broken.create_invited(invitation, first, GOOD, origin)
+    came_to_be = (method, after) == ("use_invitation", True)
+    assert (await api.login(first)).status_code == (200 if came_to_be else 401)
+    assert (first in [account.name for account in await directory.all()]) is came_to_be
+    if came_to_be:
+        with pytest.raises(InvalidInvitation):
+            await directory.create_invited(invitation, other, GOOD, origin)
+        with pytest.raises(AccountExists):
+            await directory.create_invited(invitation, first, OTHER, origin)
+        assert (await stage.types(first))[0] == "account.created"
+        return
+    # Nobody but who has the invitation may still make an account of that name.
+    if (method, after) != ("insert", False):
+        with pytest.raises(AccountExists):
+            await directory.create(first, OTHER, ("viewer",), origin)
+    again = await directory.create_invited(invitation, first, OTHER, origin)
+    assert (again.name, again.awaits, again.pending) == (first, None, ())
+    await api.tokens(first, OTHER)
+    assert (await api.login(first, GOOD)).status_code == 401
+    assert (await stage.types(first)).count("account.created") == 1
+    with pytest.raises(InvalidInvitation):
+        await directory.create_invited(invitation, other, GOOD, origin)
+
+
+async def test_of_one_invitation_one_account_comes_and_the_names_of_the_others_stay_free(stage, api):
+    directory = stage.services.directory
+    invitation = await directory.invite(("editor",), timedelta(days=1), ORIGIN)
+    names = [new_name() for _ in range(5)]
+    results = await asyncio.gather(
+        *(directory.create_invited(invitation, name, GOOD, ORIGIN) for name in names), return_exceptions=True
+    )
+    (made,) = [name for name, one in zip(names, results, strict=True) if not isinstance(one, Exception)]
+    assert {type(one) for one in results if isinstance(one, Exception)} == {InvalidInvitation}
+    for name in names:
+        assert (await api.login(name)).status_code == (200 if name == made else 401)
+    for name in set(names) - {made}:
+        await directory.create(name, OTHER, ("viewer",), ORIGIN)
+        await api.tokens(name, OTHER)
 
 
 async def test_bodies_that_are_none_are_problems_that_repeat_nothing(api):

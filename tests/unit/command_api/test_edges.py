@@ -1,15 +1,19 @@
 """Headers, cursors and filters: what comes from a client, read strictly."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers, QueryParams
 
 from command_api.dispatch.preferences import read_preferences
+from command_api.people.documentation import UPDATE
 from events.errors import InvalidFields
 from query_api.people.filters import PeopleQuery
 from query_api.reading.cursors import Cursor, fingerprint
 from query_api.reading.forms import read_query
+from service_kit.http.reasons import told
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,59 @@ def test_prefer(prefer, wait):
 def test_if_match(values, versions):
     headers = Headers(raw=[(b"if-match", value.encode()) for value in values])
     assert read_preferences(headers).expected_versions == versions
+
+
+def patterns() -> dict[str, str]:
+    """Return what OpenAPI says of each header that is refused if it is not as it should be."""
+    known = {one["name"]: one["schema"].get("pattern") for one in UPDATE["openapi_extra"]["parameters"]}
+    return {name: pattern for name, pattern in known.items() if pattern}
+
+
+@given(st.data())
+def test_a_header_that_is_as_openapi_says_is_accepted(data):
+    assert {"If-Match", "Idempotency-Key", "X-Causation-Id", "X-Correlation-Id"} == patterns().keys()
+    for name, pattern in patterns().items():
+        value = data.draw(st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True))
+        read_preferences(Headers(raw=[(name.lower().encode(), value.encode("latin-1"))]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("If-Match", value) for value in ("", "3", '"3', 'w/"3"', '"1" "2"', '*, "1"', '"a b"')),
+        *(("Idempotency-Key", value) for value in ("", "a b", "é", "k" * 256)),
+        *(("X-Causation-Id", value) for value in ("", "a b", "é", "i" * 129)),
+        *(("X-Correlation-Id", value) for value in ("", "a b", "import:1")),
+    ],
+)
+def test_a_header_that_is_not_as_openapi_says_is_refused(name, value):
+    assert not re.fullmatch(patterns()[name], value)
+    with pytest.raises(InvalidFields):
+        read_preferences(Headers(raw=[(name.lower().encode(), value.encode("latin-1"))]))
+
+
+def test_the_id_of_a_message_may_have_colons():
+    value = "urn:uuid:0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
+    assert re.fullmatch(patterns()["X-Causation-Id"], value)
+    assert read_preferences(Headers({"x-causation-id": value})).causation_id == value
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("X-Correlation-Id", "a b", "no-id"),
+        ("X-Correlation-Id", "import:7", "reserved-id"),
+        ("X-Causation-Id", "x" * 129, "no-id"),
+        ("Idempotency-Key", "a b", "no-key"),
+        ("If-Match", "3", "no-entity-tags"),
+    ],
+)
+def test_a_header_that_is_not_valid_is_told_so_in_words(name, value, code):
+    with pytest.raises(InvalidFields) as refused:
+        read_preferences(Headers({name: value}))
+    (error,) = [told(one, "en") for one in refused.value.errors]
+    assert (error["field"], error["code"]) == (name, code)
+    assert not set("^$\\[]{}") & set(error["reason"])
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,18 @@ from starlette.datastructures import Headers
 
 from command_api.imports import body as bodies
 from command_api.imports.body import HEAD_BYTES, Body
+from command_api.imports.budget import ImportBudget, ImportLimits
 from command_api.imports.encodings import BadByte, TextBytes, encoding_named
+from command_api.imports.formats import read_format
 from command_api.imports.lines import Unreadable
-from command_api.imports.options import ImportQuery, read_form
+from command_api.imports.options import ImportQuery
 from command_api.imports.source import Source
 from events.errors import BodyTooLarge, InvalidFields, UnsupportedMediaType
 from events.person.schema import FIELD_NAMES
 from events.person.titles import FIELD_OF, TITLES, title_key
 
 UPSERT = {"mode": "upsert"}
+PLENTY = ImportLimits(2**40, 10**9, 1e9)
 TABLE = "id,first_name,address\r\n1,Íñigo,Calle 1\r\n2,Eva,\r\n"
 ROWS = [
     {"id": "1", "first_name": "Íñigo", "address": "Calle 1"},
@@ -51,9 +54,13 @@ def in_parts(body: bytes, sizes: list[int] | None = None) -> Iterator[bytes]:
 
 
 def source_of(body: bytes, kind: str = "text/csv", coding: str = "identity", sizes=None, **query) -> Source:
-    form = read_form(Headers({"content-type": kind, "content-encoding": coding}))
+    form = read_format(Headers({"content-type": kind, "content-encoding": coding})).judged(body)
     sender = Sender(in_parts(body, sizes))
-    return Source(Body(sender, packed=form.packed), form, ImportQuery(**{**UPSERT, **query}))
+    return Source(
+        Body(sender, packed=form.packed, budget=ImportBudget(PLENTY)),
+        form,
+        ImportQuery(**{**UPSERT, **query}),
+    )
 
 
 async def read(body: bytes, *args, **options) -> list:
@@ -200,7 +207,7 @@ async def test_an_unknown_column_is_told_with_what_it_may_be():
 @pytest.mark.parametrize("label", ["", "no-such", "utf-7", "hex", "base64", "rot13", "idna", "x" * 200])
 def test_what_is_no_encoding_is_refused(label):
     with pytest.raises(UnsupportedMediaType, match="windows-1252"):
-        read_form(Headers({"content-type": f"text/csv; charset={label}"}))
+        read_format(Headers({"content-type": f"text/csv; charset={label}"}))
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "mac-roman", "gb18030"])
@@ -244,8 +251,8 @@ def test_every_encoding_gives_the_text_or_the_place_of_a_bad_byte(label):
 async def test_who_waits_for_the_answer_gets_it_and_the_rest_is_read_when_it_comes(monkeypatch):
     monkeypatch.setattr(bodies, "QUIET_SECONDS", 0.01)
     sender = Sender(iter([b"id,first_name\n1,Ana\n2,"]), waits=True)
-    form = read_form(Headers({"content-type": "text/csv"}))
-    source = Source(Body(sender, packed=False), form, ImportQuery(mode="upsert"))
+    form = read_format(Headers({"content-type": "text/csv"}))
+    source = Source(Body(sender, packed=False, budget=ImportBudget(PLENTY)), form, ImportQuery(mode="upsert"))
     assert (await source.begin()).names == ("id", "first_name")
     sender._parts, sender._waits = iter([b"Eva\n"]), False
     found = [row.fields["first_name"] async for rows in source.rows() for row in rows]
@@ -294,7 +301,7 @@ async def test_an_element_that_is_not_valid_costs_no_other():
     assert await read(text.encode(), "application/json") == [
         {"id": 1},
         "is no JSON object",
-        "is no JSON: unexpected character, expected ':' after key",
+        "is no JSON, at character 7",
         "has id more than once",
         "is no JSON object",
         "is no JSON object",

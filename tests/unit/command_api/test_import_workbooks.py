@@ -9,21 +9,26 @@ import pytest
 from starlette.datastructures import Headers
 
 from command_api.imports.body import Body
+from command_api.imports.budget import ImportBudget
+from command_api.imports.formats import read_format
 from command_api.imports.lines import Unreadable
-from command_api.imports.options import ImportQuery, read_form
+from command_api.imports.options import ImportQuery
 from command_api.imports.workbook.source import MAX_BYTES, WorkbookSource
 from events.errors import BodyTooLarge, InvalidFields
-from tests.unit.command_api.test_import_files import Sender, in_parts
+from tests.unit.command_api.test_import_files import PLENTY, Sender, in_parts
 from tests.workbooks import DAY, MAIN, MOMENT, WORKBOOK, ZEROS, sheet_of, workbook, zipped
 
 HEADER = ["id", "Nombre", "Fecha de nacimiento", "Dirección"]
 
 
+def workbook_source(body: bytes, sizes=None, **query) -> WorkbookSource:
+    form = read_format(Headers({"content-type": WORKBOOK["Content-Type"]}))
+    sent = Body(Sender(in_parts(body, sizes)), packed=form.packed, budget=ImportBudget(PLENTY))
+    return WorkbookSource(sent, ImportQuery(**{"mode": "upsert", **query}))
+
+
 async def read(body: bytes, sizes=None, **query) -> list:
-    form = read_form(Headers({"content-type": WORKBOOK["Content-Type"]}))
-    source = WorkbookSource(
-        Body(Sender(in_parts(body, sizes)), packed=form.packed), ImportQuery(**{"mode": "upsert", **query})
-    )
+    source = workbook_source(body, sizes, **query)
     try:
         await source.begin()
         return [
@@ -223,7 +228,10 @@ async def test_an_import_reads_the_same_rows_of_the_same_workbook():
     body = workbook({"S": [HEADER, ["1", "Ana"], ["2", "Eva", ("e", 0, "<v>#REF!</v>")]]})
     raws = []
     for sizes in (None, [11] * 900):
-        source = WorkbookSource(Body(Sender(in_parts(body, sizes)), packed=False), ImportQuery(mode="upsert"))
+        source = WorkbookSource(
+            Body(Sender(in_parts(body, sizes)), packed=False, budget=ImportBudget(PLENTY)),
+            ImportQuery(mode="upsert"),
+        )
         await source.begin()
         raws.append([one.raw async for some in source.rows() for one in some])
         source.close()

@@ -4,9 +4,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from command_api.accounts.hashing import AT_ONCE, EACH, MOST_WAITING, PARAMETERS, Hasher
-from command_api.accounts.passwords import check_password, normal, one_time_password
+from command_api.accounts.passwords import SHORTEST, check_password, normal, one_time_password
 from command_api.accounts.requests import LoginInput
 from events.errors import Busy, InvalidFields
 
@@ -42,6 +43,41 @@ def test_length_and_being_guessed_first_are_what_counts(password, reason):
     assert error["field"] == "password"
     assert reason in error["reason"]
     assert password not in str(refusal.value) + error["reason"]
+
+
+def test_none_that_leaked_is_taken_and_none_that_is_made_of_its_account_s_name_or_ours():
+    assert len(FREQUENCY_LISTS["passwords"]) >= 30_000
+    leaked = [known for known in FREQUENCY_LISTS["passwords"] if len(known) >= SHORTEST]
+    assert len(leaked) > 200
+    for known in (*leaked, "rollcallrollcall", "Rollcall!2026", "ada.lovelace!1", "ada.lovelace@example.com"):
+        with pytest.raises(InvalidFields):
+            check_password(known, "ada.lovelace@example.com", "password")
+            pytest.fail(known)
+    check_password("ada.lovelace!1 tractor", "grace", "password")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "violettractorsings",
+        "VIOLET-TRACTOR-SINGS",
+        "83920175 46291",
+        "   violet   tractor   ",
+        "🚜 violet tractor 🎵",
+        "violet tractor sings " * 6,
+        "\t~`!@#$%^&*()_+-=[]{}|",
+    ],
+)
+async def test_characters_of_every_kind_count_just_as_they_are(password):
+    check_password(password, "ada", "password")
+    hasher = Hasher(replace(PARAMETERS, time_cost=1, memory_cost=8))
+    try:
+        known = await hasher.hash(password, None)
+        assert await hasher.verify(known, password, None)
+        for near in (password.swapcase(), password.strip(), password[:-1], password + " ", password[:72]):
+            assert near == password or not await hasher.verify(known, near, None), near
+    finally:
+        hasher.close()
 
 
 def test_a_one_time_password_is_taken_and_never_the_same():

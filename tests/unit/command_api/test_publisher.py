@@ -83,7 +83,7 @@ async def _nothing() -> None:
 async def use(monkeypatch):
     """Run a publisher on a connection until the test ends."""
     monkeypatch.setattr(publisher, "RENEW_SECONDS", 0.05)
-    monkeypatch.setattr(publisher, "declare", lambda *_: _nothing())
+    monkeypatch.setattr(publisher, "check_declared", lambda *_: _nothing())
     tasks = []
 
     def start(*answers: str) -> tuple[CommandPublisher, Connection, asyncio.Task]:

@@ -1,5 +1,7 @@
 """The address of the database for other clients, and the shell that opens it."""
 
+from pathlib import Path
+
 import pytest
 from pymongo.uri_parser import parse_uri
 
@@ -7,6 +9,7 @@ from devstack.__main__ import main
 from devstack.mongo_shell import uri_with_database
 from devstack.parts import Part, save_description
 from devstack.paths import Paths
+from devstack.servers.mongo_users import ADMIN, LocalUsers
 from operations.addresses import DatabaseAddress
 
 
@@ -48,6 +51,31 @@ def test_the_address_of_what_runs_here_is_all_that_is_printed(here, capsys):
         "",
     )
     assert parse_uri(said.out.strip())["database"] == "rollcall"
+
+
+def test_the_password_of_the_database_that_runs_here_is_in_no_argument(here, capsys, monkeypatch):
+    users = LocalUsers(here.mongo_secrets, "rollcall")
+    save_description(here, [Part("mongod-0", "mongod", port=27101)])
+    uri = users.uri_of(ADMIN, "mongodb://127.0.0.1:27101/?replicaSet=rollcall")
+    assert main(["mongo", "--uri"]) == 0
+    expected = uri.replace("/?", "/rollcall?")
+    assert capsys.readouterr().out.strip() == expected
+    parsed = parse_uri(expected)
+    assert (parsed["username"], parsed["options"]["authSource"], len(parsed["password"])) == (
+        "admin",
+        "admin",
+        96,
+    )
+    (here.state / "programs").mkdir()
+    (here.state / "programs" / "mongosh").touch(mode=0o755)
+    calls = []
+    monkeypatch.setattr("os.execv", lambda path, words: calls.append(words))
+    main(["mongo"])
+    ((_, *words),) = calls
+    opening = Path(words[-1])
+    assert words[:-1] == ["--nodb", "--shell"]
+    assert opening.read_text() == f'db = connect("{expected}");\n'
+    assert opening.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_the_user_has_set_wins(here, capsys, monkeypatch):

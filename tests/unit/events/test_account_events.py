@@ -7,6 +7,9 @@ import pytest
 
 from events.accounts.event import (
     ACCOUNT_EVENT_TYPES,
+    ANONYMOUS,
+    LOCAL,
+    ROLLCALL,
     AccountFact,
     Origin,
     account_name,
@@ -15,6 +18,7 @@ from events.accounts.event import (
     address_stream,
     invitation_stream,
     is_stream,
+    new_account_name,
     record_fact,
 )
 from events.log.event import GENESIS, event_of_line, export_line, seal
@@ -38,6 +42,14 @@ def test_a_name_has_one_form(text, name):
 def test_a_name_is_of_plain_characters(text):
     with pytest.raises(ValueError, match="letters"):
         account_name(text)
+
+
+def test_no_new_account_has_a_name_under_which_the_system_acts():
+    assert new_account_name(" Ada@Example.COM ") == "ada@example.com"
+    for name in (ANONYMOUS, ROLLCALL, LOCAL, "operator", "ＲＯＬＬＣＡＬＬ", " Local "):
+        assert account_name(name), "one of before still logs in, and can be disabled"
+        with pytest.raises(ValueError, match="the system itself"):
+            new_account_name(name)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,16 @@ def test_an_image_is_the_person_s_until_another_comes_or_none():
     assert (state.fields, person_view(state)["image_url"]) == (FIELDS, None)
 
 
+def test_a_change_of_image_that_changes_nothing_makes_no_event():
+    bare, pictured = apply(create())[0], apply(create(), change_image(2, picture("a")))[0]
+    assert decide(change_image(3), bare) == []
+    assert decide(change_image(3, picture("a")), pictured) == []
+    with pytest.raises(VersionMismatch):
+        decide(change_image(3, NO_IMAGE, 7), bare)
+    # A document from before there were images says nothing of them.
+    assert decide(change_image(3), state_of({**person_document(bare), "image_id": None})) == []
+
+
 def test_an_image_that_is_there_in_part_is_none_of_ours():
     with pytest.raises(ValueError, match="with all that belongs to it"):
         Image(image_id=ID, image_url=None, thumbnail_url=None)

@@ -12,7 +12,7 @@ from events.log.event import RecordedEvent, canonical, encode_event, export_line
 from events.log.stored import event_document, event_of
 from events.person.commands import decode_command, encode_command
 from events.times import rfc3339
-from operations.log_reader import link_of_document
+from operations.log_links import link_of_document
 from query_api.exports.event_lines import ndjson
 from tests.unit.events.test_decider import apply, create, delete, update
 
@@ -113,4 +113,5 @@ def test_what_is_no_command_of_ours_is_poison_and_says_why(body):
     with pytest.raises(MalformedMessage) as caught:
         decode_command(body)
     assert caught.value.detail
+    assert not set("^$\\[") & set(caught.value.detail)
     assert "example.com" not in caught.value.detail

@@ -90,3 +90,8 @@ def test_who_has_one_name_comes_before_all_others():
     one = {"first_name": "Zoé"}
     assert sort_key(one, "last_name") < sort_key({"first_name": "A", "last_name": "A"}, "last_name")
     assert search_keys(one)["words"] == ["zoe"]
+
+
+def test_a_document_that_dashes_divide_is_found_as_one_word_too():
+    assert search_keys({"first_name": "Zoé", "document_id": "AB-490-092"})["words"] == ["zoe", "ab490092"]
+    assert search_keys({"first_name": "Zoé", "document_id": "AB490092"})["words"] == ["zoe"]

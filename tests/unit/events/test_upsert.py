@@ -82,11 +82,12 @@ def document(**changes: object) -> dict[str, object]:
 
 
 def test_an_import_that_nobody_notes_any_more_is_interrupted():
-    assert import_view(document(), NOW + SILENT)["state"] == "reading"
-    told = import_view(document(), NOW + SILENT + timedelta(seconds=1))
+    assert import_view(document(), NOW + SILENT, "en")["state"] == "reading"
+    told = import_view(document(), NOW + SILENT + timedelta(seconds=1), "en")
     assert (told["state"], told["rejected"], told["sha256"]) == ("interrupted", 3, None)
 
 
 def test_the_row_at_which_an_import_stopped_is_counted_with_it():
-    told = import_view(document(state="stopped"), NOW)
+    told = import_view(document(state="stopped", reason="row 11 is not valid"), NOW, "es")
+    assert told["reason"] == "la fila 11 no es válida"
     assert (told["read"], told["invalid"], told["rejected"]) == (11, 3, 4)

@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
-import jwt
 import pytest
 
 from devstack.__main__ import VERBS as DEVELOPMENT_VERBS
@@ -21,6 +20,7 @@ from operations.accounts.signing_keys import ensure_signing_key
 from operations.errors import SetupError
 from operations.terminal import user_name
 from operations.transfer.exports import form_of
+from service_kit.mongo import connection as mongo
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -134,13 +134,22 @@ def test_a_replay_to_a_file_that_is_there_says_how_to_go_on(tmp_path, capsys):
     assert file.read_text() == "kept\n"
 
 
-def test_a_token_is_the_users_own_unless_another_is_named(monkeypatch, capsys, tmp_path):
+def test_no_token_is_made_that_the_log_cannot_tell_of_or_no_service_takes(monkeypatch, capsys, tmp_path):
     ensure_signing_key(tmp_path / "keys", "EdDSA")
     monkeypatch.setenv("ROLLCALL_SIGNING_KEYS", str(tmp_path / "keys"))
-    for words, subject in (([], user_name()), (["--sub", "ada"], "ada")):
-        assert main(["token", *words]) == 0
-        token = capsys.readouterr().out.strip()
-        assert jwt.decode(token, options={"verify_signature": False})["sub"] == subject
+    monkeypatch.delenv("ROLLCALL_MONGO_URI", raising=False)
+    for words, said in (
+        ([], "No database is known here"),
+        (["--ttl", "2d"], "good for 86400 seconds at most"),
+    ):
+        assert main(["token", *words]) == 1
+        printed = capsys.readouterr()
+        assert (printed.out, said in printed.err) == ("", True), printed.err
+    monkeypatch.setattr(mongo, "SELECTION_MS", 100)
+    monkeypatch.setenv("ROLLCALL_MONGO_URI", "mongodb://127.0.0.1:9/")
+    assert main(["token"]) == 1
+    printed = capsys.readouterr()
+    assert (printed.out, "cannot be put on record" in printed.err) == ("", True), printed.err
 
 
 @pytest.mark.parametrize("error", [KeyError("no such uid"), OSError("no such uid")])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import unicodedata
 from itertools import groupby
 
 import pytest
@@ -153,3 +154,19 @@ def test_a_run_is_said_in_a_sentence():
 
 def test_the_query_api_needs_no_newer_form_than_workers_write():
     assert projection_check.NEEDED <= documents.PROJECTION
+
+
+def test_a_projection_grows_with_its_form_and_then_with_unicode():
+    versions = ("13.0.0", "14.0.0", "15.0.0", "15.1.0", "16.0.0", "17.0.0")
+    numbers = [
+        *(
+            documents.projection_number(form, one)
+            for form in (documents.FORM, documents.FORM + 1)
+            for one in versions
+        )
+    ]
+    assert numbers == sorted(set(numbers))
+    # Of before it was counted, when the number was that of the form alone.
+    assert numbers[0] > documents.FORM
+    assert documents.projection_name(documents.projection_number(2, "15.1.0")) == "2 (Unicode 15.1)"
+    assert documents.projection_number(documents.FORM, unicodedata.unidata_version) == documents.PROJECTION

@@ -9,6 +9,7 @@ import pytest
 from events.errors import BrokerUnavailable
 from events.feed.errors import PositionGone
 from events.feed.position import Position
+from query_api.feed import live_client
 from query_api.feed import live_response as live
 from query_api.feed.buffer import Behind, FeedBuffer
 from query_api.feed.live_client import LiveClient
@@ -78,7 +79,7 @@ class Stream:
 async def until(client: LiveClient, last: int) -> bytes:
     """Return what a client sends up to an offset."""
     sent = b""
-    async with asyncio.timeout(5), aclosing(client.chunks()) as chunks:
+    async with asyncio.timeout(60), aclosing(client.chunks()) as chunks:
         async for chunk in chunks:
             sent += chunk
             if (found := ids(sent)) and found[-1] >= last:
@@ -110,7 +111,7 @@ async def test_a_replay_joins_the_feed_without_gap_or_repeat(position):
     client = LiveClient(feed, position)
     await client.open(stream)
     sent = b""
-    async with asyncio.timeout(5), aclosing(client.chunks()) as chunks:
+    async with asyncio.timeout(60), aclosing(client.chunks()) as chunks:
         async for chunk in chunks:
             sent += chunk
             if not stream.open and ids(sent)[-1] == feed.next - 1:
@@ -138,7 +139,7 @@ async def test_silence_is_broken_and_the_place_told_though_a_filter_kept_all_out
     feed = FeedBuffer()
     feed.add(entries(0, 12))
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(60),
         aclosing(LiveClient(feed, Position(3), person_id="p9", heartbeat=0.05).chunks()) as chunks,
     ):
         assert await anext(chunks) == b"retry: 1000\nid: 3\n\n"
@@ -163,7 +164,7 @@ async def test_what_is_kept_is_bounded_in_number_and_size():
     assert (feed.floor, feed.next) == (21, 31)
     small = FeedBuffer(max_bytes=500)
     small.add(entries(0, 30))
-    assert sum(len(one.frame) for one in small.since(small.floor)) <= 500
+    assert sum(len(one.entry.body) for one in small.since(small.floor)) <= 500
     with pytest.raises(Behind):
         feed.since(20)
 
@@ -189,7 +190,7 @@ async def test_what_is_none_of_ours_is_a_place_without_a_name():
     feed = FeedBuffer()
     feed.add([*entries(0, 2), FeedEntry(3, "", "", b"")])
     async with (
-        asyncio.timeout(5),
+        asyncio.timeout(60),
         aclosing(LiveClient(feed, named(2), heartbeat=0.05).chunks()) as chunks,
     ):
         assert await anext(chunks) == b"retry: 1000\nid: %b\n\n" % str(named(2)).encode()
@@ -200,7 +201,7 @@ async def test_a_stream_that_grew_again_over_the_same_offsets_sends_clients_away
     feed = FeedBuffer()
     feed.add(entries(0, 5))
     client = LiveClient(feed, named(3))
-    async with asyncio.timeout(5), aclosing(client.chunks()) as chunks:
+    async with asyncio.timeout(60), aclosing(client.chunks()) as chunks:
         await anext(chunks)
         assert ids(await anext(chunks)) == [4, 5]
         feed.reset()
@@ -208,6 +209,21 @@ async def test_a_stream_that_grew_again_over_the_same_offsets_sends_clients_away
         assert await anext(chunks) == b'retry: 1000\nevent: cut\ndata: {"reason":"lost"}\n\n'
     assert feed.joined(feed.since(4)[:2]) == b"".join(one.frame for one in feed.since(4)[:2])
     assert str(named(4, stream=1)).encode() in feed.joined(feed.since(4)[:2])
+
+
+async def test_a_client_whose_key_goes_is_sent_away(monkeypatch):
+    monkeypatch.setattr(live_client, "CHECK_SECONDS", 0.02)
+    feed, answers = FeedBuffer(), [True, True, False]
+    feed.add(entries(0, 5))
+
+    async def is_good() -> bool:
+        return answers.pop(0)
+
+    client = LiveClient(feed, Position(5), heartbeat=0.01, is_good=is_good)
+    async with asyncio.timeout(5):
+        sent = [chunk async for chunk in client.chunks()]
+    assert sent[-1] == b'retry: 1000\nevent: cut\ndata: {"reason":"token-expired"}\n\n'
+    assert not answers
 
 
 @pytest.mark.parametrize("reason", ["ending", "token-expired", "lost"])
@@ -222,7 +238,7 @@ async def test_a_client_that_must_go_is_told_why(reason):
         feed.reset()
         feed.add(entries(50, 51))
         await client.open(Stream(feed, 51, fails_after=1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         sent = [chunk async for chunk in client.chunks()]
     assert sent[-1] == b'retry: 1000\nevent: cut\ndata: {"reason":"%b"}\n\n' % reason.encode()
     await client.close()
@@ -255,7 +271,7 @@ async def test_a_client_that_takes_nothing_holds_nothing(monkeypatch):
     feed = FeedBuffer()
     feed.add(entries(0, 5))
     client = Client(takes=1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await LiveResponse(LiveClient(feed, Position(2)), ExitStack())({}, client.receive, client.send)
     assert feed.clients == 0
 

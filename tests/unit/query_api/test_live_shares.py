@@ -32,6 +32,9 @@ class Verifier:
     async def verify(self, authorization: str) -> Caller:
         return caller(authorization)
 
+    async def is_known(self, _key_id: str) -> bool:
+        return True
+
 
 class Tickets:
     """Tickets are the subjects' names, each good once."""
@@ -60,7 +63,7 @@ def stage(number: int, each: int) -> SimpleNamespace:
     feed.add(entries(0, 5))
     slots = Slots.shared(AtOnce(number, each), "clients follow the events", RETRY_SECONDS)
     app = create_app("test", {})
-    add_live_route(app, LiveDependencies(feed, Reader(), Stream(feed, 5), Verifier(), tickets, slots))
+    add_live_route(app, LiveDependencies(feed, Reader(), Stream(feed, 5), Verifier(), tickets, slots, None))
     return SimpleNamespace(feed=feed, tickets=tickets, slots=slots, app=app)
 
 

@@ -1,6 +1,7 @@
 """Filters of people: what clients write, in every spelling, and the conditions that it becomes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -105,6 +106,16 @@ def test_a_value_is_read_as_in_a_body(text, condition):
     assert read(text).filters == [condition]
 
 
+def test_a_set_has_as_many_values_as_its_schema_allows():
+    schemas = {one["name"]: one["schema"] for one in parameters(PeopleQuery)}
+    addresses = [f"somebody{number}@example.com" for number in range(schemas["email.in"]["maxItems"])]
+    assert read(f"email.in={','.join(addresses)}").filters == [{"email": {"$in": addresses}}]
+    with pytest.raises(InvalidFields):
+        read(f"email.in={','.join(addresses)},one@example.com")
+    longest = max(schemas["fields"]["items"]["enum"], key=len)
+    assert read(f"fields={','.join([longest] * schemas['fields']['maxItems'])}").shown == ("id", longest)
+
+
 @pytest.mark.parametrize(
     ("text", "operator", "zone", "expected"),
     [
@@ -123,6 +134,46 @@ def test_a_day_is_meant_as_a_whole_where_it_is(text, operator, zone, expected):
 
 
 @pytest.mark.parametrize(
+    ("name", "zone"),
+    [
+        ("america/bogota", "America/Bogota"),
+        ("AMERICA/BOGOTA", "America/Bogota"),
+        ("America/New York", "America/New_York"),
+        ("europe/madrid", "Europe/Madrid"),
+        ("est5edt", "EST5EDT"),
+    ],
+)
+def test_a_time_zone_is_named_in_any_case(name, zone):
+    assert str(zone_of(name)) == zone
+
+
+@pytest.mark.parametrize("name", ["utc", "Utc", "z", "Etc/utc"])
+def test_utc_has_names_in_any_case(name):
+    assert zone_of(name).utcoffset(datetime(2026, 1, 31, tzinfo=UTC)) == timedelta()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Bogota", "America/Bogota"),
+        ("America/Bogotá", "America/Bogota"),
+        ("Madird", "Europe/Madrid"),
+        ("America", None),
+        ("../America/Bogota", "America/Bogota"),
+        ("+25:00", None),
+        ("x" * 64, None),
+    ],
+)
+def test_the_time_zone_that_was_probably_meant_is_named(name, meant):
+    with pytest.raises(InvalidFields) as refused:
+        read(f"tz={quote(name)}")
+    (error,) = refused.value.errors
+    assert error["code"] == "unknown-time-zone"
+    assert ("did you mean" in error["reason"]) == (meant is not None)
+    assert meant is None or error["reason"].endswith(f" {meant}?")
+
+
+@pytest.mark.parametrize(
     "text", ["6015550142 ext. 12", "601 555 0142 x12", "(601) 555-0142, extensión 1", "601 555 0142 Ext"]
 )
 def test_a_number_is_searched_with_its_extension_or_without(text):
@@ -133,6 +184,39 @@ def test_a_number_is_searched_with_its_extension_or_without(text):
 def test_a_document_with_letters_is_no_number_with_an_extension():
     (found,) = search_conditions("12x5", "CO")
     assert {"document_id": {"$gte": "12X5", "$lt": "12X5" + TOP}} in found["$or"]
+
+
+def beginning(text: str) -> dict[str, str]:
+    return {"$gte": text, "$lt": text + TOP}
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("ab490092", "AB490092"),
+        ("AB-490092", "AB490092"),
+        ("ab.490.092", "AB490092"),
+        ("AB\u2011490092", "AB490092"),
+        ("AB 490 092", "AB490092"),
+        ("AB - 49", "AB49"),
+        ("1.020.304-7", "10203047"),
+        ("1020304-7", "10203047"),
+        ("1 020 304 7", "10203047"),
+    ],
+)
+def test_a_document_is_searched_however_it_is_divided(text, bare):
+    (found,) = search_conditions(text, "CO")
+    for condition in (
+        {"document_id": beginning(bare)},
+        {"keys.words": {"$elemMatch": beginning(bare.lower())}},
+    ):
+        assert condition in found["$or"]
+
+
+@pytest.mark.parametrize("text", ["luz marina", "+57 300 1234567", "+573001234567", "a+b@example.org 1"])
+def test_what_is_no_document_is_not_put_together_to_one(text):
+    bare = "".join(filter(str.isalnum, text)).upper()
+    assert str({"document_id": beginning(bare)}) not in str(search_conditions(text, "CO"))
 
 
 def test_an_order_names_each_field_once():

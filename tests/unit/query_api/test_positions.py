@@ -89,7 +89,7 @@ def test_a_position_is_written_as_it_was_read(text):
     ],
 )
 def test_what_is_no_position_is_refused(text):
-    with pytest.raises(ValueError, match="not a position"):
+    with pytest.raises(ValueError, match="is no position"):
         Position.parse(text)
     assert not re.fullmatch(f"(?:{PATTERN})", text)
 

@@ -1,6 +1,7 @@
 """A stream ticket stands for its token's subject, for half a minute, and is signed by a secret of its own."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -29,6 +30,12 @@ async def test_a_ticket_lets_its_subject_follow_until_the_token_ends_and_do_noth
     ticket, expires_at = signed_by(KEY).sign(ADA)
     assert 25 < expires_at.timestamp() - time.time() <= 30
     assert signed_by(KEY).read(ticket) == Caller("ada", None, frozenset({"events:read"}), UNTIL)
+
+
+async def test_a_ticket_carries_the_right_to_see_former_values_only_if_its_token_has_it():
+    auditor = replace(ADA, scopes=frozenset({"events:read", "audit:read", "people:read"}))
+    ticket, _ = signed_by(KEY).sign(auditor)
+    assert signed_by(KEY).read(ticket).scopes == {"events:read", "audit:read"}
 
 
 async def test_a_ticket_that_is_old_or_signed_by_another_is_refused(monkeypatch):

@@ -3,7 +3,8 @@
 import pytest
 from starlette.datastructures import Headers
 
-from service_kit.http.conditions import EntityTags, is_known, read_entity_tags
+from events.errors import InvalidFields
+from service_kit.http.conditions import EntityTags, expected_tags, is_known, read_entity_tags, versions_in
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,24 @@ def test_a_long_list_is_read_in_linear_time() -> None:
 def test_a_client_is_told_only_of_what_it_does_not_have(lines: list[str], expected: bool) -> None:
     headers = Headers(raw=[(b"if-none-match", line.encode()) for line in lines])
     assert is_known(headers, "3") is expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "versions"),
+    [
+        ([], None),
+        (["*"], None),
+        (['"1", "7"', '"9"'], {1, 7, 9}),
+        (['W/"1"'], set()),
+        (['"x", "03", "99999999999"'], set()),
+    ],
+)
+def test_a_condition_names_versions_with_strong_tags_alone(lines, versions) -> None:
+    headers = Headers(raw=[(b"if-match", line.encode()) for line in lines])
+    assert versions_in(expected_tags(headers)) == versions
+
+
+def test_a_condition_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidFields) as refused:
+        expected_tags(Headers({"if-match": "3"}))
+    assert [error["field"] for error in refused.value.errors] == ["If-Match"]

@@ -9,18 +9,20 @@ import pytest
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from devstack.servers.ports import free_ports
 from events.errors import Unauthenticated
 from service_kit.auth.tokens import Caller
 from service_kit.http import protocol as http_protocol
-from service_kit.http.guard import EXPOSED, MAX_HEADERS_BYTES, MAX_TARGET_BYTES, Limits
+from service_kit.http.guard import ALWAYS, EXPOSED, MAX_HEADERS_BYTES, MAX_TARGET_BYTES, Limits
 from service_kit.http.rates import Quota, Rate
 from service_kit.http.serving import serve
 from service_kit.http.web import PlainRoute, authorize, create_app
 from service_kit.settings import Settings
 
 ORIGIN = "https://people.example"
+SECRET = "mongodb://admin:hunter2@10.0.0.7/"
 
 
 class Verifier:
@@ -60,7 +62,7 @@ def application(*origins: str, **quotas: int):
 
     @app.get("/wrong")
     async def wrong(_request: Request) -> Response:
-        raise RuntimeError
+        raise RuntimeError(SECRET)
 
     return app
 
@@ -72,6 +74,29 @@ def client(app, address: str = "203.0.113.7", **headers: str) -> httpx.AsyncClie
 
 def settings(**changes) -> Settings:
     return Settings(amqp_url="amqp://a:b@127.0.0.1/", jwks_url="http://x", **changes)
+
+
+async def test_every_problem_is_told_in_the_language_that_is_wanted():
+    async with client(application(address=9), **{"Accept-Language": "es-CO, en;q=0.5"}) as api:
+        for request, status, title, detail in (
+            (api.get("/nowhere"), 404, "No encontrado", "No encontrado"),
+            (api.post("/who"), 405, "Método no permitido", "Método no permitido"),
+            (api.get("/wrong"), 500, "Error interno", "la culpa es nuestra, y queda registrada"),
+            (api.get("/who"), 401, "Sin autenticar", "no token"),
+            (
+                api.get("/who", params={"q": "x" * MAX_TARGET_BYTES}),
+                414,
+                "La dirección es demasiado larga",
+                "la ruta y la consulta tienen más de 8192 bytes",
+            ),
+        ):
+            answer = await request
+            told = answer.json()
+            assert (answer.status_code, told["title"], told["detail"]) == (status, title, detail)
+            assert (answer.headers["content-language"], answer.headers["vary"]) == ("es", "Accept-Language")
+    async with client(application()) as api:
+        answer = await api.get("/nowhere")
+        assert (answer.headers["content-language"], answer.json()["title"]) == ("en", "Not Found")
 
 
 async def test_requests_count_by_address_and_by_subject():
@@ -153,10 +178,25 @@ async def test_every_answer_has_the_headers_that_browsers_heed(path, status):
     assert headers["cross-origin-resource-policy"] == "same-origin"
     assert headers["cache-control"] == ("private" if path == "/who" else "no-store")
     policy = headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'") and policy.endswith("frame-ancestors 'none'")
+    nothing = ("default-src", "base-uri", "form-action", "frame-ancestors")
+    assert {f"{name} 'none'" for name in nothing} <= set(policy.split("; "))
     assert ("script-src" in policy) == (path == "/docs")
     assert len(headers.get_list("content-security-policy")) == 1
     assert "access-control-allow-origin" not in headers
+
+
+async def test_an_error_of_ours_says_nothing_of_itself_and_is_logged():
+    with capture_logs() as logs:
+        async with client(application(), Authorization="ada") as ada:
+            answer = await ada.get("/wrong")
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json() == {
+        "type": "urn:rollcall:problem:internal",
+        "title": "Internal error",
+        "status": 500,
+        "detail": "this is our fault, and it was logged",
+    }
+    assert [(one["event"], one["log_level"]) for one in logs] == [("request failed", "error")]
 
 
 async def test_what_is_too_long_is_refused_before_anything_looks_at_it():
@@ -226,7 +266,7 @@ async def served(app=None):
     (port,) = free_ports(1)
     task = asyncio.create_task(serve(app or application(), "127.0.0.1", port))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -243,17 +283,24 @@ async def served(app=None):
 
 async def test_a_head_that_never_ends_is_cut_off_and_one_that_ends_is_served(monkeypatch):
     monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.3)
-    async with served() as port, asyncio.timeout(20):
+    async with served() as port, asyncio.timeout(60):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /who HTTP/1.1\r\nHost: x\r\nX-Endless: " + b"x" * 70_000)
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 431 ") and b"headers-too-large" in answer
+        assert all(b"%b: %b\r\n" % field in answer for field in ALWAYS)
         writer.close()
 
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"what is this?\r\n\r\n")
         answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 400 ") and b"application/problem+json" in answer
+        writer.close()
+
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /who?" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 414 ") and b"target-too-long" in answer
         writer.close()
 
         for start in (b"", b"GET /who HTTP/1.1\r\nHost: x\r\nX-Slow: "):

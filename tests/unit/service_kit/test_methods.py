@@ -78,6 +78,17 @@ async def test_options_and_allow_say_the_same_at_both(apps):
         assert (await commands.get(f"/people/{ID}/history")).status_code == 404
 
 
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PUT", "PROPFIND", "post"])
+async def test_what_no_address_has_is_refused_and_shows_nothing_of_the_request(apps, method):
+    for app in apps:
+        assert not app.debug
+        async with client(app) as api:
+            for path in ("/people", "/healthz", "/docs"):
+                answer = await api.request(method.encode(), path, headers={"Authorization": "Bearer hunter2"})
+                assert answer.status_code == 405, (method, path)
+                assert "hunter2" not in answer.text
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/docs", "/"])
 async def test_head_has_the_headers_of_get(apps, path):
     for app in apps:

@@ -1,5 +1,6 @@
 """Both OpenAPI documents are precise enough to make clients from: named schemas, ids, no body left open."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ TEXTS = {
     "text/plain",
     "image/jpeg",
     "image/webp",
+    "application/octet-stream",
     WORKBOOK["Content-Type"],
 }
 
@@ -175,6 +177,37 @@ def test_pages_of_other_origins_may_read_every_header_of_ours(documents, api):
             assert set(answer.get("headers", ())) <= {*EXPOSED, "Cache-Control"}, name
 
 
+def has(document: Document, schema: Schema, steps: list[str]) -> bool:
+    """Return whether what a schema describes may have a value at a place."""
+    if "$ref" in schema:
+        return has(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]], steps)
+    choices = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if choices or not steps:
+        return not steps or any(has(document, choice, steps) for choice in choices)
+    inner = schema.get("items") if steps[0] == "0" else schema.get("properties", {}).get(steps[0])
+    return inner is not None and has(document, inner, steps[1:])
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_links_take_what_there_is_to_operations_that_there_are(documents, api):
+    targets = {operation["operationId"]: operation for _, operation in operations(documents[api])}
+    count = 0
+    for place, operation in operations(documents[api]):
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                names = {one["name"] for one in targets[link["operationId"]]["parameters"]}
+                assert link["parameters"].keys() <= names, place
+                for expression in link["parameters"].values():
+                    source, name = re.fullmatch(r"\$response\.(header\.|body#/)(.+)", expression).groups()
+                    if source == "header.":
+                        assert name in answer["headers"], place
+                    else:
+                        schema = answer["content"]["application/json"]["schema"]
+                        assert has(documents[api], schema, name.split("/")), f"{place}: {name}"
+                count += 1
+    assert count > 5
+
+
 def test_what_is_always_there_is_required(documents):
     schemas = documents["query"]["components"]["schemas"]
     assert set(schemas["Event"]["required"]) == set(schemas["Event"]["properties"])
@@ -204,6 +237,8 @@ def test_parameters_tell_their_formats_and_their_words(documents):
         ("DELETE /dead-letters/{person_id}/{command_id}", "command_id"): "uuid",
         ("POST /people/import", "import_id"): "uuid",
         ("GET /people", "birth_date"): "date",
+        ("GET /people/by-document/{document_type}/{document_id}", "document_type"): "rollcall-document-type",
+        ("GET /people/by-document/{document_type}/{document_id}", "document_id"): "rollcall-document-number",
         ("GET /people/export", "created_from"): "date-time",
         ("GET /people/{person_id}", "as_of"): "date-time",
         ("GET /events", "from"): "date-time",

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from command_api.app import UnderPrefix
+from service_kit.http.guard import POLICY
 from service_kit.http.pages import ASSETS
 from service_kit.http.web import create_app
 
@@ -30,7 +31,7 @@ async def test_a_browser_gets_a_page_whose_links_are_there(prefix):
         assert links == [f"{prefix}{path}" for path in LINKS]
         for link in links:
             assert (await api.get(link)).status_code == 200
-    assert page.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert page.headers["content-security-policy"] == POLICY
 
 
 @pytest.mark.parametrize("prefix", ["", "/command"])

@@ -80,6 +80,26 @@ def test_a_quick_look_at_an_address_says_what_validation_says(text):
     assert person_values._is_domain("example.com")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ana", "must have one @"),
+        ("@example.org", "must have one @"),
+        ("ana@", "must have one @"),
+        ("ana@home@example.org", "must have one @"),
+        ("ana@localhost", "stands after the @"),
+        ("ana@exa mple.org", "stands after the @"),
+        ("ana@-example.org", "stands after the @"),
+        ("ana paz@example.org", "stands before the @"),
+        ("a..b@Example.org", "stands before the @"),
+        ("Ana <ana@example.org>", "stands after the @"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said_in_our_words(text, words):
+    with pytest.raises(ValueError, match=words):
+        email(text)
+
+
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_no_text_takes_long_to_read(field):
     read, parts = (

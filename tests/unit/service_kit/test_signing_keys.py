@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from events.errors import Unauthenticated, Unavailable
 from operations.accounts.signing_keys import KEPT, add_signing_key, ensure_signing_key
-from service_kit.auth.signing import PUBLISHED_SECONDS, KeyRing, read_key
-from service_kit.auth.token_keys import IssuerKeys
-from service_kit.auth.tokens import TokenVerifier, issue_token
+from service_kit.auth.signing import _LOOK_SECONDS, PUBLISHED_SECONDS, KeyRing, read_key
+from service_kit.auth.token_keys import _LIFESPAN, _TIMEOUT, IssuerKeys
+from service_kit.auth.tokens import TRUSTED_SECONDS, TokenVerifier, issue_token
 from service_kit.settings import Settings
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -165,6 +165,50 @@ def other_key():
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     return Ed25519PrivateKey.generate()
+
+
+async def test_what_a_key_signed_ends_within_a_minute_after_the_key_goes(tmp_path):
+    add_signing_key(tmp_path, NOW - timedelta(hours=1), "EdDSA")
+    add_signing_key(tmp_path, NOW, "EdDSA")
+    ring = KeyRing(tmp_path, "EdDSA", lambda: NOW.timestamp())
+    gone = ring.keys[0]
+    leaked = min(tmp_path.iterdir())
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(KeyRing(tmp_path, "EdDSA").jwks()).encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    time = [0.0]
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/jwks.json"
+        own = TokenVerifier(settings(signing_keys=tmp_path), lambda: time[0])
+        other = TokenVerifier(settings(jwks_url=url, jwt_typ="at+jwt"), lambda: time[0])
+        bearer = f"Bearer {token(ring, key=gone.private, kid=gone.kid)}"
+        callers = [await verifier.verify(bearer) for verifier in (own, other)]
+        assert {caller.key_id for caller in callers} == {gone.kid}
+        leaked.unlink()
+        # What is kept for a time is older than that now.
+        time[0] += TRUSTED_SECONDS
+        own._keys.ring._looked -= _LOOK_SECONDS
+        other._keys._issuer._client.jwk_set_cache.jwk_set_with_timestamp = None
+        assert TRUSTED_SECONDS + max(_LOOK_SECONDS, _LIFESPAN + _TIMEOUT) <= 60
+        for verifier in (own, other):
+            with pytest.raises(Unauthenticated):
+                await verifier.verify(bearer)
+            assert not await verifier.is_known(gone.kid)
+            assert await verifier.is_known(ring.keys[1].kid)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 async def test_an_issuer_s_keys_stay_good_for_a_time_when_it_is_away(tmp_path):

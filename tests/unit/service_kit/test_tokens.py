@@ -118,6 +118,7 @@ async def test_a_jwks_address_and_one_that_is_down():
     "more",
     [
         {},
+        {"jwks_url": "http://x", "signing_keys": "y", "jwt_algorithm": "EdDSA"},
         {"jwks_url": "http://x", "jwt_algorithm": "HS256"},
         {"jwt_algorithm": "ES256", "jwt_key_file": "SECRET"},
     ],
@@ -185,3 +186,19 @@ async def test_clocks_may_differ_a_little_and_an_audience_be_one_of_several(tmp_
     for _ in range(2):  # the second time it is remembered
         caller = await verifier.verify(f"Bearer {made}")
     assert caller.expires_at == claims["exp"] + leeway
+
+
+@pytest.mark.parametrize(
+    ("more", "life", "good"), [({}, 86_400, True), ({}, 86_401, False), ({"jwt_max_life": 600}, 601, False)]
+)
+async def test_a_token_that_is_good_for_too_long_is_refused(tmp_path, more, life, good):
+    (tmp_path / "key").write_text("k" * 40)
+    verifier = TokenVerifier(settings(jwt_key_file=tmp_path / "key", **more))
+    for now in (int(time.time()), f"{int(time.time())}"):  # numbers as texts are numbers to the library, too
+        claims = {"iss": "rollcall", "aud": "rollcall", "sub": "ada", "iat": now, "exp": int(now) + life}
+        bearer = f"Bearer {jwt.encode(claims, 'k' * 40, algorithm='HS256')}"
+        if good:
+            assert (await verifier.verify(bearer)).subject == "ada"
+            continue
+        with pytest.raises(Unauthenticated, match="life"):
+            await verifier.verify(bearer)

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from service_kit.broker.topology import EXCHANGES, partition_of, queues
-from service_kit.broker.users import password_hash, user_definitions
+from service_kit.broker.users import (
+    COMMAND_USER,
+    OPERATOR,
+    QUERY_USER,
+    RIGHTS,
+    SUBSCRIBER_USER,
+    WORKER_USER,
+    password_hash,
+    subscriber_rights,
+    user_definitions,
+)
 from service_kit.ids import new_id
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -76,21 +86,70 @@ def test_a_password_is_hashed_as_rabbitmq_documents():
         password_hash("test12", b"")
 
 
-def test_a_user_has_no_tag_and_no_readable_password():
-    definitions = user_definitions("ada", "hunter2")
-    (user,) = definitions["users"]
-    assert (user["name"], user["tags"]) == ("ada", [])
+def test_users_have_no_tag_and_no_readable_password():
+    passwords = dict.fromkeys(RIGHTS, "hunter2")
+    definitions = user_definitions(passwords)
+    assert [(user["name"], user["tags"]) for user in definitions["users"]] == [(name, []) for name in RIGHTS]
     assert "hunter2" not in json.dumps(definitions)
-    assert user["password_hash"] != user_definitions("ada", "hunter2")["users"][0]["password_hash"]
+    hashes = {
+        user["password_hash"] for user in [*definitions["users"], *user_definitions(passwords)["users"]]
+    }
+    assert len(hashes) == 2 * len(RIGHTS)
 
 
-@pytest.mark.parametrize("right", ["configure", "write", "read"])
-def test_a_user_may_do_what_services_do_and_no_more(right):
-    (permission,) = user_definitions("ada", "hunter2")["permissions"]
-    may = re.compile(permission[right]).search
-    assert (permission["user"], permission["vhost"]) == ("ada", "/")
-    for name in (*(e.name for e in EXCHANGES), *QUEUES, "commands.255", "amq.gen-JzTY20BRgKO"):
-        assert may(name), name
-    for name in ("", "other", "commander", "amq.topic", "amq.gen-", "my-workers", "xcommands.1", "events-2"):
-        assert not may(name), name
-    assert bool(may("amq.default")) == (right == "write")
+def may(user: str, right: str, name: str) -> bool:
+    return re.search(getattr(RIGHTS[user], right), name) is not None
+
+
+RIGHT = ("configure", "write", "read")
+OURS = (*(e.name for e in EXCHANGES), *QUEUES, "commands.255", "events.images.dead")
+REPLIES = "amq.gen-JzTY20BRgKO"
+
+
+@pytest.mark.parametrize("right", RIGHT)
+def test_a_worker_may_do_all_that_concerns_us_and_nobody_anything_else(right):
+    for name in OURS:
+        assert may(WORKER_USER, right, name), name
+        assert may(OPERATOR, right, name), name
+    for user in RIGHTS:
+        for name in (
+            "other",
+            "commander",
+            "amq.topic",
+            "amq.gen-",
+            "my-workers",
+            "xcommands.1",
+            "events-2",
+            " ",
+        ):
+            assert not may(user, right, name), (user, name)
+    reaching_all = {user for user in RIGHTS if may(user, right, "amq.default")}
+    assert reaching_all == ({WORKER_USER, OPERATOR} if right == "write" else set())
+
+
+def rights_of(user: str) -> dict[str, set[str]]:
+    names = (*OURS, REPLIES, "amq.default", "events.notify", "events.notify.dead", "events.images")
+    return {right: {name for name in names if may(user, right, name)} for right in RIGHT}
+
+
+def test_the_apis_may_do_what_they_are_for():
+    assert rights_of(QUERY_USER) == {"configure": set(), "write": set(), "read": {"events.log"}}
+    dead = {"commands.dead", "events.images.dead", "events.notify.dead"}
+    assert rights_of(COMMAND_USER) == {
+        "configure": {REPLIES, *dead},
+        "write": {"commands", "events.again"},
+        "read": {REPLIES, *dead},
+    }
+
+
+def test_a_subscriber_may_have_the_events_and_its_own_queues():
+    own = {"events.notify", "events.notify.dead"}
+    assert rights_of(SUBSCRIBER_USER) == {
+        "configure": own,
+        "write": own,
+        "read": {*own, "events", "events.again", "events.log"},
+    }
+    rights = subscriber_rights("crm")
+    for right in ("configure", "write", "read"):
+        assert re.search(getattr(rights, right), "events.crm.dead")
+        assert not re.search(getattr(rights, right), "events.notify")

@@ -5,11 +5,13 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Query
+from pydantic import ValidationError
 
 from events.errors import InvalidFields
 from events.feed.position import Position
 from query_api.feed.routes import LiveQuery, position_of
 from query_api.people.filters import PeopleQuery
+from service_kit.http.problems import field_errors
 from service_kit.http.typed import EACH_ONCE, PersonId, wants
 from service_kit.http.web import create_app
 from tests.unit.service_kit.test_guard import Verifier
@@ -73,9 +75,17 @@ async def test_a_caller_learns_nothing_of_the_parameters_before_its_token_is_goo
     assert (await api.get(f"/closed{bad}", headers={"Authorization": ""})).status_code == 401
 
 
-def test_a_last_event_id_wins_and_is_refused_as_what_it_stands_for():
+def test_a_last_event_id_wins_and_is_refused_by_its_own_name():
     assert position_of(LiveQuery(), None) is None
     assert position_of(LiveQuery.model_validate({"from": "first"}), "7") == Position(7)
     with pytest.raises(InvalidFields) as refused:
         position_of(LiveQuery(), "x")
-    assert [error["field"] for error in refused.value.errors] == ["from"]
+    assert [error["field"] for error in refused.value.errors] == ["Last-Event-ID"]
+
+
+@pytest.mark.parametrize("place", ["x", "-2", "last", "7-", "7-0199B1F0", "NOW", ""])
+def test_a_position_that_is_none_is_told_so_in_words(place):
+    with pytest.raises(ValidationError) as failure:
+        LiveQuery.model_validate({"from": place})
+    reason = "is no position, which is an offset, a hyphen and the event's id"
+    assert field_errors(failure.value) == [{"field": "from", "code": "no-position", "reason": reason}]

@@ -178,7 +178,8 @@ async def placed(broker: Stream, position: Position, feed: FeedBuffer) -> Positi
     reader = FeedReader("amqp://unused", feed, Positions(time.monotonic))
     reader._connection = broker
     reader._ready.set()
-    return await LiveDependencies(feed, reader, None, None, None, None)._place(position, "ada")
+    reader_of = LiveDependencies(feed, reader, None, None, None, None, None)
+    return await reader_of._place(position, "ada")
 
 
 def read_up_to(offset: int) -> FeedBuffer:

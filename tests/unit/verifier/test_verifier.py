@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from events.log.event import RecordedEvent, canonical, event_of_line, export_line, seal
 from events.log.stored import event_document, event_of
-from operations.log_reader import link_of_document
+from operations.log_links import link_of_document
 from tests.chained import event, lines, resealed, stream, verify
 from tests.system import ROOT
 from verifier import (
