@@ -245,6 +245,8 @@ def query(form: type[BaseModel], *, only: type[BaseModel] | None = None) -> str:
 
 
 def _values(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return ", ".join(map(_values, schema["anyOf"]))
     if "enum" in schema:
         return _codes(schema["enum"])
     if "const" in schema:

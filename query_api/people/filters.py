@@ -159,6 +159,7 @@ class PeopleQuery(PeopleFilters):
     count: _Count = Field(
         default="false",
         description=f"`true` also tells how many match in all, up to {COUNTED:,}; `exact`: all of them",
+        json_schema_extra={"default": False},
     )
 
     @property

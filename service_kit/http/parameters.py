@@ -20,10 +20,11 @@ def plain(parameter: dict[str, Any]) -> dict[str, Any]:
     """Return a parameter without pydantic's titles, and without null: it is absent rather than that."""
     schema = {name: value for name, value in parameter["schema"].items() if name != "title"}
     description = schema.pop("description", "")
-    if "anyOf" in schema:
-        chosen = next(kind for kind in schema.pop("anyOf") if kind.get("type") != "null")
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
+    if len(kinds) == 1:
+        del schema["anyOf"]
         schema.pop("default", None)
-        schema |= chosen
+        schema |= kinds[0]
         description = schema.pop("description", "") or description
     schema.pop("title", None)
     if schema.get("default") == "":
