@@ -112,6 +112,8 @@ def test_a_set_has_as_many_values_as_its_schema_allows():
     assert read(f"email.in={','.join(addresses)}").filters == [{"email": {"$in": addresses}}]
     with pytest.raises(InvalidFields):
         read(f"email.in={','.join(addresses)},one@example.com")
+    with pytest.raises(InvalidFields):
+        read(f"email.in={','.join(['one@example.com'] * (len(addresses) + 1))}")
     longest = max(schemas["fields"]["items"]["enum"], key=len)
     assert read(f"fields={','.join([longest] * schemas['fields']['maxItems'])}").shown == ("id", longest)
 
