@@ -1,7 +1,7 @@
 """What of an event is for clients without `audit:read`: the values that are still so. Pure.
 
 Why the hashes are withheld: whoever knows all else of an event finds a short value that is left out by trying
-(docs/adr/0058).
+(docs/adr/0057).
 """
 
 from collections.abc import Callable, Mapping

@@ -16,7 +16,7 @@ from service_kit.auth.roles import SCOPES
 from service_kit.auth.signing import KeyRing
 from service_kit.auth.tokens import issue_token
 from tests.path.conftest import Kept
-from tests.system import ROOT, TOPOLOGIES, Service
+from tests.system import ROOT, TOPOLOGIES, Service, eventually
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 # An answer that never ends is not to be waited for; tests of the feed send its parameters.
@@ -39,6 +39,16 @@ def token(keys: Path) -> str:
         scopes=SCOPES,
         ttl_seconds=3600,
     )
+
+
+async def taken(service: Service, bearer: str) -> bool:
+    """Return whether a service knows the key by now that signed a token: a test before may have made it."""
+    async with httpx.AsyncClient(
+        base_url=service.url, headers={"Authorization": f"Bearer {bearer}"}
+    ) as client:
+        return (await client.patch("/people/0", json={})).status_code != 401 and (
+            await client.get("/people/0")
+        ).status_code != 401
 
 
 async def fuzz(document: str, bearer: str, directory: Path, *options: str) -> tuple[bool, str]:
@@ -84,6 +94,8 @@ def joined(services: Iterable[Service]) -> dict[str, Any]:
 async def test_whatever_is_sent_every_answer_is_one_that_the_document_knows(services, kept: Kept, tmp_path):
     options = ("--phases", "examples,coverage,fuzzing", "--exclude-path", ENDLESS)
     bearer = token(kept.keys)
+    for service in kept.services.values():
+        await eventually(lambda service=service: taken(service, bearer))
     documents = [f"{one.url}/openapi.json" for one in kept.services.values()]
     for good, report in await asyncio.gather(*(fuzz(one, bearer, tmp_path, *options) for one in documents)):
         assert good, report

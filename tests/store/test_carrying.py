@@ -16,7 +16,7 @@ async def test_the_initialiser_carries_them_over_as_they_are(log, system, mongo_
 
     harm(log, to_before, "account_events")
     line = "carried 4 events of accounts, in 2 streams, over to account_events"
-    assert system.initialise(log.address.database) == [line]
+    assert line in system.initialise(log.address.database)
     assert system.initialise(log.address.database) == []
 
     def compare(accounts):

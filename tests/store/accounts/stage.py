@@ -93,7 +93,8 @@ class Stage:
         """Return all that is kept, as text."""
         database = self.store[self.settings.mongo_db]
         names = ("accounts", "invitations", "refresh_families", "login_failures", "account_events")
-        return json.dumps([await database[name].find().to_list(None) for name in names], default=repr)
+        found = [await database[name].find(sort=[("_id", 1)]).to_list(None) for name in names]
+        return json.dumps(found, default=repr)
 
 
 @dataclass
