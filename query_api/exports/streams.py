@@ -109,6 +109,7 @@ class Export:
                 for begin in range(0, len(documents), WRITTEN):
                     async with self._writing:
                         chunk = part.write(documents[begin : begin + WRITTEN])
+                        await asyncio.sleep(0)
                     yield chunk
                 self.lines += len(documents)
         if self._workbook is not None:

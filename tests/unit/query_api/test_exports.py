@@ -201,24 +201,47 @@ async def test_a_slot_comes_free_however_an_export_ends(failure):
 
 async def test_what_is_read_at_once_is_written_in_small_chunks_that_take_turns():
     at = stage()
-    for _ in range(2):
+    for _ in range(3):
         at.collections.cursors.append(Cursor(2))
         at.collections.cursors[-1].end()
     order: list[str] = []
 
     async def client(name: str) -> None:
-        chunks: list[bytes] = []
+        chunks = Chunks()
         await taken(await begun(at, name), chunks)
+        assert len(set(chunks.turns)) == 2 * BATCH // WRITTEN, "others come in between"
         assert sum(chunk.count(b"\n") for chunk in chunks) == 2 * BATCH
         assert max(chunk.count(b"\n") for chunk in chunks) == WRITTEN
         order.append(name)
 
+    turn = 0
+
+    class Chunks(list[bytes]):
+        """What was sent, and in which turn of the event loop."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.turns: list[int] = []
+
+        def append(self, chunk: bytes) -> None:
+            super().append(chunk)
+            self.turns.append(turn)
+
+    async def other() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    await client("ida")
     async with at.exports._writing:
         both = [asyncio.create_task(client(name)) for name in ("ada", "grace")]
         for _ in range(20):
             await asyncio.sleep(0)
-        assert not order, "nobody writes while another one does"
+        assert order == ["ida"], "nobody writes while another one does"
     await asyncio.gather(*both)
+    beside.cancel()
 
 
 @asynccontextmanager
