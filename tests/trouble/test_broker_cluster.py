@@ -12,7 +12,7 @@ from tests import ledger
 from tests.system import Service, System, eventually, new_person
 from tests.trouble.conftest import stream_is_on_disk
 from tests.trouble.load import Load
-from tests.trouble.test_broker import readiness, refused_in_time
+from tests.trouble.test_broker import is_unready, refused_in_time
 
 WAIT = {"Prefer": "wait=20"}
 BROKERS = 3
@@ -55,11 +55,6 @@ async def test_every_queue_and_the_stream_have_a_member_on_each_broker(cluster, 
         assert (len(held), set(held)) == (BROKERS, names), name
 
 
-async def unready(service: Service) -> bool:
-    status, parts = await readiness(service)
-    return status == 503 and parts["rabbitmq"] != "ok"
-
-
 async def applied_in_time(commands: httpx.AsyncClient) -> bool:
     response = await commands.post("/people", json=new_person(), headers=WAIT)
     assert response.status_code in (201, 202), response.text
@@ -96,7 +91,7 @@ async def test_two_of_three_lost_is_503_until_they_return(cluster, troupe):
                 answers = await asyncio.gather(*(refused_in_time(commands) for _ in range(20)))
                 assert all(answers)
                 for service in troupe.values():
-                    await eventually(lambda service=service: unready(service))
+                    await eventually(lambda service=service: is_unready(service, "."))
             finally:
                 cluster.brokers.start_node(one)
                 cluster.brokers.start_node(two)
