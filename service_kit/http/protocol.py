@@ -14,7 +14,7 @@ from service_kit.http.problems import problem_of
 MAX_HEAD_BYTES: Final = 64 * 1024
 """Of what has come of a head that is not whole yet; `service_kit.http.guard` holds a whole one to less."""
 HEAD_SECONDS: Final = 10.0
-"""From connecting, or from a later request's first byte; in between, uvicorn's own 5 s hold."""
+"""From connecting, or from a later request's first byte; in between, the keep-alive time holds."""
 STALL_SECONDS: Final = 30.0
 """How long a client may take nothing of an answer of which 64 KB wait for it, or at whose end we close."""
 

@@ -6,12 +6,17 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from service_kit.background import Background
 from service_kit.http.protocol import BoundedProtocol
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long a connection may rest between requests: longer than the minute for which browsers, libraries and
+load balancers keep one. A request that meets a connection that is just being closed is lost."""
 
 
 class _Server(uvicorn.Server):
@@ -63,6 +68,7 @@ async def serve(
         server_header=False,
         forwarded_allow_ips=list(trusted_proxies),
         timeout_graceful_shutdown=10,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         http=BoundedProtocol,
         ws="none",
     )

@@ -322,6 +322,18 @@ async def test_a_head_that_never_ends_is_cut_off_and_one_that_ends_is_served(mon
         writer.close()
 
 
+async def test_a_connection_rests_longer_than_clients_keep_one():
+    # httpx, and uvicorn by itself, keep one for 5 s: a request that is sent just then would be lost.
+    async with served() as port, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for rest in (5.5, 0):
+            writer.write(b"GET /who HTTP/1.1\r\nHost: x\r\nAuthorization: ada\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+            assert await reader.readexactly(3) == b"ada"
+            await asyncio.sleep(rest)
+        writer.close()
+
+
 async def test_a_client_that_takes_nothing_is_cut_off_and_what_answers_it_ends(monkeypatch):
     monkeypatch.setattr(http_protocol, "STALL_SECONDS", 0.3)
     app = application()
