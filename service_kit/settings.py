@@ -63,8 +63,10 @@ class Settings(ReadLimits):
     partitions: int = Field(
         default=PARTITIONS, ge=1, le=256, description="command queues; fixed once the broker has them"
     )
-    unique: Annotated[frozenset[Literal["email"]], NoDecode, BeforeValidator(read_words)] = Field(
-        default=frozenset(), description="`email`: e-mail addresses are unique, as documents always are"
+    person_schema: Path | None = Field(
+        default=None,
+        description="file with the person schema, which declares what a person is; the same for every service. "
+        "By default the one that is shipped",
     )
     phone_region: Annotated[str, AfterValidator(require_region)] = Field(
         default="CO", description="region of phone numbers without a country code"

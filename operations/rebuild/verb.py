@@ -59,8 +59,7 @@ def rebuild(options: argparse.Namespace) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    unique = os.environ.get("ROLLCALL_UNIQUE", "").replace(",", " ").split()
-    job = Rebuilding(database_address(), "email" in unique, options.check, options.drop_orphans)
+    job = Rebuilding(database_address(), person_schema(), options.check, options.drop_orphans)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()
@@ -92,7 +91,7 @@ class _Run:
     def people(self) -> None:
         """Walk all people; a rebuild notes what is done."""
         job = self._job
-        file = ResumeFile(state_folder(), what(job.address, unique_email=job.unique_email))
+        file = ResumeFile(state_folder(), what(job.address, job.schema))
         progress = file.load(afresh=self._options.afresh or job.check)
         if progress.done:
             ranges = len(progress.borders) + 1

@@ -85,7 +85,7 @@ class Pipeline:
         visibility: Tells when reads show what was projected.
         trials: Tries suspects.
         unreadable: Gives up what cannot be read.
-        clock: Tells the time, UTC.
+        inputs: Clock and person schema.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Pipeline:
         visibility: Visibility,
         trials: SuspectTrials,
         unreadable: UnreadableHandler,
-        clock: Callable[[], datetime],
+        inputs: DecisionInputs,
     ) -> None:
         self._deliveries = deliveries
         self._decider = decider
@@ -110,7 +110,7 @@ class Pipeline:
         self._visibility = visibility
         self._trials = trials
         self._unreadable = unreadable
-        self._clock = clock
+        self._clock, self._schema = inputs.clock, inputs.schema
         self._unprojected: dict[str, PersonState] = {}
         self._begun = 0
         self._doubtful = 0
@@ -134,7 +134,9 @@ class Pipeline:
         while not self._deliveries.closed:
             deliveries = await self._deliveries.take_some(BATCH, self._trials.due_in())
             self._trials.forget_handed_over()
-            for batch in read_batches(deliveries, self._clock(), self._trials.set_aside_if_suspect):
+            for batch in read_batches(
+                deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
+            ):
                 if batch.control is None:
                     if anything_failed((await self._decide_and_hand_on(batch, decided)).values()):
                         await decided.join()  # the next batch is to find its people parked
@@ -260,7 +262,7 @@ def _replies(batch: Batch, outcomes: Outcomes) -> list[Reply]:
         Reply(
             delivery.reply_to,
             delivery.correlation_id,
-            told_to_client(outcomes[command.command_id], command.accepted_at),
+            told_to_client(outcomes[command.command_id], command.accepted_at, self._schema),
         )
         for delivery, command in batch.commands
         if delivery.reply_to is not None
