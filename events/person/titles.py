@@ -1,52 +1,15 @@
-"""What people call the columns of a file in Spanish and English, beside the fields' own names. Pure."""
+"""What people call the columns of a file, beside the fields' own names. Pure."""
 
 import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-TITLES: Final = MappingProxyType(
-    {
-        "id": ("Person id", "ID de persona"),
-        "document_type": (
-            *("Tipo de documento", "Tipo documento", "Tipo doc", "Tipo de doc.", "Tipo de identificación"),
-            *("Tipo identificación", "Tipo ID", "Type of document", "Doc type", "ID type"),
-        ),
-        "document_id": (
-            *(
-                "Número de documento",
-                "Número documento",
-                "N.º de documento",
-                "N.º documento",
-            ),
-            *("Nro. de documento", "Nro. documento", "Núm. documento", "Documento", "Documento de identidad"),
-            *("Número de identificación", "Identificación", "Cédula", "Document number", "Document no."),
-            *("Document", "ID no.", "ID number", "Identification number", "Identification"),
-        ),
-        "first_name": ("Nombre", "Nombres", "Primer nombre", "Given name", "Given names", "Forename"),
-        "middle_name": ("Segundo nombre", "Otros nombres", "Second name", "Middle names"),
-        "last_name": ("Apellido", "Apellidos", "Primer apellido", "Surname", "Surnames", "Family name"),
-        "birth_date": (
-            *("Fecha de nacimiento", "Fecha nacimiento", "F. nacimiento", "Nacimiento", "Date of birth"),
-            *("Birthday", "DOB", "Fec. nacimiento", "Fec. de nacimiento", "F. de nacimiento", "Fecha nac."),
-        ),
-        "gender": ("Género", "Sexo", "Sex"),
-        "email": (
-            *("Correo", "Correo electrónico", "Dirección de correo", "Dirección de correo electrónico"),
-            *("Email address", "Mail"),
-        ),
-        "phone": (
-            *("Teléfono", "Número de teléfono", "Tel.", "Celular", "Número de celular", "Móvil"),
-            *("Teléfono móvil", "Phone number", "Telephone", "Telephone number", "Mobile", "Mobile phone"),
-            *("Cell phone", "Teléfono celular", "Número celular", "Número telefónico"),
-        ),
-        "address": (
-            *("Dirección", "Dirección de residencia", "Dirección residencia", "Domicilio"),
-            *("Home address", "Street address"),
-        ),
-        "occupation": ("Ocupación", "Profesión", "Oficio", "Cargo", "Profession", "Job", "Job title"),
-    }
-)
-"""By field; a title stands for one field alone."""
+from events.person.schema.declarations import PersonSchema
+
+ID_TITLES: Final = ("id", "Person id", "ID de persona")
+"""What people call the column with a person's id."""
 
 
 def title_key(title: str) -> str:
@@ -56,7 +19,16 @@ def title_key(title: str) -> str:
     return "".join(char for char in letters if char.isalnum()) or letters.strip()
 
 
-FIELD_OF: Final = MappingProxyType(
-    {title_key(title): name for name, titles in TITLES.items() for title in (name, *titles)}
-)
-"""By the key of a title, the field that it stands for."""
+@lru_cache(maxsize=16)
+def titles_of(schema: PersonSchema) -> Mapping[str, tuple[str, ...]]:
+    """Return by field what people call its column."""
+    declared = {one.name: tuple(dict.fromkeys((*one.labels.values(), *one.titles))) for one in schema.fields}
+    return MappingProxyType({"id": ID_TITLES[1:], **declared})
+
+
+@lru_cache(maxsize=16)
+def fields_by_title(schema: PersonSchema) -> Mapping[str, str]:
+    """Return by the key of a title the field that it stands for."""
+    return MappingProxyType(
+        {title_key(title): name for name, titles in titles_of(schema).items() for title in (name, *titles)}
+    )

@@ -7,16 +7,15 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from events.person.schema import FIELDS
 from events.text import fold
 
 
-def _key(word: str) -> str:
+def word_key(word: str) -> str:
+    """Return what a word for a code is compared by."""
     return re.sub(r"[\s_.\-]+", "", fold(word))
 
 
@@ -30,12 +29,19 @@ _EXPONENT = re.compile(r"[0-9](?:[.,][0-9]+)?[Ee][+-]?[0-9]{1,2}")
 _DOCUMENT_ID = re.compile(r"[A-Z0-9][A-Z0-9\-]{1,30}[A-Z0-9]")
 
 
-def _code_reader(words: Mapping[str, tuple[str, ...]]) -> Callable[[str], str]:
-    codes = {_key(word): code for code, known in words.items() for word in (code, *known)}
+def code_reader(words: Mapping[str, tuple[str, ...]]) -> Callable[[str], str]:
+    """Return what returns the code that is stored for a code or any word for it.
+
+    Case, accents, spaces and dashes do not count. A word that nobody declared is a `ValueError`.
+
+    Args:
+        words: By code, the words for it.
+    """
+    codes = {word_key(word): code for code, known in words.items() for word in (code, *known)}
 
     @lru_cache(maxsize=256)
     def read(word: str) -> str:
-        code = codes.get(word) or codes.get(_key(word))
+        code = codes.get(word) or codes.get(word_key(word))
         if code is None:
             raise PydanticCustomError(
                 "unknown_word", "is none of {words} or their known names", {"words": ", ".join(words)}
@@ -43,15 +49,6 @@ def _code_reader(words: Mapping[str, tuple[str, ...]]) -> Callable[[str], str]:
         return code
 
     return read
-
-
-CODE_READERS: Final = MappingProxyType(
-    {field.name: _code_reader(field.words) for field in FIELDS if field.format == "code"}
-)
-"""By field, what returns the code that is stored for a code or any word for it.
-
-Case, accents, spaces and dashes do not count. A word that nobody declared is a `ValueError`.
-"""
 
 
 def document_id(text: str) -> str:
