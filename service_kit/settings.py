@@ -27,7 +27,6 @@ from service_kit.setting_values import (
     read_origins,
     read_quota,
     read_roles,
-    read_words,
     require_folder,
     require_region,
 )
