@@ -142,7 +142,8 @@ class ClaimWalker:
 
     def _judge(self, claims: Sequence[Mapping[str, Any]], done: RebuildReport) -> None:
         sides = self._sides
-        holders = sides.model.holders(_people(claims), strong=not sides.job.check)
+        names = {name for names in sides.job.schema.unique.values() for name in names}
+        holders = sides.model.holders(_people(claims), names, strong=not sides.job.check)
         suspects = [claim for claim in claims if not self._is_held(claim, holders.get(claim["person_id"]))]
         for pause in pauses():
             if not suspects:
