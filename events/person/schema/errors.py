@@ -1,0 +1,34 @@
+"""What is wrong with a file that declares a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in the file.
+
+    Attributes:
+        where: The path of what is wrong: `properties.salary.type`; `the file` for all of it.
+        what: Is wrong with it: what follows `where` in a sentence.
+        instead: What to write instead.
+    """
+
+    where: str
+    what: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.what}: {self.instead}"
+
+
+class WrongSchema(ValueError):
+    """A file declares no person.
+
+    Args:
+        faults: All that is wrong in it, in the order of the file.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = tuple(faults)
