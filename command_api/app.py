@@ -146,6 +146,11 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     account_routes.add_account_routes(app, accounts, verifier.ring, people.read)
     add_image_routes(app, people, images)
     app.state.ending = ending
-    forms = people_documents.forms_of(schema) | account_routes.FORMS | image_documents.FORMS | import_documents.FORMS
+    forms = (
+        people_documents.forms_of(schema)
+        | account_routes.FORMS
+        | image_documents.FORMS
+        | import_documents.FORMS
+    )
     document(app, forms, schema)
     return app

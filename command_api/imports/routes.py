@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from command_api.dispatch.preferences import Preferred
 from command_api.dispatch.publisher import Outgoing
-from command_api.imports.documentation import import_document
 from command_api.imports.body import Body, Cut
 from command_api.imports.budget import ImportBudget, OverBudget
+from command_api.imports.documentation import import_document
 from command_api.imports.drafting import Drafter, Refused
 from command_api.imports.form import FormFile, is_form
 from command_api.imports.formats import ImportFormat, read_format

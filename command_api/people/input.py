@@ -166,7 +166,10 @@ def input_forms(schema: PersonSchema) -> InputForms:
     """Return what clients may send about a schema's people; made once."""
     let_go = _let_go(schema)
     person = with_fields(
-        {field.name: (_written(field), ...) if field.required else _optional(field) for field in schema.fields}
+        {
+            field.name: (_written(field), ...) if field.required else _optional(field)
+            for field in schema.fields
+        }
         | let_go
     )(_shown(PersonInput, schema, {"examples": [example_input(schema)]}))
     patch = with_fields(
@@ -184,7 +187,9 @@ def input_forms(schema: PersonSchema) -> InputForms:
 def _shown(form: Any, schema: PersonSchema, shown: Mapping[str, Any]) -> Any:
     """Return a form for a schema's fields, with what its own JSON schema says."""
     extra = ConfigDict(json_schema_extra=dict(shown))
-    return type(form.__name__, (form,), {"__doc__": form.__doc__, "names": schema.names, "model_config": extra})
+    return type(
+        form.__name__, (form,), {"__doc__": form.__doc__, "names": schema.names, "model_config": extra}
+    )
 
 
 def example_input(schema: PersonSchema) -> dict[str, Any]:

@@ -8,9 +8,7 @@ Changes = dict[str, dict[str, Value | None]]
 """By field: `from` and `to`, null where there is no value."""
 
 
-def changes_between(
-    before: Mapping[str, Value], after: Mapping[str, Value], names: Iterable[str]
-) -> Changes:
+def changes_between(before: Mapping[str, Value], after: Mapping[str, Value], names: Iterable[str]) -> Changes:
     """Return each field whose value is another one after an event.
 
     Args:

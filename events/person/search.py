@@ -32,13 +32,16 @@ class SearchKeys:
             for field in schema.fields
             if field.key != field.name and field.has_filter and field.name not in self._sorted
         }
+        self._lacking = tuple(field.name for field in schema.fields if may_lack(field))
         self._found = tuple(field.name for field in schema.fields if field.search == "words")
         self._numbered = tuple(
             field.name
             for field in schema.fields
             if field.format == "document-number" and field.is_found_by_prefix
         )
-        self.keyed = frozenset((*self._sorted, *self._compared, *self._found, *self._numbered))
+        self.keyed = frozenset(
+            (*self._sorted, *self._compared, *self._lacking, *self._found, *self._numbered)
+        )
 
     def of(self, person: Mapping[str, Any]) -> dict[str, Any]:
         """Return a person's keys: what the sorted names sort by, and what filters and search compare with.
@@ -47,9 +50,14 @@ class SearchKeys:
             person: Anything with the fields of a person.
         """
         own = {name: own_key(person, name) for name in self._sorted}
-        keys: dict[str, Any] = {name: _tied(own, name, ties) for name, ties in self._sorted.items()}
+        keys: dict[str, Any] = {
+            name: _tied(own, name, ties)
+            for name, ties in self._sorted.items()
+            if name not in self._lacking or person.get(name) is not None
+        }
         keys["own"] = own
-        keys["words"] = words(*[person.get(name) for name in self._found])
+        if self._found or self._numbered:
+            keys["words"] = words(*[person.get(name) for name in self._found])
         for name in self._numbered:
             number = person.get(name) or ""
             # Others are found by the field itself, whose index there is anyhow.
@@ -58,6 +66,9 @@ class SearchKeys:
         for name, key_of in self._compared.items():
             if (value := person.get(name)) is not None:
                 keys[name] = key_of(value)
+        lacking = {name: True for name in self._lacking if person.get(name) is None}
+        if lacking:
+            keys["lacks"] = lacking
         return keys
 
     def sort_key(self, person: Mapping[str, Any], name: str) -> str:
@@ -65,6 +76,11 @@ class SearchKeys:
         ties = self._sorted[name]
         own = {one: own_key(person, one) for one in (name, ties) if one}
         return _tied(own, name, ties)
+
+
+def may_lack(field: FieldDeclaration) -> bool:
+    """Return whether people without a value come last in the order of a field; without a name, they come first."""
+    return field.sort and not field.required and field.format != "name"
 
 
 def _tied(own: Mapping[str, str], name: str, ties: str) -> str:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Final
 
 from pydantic_core import PydanticCustomError
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, RootModel, WithJsonSchema
+from pydantic import BaseModel, Field, RootModel
 
 from events.errors import RollcallError
 from events.person.fields import stored_forms, stored_type, with_fields
@@ -47,9 +47,7 @@ class Problem(BaseModel):
         default=[], alias="violated-policies", description="Of `too-many-requests`: the quota"
     )
     version: int = Field(default=0, description="Of `version-mismatch`: the person's")
-    fields: list[str] = Field(
-        default=[], description="Of `duplicate-…`: the fields whose values are taken"
-    )
+    fields: list[str] = Field(default=[], description="Of `duplicate-…`: the fields whose values are taken")
     next: str = Field(
         default="", description="Of `position-gone`: where the query API has the events since then"
     )
@@ -98,7 +96,11 @@ class AcceptedCommand(BaseModel):
 
 def _shown(field: FieldDeclaration) -> Any:
     """Return the type of a field in answers, where each field stands, if only with null."""
-    form = {"birth-date": Date, "date": Date, "email": Email}.get(field.format) if field.type == "string" else None
+    form = (
+        {"birth-date": Date, "date": Date, "email": Email}.get(field.format)
+        if field.type == "string"
+        else None
+    )
     form = form or stored_type(field)
     return form if field.required else form | None
 

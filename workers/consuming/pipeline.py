@@ -6,9 +6,7 @@ operator asks and the trials of suspects are done with nothing else under way.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Final
 

@@ -46,7 +46,37 @@ _INSTEAD: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _JSON_SCHEMA: Final = frozenset(
-    ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependentRequired", "prefixItems", "contains", "minContains", "maxContains", "patternProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "multipleOf", "minProperties", "maxProperties", "contentEncoding", "contentMediaType", "contentSchema", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "definitions", "dependencies"]
+    [
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "dependentSchemas",
+        "dependentRequired",
+        "prefixItems",
+        "contains",
+        "minContains",
+        "maxContains",
+        "patternProperties",
+        "propertyNames",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+        "multipleOf",
+        "minProperties",
+        "maxProperties",
+        "contentEncoding",
+        "contentMediaType",
+        "contentSchema",
+        "$anchor",
+        "$dynamicRef",
+        "$dynamicAnchor",
+        "$vocabulary",
+        "definitions",
+        "dependencies",
+    ]
 ) | frozenset(_INSTEAD)
 _TYPED: Final = frozenset(keyword for keywords in FIELD.values() for keyword in keywords)
 
