@@ -5,7 +5,8 @@ from pathlib import Path
 import orjson
 
 from events.person.schema.declarations import PersonSchema
-from events.person.schema.reading import WrongSchema, default_schema, read_schema
+from events.person.schema.errors import WrongSchema
+from events.person.schema.reading import default_schema, read_schema
 
 MAX_BYTES = 2**20
 """Of a schema's file."""

@@ -64,8 +64,8 @@ class Settings(ReadLimits):
     )
     person_schema: Path | None = Field(
         default=None,
-        description="file with the person schema, which declares what a person is; the same for every service. "
-        "By default the one that is shipped",
+        description="file with the person schema, which declares what a person is; the same for all services. "
+        "By default the shipped one",
     )
     phone_region: Annotated[str, AfterValidator(require_region)] = Field(
         default="CO", description="region of phone numbers without a country code"

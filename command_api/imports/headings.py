@@ -21,8 +21,8 @@ _TOLD: Final = 20
 """Unknown columns that are named: looking for what each may mean takes time."""
 _LET_GO: Final = frozenset(map(title_key, IGNORED))
 NO_HEADER: Final = (
-    "there is no header row: the first row must name the columns by the names of fields, or as people call them; "
-    "`map` (--map) says what other names mean"
+    "there is no header row: the first row must name the columns, by fields or as people call them; `map` "
+    "(--map) says what other names mean"
 )
 
 

@@ -113,6 +113,5 @@ class ImportQuery(BaseModel):
 @lru_cache(maxsize=16)
 def import_query(schema: PersonSchema) -> type[ImportQuery]:
     """Return the parameters of an import of a schema's people; made once."""
-    form = type("ImportQuery", (ImportQuery,), {"__doc__": ImportQuery.__doc__})
-    form.person_schema = schema
-    return form
+    members = {"__doc__": ImportQuery.__doc__, "person_schema": schema}
+    return type("ImportQuery", (ImportQuery,), members)

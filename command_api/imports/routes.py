@@ -133,7 +133,7 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
     app.router.route_class = APIRoute
     commands = dependencies.commands
     writer = wants(commands.verifier, "people:write")
-    form = import_query(commands.schema)
+    query_form: Any = import_query(commands.schema)
 
     @app.post(
         "/people/import",
@@ -146,7 +146,7 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
         request: Request,
         caller: Annotated[Caller, writer],
         preferences: Preferred,
-        query: Annotated[form, Query()],  # type: ignore[valid-type]
+        query: Annotated[query_form, Query()],
     ) -> Response:
         preferences.refuse_condition()
         if dependencies.tools is None:

@@ -59,6 +59,8 @@ _CAUSATION_ID: Final = header(
     pattern=_CAUSATION,
 )
 _ALWAYS: Final = [_PREFER, _IDEMPOTENCY, _CORRELATION_ID, _CAUSATION_ID, _TRACE]
+CHANGE_HEADERS: Final = [_IF_MATCH, *_ALWAYS]
+"""The headers of a command about a person who exists."""
 
 
 def _changes(**parameters: str) -> dict[str, Any]:
@@ -92,7 +94,7 @@ DELETE: Final[dict[str, Any]] = {
         202: _ACCEPTED,
         **problems(401, 403, 404, 412, 422, 503),
     },
-    "openapi_extra": {"parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS]},
+    "openapi_extra": {"parameters": [_PERSON_ID, *CHANGE_HEADERS]},
 }
 
 
@@ -134,16 +136,15 @@ class PeopleDocuments:
             },
             "openapi_extra": {
                 "requestBody": json_body(forms.patch, "application/merge-patch+json", "application/json"),
-                "parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS],
+                "parameters": [_PERSON_ID, *CHANGE_HEADERS],
             },
         }
         self.revert: dict[str, Any] = {
             "summary": "Make a person again what it was",
             "description": (
-                "Scope `people:write`; the answer has the person's values with `audit:read` too. The fields become "
-                "those of the version, by an event like any update, whose "
-                "`causation_id` is that version's event if `X-Causation-Id` names no other. A deleted person stays "
-                "deleted."
+                "Scope `people:write`; the answer has the person's values with `audit:read` too. The fields "
+                "become those of the version, by an event like any update, whose `causation_id` is that "
+                "version's event if `X-Causation-Id` names no other. A deleted person stays deleted."
             ),
             "responses": {
                 200: json_answer(_WAITED, answers.reverted, "updated", links=_THEN, **_HEADERS),
@@ -152,7 +153,7 @@ class PeopleDocuments:
             },
             "openapi_extra": {
                 "requestBody": json_body(ReversionInput),
-                "parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS],
+                "parameters": [_PERSON_ID, *CHANGE_HEADERS],
             },
         }
         self.delete = DELETE

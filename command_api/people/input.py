@@ -49,9 +49,8 @@ def _shape(field: FieldDeclaration) -> dict[str, Any]:
             return {"type": "boolean", **told, **examples}
         case "array":
             items = {"type": "string", "minLength": 1, **_text_shape(field)}
-            return {
-                "type": "array", "items": items, "minItems": 1, "maxItems": field.max_items, **told, **examples
-            }  # fmt: skip
+            size = {"minItems": 1, "maxItems": field.max_items}
+            return {"type": "array", "items": items, **size, **told, **examples}
         case "string":
             return {"type": "string", "minLength": 1, **_text_shape(field), **told, **examples}
         case _:

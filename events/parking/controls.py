@@ -1,7 +1,7 @@
 """Controls: what operators ask about a parked person, in the same queue as that person's commands."""
 
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -37,9 +37,8 @@ Message = Command | Control
 
 @lru_cache(maxsize=16)
 def _reader(schema: PersonSchema) -> TypeAdapter[Message]:
-    return TypeAdapter(
-        Annotated[command_type(schema) | RetryParked | DropParked, Field(discriminator="type")]
-    )
+    form: Any = Annotated[command_type(schema) | RetryParked | DropParked, Field(discriminator="type")]
+    return TypeAdapter(form)
 
 
 def decode_message(body: bytes, schema: PersonSchema) -> Message:

@@ -67,5 +67,5 @@ def kind_of(claim: str) -> str:
 def taken(claim: str, schema: PersonSchema) -> ValueTaken:
     """Return the rejection for a claim that another person holds."""
     kind = kind_of(claim)
-    detail = f"another person has this {kind.replace('_', ' ')}"
-    return ValueTaken(detail, kind=kind, fields=schema.unique[kind])
+    said = schema.taken[kind]
+    return ValueTaken(said["en"], kind=kind, fields=schema.unique[kind], said=said)

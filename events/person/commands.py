@@ -169,7 +169,8 @@ def command_type(schema: PersonSchema) -> Any:
 
 @lru_cache(maxsize=16)
 def _reader(schema: PersonSchema) -> TypeAdapter[Command]:
-    return TypeAdapter(Annotated[command_type(schema), Field(discriminator="type")])
+    form: Any = Annotated[command_type(schema), Field(discriminator="type")]
+    return TypeAdapter(form)
 
 
 def encode_command(command: Envelope) -> dict[str, Any]:

@@ -13,7 +13,7 @@ RollcallError
     └── Dropped                 an operator gave it up while its person was parked
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final, Self
 
 from events.errors import RollcallError
@@ -81,16 +81,24 @@ class ValueTaken(Rejection):
         version: None.
         kind: Of claim.
         fields: Those whose values together are another person's.
+        said: The sentence by language.
     """
 
     code = "value-taken"
 
     def __init__(
-        self, detail: str, version: int | None = None, *, kind: str, fields: tuple[str, ...]
+        self,
+        detail: str,
+        version: int | None = None,
+        *,
+        kind: str,
+        fields: tuple[str, ...],
+        said: Mapping[str, str],
     ) -> None:
         super().__init__(detail, version)
         self.code = taken_code(kind)  # type: ignore[misc]
         self.fields = fields
+        self.said = said
 
 
 def taken_code(kind: str) -> str:
@@ -145,5 +153,5 @@ def rejection_of(code: str, detail: str, version: int | None, schema: PersonSche
         return REJECTIONS[code](detail, version)
     for kind, fields in schema.unique.items():
         if taken_code(kind) == code:
-            return ValueTaken(detail, kind=kind, fields=fields)
-    return ValueTaken(detail, kind=code.removeprefix("duplicate-"), fields=())
+            return ValueTaken(detail, kind=kind, fields=fields, said=schema.taken[kind])
+    return ValueTaken(detail, kind=code.removeprefix("duplicate-"), fields=(), said={})

@@ -79,7 +79,7 @@ class SearchKeys:
 
 
 def may_lack(field: FieldDeclaration) -> bool:
-    """Return whether people without a value come last in the order of a field; without a name, they come first."""
+    """Return whether people without a value come last in a field's order; without a name, they come first."""
     return field.sort and not field.required and field.format != "name"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from events.person.schema.declarations import PersonSchema
 from operations.addresses import DatabaseAddress
 from operations.log_reader import LogReader
 from operations.rebuild.differences import Difference

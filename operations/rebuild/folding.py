@@ -13,7 +13,7 @@ from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.person.claims import claims_of
 from events.person.decider import PersonState, fields_after
-from events.person.schema.declarations import PersonSchema
+from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
 from service_kit.milestones import MILESTONE_EVERY, Milestone
 from service_kit.read_model import person_document

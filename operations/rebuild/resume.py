@@ -6,9 +6,13 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import orjson
+
+from events.person.schema.declarations import PersonSchema
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_walk import Range, all_ranges

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Final
 
 from events.errors import StoreUnavailable
-from operations.addresses import database_address, state_folder
+from operations.addresses import database_address, person_schema, state_folder
 from operations.errors import SetupError
 from operations.log_walk import walk_ranges
 from operations.progress_bar import ProgressBar

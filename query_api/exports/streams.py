@@ -2,7 +2,7 @@
 
 import asyncio
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -11,6 +11,7 @@ import structlog
 
 from events.imports.states import correlation_of
 from events.person.outcomes import UNCHANGED
+from events.person.schema.declarations import PersonSchema
 from query_api.exports.batches import Batches, CursorBatches, MergedBatches
 from query_api.exports.event_lines import CSV, EVENTS_HEADER, NDJSON, csv_rows, ndjson
 from query_api.exports.people_lines import (
@@ -141,9 +142,11 @@ class Exports:
         client: A client of either driver that sets no deadline: see `service_kit.mongo.connection.connect`.
         database: Database name.
         lease: Says whether secondaries may be read; None if they always may.
+        schema: What a person is.
     """
 
-    def __init__(self, client: Client, database: str, lease: Lease | None = None) -> None:
+    def __init__(self, client: Client, database: str, lease: Lease | None, schema: PersonSchema) -> None:
+        self._schema = schema
         self._databases = Databases(client, database, lease)
         self._writing = asyncio.Lock()
 

@@ -10,7 +10,7 @@ from events.cells import csv_lines, neutralised
 from events.imports.states import ERROR_COLUMNS, row_of
 from events.person.rejections import taken_code
 from events.person.schema.declarations import PersonSchema
-from service_kit.http.reasons import Language, in_language, told
+from service_kit.http.reasons import Language, detail_in, told
 
 _ABOUT_IDS: Final = ("person-exists", "person-not-found")
 ERRORS_HEADER: Final = csv_lines([ERROR_COLUMNS])
@@ -37,7 +37,7 @@ def _undone(
 ) -> Iterator[_Line]:
     fields = fields_of(schema)
     for document in documents:
-        code, reason = document["code"], in_language(document["detail"], language)
+        code, reason = document["code"], detail_in(document["detail"], language, schema)
         yield row_of(document["causation_id"]), fields.get(code, "row"), reason, code
 
 

@@ -90,7 +90,7 @@ def people_answers(schema: PersonSchema) -> PeopleAnswers:
         if name != "id"
     }
     told = "A person with the fields alone that `fields` asks for."
-    sparse = with_fields(names)(type("SparsePerson", (_Sparse,), {"__doc__": told}))
+    sparse: Any = with_fields(names)(type("SparsePerson", (_Sparse,), {"__doc__": told}))
     told = "A person, whole unless `fields` asks for some fields alone."
     shown = type("ShownPerson", (RootModel[person | sparse],), {"__doc__": told})  # type: ignore[valid-type]
     page = create_model(

@@ -53,7 +53,7 @@ def person_id(text: str) -> str:
         raise PydanticCustomError("uuid", "must be a UUID") from None
 
 
-def _phone(read: Read, text: str, context: Context) -> str:
+def _phone(read: Read, text: str, context: Context) -> Any:
     """Return a phone number as it is stored; a blank before it may be a plus that a URL lost.
 
     Of a list, the blank is gone, too: what is no national number may be one that begins with its country.
@@ -70,7 +70,7 @@ def _phone(read: Read, text: str, context: Context) -> str:
     raise refused
 
 
-def _day(read: Read, text: str, context: Context) -> str:
+def _day(read: Read, text: str, context: Context) -> Any:
     """Return a day; also one on which nobody can be born, since a range may begin or end there."""
     try:
         return read(text, context)

@@ -69,7 +69,8 @@ class PeopleDocuments:
         }
         self.list: dict[str, Any] = {
             "summary": "List and search people",
-            "description": "Scope `people:read`. Pages follow each other by `next`; stable while others write.",
+            "description": "Scope `people:read`. Pages follow each other by `next`; "
+            "stable while others write.",
             "responses": {
                 200: json_answer(
                     "A page",

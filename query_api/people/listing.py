@@ -103,7 +103,7 @@ class Listing:
         return {name: value for name, value in SHOWN.items() if name != "keys"} if keyed else SHOWN
 
     def _parts(self) -> Iterator[tuple[list[Condition], list[tuple[str, int]]]]:
-        """Yield the conditions and orders of people who follow each other, each part in the order of an index."""
+        """Yield the conditions and orders of people who follow each other, each part in an index's order."""
         first, order = self.sorts[0], order_of(self.sorts)
         lacking = [("_id", first.direction)]
         if len(self.sorts) == 1:

@@ -107,8 +107,8 @@ class Reads:
     async def person_by_values(self, kind: str, values: Mapping[str, Any], *, strong: bool) -> Answer:
         """Return the person who holds a claim; nothing if nobody does.
 
-        The claim names its person, so that each of the two reads asks one shard. A claim that a secondary does
-        not have, or has of an earlier holder, is asked of the primary.
+        The claim names its person, so that each of the two reads asks one shard. A claim that a secondary
+        does not have, or has of an earlier holder, is asked of the primary.
 
         Args:
             kind: Of claim.

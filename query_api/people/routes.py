@@ -28,7 +28,7 @@ from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.problems import field_errors
-from service_kit.http.reasons import in_language, language_headers, language_of
+from service_kit.http.reasons import detail_in, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
 
@@ -185,7 +185,7 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
             raise NotFound("the command is not decided yet, or was never accepted", retry_after=1)
         language = language_of(request.headers.get("accept-language"))
         if "detail" in status:
-            status["detail"] = in_language(status["detail"], language)
+            status["detail"] = detail_in(status["detail"], language, dependencies.schema)
         content = {"person_id": ids[0], "command_id": ids[1], **status}
         return dependencies.answer(content, source, language_headers(language))
 

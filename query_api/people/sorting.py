@@ -101,7 +101,7 @@ class Orders:
         return Sort(name, descending, field.key, field.folded, may_lack(field), least_of(field))
 
     def read(self, text: str) -> tuple[Sort, ...]:
-        """Return the fields that people are sorted by; each later one orders those whom the earlier ones do not.
+        """Return the fields of an order; each later one orders those whom the earlier ones do not.
 
         Args:
             text: Names, separated by commas; `-` before one turns its order round.

@@ -130,7 +130,7 @@ def person_answers(schema: PersonSchema) -> PersonAnswers:
         "updated_at": (Time, ...),
     }
     base = type("Person", (stored_forms(schema).view,), {"__doc__": "A person as both APIs show it."})
-    person = with_fields(shown | system)(base)
+    person: Any = with_fields(shown | system)(base)
     reverted = type(
         "RevertedPerson",
         (RootModel[person | PersonVersion],),  # type: ignore[valid-type]

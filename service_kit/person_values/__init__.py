@@ -1,1 +1,1 @@
-"""Reads a person's values as clients write them: gives the one normal form, to be stored and to be asked for."""
+"""Reads a person's values as clients write them: gives the one normal form, to store and to ask for."""

@@ -16,6 +16,7 @@ from aiormq.channel import Channel
 from events.errors import MalformedMessage
 from events.parking.controls import Control, Message, decode_message
 from events.person.commands import Command, envelope_of
+from events.person.schema.declarations import PersonSchema
 from service_kit.broker.connection import broker_errors
 from service_kit.broker.topology import partition_queue
 from workers.outcomes import UnreadableMessage

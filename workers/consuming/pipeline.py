@@ -14,12 +14,14 @@ import structlog
 
 from events.errors import BrokerUnavailable
 from events.person.decider import PersonState
+from events.person.schema.declarations import PersonSchema
 from service_kit.tasks import together
 from workers import metrics
 from workers.announcing.announcer import Announcer, Reply
 from workers.consuming.deliveries import Batch, DeliveryQueue, acknowledge_batch, read_batches
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
+from workers.deciding.person_batch import DecisionInputs
 from workers.outcomes import (
     BEHIND,
     ENDED,
@@ -202,7 +204,7 @@ class Pipeline:
                     del self._unprojected[person_id]
             decided.task_done()
             if shown is not None:
-                await due.put(DueAnswers(_replies(batch, published), shown))
+                await due.put(DueAnswers(_replies(batch, published, self._schema), shown))
         await due.put(None)
 
     async def _project_and_announce(
@@ -255,12 +257,12 @@ class Pipeline:
             metrics.count_outcome(outcomes[command.command_id])
 
 
-def _replies(batch: Batch, outcomes: Outcomes) -> list[Reply]:
+def _replies(batch: Batch, outcomes: Outcomes, schema: PersonSchema) -> list[Reply]:
     return [
         Reply(
             delivery.reply_to,
             delivery.correlation_id,
-            told_to_client(outcomes[command.command_id], command.accepted_at, self._schema),
+            told_to_client(outcomes[command.command_id], command.accepted_at, schema),
         )
         for delivery, command in batch.commands
         if delivery.reply_to is not None

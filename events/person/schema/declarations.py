@@ -105,6 +105,7 @@ class PersonSchema:
         version: Its number; grows with each change.
         fields: In the order in which everything shows them.
         unique: By kind of claim, the fields whose values together belong to one person.
+        taken: By kind of claim and language, what is said where a value is another person's.
         sorts: Orders by several fields that have an index: names, with `-` before one that is turned round.
         default_sort: The order of a list that names none.
         display: The fields that name a person to people.
@@ -115,6 +116,7 @@ class PersonSchema:
     version: int
     fields: tuple[FieldDeclaration, ...]
     unique: Mapping[str, tuple[str, ...]]
+    taken: Mapping[str, Mapping[str, str]]
     sorts: tuple[tuple[str, ...], ...]
     default_sort: str
     display: tuple[str, ...]
@@ -163,5 +165,5 @@ class PersonSchema:
         return frozenset(name for name, scope in self._readers.items() if scope not in scopes)
 
     def fixed(self, scopes: Collection[str]) -> Mapping[str, str]:
-        """Return the fields that nobody sets who has these scopes alone, each with the scope that it wants."""
+        """Return the fields that nobody sets who has these scopes alone, each with its scope."""
         return {name: scope for name, scope in self._writers.items() if scope not in scopes}
