@@ -256,6 +256,6 @@ def _unknown_escape(char: str) -> WrongPattern:
         return WrongPattern(
             f"has a \\{char} that is not known", r"write \p{L}, \p{Lu}, \p{Nd} or \p{Script=Greek}, say"
         )
-    if char.isalnum():
+    if char.isascii() and char.isalnum():
         return WrongPattern(f"has \\{char}, which not both engines take", "write the character itself")
     return WrongPattern(f"has \\{char}, a backslash before what needs none", f"write {char}")
