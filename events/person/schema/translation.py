@@ -167,8 +167,9 @@ class _Translation:
 
     def _escape(self) -> tuple[str, bool]:
         """Return an escape outside of a class, whose backslash was read."""
-        if self._next() in ("b", "B") and self._next():
-            return (r"(?-u:\b)" if self._take() == "b" else r"(?-u:\B)"), False
+        if self._next() == "b":
+            self._take()
+            return r"(?-u:\b)", False
         written, char = self._shared_escape()
         return written or _literal(char), True
 
@@ -255,6 +256,10 @@ def _unknown_escape(char: str) -> WrongPattern:
     if char in "pP":
         return WrongPattern(
             f"has a \\{char} that is not known", r"write \p{L}, \p{Lu}, \p{Nd} or \p{Script=Greek}, say"
+        )
+    if char == "B":  # Rust's is one of bytes: it is also between those of one character
+        return WrongPattern(
+            r"has \B, which not both engines take", r"write [\w][\w] or so for what is around it"
         )
     if char.isascii() and char.isalnum():
         return WrongPattern(f"has \\{char}, which not both engines take", "write the character itself")
