@@ -1,20 +1,24 @@
 """The file of the person schema: what it declares, and a line for each thing that is wrong in it."""
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from events.person.schema import keywords
-from events.person.schema.declarations import FieldDeclaration
+from events.person.schema.declarations import FieldDeclaration, Format
 from events.person.schema.errors import Fault, WrongSchema
 from events.person.schema.names import RESERVED, name_fault
 from events.person.schema.reading import default_schema, parse_schema, read_schema
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "schemas"
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "examples" / "schemas"
+PAGE = (ROOT / "docs" / "reference" / "person-schema.md").read_text(encoding="utf-8")
 NAME = {"type": "string", "format": "name", "rollcall": {"sort": True, "search": "words"}}
 SAY = "write "
 
@@ -110,6 +114,18 @@ def test_there_are_three_examples():
     assert (employees.by_name["grade"].minimum, employees.by_name["grade"].maximum) == (1, 12)
     skills = students.by_name["skills"]
     assert (skills.type, skills.format, skills.max_length, skills.max_items) == ("array", "text", 40, 20)
+
+
+def test_the_reference_lists_every_keyword_and_format_and_its_example_has_no_fault():
+    words = {*keywords.FILE, *keywords.FILE_ROLLCALL, *keywords.FIELD_ROLLCALL, *get_args(Format)} - {
+        "code",
+        "plain",
+    }
+    words |= {word for one in keywords.FIELD.values() for word in one}
+    rows = [line.split(" | ")[0] for line in PAGE.splitlines() if line.startswith("| ")]
+    assert words - {word for row in rows for word in re.findall(r"`([^`]+)`", row)} == set()
+    (example,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    assert parse_schema(example).title == "Employee"
 
 
 def test_what_nobody_says_has_a_usual_value():
