@@ -81,7 +81,7 @@ def _text_type(field: FieldDeclaration) -> Any:
 
 
 class PersonFields(BaseModel):
-    """What a client says about a person, normalised: the data of `person.create`. A schema adds the fields."""
+    """What a client says about a person, normalised: the data of `person.create`; a schema adds fields."""
 
     model_config = _STORED
 

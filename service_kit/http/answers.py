@@ -133,7 +133,7 @@ def person_answers(schema: PersonSchema) -> PersonAnswers:
     person: Any = with_fields(shown | system)(base)
     reverted = type(
         "RevertedPerson",
-        (RootModel[person | PersonVersion],),  # type: ignore[valid-type]
+        (RootModel[person | PersonVersion],),
         {"__doc__": "A person whose values were brought back; or its version alone."},
     )
     return PersonAnswers(person, reverted)

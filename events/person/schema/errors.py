@@ -26,9 +26,23 @@ class WrongSchema(ValueError):
     """A file declares no person.
 
     Args:
-        faults: All that is wrong in it, in the order of the file.
+        faults: All that is wrong in it.
     """
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = tuple(faults)
+
+
+class WrongPattern(ValueError):
+    """A pattern that not both engines take.
+
+    Args:
+        what: Is wrong: what follows the pattern's place in a sentence.
+        instead: What to write instead.
+    """
+
+    def __init__(self, what: str, instead: str) -> None:
+        super().__init__(f"{what}: {instead}")
+        self.what = what
+        self.instead = instead

@@ -153,8 +153,8 @@ def _pattern(texts: SchemaObject, form: str) -> str:
         texts.fault("pattern", f"is there beside the format {form}", "leave out the format or the pattern")
         return ""
     pattern = texts.text("pattern")
-    if pattern and (what := check_pattern(pattern)):
-        texts.fault("pattern", what, "write what ECMA-262 and an engine that takes linear time both take")
+    if fault := check_pattern(pattern):
+        texts.fault("pattern", fault.what, fault.instead)
         return ""
     return pattern
 

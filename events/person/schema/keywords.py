@@ -45,39 +45,13 @@ _INSTEAD: Final[Mapping[str, str]] = MappingProxyType(
         "$comment": 'write a "description"',
     }
 )
-_JSON_SCHEMA: Final = frozenset(
-    [
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "not",
-        "if",
-        "then",
-        "else",
-        "dependentSchemas",
-        "dependentRequired",
-        "prefixItems",
-        "contains",
-        "minContains",
-        "maxContains",
-        "patternProperties",
-        "propertyNames",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-        "multipleOf",
-        "minProperties",
-        "maxProperties",
-        "contentEncoding",
-        "contentMediaType",
-        "contentSchema",
-        "$anchor",
-        "$dynamicRef",
-        "$dynamicAnchor",
-        "$vocabulary",
-        "definitions",
-        "dependencies",
-    ]
-) | frozenset(_INSTEAD)
+_OTHERS: Final = """
+    allOf anyOf oneOf not if then else dependentSchemas dependentRequired prefixItems contains minContains
+    maxContains patternProperties propertyNames unevaluatedItems unevaluatedProperties multipleOf
+    minProperties maxProperties contentEncoding contentMediaType contentSchema $anchor $dynamicRef
+    $dynamicAnchor $vocabulary definitions dependencies
+"""
+_JSON_SCHEMA: Final = frozenset(_OTHERS.split()) | frozenset(_INSTEAD)
 _TYPED: Final = frozenset(keyword for keywords in FIELD.values() for keyword in keywords)
 
 
@@ -95,12 +69,11 @@ def name_unknown(content: SchemaObject, keywords: Collection[str], kind: str) ->
 
 
 def _unknown(keyword: str, keywords: Collection[str], kind: str) -> tuple[str, str]:
-    if keyword in _INSTEAD or keyword in _JSON_SCHEMA:
-        return "is a keyword of JSON Schema that Rollcall does not take", _INSTEAD.get(
-            keyword, "leave it out"
-        )
+    if keyword in _JSON_SCHEMA:
+        instead = _INSTEAD.get(keyword, "leave it out")
+        return "is a keyword of JSON Schema that Rollcall does not take", instead
     if keyword in FIELD_ROLLCALL and "rollcall" in keywords:
         return f"is no keyword of {kind}", f'move it into "rollcall": {{"{keyword}": …}}'
     if keyword in _TYPED:
         return f"is no keyword of {kind}", "leave it out"
-    return f"is no keyword of {kind}", f"{suggestion(keyword, keywords)}leave it out"
+    return f"is no keyword of {kind}", suggestion(keyword, keywords) or "leave it out"

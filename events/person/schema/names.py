@@ -21,23 +21,9 @@ _PARAMETERS: Final = """
     created_from created_to updated_from updated_to
 """
 _KEYS: Final = "own words"
-_MODELS: Final = (
-    *(name for name in dir(BaseModel) if not name.startswith("_")),
-    *(
-        "optional",
-        "filters",
-        "named",
-        "shown",
-        "strong",
-        "sorts",
-        "is_search",
-        "at_least",
-        "is_span",
-        "within",
-    ),
-)
+_MODELS: Final = "optional filters named shown strong sorts is_search at_least is_span within"
 RESERVED: Final[Mapping[str, str]] = MappingProxyType(
-    dict.fromkeys(_MODELS, "is a name that our programs use")
+    dict.fromkeys([*dir(BaseModel), *_MODELS.split()], "is a name that our programs use")
     | dict.fromkeys(_KEYS.split(), "is where the read model keeps what people are searched by")
     | dict.fromkeys(_PARAMETERS.split(), "is a parameter of every read")
     | dict.fromkeys(_SYSTEM.split(), "is what Rollcall itself says about every person")

@@ -23,7 +23,10 @@ def shown(value: object) -> str:
         return "a very large number"
     if isinstance(value, list | tuple):
         return "an array"
-    text = json.dumps(value) if isinstance(value, str | int | float | None) else "an object"
+    if isinstance(value, Mapping):
+        return "an object"
+    text = json.dumps(value, ensure_ascii=False)
+    text = text if text.isprintable() else json.dumps(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
@@ -35,7 +38,7 @@ def quoted(words: Collection[str]) -> str:
 
 def path(where: str, keyword: str | int) -> str:
     """Return the path of what an object or an array at `where` has."""
-    if isinstance(keyword, int):
+    if isinstance(keyword, int) or (keyword.isascii() and keyword.isdigit()):
         return f"{where}[{keyword}]"
     if not (keyword.isascii() and keyword.lstrip("$").replace("_", "").isalnum()) or len(keyword) > 64:
         return f"{where}[{shown(keyword)}]"
@@ -62,8 +65,8 @@ def text_fault(value: object, longest: int) -> str:
 
 def suggestion(word: str, known: Collection[str]) -> str:
     """Return a question for who may have mistyped a word; nothing if none is like it."""
-    close = get_close_matches(word[:64].casefold(), known, 1, 0.7)
-    return f'did you mean "{close[0]}"? ' if close else ""
+    close = get_close_matches(word[:64].casefold(), known, 1)
+    return f'did you mean "{close[0]}"?' if close else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,6 @@ class SchemaObject:
         value = self.content[keyword]
         if not isinstance(value, str) or value not in options:
             hint = suggestion(value, options) if isinstance(value, str) else ""
-            self.fault(keyword, f"is {shown(value)}", f"{hint}write {quoted(options)}")
+            self.fault(keyword, f"is {shown(value)}", f"{hint} write {quoted(options)}".lstrip())
             return ""
         return value

@@ -85,7 +85,7 @@ def _fields(file: SchemaObject) -> dict[str, ReadField | None]:
         elif name in similar:
             properties.fault(name, f"differs from {similar[name]} in case alone", "choose another name")
         declared = properties.inner(name, 'write {"type": "string"}, say')
-        fields[name] = declared and read_field(name, declared, required=name in required)
+        fields[name] = None if declared is None else read_field(name, declared, required=name in required)
     return fields
 
 

@@ -24,6 +24,7 @@ def check_fields(fields: Mapping[str, ReadField | None]) -> None:
         _check_search(one)
         _check_rights(one)
         _check_ties(one, fields)
+        _check_ranges(one, fields)
         _check_former_name(one, fields, known)
     _check_titles(known)
 
@@ -67,15 +68,28 @@ def _check_ties(one: ReadField, fields: Mapping[str, ReadField | None]) -> None:
     if not field.ties:
         return
     advice = "name another field of the format name or text that is sorted"
-    if not (field.sort and field.type == "string" and field.folded):
+    if not _is_sorted_name(field):
         own.fault("ties", "is there on a field that is no sorted name or text", "leave it out")
     elif field.ties == field.name:
         own.fault("ties", "is the field itself", advice)
     elif field.ties not in fields:
         own.fault("ties", f"is {shown(field.ties)}, which is no field", advice)
-    elif other := fields[field.ties]:
-        if not (other.field.sort and other.field.type == "string" and other.field.folded):
-            own.fault("ties", f"is {shown(field.ties)}, which is no sorted name or text", advice)
+    elif (other := fields[field.ties]) and not _is_sorted_name(other.field):
+        own.fault("ties", f"is {shown(field.ties)}, which is no sorted name or text", advice)
+
+
+def _is_sorted_name(field: FieldDeclaration) -> bool:
+    return field.sort and field.type == "string" and field.folded
+
+
+def _check_ranges(one: ReadField, fields: Mapping[str, ReadField | None]) -> None:
+    """Keep a fault where a field has the name of a filter of another one."""
+    if one.field.sort and one.field.format == "birth-date":
+        for name in (f"{one.field.name}_from", f"{one.field.name}_to"):
+            if name in fields:
+                one.own.fault(
+                    "sort", f"makes a filter {name}, which is a field, too", "choose another name for it"
+                )
 
 
 def _check_former_name(
@@ -99,12 +113,16 @@ def _check_titles(known: list[ReadField]) -> None:
     columns = {title_key(title): "id" for title in ID_TITLES} | {title_key(name): name for name in READ_ONLY}
     for one in known:
         other = columns.setdefault(title_key(one.field.name), one.field.name)
-        if other != one.field.name:
+        if other.casefold() != one.field.name.casefold():
             what = f"has a name that stands for {other} where a file has columns"
             one.declared.whole_fault(what, "choose another name")
     for one in known:
+        own_key = title_key(one.field.name)
         for keyword, title in _titles(one):
-            if (other := columns.setdefault(title_key(title), one.field.name)) != one.field.name:
+            if (
+                title_key(title) != own_key
+                and (other := columns.setdefault(title_key(title), one.field.name)) != one.field.name
+            ):
                 what = f"has {shown(title)}, which stands for {other} already"
                 one.own.fault(keyword, what, "leave it with one of the two")
 

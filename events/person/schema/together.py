@@ -8,7 +8,7 @@ from typing import Final
 from events.person.schema.fields import LANGUAGES, ReadField
 from events.person.schema.keywords import name_unknown
 from events.person.schema.names import LONGEST_NAME, alike
-from events.person.schema.objects import SchemaObject, quoted, shown, suggestion
+from events.person.schema.objects import SchemaObject, path, quoted, shown, suggestion
 from events.person.schema.rules import kind_of
 
 TIMES: Final = ("created_at", "updated_at")
@@ -58,7 +58,7 @@ def read_together(own: SchemaObject, fields: Fields) -> Together:
 
 def _unique(own: SchemaObject, fields: Fields) -> dict[str, tuple[str, ...]]:
     """Return by kind of claim its fields: those of several first, as the file has them."""
-    single = {name: (name,) for name, one in fields.items() if one and one.unique}
+    single: dict[str, tuple[str, ...]] = {name: (name,) for name, one in fields.items() if one and one.unique}
     declared = own.inner("unique", 'write {"document": ["document_type", "document_id"]}, say')
     if declared is None:
         return single
@@ -104,7 +104,7 @@ def _names(
     names: list[str] = []
     for at, name in declared.numbered_texts(keyword, "a field's name", 1_000, most):
         if name not in fields:
-            instead = f"{suggestion(name, fields)}write a field of properties"
+            instead = suggestion(name, fields) or "write a field of properties"
             declared.item_fault(keyword, at, f"is {shown(name)}, which is no field", instead)
         elif name in names:
             declared.item_fault(keyword, at, f"is {name} once more", "leave it out")
@@ -126,7 +126,7 @@ def _taken(
         said = declared.inner(kind, 'write {"en": …, "es": …}')
         if said is not None:
             name_unknown(said, LANGUAGES, "what is said, which is by language")
-            taken[kind] = taken[kind] | {one: text for one in LANGUAGES if (text := said.text(one, 200))}
+            taken[kind] = {**taken[kind]} | {one: text for one in LANGUAGES if (text := said.text(one, 200))}
     return taken
 
 
@@ -149,13 +149,15 @@ def _sorts(own: SchemaObject, fields: Fields) -> tuple[tuple[str, ...], ...]:
         return ()
     sortable = _sortable(fields)
     found: list[tuple[str, ...]] = []
-    listed = SchemaObject({f"sorts[{at}]": order for at, order in enumerate(orders)}, own.where, own.faults)
+    listed = SchemaObject(
+        {str(at): order for at, order in enumerate(orders)}, path(own.where, "sorts"), own.faults
+    )
     for at, keyword in enumerate(listed.content):
         order: list[str] = []
         for place, word in listed.numbered_texts(keyword, "a field's name", 1_000, MOST_COMBINED):
             name = word.removeprefix("-")
             if name not in sortable:
-                instead = f'{suggestion(name, sortable)}give the field "sort": true, or write another'
+                instead = 'give the field "sort": true, or write another'
                 listed.item_fault(
                     keyword, place, f"is {shown(word)}, which people cannot be sorted by", instead
                 )

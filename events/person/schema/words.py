@@ -39,14 +39,14 @@ def read_words(own: SchemaObject, codes: Sequence[str]) -> Mapping[str, tuple[st
         own: What is ours about the field.
         codes: Those of its enum.
     """
-    words = dict.fromkeys(codes, ())
+    words: dict[str, tuple[str, ...]] = dict.fromkeys(codes, ())
     declared = own.inner("words", 'write {"a_code": ["A word for it"], …}')
     if declared is None:
         return words
     meanings = {word_key(code): code for code in codes}
     for code in declared.content:
         if code not in words:
-            instead = f"{suggestion(code, codes)}write one of the enum, or add it there"
+            instead = suggestion(code, codes) or "write one of the enum, or add it there"
             declared.fault(code, "is no code of the enum", instead)
             continue
         words[code] = declared.texts(code, LONGEST_WORD, MOST_WORDS)
