@@ -106,7 +106,6 @@ def add_image_routes(app: FastAPI, dependencies: PeopleDependencies, images: Ima
 
 def _add_changing(app: FastAPI, dependencies: PeopleDependencies, images: ImageDependencies) -> None:
     writer = wants(dependencies.verifier, "people:write")
-
     documents = doc.ImageDocuments(dependencies.schema)
 
     @app.patch("/people/{person_id}/image", summary="Change a person's image", **documents.change)
@@ -190,6 +189,8 @@ def _add_direct_upload(app: FastAPI, dependencies: PeopleDependencies, images: I
         # The ticket is the permission, and a page of any origin may carry one.
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
+
+    documents = doc.ImageDocuments(dependencies.schema)
 
     @app.post(
         "/people/{person_id}/image/confirm", summary="Make an uploaded image a person's", **documents.confirm

@@ -184,7 +184,7 @@ FILE_DETAILS: Final[Mapping[str, str]] = {
     # Of header rows.
     "there is no header row: the first row must name the columns, by fields or as people call them; `map` "
     "(--map) says what other names mean": (
-        "no hay fila de títulos: la primera fila debe nombrar las columnas, por campo o como se llaman; `map` "
+        "no hay fila de títulos: la primera fila debe nombrar las columnas, por campo o por su nombre; `map` "
         "(--map) dice qué significan otros nombres"
     ),
     "there is no header row: {why}": "no hay fila de títulos: {why}",
