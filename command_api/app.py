@@ -35,6 +35,7 @@ from service_kit.images import ImageSecret
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.person_schema import load_person_schema
 from service_kit.settings import Settings
 
 _ABOUT: Final = """Takes requests to create, change and delete people, and answers once the broker has
@@ -81,6 +82,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     # For accounts, images and the progress of imports: commands need no database.
     client = mongo.connect(settings, "rollcall-command-api") if settings.mongo_uri else None
     accounts = keep_accounts(settings, client, verifier.ring, clock)
+    schema = load_person_schema(settings.person_schema)
     people = PeopleDependencies(
         publisher=publisher,
         inbox=inbox,
@@ -88,6 +90,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         clock=clock,
         phone_region=settings.phone_region,
         query_url=settings.query_url.rstrip("/"),
+        schema=schema,
     )
     stores = open_stores(settings, client)
     images = ImageDependencies(stores.new, ImageSecret.of(settings), Uploads())
@@ -143,6 +146,11 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     account_routes.add_account_routes(app, accounts, verifier.ring, people.read)
     add_image_routes(app, people, images)
     app.state.ending = ending
-    forms = people_documents.FORMS | account_routes.FORMS | image_documents.FORMS | import_documents.FORMS
-    document(app, forms)
+    forms = (
+        people_documents.forms_of(schema)
+        | account_routes.FORMS
+        | image_documents.FORMS
+        | import_documents.FORMS
+    )
+    document(app, forms, schema)
     return app

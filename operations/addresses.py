@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
 
+from events.person.schema.declarations import PersonSchema
 from operations.errors import SetupError
+from service_kit.person_schema import load_person_schema
 from service_kit.settings import Settings, setting_faults
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -98,6 +100,16 @@ def broker_address(environ: Mapping[str, str] = os.environ) -> str:
         SetupError: No setting says it.
     """
     return _named(environ, "ROLLCALL_AMQP_URL", "No broker is known here: start one with `./run up`")
+
+
+def person_schema(environ: Mapping[str, str] = os.environ) -> PersonSchema:
+    """Return the person schema that the services go by.
+
+    Raises:
+        SystemExit: Its file cannot be read, or is wrong.
+    """
+    path = environ.get("ROLLCALL_PERSON_SCHEMA")
+    return load_person_schema(Path(path) if path else None)
 
 
 def database_settings(environ: Mapping[str, str] = os.environ) -> Settings:

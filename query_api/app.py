@@ -41,6 +41,7 @@ from service_kit.http.web import create_app
 from service_kit.images.gridfs import GridFsReader
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.person_schema import load_person_schema
 from service_kit.settings import Settings
 from service_kit.slots import Slots
 
@@ -61,6 +62,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     Raises:
         SystemExit: The token key is missing or weak.
     """
+    schema = load_person_schema(settings.person_schema)
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
     reads = Reads(client, settings.mongo_db, lease)
@@ -81,13 +83,14 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     parked = ParkedReads(reads)
     people = PeopleDependencies(
         reads,
-        LogReads(reads, Folds(reads, settings.search_seconds)),
+        LogReads(reads, Folds(reads, settings.search_seconds), schema),
         parked,
         verifier,
         settings.read_from_header,
         positions,
         settings.phone_region,
         Searches(settings.searches_at_once, settings.search_seconds),
+        schema,
     )
     clocks = ClockWatch(client, lambda: datetime.now(UTC))
     background = Background()
@@ -123,7 +126,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     )
     sender = ExportSender(
         people,
-        Exports(exporting, settings.mongo_db, lease),
+        Exports(exporting, settings.mongo_db, lease, schema),
         settings.exports_at_once,
         settings.export_seconds,
     )
@@ -134,7 +137,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     add_dead_letter_routes(app, people)
     add_live_route(app, live)
     add_image_routes(app, GridFsReader(client, settings.mongo_db))
-    add_asyncapi_route(app)
+    add_asyncapi_route(app, schema)
     app.state.live = live
-    document(app, {})
+    document(app, {}, schema)
     return app

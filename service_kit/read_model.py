@@ -8,11 +8,11 @@ from typing import Any, Final
 from events.log.stored import BESIDE, NULLABLE
 from events.person.commands import Command, Envelope
 from events.person.decider import PersonState
-from events.person.fields import IMAGE_NAMES, STATE_NAMES
+from events.person.fields import IMAGE_NAMES, state_names
 from events.person.outcomes import UNCHANGED, UNREADABLE
 from events.person.rejections import IdempotencyKeyReused, Rejection
-from events.person.schema import FIELD_NAMES
-from events.person.search import KEYED, search_keys
+from events.person.schema.declarations import PersonSchema
+from events.person.search import search_keys
 from events.person.views import person_view
 from events.times import rfc3339
 
@@ -48,7 +48,7 @@ PROJECTION: Final = projection_number(FORM)
 """Number of the projection that is written and read here."""
 
 
-def person_document(state: PersonState) -> dict[str, Any]:
+def person_document(state: PersonState, schema: PersonSchema) -> dict[str, Any]:
     """Return a person as the collection `people` keeps it, with the number of that form.
 
     An active one is the view that the APIs show, so that reading it costs no conversion, with the head
@@ -62,28 +62,30 @@ def person_document(state: PersonState) -> dict[str, Any]:
             "projection": PROJECTION,
             "deleted": True,
         }
-    view = person_view(state)
+    view = person_view(state, schema)
     document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash, "projection": PROJECTION}
     # Of no use to those who read it, but part of the head of the stream.
     document["image_id"] = state.fields.get("image_id")
-    document["keys"] = search_keys(view)
+    document["keys"] = search_keys(schema).of(view)
     return document
 
 
-def person_changes(before: PersonState, after: PersonState) -> dict[str, Any]:
+def person_changes(before: PersonState, after: PersonState, schema: PersonSchema) -> dict[str, Any]:
     """Return the fields of a person's document in `people` that differ after some updates.
 
     Args:
         before: An active person, as the document has it.
         after: The same person, still active.
+        schema: What a person is.
     """
     changed: dict[str, Any] = {
         name: after.fields.get(name)
-        for name in STATE_NAMES
+        for name in state_names(schema)
         if after.fields.get(name) != before.fields.get(name)
     }
-    if not KEYED.isdisjoint(changed):
-        changed["keys"] = search_keys(after.fields)
+    keys = search_keys(schema)
+    if not keys.keyed.isdisjoint(changed):
+        changed["keys"] = keys.of(after.fields)
     changed["version"], changed["hash"] = after.version, after.hash
     if after.updated_at is not None:
         changed["updated_at"] = rfc3339(after.updated_at)
@@ -95,7 +97,7 @@ def is_current(document: Mapping[str, Any]) -> bool:
     return document.get("projection") == PROJECTION
 
 
-def state_of(document: Mapping[str, Any]) -> PersonState:
+def state_of(document: Mapping[str, Any], schema: PersonSchema) -> PersonState:
     """Return the person in a document of `people` in the form of here: the head of the stream."""
     common: dict[str, Any] = {
         "person_id": document["_id"],
@@ -104,9 +106,9 @@ def state_of(document: Mapping[str, Any]) -> PersonState:
     }
     if document.get("deleted"):
         return PersonState(status="deleted", **common)
-    fields = {name: document[name] for name in FIELD_NAMES if document[name] is not None}
-    # Documents that are older than images lack their fields.
-    fields |= {name: document[name] for name in IMAGE_NAMES if document.get(name) is not None}
+    # Documents that are older than images, or than a field, lack them.
+    names = (*schema.names, *IMAGE_NAMES)
+    fields = {name: value for name in names if (value := document.get(name)) is not None}
     return PersonState(
         status="active",
         fields=fields,

@@ -34,11 +34,6 @@ def require_folder(text: str) -> str:
     return text
 
 
-def read_words(value: object) -> object:
-    """Return the words of a text, separated by commas or spaces."""
-    return frozenset(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-
 def read_quota(value: object) -> object:
     """Return the quota that `requests/seconds` names."""
     return Quota.read(value) if isinstance(value, str) else value

@@ -27,7 +27,6 @@ from service_kit.setting_values import (
     read_origins,
     read_quota,
     read_roles,
-    read_words,
     require_folder,
     require_region,
 )
@@ -63,8 +62,10 @@ class Settings(ReadLimits):
     partitions: int = Field(
         default=PARTITIONS, ge=1, le=256, description="command queues; fixed once the broker has them"
     )
-    unique: Annotated[frozenset[Literal["email"]], NoDecode, BeforeValidator(read_words)] = Field(
-        default=frozenset(), description="`email`: e-mail addresses are unique, as documents always are"
+    person_schema: Path | None = Field(
+        default=None,
+        description="file with the person schema: what a person is; the same for all services. "
+        "By default the shipped one",
     )
     phone_region: Annotated[str, AfterValidator(require_region)] = Field(
         default="CO", description="region of phone numbers without a country code"

@@ -14,6 +14,7 @@ from service_kit.http.web import create_app
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.person_schema import load_person_schema
 from service_kit.settings import Settings
 from service_kit.tasks import end
 from workers.announcing.announcer import Announcer
@@ -65,8 +66,9 @@ async def work(
     images = open_stores(settings, client)
 
     # What outlives a connection to the broker.
-    inputs = DecisionInputs(clock, new_id, "email" in settings.unique)
-    store = Store(client, settings.mongo_db)
+    schema = load_person_schema(settings.person_schema)
+    inputs = DecisionInputs(clock, new_id, schema)
+    store = Store(client, settings.mongo_db, schema)
     streams = Streams(client, settings.mongo_db)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
@@ -97,7 +99,7 @@ async def work(
             visibility,
             trials,
             unreadable,
-            clock,
+            inputs,
         )
         return Consumption(deliveries, consumers, reconciler, pipeline)
 

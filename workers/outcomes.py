@@ -18,6 +18,7 @@ from events.person.commands import Command, Envelope
 from events.person.decider import PersonState
 from events.person.outcomes import Applied, Outcome, Parked, Rejected, Unchanged
 from events.person.rejections import Rejection
+from events.person.schema.declarations import PersonSchema
 from events.person.views import person_view
 from service_kit.mongo.connection import refuses_all
 
@@ -191,12 +192,13 @@ def anything_failed(outcomes: Iterable[CommandOutcome]) -> bool:
     return any(isinstance(outcome, ParkedCommand) and outcome.failed for outcome in outcomes)
 
 
-def told_to_client(outcome: CommandOutcome, accepted_at: datetime) -> Outcome:
+def told_to_client(outcome: CommandOutcome, accepted_at: datetime, schema: PersonSchema) -> Outcome:
     """Return what the one who waits for a command is told.
 
     Args:
         outcome: Of the command, or of the one with its id that came before.
         accepted_at: When it was accepted. What is delivered again was accepted once, and no repeat of it.
+        schema: What a person is.
     """
     match outcome:
         case AppliedCommand(event=event, after=after, change=change):
@@ -205,13 +207,13 @@ def told_to_client(outcome: CommandOutcome, accepted_at: datetime) -> Outcome:
                 version=event.version,
                 event_id=event.event_id,
                 replayed=replayed,
-                person=person_view(after) if after.status == "active" else None,
+                person=person_view(after, schema) if after.status == "active" else None,
                 # What other commands of its batch did, its own answer need not know.
                 former=replayed and event.version < change.after.version,
             )
         case UnchangedCommand(state=state, former=former):
             replayed = _first_accepted_at(outcome) != accepted_at
-            person = person_view(state)
+            person = person_view(state, schema)
             return Unchanged(version=state.version, replayed=replayed, person=person, former=former)
         case RejectedCommand(rejection=one):
             replayed = _first_accepted_at(outcome) != accepted_at

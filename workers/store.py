@@ -13,6 +13,7 @@ from events.log.stored import ACCOUNT_EVENTS, event_document
 from events.person.claims import Claim
 from events.person.decider import PersonState
 from events.person.outcomes import UNREADABLE
+from events.person.schema.declarations import PersonSchema
 from service_kit.mongo.collections import load_collections
 from service_kit.mongo.connection import Client, Document, DocumentCollection, kept_out, store_errors, writing
 from service_kit.mongo.indexes import check_unique_indexes
@@ -33,9 +34,11 @@ class Store:
     Args:
         client: A client of either driver.
         database: Database name.
+        schema: What a person is.
     """
 
-    def __init__(self, client: Client, database: str) -> None:
+    def __init__(self, client: Client, database: str, schema: PersonSchema) -> None:
+        self._schema = schema
         self._db = writing(client, database)
         self._events = self._db["events"]
         self._people = self._db["people"]
@@ -172,7 +175,7 @@ class Store:
             else:
                 old.append(change.after)
         known, behind, _ = await asyncio.gather(
-            self._insert_people([person_document(state) for state in new]),
+            self._insert_people([person_document(state, self._schema) for state in new]),
             self._update(updates),
             self._replace_older(old),
         )
@@ -186,7 +189,7 @@ class Store:
         operations = [
             UpdateOne(
                 {"_id": after.person_id, "version": before.version, "projection": PROJECTION},
-                {"$set": person_changes(before, after)},
+                {"$set": person_changes(before, after, self._schema)},
             )
             for before, after in updates
         ]
@@ -200,7 +203,7 @@ class Store:
     async def _replace_older(self, states: Sequence[PersonState]) -> None:
         if not states:
             return
-        documents = [person_document(state) for state in states]
+        documents = [person_document(state, self._schema) for state in states]
         operations = [ReplaceOne(older_than(document), document, upsert=True) for document in documents]
         try:
             with store_errors():

@@ -106,8 +106,9 @@ def add_image_routes(app: FastAPI, dependencies: PeopleDependencies, images: Ima
 
 def _add_changing(app: FastAPI, dependencies: PeopleDependencies, images: ImageDependencies) -> None:
     writer = wants(dependencies.verifier, "people:write")
+    documents = doc.ImageDocuments(dependencies.schema)
 
-    @app.patch("/people/{person_id}/image", summary="Change a person's image", **doc.CHANGE_IMAGE)
+    @app.patch("/people/{person_id}/image", summary="Change a person's image", **documents.change)
     async def change_image(
         request: Request,
         person_id: PersonId,
@@ -128,7 +129,7 @@ def _add_changing(app: FastAPI, dependencies: PeopleDependencies, images: ImageD
         command = ChangeImage.model_construct(person_id=str(person_id), data=image, **stamp)
         return await dependencies.submit(command, preferences, caller)
 
-    @app.delete("/people/{person_id}/image", summary="Remove a person's image", **doc.REMOVE_IMAGE)
+    @app.delete("/people/{person_id}/image", summary="Remove a person's image", **documents.remove)
     async def remove_image(
         request: Request,
         person_id: PersonId,
@@ -189,7 +190,11 @@ def _add_direct_upload(app: FastAPI, dependencies: PeopleDependencies, images: I
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 
-    @app.post("/people/{person_id}/image/confirm", summary="Make an uploaded image a person's", **doc.CONFIRM)
+    documents = doc.ImageDocuments(dependencies.schema)
+
+    @app.post(
+        "/people/{person_id}/image/confirm", summary="Make an uploaded image a person's", **documents.confirm
+    )
     async def confirm_image(
         request: Request,
         person_id: PersonId,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,10 +11,11 @@ from pydantic import ValidationError
 
 from command_api.dispatch.publisher import Outgoing
 from command_api.imports.rows import Row
-from command_api.people.input import PersonInput, PersonPatch
+from command_api.people.input import input_forms
 from events.imports.states import Mode, causation_of, correlation_of
 from events.person.commands import CreatePerson, UpsertPerson, encode_command
 from events.person.fields import PersonChanges
+from events.person.schema.declarations import PersonSchema
 from service_kit.http.problems import field_errors
 from service_kit.http.reasons import told
 from service_kit.ids import derived_id
@@ -51,16 +53,26 @@ class Drafter:
         mode: Whether a row with an id may change a person.
         stamp: What the commands carry, as of the import's beginning: the actor, the time and so on.
         context: What checking a person wants to know: today's date, the region of telephone numbers.
+        schema: What a person is.
+        fixed: The fields that the client may not set, each with the scope that it wants.
     """
 
     def __init__(
-        self, import_id: str, mode: Mode, stamp: Mapping[str, Any], context: Mapping[str, Any]
+        self,
+        import_id: str,
+        mode: Mode,
+        stamp: Mapping[str, Any],
+        context: Mapping[str, Any],
+        schema: PersonSchema,
+        fixed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._import_id = import_id
         self._mode = mode
         self._context = dict(context)
-        self._create = PersonInput.__pydantic_validator__.validate_python
-        self._patch = PersonPatch.__pydantic_validator__.validate_python
+        forms = input_forms(schema)
+        self._create = forms.person.__pydantic_validator__.validate_python
+        self._patch = forms.patch.__pydantic_validator__.validate_python
+        self._fixed = fixed
         same = {**stamp, "command_id": "", "person_id": "", "correlation_id": correlation_of(import_id)}
         # Encoding each command anew costs more than checking its row: what they share is made once.
         sample = UpsertPerson.model_construct(**same, data=PersonChanges.model_construct())
@@ -90,13 +102,25 @@ class Drafter:
                 changes = patch.changes()
                 if not changes:
                     return _refused(number, WHOLE, "names no field to change")
+                if refused := self._refused_fixed(number, changes):
+                    return refused
                 return self._outgoing(self._upserting, number, person_id, changes)
             person = self._create(fields, context=self._context)
         except ValidationError as exc:
             return Refused(number, field_errors(exc, most=MOST_OF_A_ROW, whole=WHOLE))
+        data = person.fields()
+        if refused := self._refused_fixed(number, data):
+            return refused
         if person_id is None:
             person_id = derived_id("import", "person", self._import_id, str(number))
-        return self._outgoing(self._creating, number, person_id, person.fields())
+        return self._outgoing(self._creating, number, person_id, data)
+
+    def _refused_fixed(self, number: int, data: Mapping[str, Any]) -> Refused | None:
+        """Return why a row cannot be as it is that sets what the client may not set; None if it does not."""
+        for name, scope in self._fixed.items():
+            if data.get(name) is not None:
+                return _refused(number, name, f"wants the scope {scope}")
+        return None
 
     def _outgoing(
         self, attributes: Mapping[str, Any], number: int, person_id: str, data: Mapping[str, Any]

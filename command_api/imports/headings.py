@@ -3,16 +3,16 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Final
 
 from command_api.imports.lines import MAX_LINE_BYTES
-from command_api.imports.options import ID, IGNORED, KNOWN, ImportQuery
+from command_api.imports.options import ID, IGNORED, ImportQuery
 from events.errors import BodyTooLarge, InvalidFields
-from events.person.schema import REQUIRED_FIELDS
-from events.person.titles import FIELD_OF, title_key
+from events.person.titles import fields_by_title, title_key
+from service_kit.person_values.cells import cell_reader_of
 
 DELIMITERS: Final = ",;\t|"
 _SEPARATOR: Final = re.compile(r'\s*"?sep=([^"\r\n])"?[,;\t|]*[ ]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
@@ -21,8 +21,8 @@ _TOLD: Final = 20
 """Unknown columns that are named: looking for what each may mean takes time."""
 _LET_GO: Final = frozenset(map(title_key, IGNORED))
 NO_HEADER: Final = (
-    "there is no header row: the first row must name the columns, such as first_name or Nombre; "
-    "`map` (--map) says what other names mean"
+    "there is no header row: the first row must name the columns, by fields or as people call them; `map` "
+    "(--map) says what other names mean"
 )
 
 
@@ -34,11 +34,13 @@ class Header:
         names: The field of each column; None for one that is let go.
         nameless: The columns, from 0, that have no name, and must have no content.
         delimiter: Between the cells of CSV.
+        readers: Of the fields that are no texts, what makes of a cell their value.
     """
 
     names: tuple[str | None, ...]
     nameless: frozenset[int] = frozenset()
     delimiter: str | None = None
+    readers: Mapping[str, Callable[[str], object]] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Columns:
@@ -51,7 +53,9 @@ class Columns:
     def __init__(self, header: Header) -> None:
         self._count = len(header.names)
         self._nameless = sorted(header.nameless)
-        self._taken = [(at, name) for at, name in enumerate(header.names) if name is not None]
+        self._taken = [
+            (at, name, header.readers.get(name)) for at, name in enumerate(header.names) if name is not None
+        ]
         self._needed = 1 + max(set(range(self._count)) - header.nameless, default=-1)
 
     def fault(self, cells: Sequence[str]) -> str:
@@ -65,9 +69,15 @@ class Columns:
                 return f"has a value in column {at + 1}, which has no name in the header row"
         return ""
 
-    def fields(self, cells: Sequence[str]) -> dict[str, Any]:
-        """Return the cells by field, without the spaces around them."""
-        return {name: cells[at].strip() for at, name in self._taken}
+    def fields(self, cells: Sequence[str], restore: Callable[[str], str] = str) -> dict[str, Any]:
+        """Return the values of the cells by field, without the spaces around them.
+
+        Args:
+            cells: Of a row.
+            restore: Takes from a cell what an export has put before its text.
+        """
+        texts = ((name, restore(cells[at].strip()), read) for at, name, read in self._taken)
+        return {name: text if read is None else read(text) for name, text, read in texts}
 
 
 def read_columns(cells: Sequence[str], query: ImportQuery) -> Header:
@@ -81,31 +91,32 @@ def read_columns(cells: Sequence[str], query: ImportQuery) -> Header:
         InvalidFields: It is no header row, or lacks what every row needs, or has a column that is unknown
             and not left out.
     """
-    fields = [_field(title, query.titles) for title in cells]
-    if not KNOWN.intersection(fields):
+    fields = [_field(title, query) for title in cells]
+    if not query.known.intersection(fields):
         raise InvalidFields(NO_HEADER)
     errors = [*_strange(cells, fields, query), *_missing(cells, fields, query)]
     if errors:
         raise InvalidFields("the columns are not as they must be", errors)
-    chosen = KNOWN if query.chosen is None else query.chosen
+    chosen = query.known if query.chosen is None else query.chosen
     return Header(
         tuple(name if name in chosen else None for name in fields),
         frozenset(at for at, title in enumerate(cells) if not title.strip()),
+        readers={one.name: cell_reader_of(one) for one in query.person_schema.fields if one.type != "string"},
     )
 
 
-def _field(title: str, mapped: Mapping[str, str]) -> str | None:
+def _field(title: str, query: ImportQuery) -> str | None:
     """Return the field of a title, empty for what is let go; None for an unknown one."""
     key = title_key(title)
-    if key in mapped:
-        return mapped[key]
-    return "" if not key or key in _LET_GO else FIELD_OF.get(key)
+    if key in query.titles:
+        return query.titles[key]
+    return "" if not key or key in _LET_GO else fields_by_title(query.person_schema).get(key)
 
 
 def _strange(
     cells: Sequence[str], fields: Sequence[str | None], query: ImportQuery
 ) -> Iterator[dict[str, str]]:
-    chosen = KNOWN if query.chosen is None else query.chosen
+    chosen = query.known if query.chosen is None else query.chosen
     for name in sorted(chosen.intersection(fields)):
         if fields.count(name) > 1:
             places = [at for at, one in enumerate(fields) if one == name]
@@ -114,12 +125,13 @@ def _strange(
     if query.chosen is None:
         unknown = [title for title, field in zip(cells, fields, strict=True) if field is None]
         for title in unknown[:_TOLD]:
-            yield {"field": title.strip()[:100], "reason": _unknown(title)}
+            yield {"field": title.strip()[:100], "reason": _unknown(title, query)}
 
 
-def _unknown(title: str) -> str:
-    close = get_close_matches(title_key(title)[:100], FIELD_OF, 1, 0.75)
-    hint = f": did you mean {FIELD_OF[close[0]]}?" if close else ":"
+def _unknown(title: str, query: ImportQuery) -> str:
+    known = fields_by_title(query.person_schema)
+    close = get_close_matches(title_key(title)[:100], known, 1, 0.75)
+    hint = f": did you mean {known[close[0]]}?" if close else ":"
     return (
         f"is no column that is known{hint} `map` (--map) says what it is, or nothing to leave it out; "
         "`columns` (--columns) takes some columns alone"
@@ -133,13 +145,13 @@ def _missing(
     for title in query.titles_given:
         if title_key(title) not in there:
             yield {"field": "map", "reason": f"names “{title}”, which is no column of the file"}
-    named = KNOWN.intersection(fields)
+    named = query.known.intersection(fields)
     if query.chosen is not None:
         for name in sorted(query.chosen - named):
             yield {"field": name, "reason": "is no column of the file"}
         named &= query.chosen
     if query.mode == "create" or ID not in named:
-        for name in REQUIRED_FIELDS:
+        for name in query.person_schema.required:
             if name not in named:
                 yield {"field": name, "reason": "is a column that every row needs"}
 
@@ -162,7 +174,7 @@ def read_header(text: str, query: ImportQuery, *, final: bool) -> tuple[Header, 
     begin = said.end() if said else 0
     rows = [(*_first(text[begin:], delimiter), delimiter) for delimiter in (said[1] if said else DELIMITERS)]
     cells, length, delimiter = max(
-        rows, key=lambda row: len(KNOWN.intersection(_field(cell, query.titles) for cell in row[0]))
+        rows, key=lambda row: len(query.known.intersection(_field(cell, query) for cell in row[0]))
     )
     if length > MAX_LINE_BYTES:
         raise BodyTooLarge(f"the header row is over {MAX_LINE_BYTES >> 10} KB")

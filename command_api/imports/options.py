@@ -1,21 +1,20 @@
 """The parameters of an import. Pure."""
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Annotated, Final, Literal
+from functools import cached_property, lru_cache
+from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from events.imports.states import Mode
-from events.person.fields import PersonView
-from events.person.schema import FIELD_NAMES
+from events.person.fields import READ_ONLY
+from events.person.schema.declarations import PersonSchema
 from events.person.titles import title_key
 from service_kit.http.reasons import unknown
 
 ID: Final = "id"
-KNOWN: Final = frozenset((ID, *FIELD_NAMES))
-IGNORED: Final = frozenset(PersonView.model_fields) - KNOWN
+IGNORED: Final = frozenset(READ_ONLY) - {ID}
 """What an export has and the system sets by itself."""
 
 
@@ -26,33 +25,11 @@ def _uuid(text: str) -> str:
         raise ValueError("must be a UUID") from None
 
 
-def _columns(text: str) -> str:
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        _require_known(name)
-    if len(set(names)) != len(names):
-        raise ValueError("names a column twice")
-    return ",".join(names)
-
-
-def _mapping(text: str) -> str:
-    title, separator, field = text.rpartition("=")
-    if not (separator and title.strip()):
-        raise ValueError("must be TITLE=FIELD, or TITLE= to leave a column out")
-    if field.strip():
-        _require_known(field.strip())
-    return text
-
-
-def _require_known(field: str) -> None:
-    if field not in KNOWN:
-        raise ValueError(unknown(field, (ID, *FIELD_NAMES), "field"))
-
-
 class ImportQuery(BaseModel):
-    """Parameters of an import."""
+    """Parameters of an import of a schema's people."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    person_schema: ClassVar[PersonSchema]
 
     import_id: (
         Annotated[
@@ -69,12 +46,12 @@ class ImportQuery(BaseModel):
         default="continue", description="`stop`: read no further than the first row that is not valid"
     )
     dry_run: bool = Field(default=False, description="Only check the rows; nothing is changed")
-    columns: Annotated[str, Field(max_length=400), AfterValidator(_columns)] | None = Field(
+    columns: Annotated[str, Field(max_length=10_000)] | None = Field(
         default=None, description="Take these columns alone, separated by commas; others are let go"
     )
-    map: list[Annotated[str, Field(max_length=200), AfterValidator(_mapping)]] = Field(
+    map: list[Annotated[str, Field(max_length=200)]] = Field(
         default=[],
-        max_length=50,
+        max_length=200,
         description="What a title means: `Correo=email`; `Notas=` leaves the column out. May be repeated",
     )
 
@@ -97,3 +74,44 @@ class ImportQuery(BaseModel):
     def chosen(self) -> frozenset[str] | None:
         """Return the columns to take; None for all."""
         return None if self.columns is None else frozenset(self.columns.split(","))
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Return the names that a column may have."""
+        return frozenset((ID, *self.person_schema.names))
+
+    @field_validator("columns")
+    @classmethod
+    def _check_columns(cls, text: str | None) -> str | None:
+        if text is None:
+            return None
+        names = [name.strip() for name in text.split(",")]
+        for name in names:
+            cls._require_known(name)
+        if len(set(names)) != len(names):
+            raise ValueError("names a column twice")
+        return ",".join(names)
+
+    @field_validator("map")
+    @classmethod
+    def _check_map(cls, pairs: list[str]) -> list[str]:
+        for text in pairs:
+            title, separator, field = text.rpartition("=")
+            if not (separator and title.strip()):
+                raise ValueError("must be TITLE=FIELD, or TITLE= to leave a column out")
+            if field.strip():
+                cls._require_known(field.strip())
+        return pairs
+
+    @classmethod
+    def _require_known(cls, field: str) -> None:
+        names = (ID, *cls.person_schema.names)
+        if field not in names:
+            raise ValueError(unknown(field, names, "field"))
+
+
+@lru_cache(maxsize=16)
+def import_query(schema: PersonSchema) -> type[ImportQuery]:
+    """Return the parameters of an import of a schema's people; made once."""
+    members = {"__doc__": ImportQuery.__doc__, "person_schema": schema}
+    return type("ImportQuery", (ImportQuery,), members)

@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope, Send
 
 from command_api.dispatch.preferences import Preferred
 from command_api.dispatch.publisher import Outgoing
-from command_api.imports import documentation as doc
 from command_api.imports.body import Body, Cut
 from command_api.imports.budget import ImportBudget, OverBudget
+from command_api.imports.documentation import import_document
 from command_api.imports.drafting import Drafter, Refused
 from command_api.imports.form import FormFile, is_form
 from command_api.imports.formats import ImportFormat, read_format
-from command_api.imports.options import ImportQuery
+from command_api.imports.options import ImportQuery, import_query
 from command_api.imports.portions import ImportTools
 from command_api.imports.record import ImportRecord, ImportRequest
 from command_api.imports.running import Ending, Import
@@ -133,19 +133,20 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
     app.router.route_class = APIRoute
     commands = dependencies.commands
     writer = wants(commands.verifier, "people:write")
+    query_form: Any = import_query(commands.schema)
 
     @app.post(
         "/people/import",
         tags=["people"],
         status_code=202,
         dependencies=[writer, each_once("map")],
-        **doc.IMPORT,
+        **import_document(commands.schema),
     )
     async def import_people(
         request: Request,
         caller: Annotated[Caller, writer],
         preferences: Preferred,
-        query: Annotated[ImportQuery, Query()],
+        query: Annotated[query_form, Query()],
     ) -> Response:
         preferences.refuse_condition()
         if dependencies.tools is None:
@@ -156,15 +157,15 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
             commands.publisher.check_connection()  # full queues are waited for
             budget = ImportBudget(dependencies.tools.limits)
             try:
-                source, form = await _source(request, query, budget)
+                source, format_ = await _source(request, query, budget)
                 taken.callback(source.close)
                 header = await source.begin()
             except Cut as exc:
                 raise InvalidFields(exc.reason) from exc
             except OverBudget as exc:
                 raise BodyTooLarge(exc.reason) from exc
-            order = ImportRequest.of(query.import_id or new_id(), caller.subject, query, form, header)
-            more = {"actor_name": caller.name, "packed": form.packed}
+            order = ImportRequest.of(query.import_id or new_id(), caller.subject, query, format_, header)
+            more = {"actor_name": caller.name, "packed": format_.packed}
             now = to_milliseconds(commands.clock())
             if query.dry_run:
                 record = ImportRecord.fresh(order, new_id(), now, more)
@@ -173,7 +174,14 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
             stamp = commands.stamp(request, caller, preferences, None)
             stamp |= {"expected_versions": None, "idempotency_id": None, "accepted_at": now}
             context = {"today": record.begun_at.date(), "phone_region": commands.phone_region}
-            drafter = Drafter(order.import_id, order.mode, stamp, context)
+            drafter = Drafter(
+                order.import_id,
+                order.mode,
+                stamp,
+                context,
+                commands.schema,
+                commands.schema.fixed(caller.scopes),
+            )
             stop = query.on_error == "stop"
             reading = Import(dependencies.tools, record, source, drafter, budget, stop=stop)
             location = None if query.dry_run else f"{commands.query_url}/imports/{order.import_id}"

@@ -237,10 +237,7 @@ class CsvRows:
     def _row(self, cells: list[str], raw: bytes) -> Row:
         if reason := self._columns.fault(cells):
             return Row(None, raw, reason)
-        fields = self._columns.fields(cells)
-        if b"'" in raw:
-            fields = {name: restored(cell) for name, cell in fields.items()}
-        return Row(fields, raw)
+        return Row(self._columns.fields(cells, restored if b"'" in raw else str), raw)
 
 
 def _reason(failure: csv.Error) -> str:

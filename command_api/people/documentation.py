@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from command_api.dispatch.preferences import CAUSATION, KEY
-from command_api.people.input import PersonInput, PersonPatch, ReversionInput
-from service_kit.http.answers import AcceptedCommand, DeletedPerson, Person, RevertedPerson
+from command_api.people.input import ReversionInput, input_forms
+from events.person.schema.declarations import PersonSchema
+from service_kit.http.answers import AcceptedCommand, DeletedPerson, person_answers
 from service_kit.http.conditions import ENTITY_TAGS
 from service_kit.http.openapi import (
     TEXT,
@@ -58,6 +59,8 @@ _CAUSATION_ID: Final = header(
     pattern=_CAUSATION,
 )
 _ALWAYS: Final = [_PREFER, _IDEMPOTENCY, _CORRELATION_ID, _CAUSATION_ID, _TRACE]
+CHANGE_HEADERS: Final = [_IF_MATCH, *_ALWAYS]
+"""The headers of a command about a person who exists."""
 
 
 def _changes(**parameters: str) -> dict[str, Any]:
@@ -83,62 +86,6 @@ _HEADERS: Final[dict[str, Any]] = {
 _WAITED: Final = "Applied (with `Prefer: wait`)"
 
 
-def _forms() -> dict[str, dict[str, Any]]:
-    forms = schemas_of(PersonInput, PersonPatch, ReversionInput)
-    for form in forms.values():
-        for field in form["properties"].values():
-            for kind in field.get("anyOf", ()):
-                kind.pop("minLength", None)  # an optional field that is empty is absent
-    return forms
-
-
-FORMS: Final = _forms()
-"""The schemas of the bodies."""
-
-CREATE: Final[dict[str, Any]] = {
-    "summary": "Create a person",
-    "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
-    "responses": {
-        201: json_answer(_WAITED, Person, "person", links=_THEN, **_HEADERS),
-        202: _ACCEPTED,
-        **problems(400, 401, 403, 409, 413, 415, 422, 503),
-    },
-    "openapi_extra": {
-        "requestBody": json_body(PersonInput),
-        "parameters": _ALWAYS,
-    },
-}
-UPDATE: Final[dict[str, Any]] = {
-    "summary": "Change a person",
-    "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
-    "responses": {
-        200: json_answer(_WAITED, Person, "updated", links=_THEN, **_HEADERS),
-        202: _ACCEPTED,
-        **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
-    },
-    "openapi_extra": {
-        "requestBody": json_body(PersonPatch, "application/merge-patch+json", "application/json"),
-        "parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS],
-    },
-}
-REVERT: Final[dict[str, Any]] = {
-    "summary": "Make a person again what it was",
-    "description": (
-        "Scope `people:write`; the answer has the person's values with `audit:read` too. The fields become "
-        "those of the version, by an event like any update, whose "
-        "`causation_id` is that version's event if `X-Causation-Id` names no other. A deleted person stays "
-        "deleted."
-    ),
-    "responses": {
-        200: json_answer(_WAITED, RevertedPerson, "updated", links=_THEN, **_HEADERS),
-        202: _ACCEPTED,
-        **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
-    },
-    "openapi_extra": {
-        "requestBody": json_body(ReversionInput),
-        "parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS],
-    },
-}
 DELETE: Final[dict[str, Any]] = {
     "summary": "Delete a person",
     "description": "Scope `people:delete`. The log keeps the history; the read model nothing personal.",
@@ -147,5 +94,78 @@ DELETE: Final[dict[str, Any]] = {
         202: _ACCEPTED,
         **problems(401, 403, 404, 412, 422, 503),
     },
-    "openapi_extra": {"parameters": [_PERSON_ID, _IF_MATCH, *_ALWAYS]},
+    "openapi_extra": {"parameters": [_PERSON_ID, *CHANGE_HEADERS]},
 }
+
+
+class PeopleDocuments:
+    """What the document says of a schema's people.
+
+    Args:
+        schema: What a person is.
+
+    Attributes:
+        create: Of the route that creates a person.
+        update: Of the one that changes a person.
+        revert: Of the one that makes a person again what it was.
+        delete: Of the one that deletes a person.
+    """
+
+    def __init__(self, schema: PersonSchema) -> None:
+        answers, forms = person_answers(schema), input_forms(schema)
+        self.create: dict[str, Any] = {
+            "summary": "Create a person",
+            "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
+            "responses": {
+                201: json_answer(_WAITED, answers.person, "person", links=_THEN, **_HEADERS),
+                202: _ACCEPTED,
+                **problems(400, 401, 403, 409, 413, 415, 422, 503),
+            },
+            "openapi_extra": {
+                "requestBody": json_body(forms.person),
+                "parameters": _ALWAYS,
+            },
+        }
+        self.update: dict[str, Any] = {
+            "summary": "Change a person",
+            "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
+            "responses": {
+                200: json_answer(_WAITED, answers.person, "updated", links=_THEN, **_HEADERS),
+                202: _ACCEPTED,
+                **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+            },
+            "openapi_extra": {
+                "requestBody": json_body(forms.patch, "application/merge-patch+json", "application/json"),
+                "parameters": [_PERSON_ID, *CHANGE_HEADERS],
+            },
+        }
+        self.revert: dict[str, Any] = {
+            "summary": "Make a person again what it was",
+            "description": (
+                "Scope `people:write`; the answer has the person's values with `audit:read` too. The fields "
+                "become those of the version, by an event like any update, whose `causation_id` is that "
+                "version's event if `X-Causation-Id` names no other. A deleted person stays deleted."
+            ),
+            "responses": {
+                200: json_answer(_WAITED, answers.reverted, "updated", links=_THEN, **_HEADERS),
+                202: _ACCEPTED,
+                **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+            },
+            "openapi_extra": {
+                "requestBody": json_body(ReversionInput),
+                "parameters": [_PERSON_ID, *CHANGE_HEADERS],
+            },
+        }
+        self.delete = DELETE
+
+
+def forms_of(schema: PersonSchema) -> dict[str, dict[str, Any]]:
+    """Return the schemas of the bodies, by name."""
+    inputs = input_forms(schema)
+    forms = schemas_of(inputs.person, inputs.patch, ReversionInput)
+    for form in forms.values():
+        for field in form["properties"].values():
+            for kind in field.get("anyOf", ()):
+                kind.pop("minLength", None)  # an optional field that is empty is absent
+                kind.pop("minItems", None)
+    return forms

@@ -4,26 +4,32 @@ Bodies of the people-CRUD systems that this replaces pass as they are: Spanish a
 documents and genders, day-first dates, national phone numbers, empty optional fields.
 """
 
-from typing import Annotated, Any, Final, assert_never
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, assert_never
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    JsonValue,
     ValidationInfo,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
-from events.person.fields import READ_ONLY, PersonView, stored_type
-from events.person.schema import FIELD_NAMES, FIELDS, FieldDeclaration, with_fields
-from service_kit.person_values import NOWHERE, reader_of
+from events.person.fields import MAX_INTEGER, READ_ONLY, stored_forms, stored_type, with_fields
+from events.person.schema.declarations import FieldDeclaration, PersonSchema
+from service_kit.person_values.context import NOWHERE
+from service_kit.person_values.readers import value_reader_of, whole
 
 
 def _blank_is_absent(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
+    """Return null for an empty text, or an array of nothing; all else as it is."""
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return None if value == [] else value
 
 
 def _words(field: FieldDeclaration) -> str:
@@ -32,46 +38,71 @@ def _words(field: FieldDeclaration) -> str:
 
 def _shape(field: FieldDeclaration) -> dict[str, Any]:
     """Return what OpenAPI says of a field's values as clients write them."""
-    shape: dict[str, Any] = {"maxLength": field.max_length, "examples": [field.example]}
+    told = {name: text for name, text in (("title", field.labels.get("en")),) if text}
+    examples = {"examples": list(field.examples)}
+    match field.type:
+        case "integer":
+            least = -MAX_INTEGER if field.minimum is None else field.minimum
+            most = MAX_INTEGER if field.maximum is None else field.maximum
+            return {"type": "integer", "minimum": least, "maximum": most, **told, **examples}
+        case "boolean":
+            return {"type": "boolean", **told, **examples}
+        case "array":
+            items = {"type": "string", "minLength": 1, **_text_shape(field)}
+            size = {"minItems": 1, "maxItems": field.max_items}
+            return {"type": "array", "items": items, **size, **told, **examples}
+        case "string":
+            return {"type": "string", "minLength": 1, **_text_shape(field), **told, **examples}
+        case _:
+            assert_never(field.type)
+
+
+def _text_shape(field: FieldDeclaration) -> dict[str, Any]:
+    shape: dict[str, Any] = {"maxLength": field.max_length}
+    if field.pattern:
+        shape["pattern"] = field.pattern
+    # What no keyword of JSON Schema says of the value has a name, for those who make values.
+    named = f"rollcall-{field.name.replace('_', '-') if field.format == 'code' else field.format}"
     match field.format:
         case "code":
-            shape |= {"maxLength": 60, "description": _words(field)}
+            shape |= {"maxLength": max(60, *map(len, field.words)), "description": _words(field)}
         case "document-number":
             shape |= {
                 "maxLength": 40,
                 "description": "Letters, digits, dashes; spaces do not count, nor dots between thousands",
             }
         case "name":
-            shape |= {"description": "Of any script; has a letter", "examples": ["Ana María"]}
-        case "birth-date":
+            shape["description"] = "Of any script; has a letter"
+        case "birth-date" | "date":
             shape |= {
                 "maxLength": 40,
                 "description": "`YYYY-MM-DD` (or midnight of that day), or `DD-MM-YYYY`",
-                "examples": ["1990-12-10", "10-12-1990"],
             }
-        case "email":
-            shape["format"] = "email"
+        case "decimal":
+            shape |= {"maxLength": 80, "description": "A decimal number as text, with a point: `1250.5`"}
+        case "email" | "uuid":
+            named = field.format
+            shape["maxLength"] = field.max_length or 45
+        case "uri":
+            named, shape["maxLength"] = "uri", 2000
         case "phone":
             shape |= {
                 "maxLength": 60,
                 "description": "With its country, or national in the configured region; perhaps `ext. 12`",
-                "examples": ["+573001234567", "3001234567", "+57 601 555 0142 ext. 12"],
             }
-        case "text":
+        case "text" | "plain":
             pass
         case _:
             assert_never(field.format)
-    # What no keyword of JSON Schema says of the value has a name, for those who make values.
-    named = f"rollcall-{field.name.replace('_', '-') if field.format == 'code' else field.format}"
-    return {"type": "string", "minLength": 1, "format": named, **shape}
+    return {"format": named, **shape}
 
 
 def _written(field: FieldDeclaration) -> Any:
     """Return the type of a field's values as clients write them: read, then held to what is stored."""
-    read = reader_of(field)
+    read = value_reader_of(field)
 
     def normalise(value: object, info: ValidationInfo) -> object:
-        return read(value, info.context or NOWHERE) if isinstance(value, str) else value
+        return read(value, info.context or NOWHERE)
 
     return Annotated[stored_type(field), BeforeValidator(normalise), WithJsonSchema(_shape(field))]
 
@@ -80,30 +111,34 @@ def _optional(field: FieldDeclaration) -> tuple[Any, None]:
     return Annotated[_written(field) | None, BeforeValidator(_blank_is_absent)], None
 
 
-def _let_go(name: str) -> tuple[Any, None]:
-    schema = PersonView.model_json_schema()["properties"][name]
-    return Annotated[Any, WithJsonSchema({**schema, "readOnly": True})], None
+def _let_go(schema: PersonSchema) -> dict[str, tuple[Any, Any]]:
+    """Return what an answer says beside the fields: a client may send it back, and it changes nothing."""
+    shapes = stored_forms(schema).view.model_json_schema()["properties"]
+    return {
+        name: (Annotated[Any, WithJsonSchema({**shapes[name], "readOnly": True})], None) for name in READ_ONLY
+    }
 
 
-_READ_ONLY: Final = {name: _let_go(name) for name in READ_ONLY}
-"""What an answer says beside the fields: a client may send it back, and it changes nothing."""
-
-
-PERSON_EXAMPLE: Final[dict[str, JsonValue]] = {field.name: field.example for field in FIELDS}
-
-
-@with_fields(
-    {field.name: (_written(field), ...) if field.required else _optional(field) for field in FIELDS}
-    | _READ_ONLY
-)
 class PersonInput(BaseModel):
     """A new person, as clients write it."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [PERSON_EXAMPLE]})
+    model_config = ConfigDict(extra="forbid", strict=True)
+    names: ClassVar[tuple[str, ...]] = ()
 
     def fields(self) -> dict[str, Any]:
         """Return the fields in their normal form, as `PersonFields` has them; null for one that is absent."""
-        return {name: self.__dict__[name] for name in FIELD_NAMES}
+        return {name: self.__dict__[name] for name in self.names}
+
+
+class PersonPatch(BaseModel):
+    """A JSON merge patch (RFC 7396) of a person: what is absent stays, an optional null goes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    names: ClassVar[tuple[str, ...]] = ()
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that are named, in their normal form, as `PersonChanges` has them."""
+        return {name: self.__dict__[name] for name in self.names if name in self.model_fields_set}
 
 
 def _not_removable(value: object) -> object:
@@ -112,35 +147,59 @@ def _not_removable(value: object) -> object:
     return value
 
 
-@with_fields(
-    {
-        field.name: (Annotated[_written(field), BeforeValidator(_not_removable)], "")
-        if field.required
-        else _optional(field)
-        for field in FIELDS
-    }
-    | _READ_ONLY
-)
-class PersonPatch(BaseModel):
-    """A JSON merge patch (RFC 7396) of a person: what is absent stays, an optional null goes."""
+@dataclass(frozen=True, slots=True)
+class InputForms:
+    """What clients may send about a schema's people.
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        json_schema_extra={
-            "examples": [{"phone": "+573109876543", "occupation": None}],
-            "minProperties": 1,
-        },
+    Attributes:
+        person: A new person.
+        patch: A change of some fields.
+    """
+
+    person: type[PersonInput]
+    patch: type[PersonPatch]
+
+
+@lru_cache(maxsize=16)
+def input_forms(schema: PersonSchema) -> InputForms:
+    """Return what clients may send about a schema's people; made once."""
+    let_go = _let_go(schema)
+    person = with_fields(
+        {
+            field.name: (_written(field), ...) if field.required else _optional(field)
+            for field in schema.fields
+        }
+        | let_go
+    )(_shown(PersonInput, schema, {"examples": [example_input(schema)]}))
+    patch = with_fields(
+        {
+            field.name: (Annotated[_written(field), BeforeValidator(_not_removable)], "")
+            if field.required
+            else _optional(field)
+            for field in schema.fields
+        }
+        | let_go
+    )(_shown(PersonPatch, schema, {"examples": [_example_patch(schema)], "minProperties": 1}))
+    return InputForms(person, patch)
+
+
+def _shown(form: Any, schema: PersonSchema, shown: Mapping[str, Any]) -> Any:
+    """Return a form for a schema's fields, with what its own JSON schema says."""
+    extra = ConfigDict(json_schema_extra=dict(shown))
+    return type(
+        form.__name__, (form,), {"__doc__": form.__doc__, "names": schema.names, "model_config": extra}
     )
 
-    def changes(self) -> dict[str, Any]:
-        """Return the fields that are named, in their normal form, as `PersonChanges` has them."""
-        return {name: self.__dict__[name] for name in FIELD_NAMES if name in self.model_fields_set}
+
+def example_input(schema: PersonSchema) -> dict[str, Any]:
+    """Return a new person as a client may write it."""
+    return {field.name: field.example for field in schema.fields}
 
 
-def _whole(value: object) -> object:
-    """Return a number as JSON Schema reads it: 1.0 is an integer."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _example_patch(schema: PersonSchema) -> dict[str, Any]:
+    """Return a change as a client may write it: of a field that everybody has, and of one that goes."""
+    kept, goes = schema.required[-1:], [name for name in schema.names if name in schema.optional][-1:]
+    return {name: schema.by_name[name].example for name in kept} | dict.fromkeys(goes)
 
 
 class ReversionInput(BaseModel):
@@ -151,5 +210,5 @@ class ReversionInput(BaseModel):
     )
 
     to_version: Annotated[
-        int, Field(ge=1, le=2**31 - 1, description="As the history numbers it"), BeforeValidator(_whole)
+        int, Field(ge=1, le=2**31 - 1, description="As the history numbers it"), BeforeValidator(whole)
     ]

@@ -1,7 +1,7 @@
 """The command routes under /people: authenticate, validate, stamp, publish, and wait if asked to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -17,14 +17,15 @@ from pydantic import BaseModel
 from command_api.dispatch.preferences import Preferences, read_preferences
 from command_api.dispatch.publisher import CommandPublisher
 from command_api.dispatch.replies import ReplyInbox
-from command_api.people import documentation as doc
-from command_api.people.input import PersonInput, PersonPatch, ReversionInput
-from events.errors import InvalidFields
+from command_api.people.documentation import PeopleDocuments
+from command_api.people.input import ReversionInput, input_forms
+from events.errors import Forbidden, InvalidFields
 from events.parking.controls import Message
 from events.person.commands import Command, CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
-from events.person.fields import PersonChanges, PersonFields
+from events.person.fields import stored_forms
 from events.person.outcomes import Applied, Parked, Rejected, Unchanged, Unreadable
-from events.person.rejections import REJECTIONS
+from events.person.rejections import rejection_of
+from events.person.schema.declarations import PersonSchema
 from events.times import to_milliseconds
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
@@ -52,6 +53,7 @@ class PeopleDependencies:
         clock: Tells the time, UTC.
         phone_region: Region of national phone numbers.
         query_url: Public base of the query API; may be empty.
+        schema: What a person is.
     """
 
     publisher: CommandPublisher
@@ -60,6 +62,7 @@ class PeopleDependencies:
     clock: Callable[[], datetime]
     phone_region: str
     query_url: str
+    schema: PersonSchema
 
     async def authorize(self, request: Request, scope: str) -> Caller:
         """Return the caller if the token is good and has the scope."""
@@ -84,7 +87,7 @@ class PeopleDependencies:
             if _is_former(command, outcome, caller):
                 # The command's status says what became of it, and nothing of the person.
                 return self._accepted(command)
-            return _outcome_response(command, outcome, preferences, caller)
+            return self._outcome_response(command, outcome, preferences, caller)
 
     async def publish_and_count(self, command: Message, reply: tuple[str, str] | None) -> None:
         """Publish a command or control, and return when the broker has it."""
@@ -107,6 +110,35 @@ class PeopleDependencies:
         }
         location = f"{self.query_url}/people/{command.person_id}/commands/{command.command_id}"
         return _json(body, 202, {"Location": location})
+
+    def _outcome_response(
+        self,
+        command: Command,
+        outcome: Applied | Unchanged | Rejected,
+        preferences: Preferences,
+        caller: Caller,
+    ) -> Response:
+        honoured = {"Preference-Applied": f"wait={preferences.wait}"}
+        if outcome.replayed:
+            honoured["Idempotent-Replayed"] = "true"
+        match outcome:
+            case Rejected(code=code, detail=detail, version=at):
+                language = language_of(preferences.accept_language)
+                response = problem_of(rejection_of(code, detail, at, self.schema), language)
+                response.headers.update(honoured)
+                return response
+            case Applied(version=version) | Unchanged(version=version):
+                headers = {**honoured, "ETag": f'"{version}"', "X-Command-Id": command.command_id}
+                body = outcome.person
+                if body is None:
+                    body = {"id": command.person_id, "version": version, "deleted": True}
+                elif isinstance(command, RevertPerson) and AUDIT_SCOPE not in caller.scopes:
+                    body = {"id": command.person_id, "version": version}
+                elif hidden := self.schema.hidden(caller.scopes):
+                    body = {name: value for name, value in body.items() if name not in hidden}
+                return _json(body, 201 if isinstance(command, CreatePerson) else 200, headers)
+            case _:
+                assert_never(outcome)
 
     def stamp(
         self, request: Request, caller: Caller, preferences: Preferences, content: object
@@ -133,6 +165,7 @@ class PeopleDependencies:
             command_id = derived_id("command", idempotency_id, sha256(asked).hexdigest())
         return {
             "command_id": command_id,
+            "person_schema": self.schema.version,
             "idempotency_id": idempotency_id,
             "accepted_at": to_milliseconds(self.clock()),
             "actor": caller.subject,
@@ -162,78 +195,70 @@ def _is_former(command: Command, outcome: Applied | Unchanged | Rejected, caller
     return outcome.former and AUDIT_SCOPE not in caller.scopes
 
 
-def _outcome_response(
-    command: Command, outcome: Applied | Unchanged | Rejected, preferences: Preferences, caller: Caller
-) -> Response:
-    honoured = {"Preference-Applied": f"wait={preferences.wait}"}
-    if outcome.replayed:
-        honoured["Idempotent-Replayed"] = "true"
-    match outcome:
-        case Rejected(code=code, detail=detail, version=at):
-            language = language_of(preferences.accept_language)
-            response = problem_of(REJECTIONS[code](detail, at), language)
-            response.headers.update(honoured)
-            return response
-        case Applied(version=version) | Unchanged(version=version):
-            headers = {**honoured, "ETag": f'"{version}"', "X-Command-Id": command.command_id}
-            body = outcome.person
-            if body is None:
-                body = {"id": command.person_id, "version": version, "deleted": True}
-            elif isinstance(command, RevertPerson) and AUDIT_SCOPE not in caller.scopes:
-                body = {"id": command.person_id, "version": version}
-            return _json(body, 201 if isinstance(command, CreatePerson) else 200, headers)
-        case _:
-            assert_never(outcome)
+def refuse_fixed(schema: PersonSchema, caller: Caller, names: Iterable[str]) -> None:
+    """Return if a caller may set all of some fields.
+
+    Raises:
+        Forbidden: One wants a scope that the caller lacks.
+    """
+    if fixed := schema.fixed(caller.scopes):
+        for name in names:
+            if name in fixed:
+                raise Forbidden(f"the field {name} wants the scope {fixed[name]}", scope=fixed[name])
 
 
 def add_people_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
     """Add the routes that create, change and delete people."""
     app.router.route_class = PlainRoute
+    schema = dependencies.schema
+    doc, forms, stored = PeopleDocuments(schema), input_forms(schema), stored_forms(schema)
 
-    @app.post("/people", tags=["people"], status_code=202, **doc.CREATE)
+    @app.post("/people", tags=["people"], status_code=202, **doc.create)
     async def create_person(request: Request) -> Response:
         caller = await dependencies.authorize(request, "people:write")
         preferences = read_preferences(request.headers)
         preferences.refuse_condition()
-        person = await dependencies.read(request, PersonInput, "application/json")
+        person = await dependencies.read(request, forms.person, "application/json")
         fields = person.fields()
+        refuse_fixed(schema, caller, [name for name, value in fields.items() if value is not None])
         stamp = dependencies.stamp(request, caller, preferences, fields)
         key_id = stamp["idempotency_id"]
         person_id = new_id() if key_id is None else derived_id("person", key_id)
-        data = PersonFields.model_construct(**fields)
+        data = stored.fields.model_construct(**fields)
         command = CreatePerson.model_construct(person_id=person_id, data=data, **stamp)
         return await dependencies.submit(command, preferences, caller)
 
-    @app.patch("/people/{person_id}", tags=["people"], status_code=202, **doc.UPDATE)
+    @app.patch("/people/{person_id}", tags=["people"], status_code=202, **doc.update)
     async def update_person(request: Request) -> Response:
         caller = await dependencies.authorize(request, "people:write")
         preferences = read_preferences(request.headers)
         patch = await dependencies.read(
-            request, PersonPatch, "application/merge-patch+json", "application/json"
+            request, forms.patch, "application/merge-patch+json", "application/json"
         )
         changes = patch.changes()
         if not changes:
             raise InvalidFields("the patch is empty: name at least one field")
+        refuse_fixed(schema, caller, changes)
         command = UpdatePerson.model_construct(
             person_id=path_id(request, "person_id"),
-            data=PersonChanges.model_construct(**changes),
+            data=stored.changes.model_construct(**changes),
             **dependencies.stamp(request, caller, preferences, changes),
         )
         return await dependencies.submit(command, preferences, caller)
 
-    @app.post("/people/{person_id}/revert", tags=["people"], status_code=202, **doc.REVERT)
+    @app.post("/people/{person_id}/revert", tags=["people"], status_code=202, **doc.revert)
     async def revert_person(request: Request) -> Response:
         caller = await dependencies.authorize(request, "people:write")
         preferences = read_preferences(request.headers)
         wanted = await dependencies.read(request, ReversionInput, "application/json")
         command = RevertPerson.model_construct(
             person_id=path_id(request, "person_id"),
-            data=Reversion(to_version=wanted.to_version),
+            data=Reversion(to_version=wanted.to_version, left=tuple(schema.fixed(caller.scopes))),
             **dependencies.stamp(request, caller, preferences, wanted.to_version),
         )
         return await dependencies.submit(command, preferences, caller)
 
-    @app.delete("/people/{person_id}", tags=["people"], status_code=202, **doc.DELETE)
+    @app.delete("/people/{person_id}", tags=["people"], status_code=202, **doc.delete)
     async def delete_person(request: Request) -> Response:
         caller = await dependencies.authorize(request, "people:delete")
         preferences = read_preferences(request.headers)

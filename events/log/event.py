@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from events.person.commands import Command
+from events.person.schema.declarations import Value
 from events.times import rfc3339
 
 EventType = Literal["person.created", "person.updated", "person.image_changed", "person.deleted"]
@@ -28,7 +29,7 @@ class Event:
     """
 
     type: EventType
-    data: dict[str, str | None]
+    data: dict[str, Value | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class RecordedEvent:
         applied_at: When the worker decided; never earlier than the event before it.
         prev: `hash` of the person's event before it, or `GENESIS`.
         hash: SHA-256 over `canonical(event)`, hexadecimal.
+        person_schema: The number of the person schema that `data` is written in; None for accounts, and in no
+            hash then.
         idempotency_id: That of the command; kept beside the event, in no hash, export or announcement.
     """
 
@@ -51,7 +54,7 @@ class RecordedEvent:
     version: int
     type: EventType
     schema: int
-    data: dict[str, str | None]
+    data: dict[str, Value | None]
     command_id: str
     actor: str
     actor_name: str | None
@@ -64,6 +67,7 @@ class RecordedEvent:
     user_agent: str | None
     prev: str
     hash: str
+    person_schema: int | None = None
     idempotency_id: str | None = None
 
 
@@ -77,6 +81,8 @@ def _encode(content: dict[str, Any]) -> bytes:
         "accepted_at": rfc3339(content["accepted_at"]),
         "applied_at": rfc3339(content["applied_at"]),
     }
+    if content.get("person_schema", 0) is None:
+        content = {name: value for name, value in content.items() if name != "person_schema"}
     return _CANONICAL({**content, **times}).encode()
 
 
@@ -140,6 +146,7 @@ def encode_event(event: RecordedEvent) -> dict[str, Any]:
         "useragent": event.user_agent,
         "prevhash": event.prev,
         "hash": event.hash,
+        "personschema": event.person_schema,
         "data": event.data,
     }
     return {name: value for name, value in attributes.items() if value is not None}
@@ -149,6 +156,7 @@ def record(
     event: Event,
     command: Command,
     *,
+    person_schema: int,
     event_id: str,
     version: int,
     applied_at: datetime,
@@ -159,6 +167,7 @@ def record(
     Args:
         event: What was decided.
         command: What it was decided on; gives actor, times and trace.
+        person_schema: Number of the schema of its data.
         event_id: UUID version 7 for it.
         version: The person's version that it makes.
         applied_at: UTC, whole milliseconds, not before the event before it.
@@ -182,6 +191,7 @@ def record(
         "source_address": command.source_address,
         "user_agent": command.user_agent,
         "prev": prev,
+        "person_schema": person_schema,
     }
     return sealed(content, command.idempotency_id)
 

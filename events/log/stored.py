@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from events.log.event import EventType, RecordedEvent
 from events.log.upcasting import lift
+from events.person.schema.declarations import Value
 
 EVENTS: Final = "events"
 """The collection with the events of people."""
@@ -37,14 +38,14 @@ def event_document(event: RecordedEvent) -> dict[str, Any]:
         "prev": event.prev,
         "hash": event.hash,
     }
-    for name in (*NULLABLE, BESIDE):
+    for name in (*NULLABLE, BESIDE, "person_schema"):
         value = getattr(event, name)
         if value is not None:
             document[name] = value
     return document
 
 
-def payload_of(document: Mapping[str, Any]) -> tuple[EventType, dict[str, str | None]]:
+def payload_of(document: Mapping[str, Any]) -> tuple[EventType, dict[str, Value | None]]:
     """Return the type and data of the event in a document of the log, in the newest schema's form.
 
     Raises:
@@ -76,5 +77,6 @@ def event_of(document: Mapping[str, Any]) -> RecordedEvent:
         user_agent=document.get("user_agent"),
         prev=document["prev"],
         hash=document["hash"],
+        person_schema=document.get("person_schema"),
         idempotency_id=document.get(BESIDE),
     )

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from events.errors import NewerSchema, UnknownSchema
 from events.log.event import EVENT_SCHEMA
+from events.person.schema.declarations import Value
 
-Payload = dict[str, str | None]
+Payload = dict[str, Value | None]
 Upcaster = Callable[[Mapping[str, Any]], Payload]
 """Returns the payload in the form of the next number. Pure and total over what that schema allowed."""
 

@@ -1,10 +1,12 @@
 """Controls: what operators ask about a parked person, in the same queue as that person's commands."""
 
-from typing import Annotated, Final, Literal
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from events.person.commands import Command, Envelope, Id, malformed
+from events.person.commands import Command, Envelope, Id, command_type, malformed
+from events.person.schema.declarations import PersonSchema
 
 
 class RetryParked(Envelope):
@@ -32,16 +34,24 @@ Control = RetryParked | DropParked
 Message = Command | Control
 """What a command queue carries."""
 
-_MESSAGE: Final[TypeAdapter[Message]] = TypeAdapter(Annotated[Message, Field(discriminator="type")])
+
+@lru_cache(maxsize=16)
+def _reader(schema: PersonSchema) -> TypeAdapter[Message]:
+    form: Any = Annotated[command_type(schema) | RetryParked | DropParked, Field(discriminator="type")]
+    return TypeAdapter(form)
 
 
-def decode_message(body: bytes) -> Message:
+def decode_message(body: bytes, schema: PersonSchema) -> Message:
     """Return the command or control in a message's body.
+
+    Args:
+        body: Of the message.
+        schema: The person schema that its data is held to.
 
     Raises:
         MalformedMessage: The body is no JSON, no CloudEvent, or of no known type and schema.
     """
     try:
-        return _MESSAGE.validate_json(body)
+        return _reader(schema).validate_json(body)
     except ValidationError as exc:
         raise malformed(exc) from exc

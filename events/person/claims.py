@@ -1,16 +1,10 @@
 """Which values of a person must be unique, and how each is named in the collection `claims`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from events.person.rejections import DuplicateDocument, DuplicateEmail, ValueTaken
-from events.person.schema import UNIQUE
-
-_TAKEN: Final[dict[str, tuple[type[ValueTaken], str]]] = {
-    "document": (DuplicateDocument, "another person has this document"),
-    "email": (DuplicateEmail, "another person has this e-mail address"),
-}
+from events.person.rejections import ValueTaken
+from events.person.schema.declarations import PersonSchema, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +22,50 @@ class Claim:
     version: int
 
 
-# Filled in for each person several times a command: quicker than joining the values.
-_NAMES: Final = {kind: ":".join((kind, *[f"%({name})s" for name in names])) for kind, names in UNIQUE.items()}
-_WITHOUT_EMAIL: Final = tuple(name for kind, name in _NAMES.items() if kind != "email")
-_ALL: Final = tuple(_NAMES.values())
+def claim_name(kind: str, values: Sequence[Value]) -> str:
+    """Return the name of the claim on some values together.
+
+    Args:
+        kind: Of claim.
+        values: In the order in which the schema names their fields.
+    """
+    return ":".join((kind, *map(_part, values))) if len(values) > 1 else f"{kind}:{_text(values[0])}"
 
 
-def document_claim(document_type: str, document_id: str) -> str:
-    """Return the name of the claim on a document."""
-    return _NAMES["document"] % {"document_type": document_type, "document_id": document_id}
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def claims_of(fields: Mapping[str, str], *, unique_email: bool) -> frozenset[str]:
+def _part(value: Value) -> str:
+    """Return one of several values: no two sets of values have the same name."""
+    text = _text(value)
+    return text.replace("%", "%25").replace(":", "%3A") if "%" in text or ":" in text else text
+
+
+def claims_of(fields: Mapping[str, Value | None], schema: PersonSchema) -> frozenset[str]:
     """Return the names of the values that a person with these fields holds.
 
     Args:
         fields: The person's present fields; none for a deleted person.
-        unique_email: Whether e-mail addresses are unique too.
+        schema: Says what is unique. Who lacks one of several fields holds nothing of that kind.
     """
     if not fields:
         return frozenset()
-    return frozenset([name % fields for name in (_ALL if unique_email else _WITHOUT_EMAIL)])
+    held = []
+    for kind, names in schema.unique.items():
+        values = [value for name in names if (value := fields.get(name)) is not None]
+        if len(values) == len(names):
+            held.append(claim_name(kind, values))
+    return frozenset(held)
 
 
-def taken(claim: str) -> ValueTaken:
+def kind_of(claim: str) -> str:
+    """Return the kind of a claim."""
+    return claim.partition(":")[0]
+
+
+def taken(claim: str, schema: PersonSchema) -> ValueTaken:
     """Return the rejection for a claim that another person holds."""
-    kind, detail = _TAKEN[claim.partition(":")[0]]
-    return kind(detail)
+    kind = kind_of(claim)
+    said = schema.taken[kind]
+    return ValueTaken(said["en"], kind=kind, fields=schema.unique[kind], said=said)

@@ -5,7 +5,9 @@ ones beyond that specification are our extension attributes.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
@@ -17,10 +19,12 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    create_model,
 )
 
 from events.errors import MalformedMessage
-from events.person.fields import Image, PersonChanges, PersonFields
+from events.person.fields import Image, PersonChanges, PersonFields, stored_forms
+from events.person.schema.declarations import PersonSchema
 from events.times import rfc3339
 
 Id = Annotated[
@@ -53,6 +57,7 @@ class Envelope(BaseModel):
 
     `idempotency_id` stands for the client's key: the command that has it first is the only one of its person.
     `expected_versions` are those to which it may be applied; None: to any.
+    `person_schema` is the number of the person schema that its data is written in.
     One that is `late` was a dead letter, and comes after commands that were accepted after it.
     """
 
@@ -66,6 +71,7 @@ class Envelope(BaseModel):
     accepted_at: datetime = Field(alias="time")
     datacontenttype: Literal["application/json"] = "application/json"
     schema_number: Literal[1] = Field(default=1, alias="schemaversion")
+    person_schema: int | None = Field(default=None, alias="personschema")
     actor: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     actor_name: str | None = Field(default=None, alias="actorname")
     expected_versions: Versions | None = Field(
@@ -115,11 +121,17 @@ class DeletePerson(Envelope):
 
 
 class Reversion(BaseModel):
-    """Which of a person's versions is wanted back: the data of `person.revert`."""
+    """Which of a person's versions is wanted back: the data of `person.revert`.
+
+    Attributes:
+        to_version: The version.
+        left: Fields that stay as they are: those that the client may not set.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     to_version: int = Field(ge=1)
+    left: tuple[str, ...] = ()
 
 
 class RevertPerson(Envelope):
@@ -139,7 +151,26 @@ COMMAND_TYPES: Final = (
     "person.revert",
 )
 
-_COMMAND: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="type")])
+
+def command_type(schema: PersonSchema) -> Any:
+    """Return the type of the commands whose data a schema's forms hold: a union, told apart by `type`."""
+    forms = stored_forms(schema)
+    data: Mapping[type[Envelope], type[BaseModel]] = {
+        CreatePerson: forms.fields,
+        UpdatePerson: forms.changes,
+        UpsertPerson: forms.changes,
+    }
+    create, update, upsert = (
+        create_model(kind.__name__, __base__=kind, __doc__=kind.__doc__, data=(form, ...))
+        for kind, form in data.items()
+    )
+    return create | update | upsert | ChangeImage | DeletePerson | RevertPerson
+
+
+@lru_cache(maxsize=16)
+def _reader(schema: PersonSchema) -> TypeAdapter[Command]:
+    form: Any = Annotated[command_type(schema), Field(discriminator="type")]
+    return TypeAdapter(form)
 
 
 def encode_command(command: Envelope) -> dict[str, Any]:
@@ -153,6 +184,7 @@ def encode_command(command: Envelope) -> dict[str, Any]:
         "time": rfc3339(command.accepted_at),
         "datacontenttype": "application/json",
         "schemaversion": command.schema_number,
+        "personschema": command.person_schema,
         "partitionkey": command.person_id,
         "actor": command.actor,
         "actorname": command.actor_name,
@@ -172,14 +204,18 @@ def encode_command(command: Envelope) -> dict[str, Any]:
     return message
 
 
-def decode_command(body: bytes) -> Command:
+def decode_command(body: bytes, schema: PersonSchema) -> Command:
     """Return the command in a message's body.
+
+    Args:
+        body: Of the message.
+        schema: The person schema that its data is held to.
 
     Raises:
         MalformedMessage: The body is no JSON, no CloudEvent, or no command of a known type and schema.
     """
     try:
-        return _COMMAND.validate_json(body)
+        return _reader(schema).validate_json(body)
     except ValidationError as exc:
         raise malformed(exc) from exc
 

@@ -12,12 +12,13 @@ from events.person.commands import (
     Command,
     CreatePerson,
     DeletePerson,
+    Reversion,
     RevertPerson,
     UpdatePerson,
     UpsertPerson,
 )
 from events.person.rejections import PersonExists, PersonNotFound, UnknownVersion, VersionMismatch
-from events.person.schema import FIELD_NAMES, REQUIRED_FIELDS
+from events.person.schema.declarations import PersonSchema, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,14 @@ class PersonState:
     status: Literal["absent", "active", "deleted"] = "absent"
     version: int = 0
     hash: str = GENESIS
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Value] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
 
-def decide(command: Command, state: PersonState, past: PersonState | None = None) -> list[Event]:
+def decide(
+    command: Command, state: PersonState, schema: PersonSchema, past: PersonState | None = None
+) -> list[Event]:
     """Return what the command makes happen.
 
     One event at the most: the log's unique index on (person_id, command_id) allows no more. None if the
@@ -51,6 +54,7 @@ def decide(command: Command, state: PersonState, past: PersonState | None = None
     Args:
         command: What is asked.
         state: The person as it is.
+        schema: What a person is.
         past: The person as it was at the version that a `RevertPerson` names, if it has been there.
 
     Raises:
@@ -66,7 +70,7 @@ def decide(command: Command, state: PersonState, past: PersonState | None = None
             _require(command, state)
             return _updated(_changed(command.data.model_dump(exclude_unset=True), state))
         case UpsertPerson():
-            return _upserted(command, state)
+            return _upserted(command, state, schema)
         case ChangeImage():
             _require(command, state)
             image = command.data.model_dump()
@@ -77,39 +81,44 @@ def decide(command: Command, state: PersonState, past: PersonState | None = None
             return [Event("person.deleted", {})]
         case RevertPerson():
             _require(command, state)
-            return _updated(_way_back(command.data.to_version, state, past))
+            return _updated(_way_back(command.data, state, schema, past))
         case _:
             assert_never(command)
 
 
-def _updated(changes: dict[str, str | None]) -> list[Event]:
+def _updated(changes: dict[str, Value | None]) -> list[Event]:
     return [Event("person.updated", changes)] if changes else []
 
 
-def _changed(asked: Mapping[str, str | None], state: PersonState) -> dict[str, str | None]:
+def _changed(asked: Mapping[str, Value | None], state: PersonState) -> dict[str, Value | None]:
     return {name: value for name, value in asked.items() if state.fields.get(name) != value}
 
 
-def _upserted(command: UpsertPerson, state: PersonState) -> list[Event]:
+def _upserted(command: UpsertPerson, state: PersonState, schema: PersonSchema) -> list[Event]:
     if state.status == "active":
         return _updated(_changed(command.data.model_dump(exclude_unset=True), state))
     if state.status == "deleted":
         raise PersonExists(f"the person {command.person_id} was deleted: the id cannot be used again")
     given = command.data.model_dump(exclude_none=True)
-    if missing := [name for name in REQUIRED_FIELDS if name not in given]:
+    if missing := [name for name in schema.required if name not in given]:
         raise PersonNotFound(
             f"there is no person {command.person_id}, and to create one lacks {', '.join(missing)}"
         )
     return [Event("person.created", given)]
 
 
-def _way_back(version: int, state: PersonState, past: PersonState | None) -> dict[str, str | None]:
+def _way_back(
+    wanted: Reversion, state: PersonState, schema: PersonSchema, past: PersonState | None
+) -> dict[str, Value | None]:
+    version = wanted.to_version
     if version > state.version:
         raise UnknownVersion(f"the person is at version {state.version}, and was never at {version}")
     if past is None or past.version != version:
         raise ValueError(f"{state.person_id} cannot be reverted without its version {version}")
     return {
-        name: past.fields.get(name) for name in FIELD_NAMES if past.fields.get(name) != state.fields.get(name)
+        name: past.fields.get(name)
+        for name in schema.names
+        if name not in wanted.left and past.fields.get(name) != state.fields.get(name)
     }
 
 
@@ -140,8 +149,8 @@ def evolve(state: PersonState, event: RecordedEvent) -> PersonState:
 
 
 def fields_after(
-    fields: Mapping[str, str], event_type: EventType, data: Mapping[str, str | None]
-) -> dict[str, str]:
+    fields: Mapping[str, Value], event_type: EventType, data: Mapping[str, Value | None]
+) -> dict[str, Value]:
     """Return a person's fields after one more event.
 
     Args:

@@ -23,7 +23,9 @@ def decimal(text: str) -> str:
     """
     match = _WRITTEN.fullmatch(text.strip())
     if match is None:
-        raise PydanticCustomError("no_decimal", "must be a decimal number, such as 1250.5: a point, no commas")
+        raise PydanticCustomError(
+            "no_decimal", "must be a decimal number, such as 1250.5: a point, no commas"
+        )
     sign, whole, fraction = match[1], match[2].lstrip("0"), (match[3] or "").rstrip("0")
     if max(len(whole), len(fraction)) > MAX_DIGITS:
         raise PydanticCustomError(

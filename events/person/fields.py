@@ -81,13 +81,13 @@ def _text_type(field: FieldDeclaration) -> Any:
 
 
 class PersonFields(BaseModel):
-    """What a client says about a person, normalised: the data of `person.create`; its fields are the schema's."""
+    """What a client says about a person, normalised: the data of `person.create`; a schema adds fields."""
 
     model_config = _STORED
 
 
 class PersonChanges(BaseModel):
-    """The fields that a client changes: the data of `person.update`; its fields are the schema's.
+    """The fields that a client changes: the data of `person.update`. A schema adds the fields.
 
     A field that is absent stays; an optional field that is null goes (RFC 7396).
     """
@@ -149,8 +149,8 @@ Form = TypeVar("Form", bound=BaseModel)
 def with_fields(fields: Mapping[str, tuple[Any, Any]]) -> Callable[[type[Form]], type[Form]]:
     """Return a decorator that adds fields to a model.
 
-    A type checker does not know them: code reads the fields of a person by the names that the schema declares,
-    so that it cannot come to depend on one of them.
+    A type checker does not know them: code reads the fields of a person by the names that the schema
+    declares, so that it cannot come to depend on one of them.
 
     Args:
         fields: By name, the type and the default of each; `...` for none.
@@ -177,7 +177,7 @@ class StoredForms:
 
     fields: type[PersonFields]
     changes: type[PersonChanges]
-    view: type[PersonFields]
+    view: type[BaseModel]
 
     @property
     def shown_names(self) -> tuple[str, ...]:

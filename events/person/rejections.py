@@ -8,18 +8,16 @@ RollcallError
     ├── UnknownVersion          the person has not been at the version that is wanted back
     ├── ImageExpired            an image was not applied before the sweep of unused ones came
     ├── ValueTaken              a unique value belongs to another person
-    │   ├── DuplicateDocument
-    │   └── DuplicateEmail
     ├── IdempotencyKeyReused    the key came before, with other content
     ├── Superseded              it comes out of the dead letters, and a later change has overtaken it
     └── Dropped                 an operator gave it up while its person was parked
 """
 
-from collections.abc import Collection
-from typing import ClassVar, Final, Self
+from collections.abc import Collection, Mapping
+from typing import Final, Self
 
 from events.errors import RollcallError
-from events.person.schema import UNIQUE
+from events.person.schema.declarations import PersonSchema
 
 _NAMED: Final = 5
 
@@ -30,13 +28,9 @@ class Rejection(RollcallError):
     Args:
         detail: One sentence for the person who reads the answer or the log.
         version: The person's, where it is the reason.
-
-    Attributes:
-        fields: Those whose values are the reason.
     """
 
     code = "rejected"
-    fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, detail: str, version: int | None = None) -> None:
         super().__init__(detail)
@@ -80,23 +74,36 @@ class ImageExpired(Rejection):
 
 
 class ValueTaken(Rejection):
-    """A value that must be unique belongs to another person."""
+    """A value that must be unique belongs to another person: `duplicate-` and the kind of claim.
+
+    Args:
+        detail: As of any rejection.
+        version: None.
+        kind: Of claim.
+        fields: Those whose values together are another person's.
+        said: The sentence by language.
+    """
 
     code = "value-taken"
 
+    def __init__(
+        self,
+        detail: str,
+        version: int | None = None,
+        *,
+        kind: str,
+        fields: tuple[str, ...],
+        said: Mapping[str, str],
+    ) -> None:
+        super().__init__(detail, version)
+        self.code = taken_code(kind)  # type: ignore[misc]
+        self.fields = fields
+        self.said = said
 
-class DuplicateDocument(ValueTaken):
-    """Another person has this document type and number."""
 
-    code = "duplicate-document"
-    fields = UNIQUE["document"]
-
-
-class DuplicateEmail(ValueTaken):
-    """Another person has this e-mail address."""
-
-    code = "duplicate-email"
-    fields = UNIQUE["email"]
+def taken_code(kind: str) -> str:
+    """Return the code of the rejection for a claim of a kind that another person holds."""
+    return f"duplicate-{kind.replace('_', '-')}"
 
 
 class IdempotencyKeyReused(Rejection):
@@ -125,10 +132,26 @@ REJECTIONS: Final[dict[str, type[Rejection]]] = {
         VersionMismatch,
         UnknownVersion,
         ImageExpired,
-        DuplicateDocument,
-        DuplicateEmail,
         IdempotencyKeyReused,
         Superseded,
         Dropped,
     )
 }
+"""By code, those that any schema knows."""
+
+
+def rejection_of(code: str, detail: str, version: int | None, schema: PersonSchema) -> Rejection:
+    """Return a rejection that is on record.
+
+    Args:
+        code: Its code.
+        detail: Its sentence.
+        version: The person's, where it is the reason.
+        schema: Says what is unique. A kind that is no more has no fields.
+    """
+    if code in REJECTIONS:
+        return REJECTIONS[code](detail, version)
+    for kind, fields in schema.unique.items():
+        if taken_code(kind) == code:
+            return ValueTaken(detail, kind=kind, fields=fields, said=schema.taken[kind])
+    return ValueTaken(detail, kind=code.removeprefix("duplicate-"), fields=(), said={})

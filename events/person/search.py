@@ -1,47 +1,96 @@
 """What a person is sorted and searched by: the keys that the read model keeps beside the fields."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-from events.person.schema import FIELDS
+from events.person.decimals import decimal_key
+from events.person.schema.declarations import FieldDeclaration, PersonSchema
 from events.text import fold, words
 
-_SORTED: Final = {field.name: field.then for field in FIELDS if field.sort and field.folded}
-_COMPARED: Final = tuple(field.name for field in FIELDS if field.search == "exact" and field.folded)
-_FOUND: Final = tuple(field.name for field in FIELDS if field.search == "words")
-_NUMBERED: Final = tuple(field.name for field in FIELDS if field.format == "document-number")
-KEYED: Final = frozenset((*_SORTED, *_COMPARED, *_FOUND, *_NUMBERED))
-"""The fields that keys are made of."""
 BETWEEN: Final = "\0"
 """Separates the parts of a sort key: it sorts before every letter, so a name comes before longer ones."""
 AFTER: Final = "\1"
 """Comes right after `BETWEEN`: ends the range of the keys that go on with it."""
 
 
-def search_keys(person: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a person's keys: what the sorted names sort by, and what filters and search compare with.
+class SearchKeys:
+    """Makes a person's keys.
 
     Args:
-        person: Anything with the fields of a person.
+        schema: Says what people are sorted and searched by.
+
+    Attributes:
+        keyed: The fields that keys are made of.
     """
-    own = {name: own_key(person, name) for name in _SORTED}
-    keys: dict[str, Any] = {name: f"{own[name]}{BETWEEN}{own[then]}" for name, then in _SORTED.items()}
-    keys["own"] = own
-    keys["words"] = words(*[person.get(name) for name in _FOUND])
-    for name in _NUMBERED:
-        number = person.get(name) or ""
-        # Others are found by the field itself, whose index there is anyhow.
-        if "-" in number:
-            keys["words"].append(number.replace("-", "").lower())
-    for name in _COMPARED:
-        if (value := person.get(name)) is not None:
-            keys[name] = fold(value)
-    return keys
+
+    def __init__(self, schema: PersonSchema) -> None:
+        folded = [field for field in schema.fields if field.folded]
+        self._sorted = {field.name: field.ties for field in folded if field.sort}
+        self._compared = {
+            field.name: _comparing(field)
+            for field in schema.fields
+            if field.key != field.name and field.has_filter and field.name not in self._sorted
+        }
+        self._lacking = tuple(field.name for field in schema.fields if may_lack(field))
+        self._found = tuple(field.name for field in schema.fields if field.search == "words")
+        self._numbered = tuple(
+            field.name
+            for field in schema.fields
+            if field.format == "document-number" and field.is_found_by_prefix
+        )
+        self.keyed = frozenset(
+            (*self._sorted, *self._compared, *self._lacking, *self._found, *self._numbered)
+        )
+
+    def of(self, person: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a person's keys: what the sorted names sort by, and what filters and search compare with.
+
+        Args:
+            person: Anything with the fields of a person.
+        """
+        own = {name: own_key(person, name) for name in self._sorted}
+        keys: dict[str, Any] = {
+            name: _tied(own, name, ties)
+            for name, ties in self._sorted.items()
+            if name not in self._lacking or person.get(name) is not None
+        }
+        keys["own"] = own
+        if self._found or self._numbered:
+            keys["words"] = words(*[person.get(name) for name in self._found])
+        for name in self._numbered:
+            number = person.get(name) or ""
+            # Others are found by the field itself, whose index there is anyhow.
+            if "-" in number:
+                keys["words"].append(number.replace("-", "").lower())
+        for name, key_of in self._compared.items():
+            if (value := person.get(name)) is not None:
+                keys[name] = key_of(value)
+        lacking = {name: True for name in self._lacking if person.get(name) is None}
+        if lacking:
+            keys["lacks"] = lacking
+        return keys
+
+    def sort_key(self, person: Mapping[str, Any], name: str) -> str:
+        """Return what a person sorts by under a sorted name: its own key, and then the other name's."""
+        ties = self._sorted[name]
+        own = {one: own_key(person, one) for one in (name, ties) if one}
+        return _tied(own, name, ties)
 
 
-def sort_key(person: Mapping[str, Any], name: str) -> str:
-    """Return what a person sorts by under a sorted name: its own key, and then the other name's."""
-    return f"{own_key(person, name)}{BETWEEN}{own_key(person, _SORTED[name])}"
+def may_lack(field: FieldDeclaration) -> bool:
+    """Return whether people without a value come last in a field's order; without a name, they come first."""
+    return field.sort and not field.required and field.format != "name"
+
+
+def _tied(own: Mapping[str, str], name: str, ties: str) -> str:
+    return f"{own[name]}{BETWEEN}{own[ties]}" if ties else own[name] + BETWEEN
+
+
+def _comparing(field: FieldDeclaration) -> Any:
+    """Return what makes of a value what it is compared by."""
+    one = decimal_key if field.format == "decimal" else fold
+    return (lambda values: [one(value) for value in values]) if field.type == "array" else one
 
 
 def own_key(person: Mapping[str, Any], name: str) -> str:
@@ -52,3 +101,9 @@ def own_key(person: Mapping[str, Any], name: str) -> str:
     """
     text = person.get(name)
     return BETWEEN if text is None else f"{fold(text)}{BETWEEN}{text}"
+
+
+@lru_cache(maxsize=16)
+def search_keys(schema: PersonSchema) -> SearchKeys:
+    """Return what makes the keys of a schema's people; made once."""
+    return SearchKeys(schema)

@@ -3,16 +3,16 @@
 from typing import Any
 
 from events.person.decider import PersonState
-from events.person.schema import FIELD_NAMES
+from events.person.schema.declarations import PersonSchema
 from events.times import rfc3339
 
 
-def person_view(state: PersonState) -> dict[str, Any]:
+def person_view(state: PersonState, schema: PersonSchema) -> dict[str, Any]:
     """Return an active person as a `PersonView`'s fields, absent ones null."""
     if state.created_at is None or state.updated_at is None:
         raise ValueError(f"{state.person_id} has no events to show")
     view: dict[str, Any] = {"id": state.person_id, "version": state.version}
-    for name in FIELD_NAMES:
+    for name in schema.names:
         view[name] = state.fields.get(name)
     view["image_url"] = state.fields.get("image_url")
     view["thumbnail_url"] = state.fields.get("thumbnail_url")

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
-from typing import Final
 
 from pydantic_core import PydanticCustomError
 
@@ -78,6 +77,18 @@ def document_id(text: str) -> str:
     return bare
 
 
+def any_date(text: str) -> str:
+    """Return a day as `YYYY-MM-DD`.
+
+    Args:
+        text: As for `birth_date`.
+
+    Raises:
+        ValueError: Not a date of the calendar.
+    """
+    return _day(text).isoformat()
+
+
 def birth_date(text: str, today: date) -> str:
     """Return a birth date as `YYYY-MM-DD`.
 
@@ -89,6 +100,13 @@ def birth_date(text: str, today: date) -> str:
     Raises:
         ValueError: Not a date of the calendar, before 1850 or after `today`.
     """
+    born = _day(text)
+    if born.year < 1850 or born > today:
+        raise PydanticCustomError("date_out_of_range", "must lie between 1850 and today")
+    return born.isoformat()
+
+
+def _day(text: str) -> date:
     if match := _ISO_DATE.fullmatch(text):
         year, month, day = map(int, match.groups())
     elif match := _DAY_FIRST.fullmatch(text):
@@ -96,9 +114,6 @@ def birth_date(text: str, today: date) -> str:
     else:
         raise PydanticCustomError("date_form", "must be YYYY-MM-DD or DD-MM-YYYY")
     try:
-        born = date(year, month, day)
+        return date(year, month, day)
     except ValueError as exc:
         raise PydanticCustomError("no_such_day", "is no day of the calendar") from exc
-    if born.year < 1850 or born > today:
-        raise PydanticCustomError("date_out_of_range", "must lie between 1850 and today")
-    return born.isoformat()

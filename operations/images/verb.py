@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr, ValidationError
 
 from events.errors import Unavailable
-from operations.addresses import database_address
+from operations.addresses import database_address, person_schema
 from operations.errors import SetupError
 from operations.terminal import print_progress, print_result
 from operations.tokens.access import seconds
@@ -60,7 +60,7 @@ async def _sweep(settings: Settings, grace: timedelta, *, dry: bool) -> Swept:
     client = mongo.connect(settings, "rollcall images")
     stores = open_stores(settings, client)
     try:
-        records = Store(client, settings.mongo_db)
+        records = Store(client, settings.mongo_db, person_schema())
         sweep = ImageSweep(client, settings.mongo_db, stores.all, records, lambda: datetime.now(UTC))
         return await sweep.run(grace, dry=dry)
     finally:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from events.person.claims import Claim, claims_of
-from events.person.schema import UNIQUE
+from events.person.claims import Claim, claims_of, kind_of
+from events.person.schema.declarations import PersonSchema
 from operations.log_walk import RANGES, Range
 from operations.rebuild.connections import (
     BATCH,
@@ -24,7 +24,6 @@ from operations.rebuild.folding import Folded
 
 Held = list[tuple[str, Folded]]
 """Names of values, each with the person who has it by the log."""
-_EMAIL = "email"
 
 
 def restore_claims(sides: RebuildConnections, people: Sequence[Folded], done: RebuildReport) -> None:
@@ -85,23 +84,24 @@ def free_claims(sides: RebuildConnections, document: Mapping[str, Any], done: Re
         document: What the read model had of the person.
         done: Takes what became of it.
     """
-    names = claims_of(_fields(document), unique_email=True)
+    schema = sides.job.schema
+    names = claims_of(_fields(document, schema), schema)
     there = sides.model.claims_named(names, strong=True) if names else {}
     held = [claim for claim in there.values() if claim["person_id"] == document["_id"]]
     done.repaired["claim_stray"] += sides.model.release(held) if held else 0
 
 
-def _fields(document: Mapping[str, Any]) -> dict[str, str]:
+def _fields(document: Mapping[str, Any], schema: PersonSchema) -> dict[str, Any]:
     """Return the fields with unique values in a document of the read model; a deleted person has none."""
     if "deleted" in document:
         return {}
-    return {name: str(document.get(name)) for names in UNIQUE.values() for name in names}
+    return {name: document.get(name) for names in schema.unique.values() for name in names}
 
 
 def _tell(sides: RebuildConnections, lacking: Held, done: RebuildReport) -> None:
     there = sides.model.claims_named({name for name, _ in lacking}, strong=True) if lacking else {}
     for name, folded in lacking:
-        value = (name.partition(":")[0],)
+        value = (kind_of(name),)
         if name in there:
             reason = f"it is person {there[name].get('person_id')}"
             done.found.append(Difference("claim_taken", folded.person_id, value, reason))
@@ -138,11 +138,12 @@ class ClaimWalker:
 
     def _counts(self, claim: Mapping[str, Any]) -> bool:
         """Return whether a claim is of a kind that is unique now; those of another may be of use again."""
-        return self._sides.job.unique_email or claim["_id"].partition(":")[0] != _EMAIL
+        return kind_of(claim["_id"]) in self._sides.job.schema.unique
 
     def _judge(self, claims: Sequence[Mapping[str, Any]], done: RebuildReport) -> None:
         sides = self._sides
-        holders = sides.model.holders(_people(claims), strong=not sides.job.check)
+        names = {name for names in sides.job.schema.unique.values() for name in names}
+        holders = sides.model.holders(_people(claims), names, strong=not sides.job.check)
         suspects = [claim for claim in claims if not self._is_held(claim, holders.get(claim["person_id"]))]
         for pause in pauses():
             if not suspects:
@@ -161,8 +162,9 @@ class ClaimWalker:
         done.found += map(_stray, suspects)
 
     def _is_held(self, claim: Mapping[str, Any], holder: Mapping[str, Any] | None) -> bool:
-        fields = _fields(holder) if holder else {}
-        return claim["_id"] in claims_of(fields, unique_email=self._sides.job.unique_email)
+        schema = self._sides.job.schema
+        fields = _fields(holder, schema) if holder else {}
+        return claim["_id"] in claims_of(fields, schema)
 
 
 def _people(claims: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -178,4 +180,4 @@ def _is_stray(claim: Mapping[str, Any], folded: Folded) -> bool:
 
 
 def _stray(claim: Mapping[str, Any]) -> Difference:
-    return Difference("claim_stray", claim["person_id"], (claim["_id"].partition(":")[0],))
+    return Difference("claim_stray", claim["person_id"], (kind_of(claim["_id"]),))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from events.person.schema.declarations import PersonSchema
 from operations.addresses import DatabaseAddress
 from operations.log_reader import LogReader
 from operations.rebuild.differences import Difference
@@ -26,13 +27,13 @@ class Rebuilding:
 
     Attributes:
         address: The log and the read model.
-        unique_email: Whether e-mail addresses are claimed.
+        schema: What a person is.
         check: Write nothing, only compare.
         drop_orphans: Remove people of whom the log knows nothing; they are the last copy.
     """
 
     address: DatabaseAddress
-    unique_email: bool
+    schema: PersonSchema
     check: bool
     drop_orphans: bool = False
 
@@ -83,7 +84,7 @@ class RebuildConnections:
     def folded(self, person_ids: Collection[str]) -> dict[str, Folded]:
         """Return what some people's events come to, by id, as the primary has them."""
         documents = self.log.documents_of(list(person_ids))
-        found = {one.person_id: one for one in folds(documents, unique_email=self.job.unique_email)}
+        found = {one.person_id: one for one in folds(documents, self.job.schema)}
         return {one: found.get(one) or Folded(one) for one in person_ids}
 
 

@@ -13,6 +13,7 @@ from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.person.claims import claims_of
 from events.person.decider import PersonState, fields_after
+from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
 from service_kit.milestones import MILESTONE_EVERY, Milestone
 from service_kit.read_model import person_document
@@ -48,7 +49,7 @@ class Folded:
     problem: str | None = None
 
 
-def folds(documents: Iterable[Mapping[str, Any]], *, unique_email: bool) -> Iterator[Folded]:
+def folds(documents: Iterable[Mapping[str, Any]], schema: PersonSchema) -> Iterator[Folded]:
     """Yield what each person's events come to, in memory for one event.
 
     Every person's chain is proved on the way: what was altered gets into no document. What the log says of
@@ -56,7 +57,7 @@ def folds(documents: Iterable[Mapping[str, Any]], *, unique_email: bool) -> Iter
 
     Args:
         documents: Of the collection `events`, times without a zone, in order of person and version.
-        unique_email: Whether e-mail addresses are claimed.
+        schema: What a person is.
     """
     for person_id, stream in groupby(documents, _PERSON):
         if is_stream(person_id):
@@ -67,7 +68,7 @@ def folds(documents: Iterable[Mapping[str, Any]], *, unique_email: bool) -> Iter
             text = f"version {verdict.finding.version} of the log: {verdict.finding.text}"
             yield Folded(person_id, verdict.events, problem=text)
         else:
-            yield folding.end(verdict.events, unique_email=unique_email)
+            yield folding.end(verdict.events, schema)
 
 
 class _Folding:
@@ -86,7 +87,7 @@ class _Folding:
 
     def __init__(self, person_id: str) -> None:
         self._person_id = person_id
-        self._fields: Mapping[str, str] = {}
+        self._fields: Mapping[str, Value] = {}
         self._status: Literal["absent", "active", "deleted"] = "absent"
         self._created_at: datetime | None = None
         self._last: Mapping[str, Any] = {}
@@ -135,15 +136,15 @@ class _Folding:
             applied_at,
         )
 
-    def end(self, events: int, *, unique_email: bool) -> Folded:
+    def end(self, events: int, schema: PersonSchema) -> Folded:
         """Return what they come to."""
         if self._problem is not None:
             return Folded(self._person_id, events, problem=self._problem)
         state = self._state()
         milestones = tuple(self._milestones) if state.status == "active" else ()
         try:
-            document = person_document(state)
-            claims = claims_of(self._fields, unique_email=unique_email)
+            document = person_document(state, schema)
+            claims = claims_of(self._fields, schema)
         except _ODD as exc:
             return Folded(self._person_id, events, problem=f"the log makes no person ({type(exc).__name__})")
         return Folded(self._person_id, events, state.version, state.updated_at, document, claims, milestones)

@@ -15,7 +15,6 @@ from service_kit.mongo.connection import kept_out, reading, writing
 _SAMPLED: Final = 20
 _BY_ID: Final = [("_id", 1)]
 _BY_PERSON: Final = [("person_id", 1), ("form", 1), ("version", 1)]
-_CLAIMED: Final = {"document_type": 1, "document_id": 1, "email": 1, "deleted": 1}
 
 
 class ReadModel:
@@ -54,11 +53,14 @@ class ReadModel:
             found = self._strong["people"].find({"_id": {"$in": list(person_ids)}})
             return {document["_id"]: document for document in found}
 
-    def holders(self, person_ids: Collection[str], *, strong: bool) -> dict[str, dict[str, Any]]:
-        """Return what some people's documents say of their unique values, by id."""
+    def holders(
+        self, person_ids: Collection[str], names: Collection[str], *, strong: bool
+    ) -> dict[str, dict[str, Any]]:
+        """Return what some people's documents say of some fields, by id."""
+        shown = {**dict.fromkeys(names, 1), "deleted": 1}
         where = self._strong if strong else self._near
         with refusals():
-            found = where["people"].find({"_id": {"$in": list(person_ids)}}, _CLAIMED)
+            found = where["people"].find({"_id": {"$in": list(person_ids)}}, shown)
             return {document["_id"]: document for document in found}
 
     def insert(self, documents: Sequence[dict[str, Any]]) -> set[str]:

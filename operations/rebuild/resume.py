@@ -6,9 +6,13 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import orjson
+
+from events.person.schema.declarations import PersonSchema
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_walk import Range, all_ranges
@@ -44,10 +48,10 @@ class Progress:
         return [piece for piece in all_ranges(self.borders) if piece.number not in finished]
 
 
-def what(address: DatabaseAddress, *, unique_email: bool) -> list[str]:
+def what(address: DatabaseAddress, schema: PersonSchema) -> list[str]:
     """Return what tells one rebuild from another; the password in the address is left out."""
     hosts = address.uri.partition("://")[2].rpartition("@")[2].partition("/")[0]
-    return [hosts, address.database, str(PROJECTION), "email" if unique_email else ""]
+    return [hosts, address.database, str(PROJECTION), sha256(orjson.dumps(schema.document)).hexdigest()]
 
 
 class ResumeFile:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections import Counter
 from contextlib import closing
 from typing import Final
 
 from events.errors import StoreUnavailable
-from operations.addresses import database_address, state_folder
+from operations.addresses import database_address, person_schema, state_folder
 from operations.errors import SetupError
 from operations.log_walk import walk_ranges
 from operations.progress_bar import ProgressBar
@@ -59,8 +58,7 @@ def rebuild(options: argparse.Namespace) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    unique = os.environ.get("ROLLCALL_UNIQUE", "").replace(",", " ").split()
-    job = Rebuilding(database_address(), "email" in unique, options.check, options.drop_orphans)
+    job = Rebuilding(database_address(), person_schema(), options.check, options.drop_orphans)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()
@@ -92,7 +90,7 @@ class _Run:
     def people(self) -> None:
         """Walk all people; a rebuild notes what is done."""
         job = self._job
-        file = ResumeFile(state_folder(), what(job.address, unique_email=job.unique_email))
+        file = ResumeFile(state_folder(), what(job.address, job.schema))
         progress = file.load(afresh=self._options.afresh or job.check)
         if progress.done:
             ranges = len(progress.borders) + 1

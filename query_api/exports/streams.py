@@ -2,7 +2,7 @@
 
 import asyncio
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -11,14 +11,23 @@ import structlog
 
 from events.imports.states import correlation_of
 from events.person.outcomes import UNCHANGED
+from events.person.schema.declarations import PersonSchema
 from query_api.exports.batches import Batches, CursorBatches, MergedBatches
 from query_api.exports.event_lines import CSV, EVENTS_HEADER, NDJSON, csv_rows, ndjson
-from query_api.exports.people_lines import WORKBOOK, PeopleWorkbook, people_csv, people_header, people_ndjson
+from query_api.exports.people_lines import (
+    WORKBOOK,
+    PeopleWorkbook,
+    columns_of,
+    people_csv,
+    people_header,
+    people_ndjson,
+)
 from query_api.history.filters import EventsQuery, all_of, place_of
 from query_api.imports.lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
 from query_api.people.filters import ExportQuery
 from query_api.people.listing import LIVING, SHOWN
-from query_api.people.sorting import order_of
+from query_api.people.search import Condition
+from query_api.people.sorting import Sort, order_of
 from query_api.reading.lease import Databases, Lease
 from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
@@ -30,7 +39,6 @@ WRITTEN: Final = 100
 
 Write = Callable[[Sequence[dict[str, Any]]], bytes]
 _EVENTS: Final[Mapping[str, Write]] = {NDJSON: ndjson, CSV: csv_rows}
-_PEOPLE: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: people_ndjson, CSV: people_csv}
 _INVALID: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
 _UNDONE: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: undone_ndjson, CSV: undone_csv}
 
@@ -134,9 +142,11 @@ class Exports:
         client: A client of either driver that sets no deadline: see `service_kit.mongo.connection.connect`.
         database: Database name.
         lease: Says whether secondaries may be read; None if they always may.
+        schema: What a person is.
     """
 
-    def __init__(self, client: Client, database: str, lease: Lease | None = None) -> None:
+    def __init__(self, client: Client, database: str, lease: Lease | None, schema: PersonSchema) -> None:
+        self._schema = schema
         self._databases = Databases(client, database, lease)
         self._writing = asyncio.Lock()
 
@@ -172,18 +182,21 @@ class Exports:
 
     def people(self, query: ExportQuery, media_type: str, *, bom: bool = False) -> Export:
         """Return an export of people; arguments as for `events`, and it may be a `WORKBOOK`."""
-        # Tombstones have nothing to show.
-        wanted = [*query.filters, LIVING]
-        order: dict[str, Any] = {"sort": order_of(query.sorts)} if query.sorts else {}
+        columns = columns_of(self._schema) if query.shown is None else query.shown
+        table = PeopleWorkbook(columns) if media_type == WORKBOOK else None
+        write: Callable[..., bytes] = partial(people_csv, columns=columns)
+        if table is not None:
+            write = table.rows
+        elif media_type == NDJSON:
+            write = partial(people_ndjson, shown=query.shown)
         # Whom the filters name, a secondary that lags may not have.
         place = {"strong": query.strong, "newest": query.named > 0}
-        cursor = self._cursor("people", all_of(wanted), **place, projection=SHOWN, **order)
-        if media_type == WORKBOOK:
-            table = PeopleWorkbook(query.shown)
-            return Export([ExportPart(cursor, table.rows)], media_type, table.begin(), self._writing, table)
-        header = _header(people_header(query.shown), media_type, bom=bom)
-        write = partial(_PEOPLE[media_type], shown=query.shown)
-        return Export([ExportPart(cursor, write)], media_type, header, self._writing)
+        parts = [
+            ExportPart(self._cursor("people", all_of([*query.filters, *wanted]), **place, **order), write)
+            for wanted, order in _in_order(query.sorts)
+        ]
+        header = table.begin() if table else _header(people_header(columns), media_type, bom=bom)
+        return Export(parts, media_type, header, self._writing, table)
 
     def import_errors(
         self, import_id: str, media_type: str, language: Language, *, strong: bool, bom: bool = False
@@ -207,8 +220,8 @@ class Exports:
             "rejections", {**of_it, "code": {"$ne": UNCHANGED}}, **place, sort=[("causation_id", 1)]
         )
         parts = [
-            ExportPart(cursor, partial(write[media_type], language=language))
-            for cursor, write in ((invalid, _INVALID), (undone, _UNDONE))
+            ExportPart(invalid, partial(_INVALID[media_type], language=language)),
+            ExportPart(undone, partial(_UNDONE[media_type], language=language, schema=self._schema)),
         ]
         return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom), self._writing)
 
@@ -217,3 +230,14 @@ def _header(row: bytes, media_type: str, *, bom: bool) -> bytes:
     if media_type != CSV:
         return b""
     return BOM_UTF8 + row if bom else row
+
+
+def _in_order(sorts: Sequence[Sort]) -> Iterator[tuple[list[Condition], dict[str, Any]]]:
+    """Yield the conditions of all people, and how to read them: parts that follow each other in an order."""
+    shown: dict[str, Any] = {"projection": SHOWN}
+    if len(sorts) == 1 and sorts[0].may_lack:
+        yield [sorts[0].there], shown | {"sort": order_of(sorts)}
+        yield [sorts[0].lacking], shown | {"sort": [("_id", sorts[0].direction)]}
+    else:
+        # Tombstones have nothing to show.
+        yield [LIVING], shown | ({"sort": order_of(sorts)} if sorts else {})

@@ -12,16 +12,22 @@ from pydantic import BaseModel
 
 from events.log.event import EVENT_SOURCE, EVENT_TYPES
 from events.person.commands import CONTENT_TYPE
-from events.person.fields import Image, PersonChanges, PersonFields
+from events.person.fields import Image, stored_forms
+from events.person.schema.declarations import PersonSchema
 from service_kit.broker.topology import EVENT_LOG, EVENTS
 
-DATA: Final[dict[str, type[BaseModel] | None]] = {
-    "person.created": PersonFields,
-    "person.updated": PersonChanges,
-    "person.image_changed": Image,
-    "person.deleted": None,
-}
-"""What each type of event says; None for nothing."""
+
+def data_forms(schema: PersonSchema) -> dict[str, type[BaseModel] | None]:
+    """Return what each type of event says of a schema's people; None for nothing."""
+    forms = stored_forms(schema)
+    return {
+        "person.created": forms.fields,
+        "person.updated": forms.changes,
+        "person.image_changed": Image,
+        "person.deleted": None,
+    }
+
+
 _MEANING: Final = {
     "person.created": "A person is new: all the given fields",
     "person.updated": "The fields that changed, null for removed ones; none if nothing did",
@@ -40,6 +46,7 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
     "time": {**_TIME, "description": "When it was applied"},
     "datacontenttype": {"const": "application/json"},
     "schemaversion": {"type": "integer", "minimum": 1},
+    "personschema": {"type": "integer", "minimum": 1, "description": "Number of the person schema"},
     "partitionkey": {**_UUID, "description": "The person: order holds for each"},
     "version": {"type": "integer", "minimum": 1, "description": "Of the person: 1, 2, 3 …"},
     "commandid": {**_UUID, "description": "The command that made it"},
@@ -53,9 +60,9 @@ _EXTRA: Final = ("actorname", "causationid", "traceparent", "sourceaddress", "us
 _OPTIONAL: Final[dict[str, Any]] = dict.fromkeys(_EXTRA, _TEXT)
 
 
-def payload(type_: str) -> dict[str, Any]:
+def payload(type_: str, schema: PersonSchema) -> dict[str, Any]:
     """Return the JSON schema of an announcement: a CloudEvent of one type."""
-    model = DATA[type_]
+    model = data_forms(schema)[type_]
     nothing = {"type": "object", "additionalProperties": False}
     # As data is flat, a model's schema refers to nothing outside itself.
     data = nothing if model is None else model.model_json_schema()
@@ -71,11 +78,12 @@ def _name(type_: str) -> str:
     return "".join(part.capitalize() for part in type_.replace("_", ".").split("."))
 
 
-def asyncapi(version: str) -> dict[str, Any]:
+def asyncapi(version: str, schema: PersonSchema) -> dict[str, Any]:
     """Return the document.
 
     Args:
         version: Of the API.
+        schema: What a person is.
     """
     messages = {_name(type_): {"$ref": f"#/components/messages/{_name(type_)}"} for type_ in EVENT_TYPES}
     channels = {
@@ -122,7 +130,7 @@ def asyncapi(version: str) -> dict[str, Any]:
                     "name": type_,
                     "title": _MEANING[type_],
                     "contentType": CONTENT_TYPE,
-                    "payload": payload(type_),
+                    "payload": payload(type_, schema),
                 }
                 for type_ in EVENT_TYPES
             }
@@ -130,9 +138,9 @@ def asyncapi(version: str) -> dict[str, Any]:
     }
 
 
-def add_asyncapi_route(app: FastAPI) -> None:
+def add_asyncapi_route(app: FastAPI, schema: PersonSchema) -> None:
     """Serve the document beside the OpenAPI one."""
 
     @app.get("/asyncapi.json", include_in_schema=False)
     async def document(_request: Request) -> Response:
-        return Response(orjson.dumps(asyncapi(app.version)), media_type="application/json")
+        return Response(orjson.dumps(asyncapi(app.version, schema)), media_type="application/json")

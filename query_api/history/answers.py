@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, RootModel
 
 from events.accounts.event import AccountEventType
 from events.log.event import EventType
+from events.person.schema.declarations import Value
 from service_kit.http.formats import Hash, Id, Next, Time
 
 
@@ -45,7 +46,7 @@ class Event(_Recorded):
         description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`, `token:ID`"
     )
     type: Literal[EventType, AccountEventType]
-    data: dict[str, str | None] = Field(description="What it sets; null for what it removes")
+    data: dict[str, Value | None] = Field(description="What it sets; null for what it removes")
 
 
 class PageOfEvents(BaseModel):
@@ -58,8 +59,8 @@ class PageOfEvents(BaseModel):
 class Change(BaseModel):
     """A field before and after."""
 
-    from_: str | None = Field(alias="from")
-    to: str | None
+    from_: Value | None = Field(alias="from")
+    to: Value | None
 
 
 class AppliedEntry(_Recorded):

@@ -13,6 +13,7 @@ from events.errors import NotFound
 from events.log.stored import EVENTS
 from events.person.outcomes import NOT_REJECTED
 from events.person.rejections import PersonNotFound
+from events.person.schema.declarations import PersonSchema, Value
 from events.person.views import person_view
 from events.times import parse_rfc3339, rfc3339
 from query_api.history.filters import EventsQuery, HistoryQuery, all_of, place_of
@@ -108,9 +109,11 @@ class LogReads:
     Args:
         reads: Finds documents.
         folds: Tells what a person was.
+        schema: What a person is.
     """
 
-    def __init__(self, reads: Reads, folds: Folds) -> None:
+    def __init__(self, reads: Reads, folds: Folds, schema: PersonSchema) -> None:
+        self._schema = schema
         self._reads = reads
         self._folds = folds
 
@@ -143,7 +146,7 @@ class LogReads:
             raise NotFound(f"the person is not at version {version} yet", retry_after=1)
         if state.status == "deleted":
             raise PersonNotFound(f"the person {person_id} was deleted with version {state.version}")
-        view = person_view(state)
+        view = person_view(state, self._schema)
         return Answer([{"_id": view.pop("id"), **view}], member)
 
     async def history(self, subject: str, person_id: str, query: HistoryQuery) -> Page:
@@ -220,12 +223,12 @@ class LogReads:
     ) -> list[dict[str, Any]]:
         """Return a page's documents as they are shown; what they changed needs what came before them."""
         stream = [document for document in reversed(page) if "applied_at" in document]
-        fields: Mapping[str, str] = {}
+        fields: Mapping[str, Value] = {}
         if stream and stream[0]["version"] > 1:
             last = stream[0]["version"] - 1
             state, _ = await self._folds.state_at(subject, person_id, version=last, strong=strong)
             fields = state.fields
-        entries = history_entries(stream, fields)
+        entries = history_entries(stream, fields, self._schema)
         return [entries.pop() if "applied_at" in document else rejection_view(document) for document in page]
 
     async def events(self, query: EventsQuery) -> Page:

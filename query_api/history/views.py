@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from events.log.stored import payload_of
 from events.person.decider import fields_after
+from events.person.fields import state_names
 from events.person.history import changes_between
+from events.person.schema.declarations import PersonSchema, Value
 from events.times import rfc3339
 
 _TRACE: Final = (
@@ -55,18 +57,25 @@ def _stamps(document: Mapping[str, Any], decided: str) -> dict[str, Any]:
     }
 
 
-def history_entries(stream: Sequence[Mapping[str, Any]], fields: Mapping[str, str]) -> list[dict[str, Any]]:
+def history_entries(
+    stream: Sequence[Mapping[str, Any]], fields: Mapping[str, Value], schema: PersonSchema
+) -> list[dict[str, Any]]:
     """Return some events of one person as a history shows them: with what each changed.
 
     Args:
         stream: Documents of consecutive events, in order of version.
         fields: The person's fields before the first of them.
+        schema: What a person is.
     """
     entries = []
-    before = dict(fields)
+    before, names = dict(fields), state_names(schema)
     for document in stream:
         after = fields_after(before, *payload_of(document))
-        entry = {"status": "applied", **event_view(document), "changes": changes_between(before, after)}
+        entry = {
+            "status": "applied",
+            **event_view(document),
+            "changes": changes_between(before, after, names),
+        }
         del entry["data"], entry["person_id"]
         entries.append(entry)
         before = after

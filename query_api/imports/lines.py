@@ -1,23 +1,27 @@
 """Lines that tell which rows of an import were refused, one for each reason, in a client's language. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
 from events.cells import csv_lines, neutralised
 from events.imports.states import ERROR_COLUMNS, row_of
-from service_kit.http.reasons import Language, in_language, told
+from events.person.rejections import taken_code
+from events.person.schema.declarations import PersonSchema
+from service_kit.http.reasons import Language, detail_in, told
 
-FIELDS_OF: Final[Mapping[str, str]] = {
-    "duplicate-document": "document_id",
-    "duplicate-email": "email",
-    "person-exists": "id",
-    "person-not-found": "id",
-}
-"""The field that a rejection is about."""
+_ABOUT_IDS: Final = ("person-exists", "person-not-found")
 ERRORS_HEADER: Final = csv_lines([ERROR_COLUMNS])
 _Line = tuple[int, str, str, str]
+
+
+@lru_cache(maxsize=16)
+def fields_of(schema: PersonSchema) -> Mapping[str, str]:
+    """Return by the code of a rejection the field that it is about: of several, the last one."""
+    taken = {taken_code(kind): names[-1] for kind, names in schema.unique.items()}
+    return {**dict.fromkeys(_ABOUT_IDS, "id"), **taken}
 
 
 def _invalid(documents: Sequence[Mapping[str, Any]], language: Language) -> Iterator[_Line]:
@@ -28,10 +32,13 @@ def _invalid(documents: Sequence[Mapping[str, Any]], language: Language) -> Iter
             yield document["row"], known["field"], known["reason"], known["code"]
 
 
-def _undone(documents: Sequence[Mapping[str, Any]], language: Language) -> Iterator[_Line]:
+def _undone(
+    documents: Sequence[Mapping[str, Any]], language: Language, schema: PersonSchema
+) -> Iterator[_Line]:
+    fields = fields_of(schema)
     for document in documents:
-        code, reason = document["code"], in_language(document["detail"], language)
-        yield row_of(document["causation_id"]), FIELDS_OF.get(code, "row"), reason, code
+        code, reason = document["code"], detail_in(document["detail"], language, schema)
+        yield row_of(document["causation_id"]), fields.get(code, "row"), reason, code
 
 
 def _ndjson(lines: Iterable[_Line]) -> bytes:
@@ -63,16 +70,17 @@ def invalid_csv(documents: Sequence[Mapping[str, Any]], language: Language) -> b
     return _csv(_invalid(documents, language))
 
 
-def undone_ndjson(documents: Sequence[Mapping[str, Any]], language: Language) -> bytes:
+def undone_ndjson(documents: Sequence[Mapping[str, Any]], language: Language, schema: PersonSchema) -> bytes:
     """Return the lines of rows that workers refused.
 
     Args:
         documents: Of `rejections`.
         language: Of the reasons.
+        schema: What a person is.
     """
-    return _ndjson(_undone(documents, language))
+    return _ndjson(_undone(documents, language, schema))
 
 
-def undone_csv(documents: Sequence[Mapping[str, Any]], language: Language) -> bytes:
+def undone_csv(documents: Sequence[Mapping[str, Any]], language: Language, schema: PersonSchema) -> bytes:
     """Return the same as CSV."""
-    return _csv(_undone(documents, language))
+    return _csv(_undone(documents, language, schema))

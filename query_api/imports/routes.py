@@ -13,15 +13,15 @@ from events.errors import NotFound
 from events.imports.states import MAX_KEPT
 from events.times import rfc3339
 from query_api.exports.event_lines import CSV, NDJSON
-from query_api.exports.options import LinesQuery, PeopleExportQuery
 from query_api.exports.people_lines import WORKBOOK
 from query_api.exports.responses import ExportSender, head_of
 from query_api.imports import documentation as doc
 from query_api.imports.answers import Import
+from query_api.people.filters import people_queries
 from query_api.people.queries import Answer, Reads
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
-from query_api.reading.forms import ReadQuery
+from query_api.reading.forms import LinesQuery, ReadQuery
 from service_kit.auth.tokens import Caller
 from service_kit.http.guard import is_head
 from service_kit.http.openapi import json_answer, problems
@@ -106,6 +106,7 @@ def add_export_route(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
     """Add the route that exports people; before that of one person, whose path is wider."""
     app.router.route_class = APIRoute
     reader = wants(dependencies.verifier, "people:read")
+    query_form = people_queries(dependencies.schema).export
 
     @app.get(
         "/people/export",
@@ -113,8 +114,8 @@ def add_export_route(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         summary="Export people",
         dependencies=[reader],
         response_class=Response,
-        responses={200: doc.EXPORT, **problems(401, 403, 406, 422, 503)},
-        openapi_extra={"parameters": parameters(PeopleExportQuery)},
+        responses={200: doc.export_answer(dependencies.schema), **problems(401, 403, 406, 422, 503)},
+        openapi_extra={"parameters": parameters(query_form)},
     )
     async def export_people(request: Request, caller: Annotated[Caller, reader]) -> Response:
         """Scope `people:read`. Everybody whom the filters choose, as a stream: NDJSON, CSV or a workbook
@@ -123,7 +124,7 @@ def add_export_route(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         If the connection ends before the last chunk, it is not all. A cell of CSV that a spreadsheet would
         compute has an apostrophe before it, which an import takes away again.
         """
-        query = dependencies.read(PeopleExportQuery, request)
+        query = dependencies.read(query_form, request)
         form = form_of(request, tuple(_PEOPLE_FILES))
         place = dependencies.place(strong=query.strong)
         if is_head(request.scope):

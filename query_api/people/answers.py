@@ -1,37 +1,16 @@
 """The bodies that tell of people, and of what became of a command."""
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, Field, RootModel, create_model
 
-from events.person.schema import with_fields
+from events.person.fields import with_fields
+from events.person.schema.declarations import PersonSchema
 from query_api.people.filters import COUNTED
-from service_kit.http.answers import Person
+from service_kit.http.answers import person_answers
 from service_kit.http.formats import Id, Next
-
-
-@with_fields(
-    {name: (field.rebuild_annotation(), None) for name, field in Person.model_fields.items() if name != "id"}
-)
-class SparsePerson(BaseModel):
-    """A person with the fields alone that `fields` asks for."""
-
-    id: Id
-
-
-class ShownPerson(RootModel[Person | SparsePerson]):
-    """A person, whole unless `fields` asks for some fields alone."""
-
-
-class PageOfPeople(BaseModel):
-    """Some of the people that were asked for."""
-
-    items: list[Person | SparsePerson]
-    next: Next
-    count: int = Field(
-        default=0, description=f"With `count`: how many match in all; not more than {COUNTED:,} with `true`"
-    )
-    count_exact: bool = Field(default=True, description="With `count`: false if there are more than that")
 
 
 class _Decided(BaseModel):
@@ -82,3 +61,53 @@ _Status = AppliedCommand | UnchangedCommand | RejectedCommand | ParkedCommand | 
 
 class CommandStatus(RootModel[Annotated[_Status, Field(discriminator="status")]]):
     """What became of a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleAnswers:
+    """The bodies that tell of a schema's people.
+
+    Attributes:
+        shown: A person, whole unless `fields` asks for some fields alone.
+        page: Some of the people that were asked for.
+    """
+
+    shown: type[BaseModel]
+    page: type[BaseModel]
+
+
+class _Sparse(BaseModel):
+    id: Id
+
+
+@lru_cache(maxsize=16)
+def people_answers(schema: PersonSchema) -> PeopleAnswers:
+    """Return the bodies that tell of a schema's people; made once."""
+    person = person_answers(schema).person
+    names: dict[str, Any] = {
+        name: (field.rebuild_annotation(), None)
+        for name, field in person.model_fields.items()
+        if name != "id"
+    }
+    told = "A person with the fields alone that `fields` asks for."
+    sparse: Any = with_fields(names)(type("SparsePerson", (_Sparse,), {"__doc__": told}))
+    told = "A person, whole unless `fields` asks for some fields alone."
+    shown = type("ShownPerson", (RootModel[person | sparse],), {"__doc__": told})  # type: ignore[valid-type]
+    page = create_model(
+        "PageOfPeople",
+        __doc__="Some of the people that were asked for.",
+        items=(list[person | sparse], ...),  # type: ignore[valid-type]
+        next=(Next, ...),
+        count=(
+            int,
+            Field(
+                default=0,
+                description=f"With `count`: how many match in all; not more than {COUNTED:,} with `true`",
+            ),
+        ),
+        count_exact=(
+            bool,
+            Field(default=True, description="With `count`: false if there are more than that"),
+        ),
+    )
+    return PeopleAnswers(shown, page)

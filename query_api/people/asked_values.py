@@ -7,18 +7,24 @@ from uuid import UUID
 
 from pydantic_core import PydanticCustomError
 
-from events.person.schema import FieldDeclaration
+from events.person.decimals import decimal, decimal_key
+from events.person.schema.declarations import FieldDeclaration
 from events.text import fold
-from service_kit.person_values import reader_of
+from service_kit.person_values.cells import boolean, integer
+from service_kit.person_values.readers import reader_of
 
 Context = Mapping[str, Any]
 """What reading wants to know: the `phone_region` of national numbers."""
-Read = Callable[[str, Context], str]
+Read = Callable[[str, Context], Any]
 _DIGITS: Final = range(7, 16)
 
 
 def asked_value_of(field: FieldDeclaration) -> Read:
     """Return what brings a value that is asked for to the form in which people are compared with it."""
+    if field.type == "integer":
+        return lambda text, _context: integer(text)
+    if field.type == "boolean":
+        return lambda text, _context: boolean(text)
     if field.folded:
         return lambda text, _context: fold(text)
     read = reader_of(field)
@@ -27,8 +33,10 @@ def asked_value_of(field: FieldDeclaration) -> Read:
             return lambda text, context: read("+".join(text.split()), context)
         case "phone":
             return lambda text, context: _phone(read, text, context)
-        case "birth-date":
+        case "birth-date" | "date":
             return lambda text, context: _day(read, text, context)
+        case "decimal":
+            return lambda text, _context: decimal_key(decimal(text))
         case _:
             return read
 
@@ -45,7 +53,7 @@ def person_id(text: str) -> str:
         raise PydanticCustomError("uuid", "must be a UUID") from None
 
 
-def _phone(read: Read, text: str, context: Context) -> str:
+def _phone(read: Read, text: str, context: Context) -> Any:
     """Return a phone number as it is stored; a blank before it may be a plus that a URL lost.
 
     Of a list, the blank is gone, too: what is no national number may be one that begins with its country.
@@ -62,7 +70,7 @@ def _phone(read: Read, text: str, context: Context) -> str:
     raise refused
 
 
-def _day(read: Read, text: str, context: Context) -> str:
+def _day(read: Read, text: str, context: Context) -> Any:
     """Return a day; also one on which nobody can be born, since a range may begin or end there."""
     try:
         return read(text, context)

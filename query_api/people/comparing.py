@@ -11,11 +11,14 @@ from typing import Annotated, Any, Final, assert_never, get_args
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from events.person.schema import FIELDS, FieldDeclaration
-from events.person.search import AFTER, BETWEEN
+from events.person.fields import MAX_INTEGER
+from events.person.schema.declarations import FieldDeclaration, PersonSchema
+from events.person.search import AFTER, BETWEEN, may_lack
+from events.text import fold
 from events.times import rfc3339
 from query_api.people.asked_values import Read, asked_value_of, person_id
-from query_api.people.search import NOBODY, Condition, search_conditions
+from query_api.people.search import NOBODY, Condition, Search, beginning
+from query_api.people.sorting import least_of
 from query_api.reading.forms import zone_in
 from query_api.reading.times import Operator, bound
 from service_kit.http.guard import MAX_TARGET_BYTES
@@ -33,7 +36,7 @@ _MEANING: Final[Mapping[str, str]] = {
     "lt": "Before this",
 }
 
-Build = Callable[[str, ValidationInfo], Condition]
+Build = Callable[..., Condition]
 
 
 def _filter(build: Build, schema: Mapping[str, Any]) -> tuple[Any, None]:
@@ -92,7 +95,7 @@ def values_of(text: str) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def _equal(field: FieldDeclaration) -> Callable[[str], Condition]:
+def _equal(field: FieldDeclaration) -> Callable[[Any], Condition]:
     """Return what makes the condition that a field has a value."""
     key = field.key
     if not (field.folded and field.sort):
@@ -101,7 +104,7 @@ def _equal(field: FieldDeclaration) -> Callable[[str], Condition]:
     return lambda name: {key: {"$gte": name + BETWEEN, "$lt": name + AFTER}} if name else NOBODY
 
 
-def _among(field: FieldDeclaration) -> Callable[[list[str]], Condition]:
+def _among(field: FieldDeclaration) -> Callable[[list[Any]], Condition]:
     """Return what makes the condition that a field has one of some values."""
     if not (field.folded and field.sort):
         return lambda values: {field.key: {"$in": values}}
@@ -126,7 +129,9 @@ def _range(field: FieldDeclaration, operator: str) -> Callable[[str], Condition]
 
 def _is_there(field: FieldDeclaration, *, there: bool) -> Condition:
     if there:
-        return {field.name: {"$gte": ""}}
+        return {field.name: {"$gte": least_of(field)}}
+    if may_lack(field):
+        return {f"keys.lacks.{field.name}": {"$eq": True}}
     if field.folded and field.sort:
         return {field.key: {"$gte": BETWEEN, "$lt": AFTER}, field.name: {"$eq": None}}
     return {field.key: {"$eq": None}}
@@ -142,23 +147,33 @@ def _boolean(text: str) -> bool:
     return known[text.lower()]
 
 
-def field_filters() -> dict[str, tuple[Any, None]]:
-    """Return the filters of the declared fields by name, each with its type and default."""
+def field_filters(schema: PersonSchema) -> dict[str, tuple[Any, None]]:
+    """Return the filters of a schema's fields by name, each with its type and default."""
     filters: dict[str, tuple[Any, None]] = {}
-    for field in FIELDS:
-        read, schema = asked_value_of(field), asked_schema(field)
+    for field in schema.fields:
+        read, shape = asked_value_of(field), asked_schema(field)
         filters[f"{field.name}.exists"] = _filter(_existence(field), _EXISTS)
-        if field.search == "exact" or field.sort:
-            filters[field.name] = _filter(_one(read, _equal(field)), schema)
-            filters[f"{field.name}.in"] = _filter(_several(read, _among(field)), _list_of(schema, _ONE_OF))
+        if field.has_filter:
+            filters[field.name] = _filter(_one(read, _equal(field)), shape)
+            filters[f"{field.name}.in"] = _filter(_several(read, _among(field)), _list_of(shape, _ONE_OF))
+        if field.is_found_by_prefix and field.type == "string":
+            filters[f"{field.name}.prefix"] = _filter(
+                lambda text, _info, field=field: _begins(field, text),
+                _text(description="The beginning of a value, as it is stored"),
+            )
         if field.sort:
             for operator in _OPERATORS:
-                meaning = {**schema, "description": _MEANING[operator]}
+                meaning = {**shape, "description": _MEANING[operator]}
                 filters[f"{field.name}.{operator}"] = _filter(_one(read, _range(field, operator)), meaning)
-        if field.has_ranges:
+        if field.sort and field.format in ("birth-date", "date"):
             for end, operator in (("from", "gte"), ("to", "lte")):
                 filters[f"{field.name}_{end}"] = filters[f"{field.name}.{operator}"]
     return filters
+
+
+def _begins(field: FieldDeclaration, text: str) -> Condition:
+    begin = fold(text) if field.folded else " ".join(text.split())
+    return {field.key: beginning(begin)} if begin else NOBODY
 
 
 def time_filters() -> dict[str, tuple[Any, None]]:
@@ -173,11 +188,11 @@ def time_filters() -> dict[str, tuple[Any, None]]:
     return filters
 
 
-def _one(read: Read, make: Callable[[str], Condition]) -> Build:
+def _one(read: Read, make: Callable[[Any], Condition]) -> Build:
     return lambda text, info: make(read(text, info.context or {}))
 
 
-def _several(read: Read, make: Callable[[list[str]], Condition]) -> Build:
+def _several(read: Read, make: Callable[[list[Any]], Condition]) -> Build:
     return lambda text, info: make([read(value, info.context or {}) for value in values_of(text)])
 
 
@@ -196,19 +211,40 @@ def _time(name: str, operator: Operator, meaning: str) -> tuple[Any, None]:
 
 def asked_schema(field: FieldDeclaration) -> dict[str, Any]:
     """Return what OpenAPI says of a value of a field that is asked for."""
+    match field.type:
+        case "integer":
+            return {"type": "integer", "minimum": -MAX_INTEGER, "maximum": MAX_INTEGER}
+        case "boolean":
+            return {"type": "boolean"}
+        case "string" | "array":
+            return _asked_text(field)
+        case _:
+            assert_never(field.type)
+
+
+def _asked_text(field: FieldDeclaration) -> dict[str, Any]:
     match field.format:
         case "code":
             format_ = f"rollcall-{field.name.replace('_', '-')}"
-            return _text(60, description="Code or known name", format=format_)
+            longest = max(60, *map(len, field.words))
+            return _text(longest, description="Code or known name", format=format_)
         case "document-number":
             return _text(description="As on the document", format="rollcall-document-number")
         case "name" | "text":
             return _text(description="Whole; accents, case and apostrophes do not count")
+        case "plain":
+            return _text(description="Whole")
+        case "decimal":
+            return _text(80, description="A decimal number, with a point", format="rollcall-decimal")
+        case "uri":
+            return _text(format="uri")
+        case "uuid":
+            return _text(45, format="uuid")
         case "email":
             return _text(format="email")
         case "phone":
             return _text(format="rollcall-phone", description="E.164, or national in the configured region")
-        case "birth-date":
+        case "birth-date" | "date":
             return _text(format="date", description="`YYYY-MM-DD`, or `DD-MM-YYYY`")
         case _:
             assert_never(field.format)
@@ -218,7 +254,12 @@ IDS: Final = _filter(
     lambda text, _info: {"_id": {"$in": list(map(person_id, values_of(text)))}},
     _list_of({"type": "string", "format": "uuid"}, "Those with these ids, separated by commas"),
 )
-SEARCH: Final = _filter(
-    lambda text, info: {"$and": search_conditions(text, (info.context or {}).get("phone_region", ""))},
-    _text(200, description="Beginnings of names, document numbers, e-mail addresses or phone numbers"),
-)
+
+
+def search_filter(schema: PersonSchema) -> tuple[Any, None]:
+    """Return the filter `q`."""
+    search = Search(schema)
+    return _filter(
+        lambda text, info: {"$and": search.conditions(text, (info.context or {}).get("phone_region", ""))},
+        _text(200, description=search.description),
+    )

@@ -1,7 +1,10 @@
 """The query parameters for reading people: which there are, and what they mean together."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from functools import lru_cache, partial
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -11,49 +14,29 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     WithJsonSchema,
+    create_model,
 )
 from pydantic_core import PydanticCustomError
 
-from events.person.fields import PersonView
-from events.person.schema import UNIQUE, with_fields
+from events.person.fields import stored_forms
+from events.person.schema.declarations import PersonSchema
 from events.times import rfc3339
-from query_api.people.comparing import IDS, SEARCH, field_filters, time_filters
+from query_api.people.comparing import IDS, field_filters, search_filter, time_filters
 from query_api.people.search import Condition
-from query_api.people.sorting import SORTS, Sort, read_sorts
+from query_api.people.sorting import Orders, Sort, orders_of
 from query_api.reading.cursors import MAX_CURSOR
-from query_api.reading.forms import MAX_PAGE, TimedQuery, zone_in
+from query_api.reading.forms import MAX_PAGE, LinesQuery, TimedQuery, zone_in
 from query_api.reading.times import span_of
 
 COUNTED: Final = 10_000
 """How far is counted, unless all is asked for."""
-SHOWN_NAMES: Final = tuple(PersonView.model_fields)
 _BOOLEAN: Final = TypeAdapter(bool)
-_NAMING: Final = (
-    "id",
-    *(f"{name}{kind}" for names in UNIQUE.values() for name in names[-1:] for kind in ("", ".in")),
-)
-"""Filters that name people: by id, or by what no two of them share."""
-_FILTERS: Final = {"id": IDS, **field_filters(), **time_filters(), "q": SEARCH}
 
 
 def _end(text: str, info: ValidationInfo) -> str:
     """Return a moment; of a day, the last of it."""
     start, end = span_of(text, zone_in(info))
     return rfc3339(start) if start == end else rfc3339(end - datetime.resolution * 1000)
-
-
-def _sort(text: str) -> str:
-    read_sorts(text)
-    return text
-
-
-def _fields(text: str) -> str:
-    for name in names_in(text):
-        if name not in SHOWN_NAMES:
-            raise PydanticCustomError(
-                "unknown_field", "must be of {names}", {"names": ", ".join(SHOWN_NAMES)}
-            )
-    return text
 
 
 def names_in(text: str) -> list[str]:
@@ -65,20 +48,6 @@ def _list(names: list[str], **more: Any) -> WithJsonSchema:
     return WithJsonSchema(
         {"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1, **more}
     )
-
-
-_Sort = Annotated[
-    str,
-    Field(max_length=200),
-    AfterValidator(_sort),
-    _list([f"{sign}{name}" for name in SORTS for sign in ("", "-")], maxItems=len(SORTS)),
-]
-_Fields = Annotated[
-    str,
-    Field(max_length=1_000, description="Only these fields, separated by commas, and `id`"),
-    AfterValidator(_fields),
-    _list(list(SHOWN_NAMES), maxItems=len(SHOWN_NAMES)),
-]
 
 
 def _count(value: object) -> object:
@@ -99,7 +68,7 @@ _Count = Annotated[
 class SparseQuery(TimedQuery):
     """Parameters of a read that shows people."""
 
-    fields: _Fields | None = None
+    fields: str | None = None
 
     @property
     def shown(self) -> tuple[str, ...] | None:
@@ -130,19 +99,22 @@ class PersonQuery(SparseQuery):
     )
 
 
-@with_fields(_FILTERS)
 class PeopleFilters(SparseQuery):
     """Parameters that choose people, and what is shown of them."""
+
+    orders: ClassVar[Orders]
+    choosing: ClassVar[frozenset[str]]
+    naming: ClassVar[tuple[str, ...]]
 
     @property
     def filters(self) -> list[Condition]:
         """Return the MongoDB conditions, all of which must hold."""
-        return [getattr(self, name) for name in sorted(self.model_fields_set & _FILTERS.keys())]
+        return [getattr(self, name) for name in sorted(self.model_fields_set & self.choosing)]
 
     @property
     def named(self) -> int:
         """Return how many people the filters name by what only one of them has."""
-        conditions = [getattr(self, name) for name in _NAMING if name in self.model_fields_set]
+        conditions = [getattr(self, name) for name in self.naming if name in self.model_fields_set]
         asked = [values for condition in conditions for values in condition.values()]
         return max((len(values.get("$in", ("",))) for values in asked), default=0)
 
@@ -150,10 +122,7 @@ class PeopleFilters(SparseQuery):
 class PeopleQuery(PeopleFilters):
     """Parameters of the list."""
 
-    sort: _Sort = Field(
-        default="last_name",
-        description="Fields, separated by commas; `-` before one turns its order round",
-    )
+    sort: str
     limit: int = Field(default=50, ge=1, le=MAX_PAGE, description="Items a page")
     cursor: str | None = Field(default=None, max_length=MAX_CURSOR, description="`next` of the page before")
     count: _Count = Field(
@@ -166,12 +135,13 @@ class PeopleQuery(PeopleFilters):
     def is_search(self) -> bool:
         """Return whether many more people may be read for it than are shown."""
         filtered = bool(self.filters) and not self.named
-        return filtered or self.count != "false" or len(self.sorts) > 1
+        several = len(self.sorts) > 1 and not self.orders.is_declared(self.sorts)
+        return filtered or self.count != "false" or several
 
     @property
     def sorts(self) -> tuple[Sort, ...]:
         """Return the fields that people are sorted by."""
-        return read_sorts(self.sort)
+        return self.orders.read(self.sort)
 
     @property
     def at_least(self) -> int:
@@ -179,16 +149,92 @@ class PeopleQuery(PeopleFilters):
         return max(self.named, 0 if self.cursor else 1)
 
 
-class ExportQuery(PeopleFilters):
+class ExportQuery(LinesQuery, PeopleFilters):
     """Parameters of an export."""
 
-    sort: _Sort | None = Field(
+    sort: str | None = None
+
+    @property
+    def sorts(self) -> tuple[Sort, ...]:
+        """Return the fields that people are sorted by, if they are."""
+        return () if self.sort is None else self.orders.read(self.sort)
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleQueries:
+    """The parameters of the reads of a schema's people.
+
+    Attributes:
+        sparse: Of a read that shows people.
+        person: Of reading one person.
+        people: Of the list.
+        export: Of an export.
+    """
+
+    sparse: type[SparseQuery]
+    person: type[PersonQuery]
+    people: type[PeopleQuery]
+    export: type[ExportQuery]
+
+
+@lru_cache(maxsize=16)
+def people_queries(schema: PersonSchema) -> PeopleQueries:
+    """Return the parameters of the reads of a schema's people; made once."""
+    orders, shown = orders_of(schema), stored_forms(schema).shown_names
+    filters = {"id": IDS, **field_filters(schema), **time_filters(), "q": search_filter(schema)}
+    naming = [name for names in schema.unique.values() for name in names[-1:]]
+    fields = Annotated[
+        str | None,
+        Field(max_length=10_000, description="Only these fields, separated by commas, and `id`"),
+        AfterValidator(partial(_known_fields, shown)),
+        _list(list(shown), maxItems=len(shown)),
+    ]
+    sort = Annotated[
+        str,
+        Field(max_length=1_000),
+        AfterValidator(partial(_known_sorts, orders)),
+        _list([f"{sign}{name}" for name in orders.names for sign in ("", "-")], maxItems=len(orders.names)),
+    ]
+    choosing = {
+        "orders": orders,
+        "choosing": frozenset(filters),
+        "naming": ("id", *(f"{name}{kind}" for name in naming for kind in ("", ".in"))),
+    }
+    listed = Field(
+        default=schema.default_sort,
+        description="Fields, separated by commas; `-` before one turns its order round",
+    )
+    exported = Field(
         default=None,
         description="Fields, separated by commas; `-` before one turns its order round. None: in no order, "
         "the quickest",
     )
 
-    @property
-    def sorts(self) -> tuple[Sort, ...]:
-        """Return the fields that people are sorted by, if they are."""
-        return () if self.sort is None else read_sorts(self.sort)
+    def form(base: Any, **more: tuple[Any, Any]) -> Any:
+        members = {"fields": (fields, None), **more}
+        return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **members)  # type: ignore[call-overload]
+
+    def choosing_form(base: Any, **more: tuple[Any, Any]) -> Any:
+        made = form(base, **filters, **more)
+        for name, value in choosing.items():
+            setattr(made, name, value)
+        return made
+
+    return PeopleQueries(
+        form(SparseQuery),
+        form(PersonQuery),
+        choosing_form(PeopleQuery, sort=(sort, listed)),
+        choosing_form(ExportQuery, sort=(sort | None, exported)),
+    )
+
+
+def _known_fields(known: Sequence[str], text: str | None) -> str | None:
+    for name in names_in(text or ""):
+        if text is not None and name not in known:
+            raise PydanticCustomError("unknown_field", "must be of {names}", {"names": ", ".join(known)})
+    return text
+
+
+def _known_sorts(orders: Orders, text: str) -> str:
+    orders.read(text)
+    return text

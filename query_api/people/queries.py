@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from events.errors import NotFound
-from events.person.claims import document_claim
+from events.person.claims import claim_name
 from query_api.people.filters import COUNTED, PeopleQuery
 from query_api.people.listing import SHOWN, Listing
 from query_api.reading.lease import Databases, Lease
@@ -104,28 +104,29 @@ class Reads:
         answer = await self.find("people", wanted, {"hash": 0, "keys": 0}, strong=True, limit=0)
         return {document["_id"]: document for document in answer.documents}
 
-    async def person_by_document(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
-        """Return the person with a document; nothing if there is none.
+    async def person_by_values(self, kind: str, values: Mapping[str, Any], *, strong: bool) -> Answer:
+        """Return the person who holds a claim; nothing if nobody does.
 
-        The document's claim names its person, so that each of the two reads asks one shard. A claim that a
-        secondary does not have, or has of an earlier holder, is asked of the primary.
+        The claim names its person, so that each of the two reads asks one shard. A claim that a secondary
+        does not have, or has of an earlier holder, is asked of the primary.
+
+        Args:
+            kind: Of claim.
+            values: By field, in the order in which the schema names them.
+            strong: Ask the primary at once.
         """
-        answer = await self._holder(document_type, document_id, strong=strong)
+        answer = await self._holder(kind, values, strong=strong)
         if not strong and not answer.documents:
-            answer = await self._holder(document_type, document_id, strong=True)
+            answer = await self._holder(kind, values, strong=True)
         return answer
 
-    async def _holder(self, document_type: str, document_id: str, *, strong: bool) -> Answer:
-        claim = {"_id": document_claim(document_type, document_id)}
+    async def _holder(self, kind: str, values: Mapping[str, Any], *, strong: bool) -> Answer:
+        claim = {"_id": claim_name(kind, list(values.values()))}
         holder = await self.find("claims", claim, {"person_id": 1}, strong=strong)
         if not holder.documents:
             return holder
         # A claim is older than the event that needs it, and is freed after the one that gives it up.
-        person = {
-            "_id": holder.documents[0]["person_id"],
-            "document_type": document_type,
-            "document_id": document_id,
-        }
+        person = {"_id": holder.documents[0]["person_id"], **values}
         return await self.find("people", person, SHOWN, strong=strong)
 
     async def event_of_command(self, person_id: str, command_id: str, *, strong: bool) -> Answer:
@@ -162,16 +163,14 @@ class Reads:
 
     async def _page(self, listing: Listing, query: PeopleQuery, database: Database) -> Page:
         with store_errors():
-            if listing.by_index:
-                found = listing.first_to_last(database["people"], query.limit + 1)
-                documents, member = await found.to_list(None), found.address
-            else:
-                documents, member = await listing.by_several(database["people"], query.limit + 1)
+            documents, member = await listing.next_people(database["people"], query.limit + 1)
             count = await _count(listing, query, database) if query.count != "false" else None
         following = None
         if len(documents) > query.limit:
             documents.pop()
             following = listing.cursor_after(documents[-1])
+        for document in documents:
+            document.pop("keys", None)
         return Page(Answer(documents, member), following, count)
 
     async def find(

@@ -13,14 +13,14 @@ from pydantic_core import PydanticCustomError
 from events.errors import InvalidFields, NotFound
 from events.person.outcomes import UNCHANGED, UNREADABLE
 from events.person.rejections import PersonNotFound
-from events.person.schema import BY_NAME, UNIQUE
+from events.person.schema.declarations import FieldDeclaration, PersonSchema
 from query_api.dead_letters.queries import ParkedReads
 from query_api.feed.positions import Positions
 from query_api.history.queries import LogReads
-from query_api.people import documentation as doc
 from query_api.people.asked_values import asked_value_of
+from query_api.people.documentation import COMMAND, PeopleDocuments
 from query_api.people.expecting import read_expected
-from query_api.people.filters import PeopleQuery, PersonQuery, SparseQuery
+from query_api.people.filters import PersonQuery, SparseQuery, people_queries
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.forms import Query, ReadQuery, read_query
 from query_api.reading.searches import Searches
@@ -28,7 +28,7 @@ from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.problems import field_errors
-from service_kit.http.reasons import in_language, language_headers, language_of
+from service_kit.http.reasons import detail_in, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
 
@@ -46,6 +46,7 @@ class PeopleDependencies:
         positions: Tells from where in the stream of events a snapshot is to be followed.
         phone_region: Region of phone numbers without a country.
         searches: Lets costly reads run.
+        schema: What a person is.
     """
 
     reads: Reads
@@ -56,6 +57,7 @@ class PeopleDependencies:
     positions: Positions
     phone_region: str
     searches: Searches
+    schema: PersonSchema
 
     def read(self, form: type[Query], request: Request) -> Query:
         """Return the parameters of a request."""
@@ -133,11 +135,12 @@ def people_view(documents: Sequence[dict[str, Any]], shown: Sequence[str] | None
 def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
     """Add the routes that read people and commands."""
     app.router.route_class = PlainRoute
+    doc, queries = PeopleDocuments(dependencies.schema), people_queries(dependencies.schema)
 
-    @app.get("/people", tags=["people"], **doc.LIST)
+    @app.get("/people", tags=["people"], **doc.list)
     async def list_people(request: Request) -> Response:
         caller = await dependencies.authorize(request, "people:read")
-        query = dependencies.read(PeopleQuery, request)
+        query = dependencies.read(queries.people, request)
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             place = dependencies.place(strong=query.strong)
             page = await dependencies.reads.people(query)
@@ -146,24 +149,14 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
             content |= {"count": page.count.number, "count_exact": page.count.exact}
         return dependencies.page(request, page, content, place)
 
-    @app.get("/people/by-document/{document_type}/{document_id}", tags=["people"], **doc.BY_DOCUMENT)
-    async def get_person_by_document(request: Request) -> Response:
-        await dependencies.authorize(request, "people:read")
-        query = dependencies.read(SparseQuery, request)
-        values = {name: _in_path(request, name) for name in UNIQUE["document"]}
-        place = dependencies.place(strong=query.strong)
+    for kind in dependencies.schema.unique:
+        _add_unique_route(app, dependencies, kind, doc.by_values(kind))
 
-        async def read(strong: bool) -> Answer:
-            return await dependencies.reads.person_by_document(**values, strong=strong)
-
-        answer = await read_expected(request.headers, query, read)
-        return dependencies.person(request, answer, query, "there is no person with this document", place)
-
-    @app.get("/people/{person_id}", tags=["people"], **doc.PERSON)
+    @app.get("/people/{person_id}", tags=["people"], **doc.person)
     async def get_person(request: Request) -> Response:
         await dependencies.authorize(request, "people:read")
         person_id = path_id(request, "person_id")
-        query = dependencies.read(PersonQuery, request)
+        query = dependencies.read(queries.person, request)
         if query.version is not None or query.as_of is not None:
             caller = await dependencies.authorize(request, AUDIT_SCOPE)
 
@@ -180,7 +173,7 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         answer = await read_expected(request.headers, query, read)
         return dependencies.person(request, answer, query, f"there is no person {person_id}", place)
 
-    @app.get("/people/{person_id}/commands/{command_id}", tags=["people"], **doc.COMMAND)
+    @app.get("/people/{person_id}/commands/{command_id}", tags=["people"], **COMMAND)
     async def get_command_status(request: Request) -> Response:
         await dependencies.authorize(request, "people:read")
         strong = dependencies.read(ReadQuery, request).strong
@@ -192,9 +185,32 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
             raise NotFound("the command is not decided yet, or was never accepted", retry_after=1)
         language = language_of(request.headers.get("accept-language"))
         if "detail" in status:
-            status["detail"] = in_language(status["detail"], language)
+            status["detail"] = detail_in(status["detail"], language, dependencies.schema)
         content = {"person_id": ids[0], "command_id": ids[1], **status}
         return dependencies.answer(content, source, language_headers(language))
+
+
+def _add_unique_route(
+    app: FastAPI, dependencies: PeopleDependencies, kind: str, document: dict[str, Any]
+) -> None:
+    """Add the route that reads the person who holds a claim of a kind."""
+    fields = [dependencies.schema.by_name[name] for name in dependencies.schema.unique[kind]]
+    query_form = people_queries(dependencies.schema).sparse
+    path = f"/people/by-{kind.replace('_', '-')}/" + "/".join(f"{{{field.name}}}" for field in fields)
+
+    @app.get(path, tags=["people"], **document)
+    async def get_person_by_values(request: Request) -> Response:
+        await dependencies.authorize(request, "people:read")
+        query = dependencies.read(query_form, request)
+        values = {field.name: _in_path(request, field) for field in fields}
+        place = dependencies.place(strong=query.strong)
+
+        async def read(strong: bool) -> Answer:
+            return await dependencies.reads.person_by_values(kind, values, strong=strong)
+
+        answer = await read_expected(request.headers, query, read)
+        missing = f"there is no person with this {kind.replace('_', ' ')}"
+        return dependencies.person(request, answer, query, missing, place)
 
 
 async def _status(
@@ -230,16 +246,16 @@ async def _past(log: LogReads, subject: str, person_id: str, query: PersonQuery,
     return await log.past(subject, person_id, version=query.version, as_of=as_of, strong=strong)
 
 
-def _in_path(request: Request, name: str) -> str:
+def _in_path(request: Request, field: FieldDeclaration) -> Any:
     """Return a field's value in a request's path, read as one in a body.
 
     Raises:
         InvalidFields: It is not valid.
     """
     try:
-        return asked_value_of(BY_NAME[name])(request.path_params[name], {})
+        return asked_value_of(field)(request.path_params[field.name], {})
     except ValueError as exc:
         reason = exc.message() if isinstance(exc, PydanticCustomError) else str(exc)
         kind = exc.type if isinstance(exc, PydanticCustomError) else "value_error"
-        errors = field_errors([{"type": kind, "loc": (name,), "msg": reason}])
+        errors = field_errors([{"type": kind, "loc": (field.name,), "msg": reason}])
         raise InvalidFields("a parameter is not valid", errors) from exc

@@ -12,7 +12,8 @@ from typing import Any, Final
 import idna
 import phonenumbers
 
-from events.text import TOP, parts_of_words
+from events.person.schema.declarations import PersonSchema
+from events.text import TOP, fold, parts_of_words
 
 Condition = dict[str, Any]
 MAX_WORDS: Final = 8
@@ -27,20 +28,114 @@ _DOCUMENT: Final = re.compile(r"[a-z0-9]*[0-9][a-z0-9]*")
 """What several words may be together, freed of all that divides it."""
 
 
-def search_conditions(text: str, region: str) -> list[Condition]:
-    """Return the MongoDB conditions, all of which must hold, for who is searched.
+class Search:
+    """Finds a schema's people by what is typed into a search box.
 
     Args:
-        text: What was typed.
-        region: Whose phone numbers are written without a country.
+        schema: What a person is.
+
+    Attributes:
+        description: What is found, in words.
     """
-    typed = text.split()[:MAX_WORDS]
-    found = [one for word in typed if (one := list(_of_word(word, region)))]
-    if not found:
-        return [NOBODY]
-    each = list(map(_any, found))
-    whole = list(_of_words(typed, text, region)) if len(typed) > 1 else []
-    return [_any([*whole, {"$and": each}])] if whole else each
+
+    def __init__(self, schema: PersonSchema) -> None:
+        by_prefix = [field for field in schema.fields if field.is_found_by_prefix]
+        self._by_format = {
+            format_: [field.key for field in by_prefix if field.format == format_]
+            for format_ in ("email", "document-number", "phone")
+        }
+        self._others = [field for field in by_prefix if field.format not in self._by_format]
+        self._words = any(field.search == "words" for field in schema.fields) or bool(
+            self._by_format["document-number"]
+        )
+        found = [field.name for field in schema.fields if field.search in ("words", "prefix")]
+        self.description = (
+            f"Beginnings of words or values: of {', '.join(found)}" if found else "Finds nobody"
+        )
+
+    def conditions(self, text: str, region: str) -> list[Condition]:
+        """Return the MongoDB conditions, all of which must hold, for who is searched.
+
+        Args:
+            text: What was typed.
+            region: Whose phone numbers are written without a country.
+        """
+        typed = text.split()[:MAX_WORDS]
+        found = [one for word in typed if (one := list(self._of_word(word, region)))]
+        if not found:
+            return [NOBODY]
+        each = list(map(_any, found))
+        whole = list(self._of_words(typed, text, region)) if len(typed) > 1 else []
+        return [_any([*whole, {"$and": each}])] if whole else each
+
+    def _of_words(self, typed: Sequence[str], text: str, region: str) -> Iterator[Condition]:
+        """Yield what several words may be the beginning of together: a number in groups, an address."""
+        if number := _IN_GROUPS.fullmatch(text):
+            yield from self._of_number(number[1], region)
+        elif "@" in text:
+            yield from self._of_address("+".join(typed))  # a plus that was not escaped
+        elif _DOCUMENT.fullmatch(bare := "".join(part for word in parts_of_words(text) for part in word)):
+            yield from self._of_document(bare)
+        yield from self._of_value(" ".join(typed))
+
+    def _of_word(self, word: str, region: str) -> Iterator[Condition]:
+        """Yield what a word without spaces may be the beginning of."""
+        if not any(map(str.isalnum, word)):
+            return
+        yield from self._of_address(word)
+        yield from self._of_value(word)
+        if "@" in word:
+            return
+        for parts in parts_of_words(word):
+            yield from self._of_name("".join(parts))
+            if len(parts) > 1 and self._words:
+                # `Luz-Marina` is also `Luz Marina`
+                yield {"$and": [one for part in parts for one in self._of_name(part)]}
+            if not word.startswith("+") and (bare := "".join(parts)).isascii():
+                yield from self._of_document(bare)
+        if number := _NUMBER.fullmatch(word):
+            yield from self._of_number(number[1], region)
+
+    def _of_name(self, part: str) -> Iterator[Condition]:
+        if self._words:
+            yield {"keys.words": {"$elemMatch": beginning(part)}}
+
+    def _of_address(self, word: str) -> Iterator[Condition]:
+        for key in self._by_format["email"]:
+            yield {key: beginning(_address(word))}
+
+    def _of_document(self, bare: str) -> Iterator[Condition]:
+        """Yield the documents of whose numbers something may be the beginning.
+
+        Args:
+            bare: Letters and digits, folded: nothing that divides it counts.
+        """
+        for key in self._by_format["document-number"]:
+            yield {key: beginning(bare.upper())}
+        if self._by_format["document-number"]:
+            yield from self._of_name(bare)  # a number with dashes is a word, too, without them
+
+    def _of_number(self, text: str, region: str) -> Iterator[Condition]:
+        """Yield the documents and phones of which a number may be the beginning."""
+        digits = re.sub(r"\D", "", text)
+        phones = self._by_format["phone"]
+        if text.startswith("+"):
+            yield from ({key: beginning(f"+{digits}")} for key in phones)
+            return
+        yield from self._of_document(digits)
+        for number in _numbers(digits, region):
+            yield from ({key: beginning(f"+{number}")} for key in phones)
+
+    def _of_value(self, text: str) -> Iterator[Condition]:
+        """Yield whose values of other fields something may be the beginning of; case does not count."""
+        for field in self._others:
+            if field.folded:
+                if folded := fold(text):
+                    yield {field.key: beginning(folded)}
+            else:
+                yield from (
+                    {field.key: beginning(one)} for one in dict.fromkeys((text, text.upper(), text.lower()))
+                )
 
 
 def _any(conditions: Sequence[Condition]) -> Condition:
@@ -48,48 +143,8 @@ def _any(conditions: Sequence[Condition]) -> Condition:
     return others[0] if len(others) == 1 else {"$or": others}
 
 
-def _of_words(typed: Sequence[str], text: str, region: str) -> Iterator[Condition]:
-    """Yield what several words may be the beginning of together: a number in groups, an address."""
-    if number := _IN_GROUPS.fullmatch(text):
-        yield from _of_number(number[1], region)
-    elif "@" in text:
-        yield {"email": _beginning(_address("+".join(typed)))}  # a plus that was not escaped
-    elif _DOCUMENT.fullmatch(bare := "".join(part for word in parts_of_words(text) for part in word)):
-        yield from _of_document(bare)
-
-
-def _of_word(word: str, region: str) -> Iterator[Condition]:
-    """Yield what a word without spaces may be the beginning of."""
-    if not any(map(str.isalnum, word)):
-        return
-    yield {"email": _beginning(_address(word))}
-    if "@" in word:
-        return
-    for parts in parts_of_words(word):
-        yield _name("".join(parts))
-        if len(parts) > 1:
-            yield {"$and": list(map(_name, parts))}  # `Luz-Marina` is also `Luz Marina`
-        if not word.startswith("+") and (bare := "".join(parts)).isascii():
-            yield from _of_document(bare)
-    if number := _NUMBER.fullmatch(word):
-        yield from _of_number(number[1], region)
-
-
-def _name(part: str) -> Condition:
-    return {"keys.words": {"$elemMatch": _beginning(part)}}
-
-
-def _of_document(bare: str) -> Iterator[Condition]:
-    """Yield the documents of whose numbers something may be the beginning.
-
-    Args:
-        bare: Letters and digits, folded: nothing that divides it counts.
-    """
-    yield {"document_id": _beginning(bare.upper())}
-    yield _name(bare)  # a number with dashes is a word, too, without them
-
-
-def _beginning(text: str) -> Condition:
+def beginning(text: str) -> Condition:
+    """Return the condition of a value that it begins with a text."""
     return {"$gte": text, "$lt": text + TOP}
 
 
@@ -104,17 +159,6 @@ def _label(label: str) -> str:
         return idna.decode(label) if label.startswith("xn--") else label
     except idna.IDNAError:  # not typed to its end yet
         return label
-
-
-def _of_number(text: str, region: str) -> Iterator[Condition]:
-    """Yield the documents and phones of which a number may be the beginning."""
-    digits = re.sub(r"\D", "", text)
-    if text.startswith("+"):
-        yield {"phone": _beginning(f"+{digits}")}
-        return
-    yield from _of_document(digits)
-    for number in _numbers(digits, region):
-        yield {"phone": _beginning(f"+{number}")}
 
 
 def _numbers(digits: str, region: str) -> Iterator[str]:

@@ -31,6 +31,14 @@ class ReadQuery(BaseModel):
         return self.consistency == "strong"
 
 
+class LinesQuery(ReadQuery):
+    """Parameters of every export."""
+
+    bom: bool = Field(
+        default=False, description="Begin CSV with a byte order mark, as some spreadsheets want it"
+    )
+
+
 def _zone(text: str) -> str:
     zone_of(text)
     return text

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from events.errors import MalformedMessage
-from events.parking.controls import decode_message
+from events.person.commands import envelope_of
 from events.times import rfc3339
 from service_kit.broker.topology import COMMANDS, DEAD, EVENTS_AGAIN
 
@@ -128,11 +127,8 @@ def dead_message(
 
 
 def _command(body: bytes) -> Subject | None:
-    try:
-        message = decode_message(body)
-    except MalformedMessage:
-        return None
-    return Subject(message.person_id, message.type, message.command_id)
+    envelope = envelope_of(body)
+    return None if envelope is None else Subject(envelope.person_id, envelope.type, envelope.command_id)
 
 
 def _event(body: bytes) -> Subject | None:

@@ -1,13 +1,16 @@
 """The bodies with which both APIs answer: a problem, a person, a command that was accepted, readiness."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, RootModel, WithJsonSchema
+from pydantic import BaseModel, Field, RootModel
 
 from events.errors import RollcallError
-from events.person.fields import PersonView, stored_type
-from events.person.schema import FIELDS, FieldDeclaration, with_fields
+from events.person.fields import stored_forms, stored_type, with_fields
+from events.person.rejections import taken_code
+from events.person.schema.declarations import FieldDeclaration, PersonSchema
 from service_kit.http.formats import Date, Email, Id, ImageAddress, Time
 from service_kit.http.problems import FRAMEWORK_CODES, URN
 
@@ -18,7 +21,10 @@ def _codes(kind: type[RollcallError]) -> Iterator[str]:
         yield from _codes(child)
 
 
-_TYPES = [f"{URN}{code}" for code in sorted({*_codes(RollcallError), *FRAMEWORK_CODES})]
+def problem_types(schema: PersonSchema) -> list[str]:
+    """Return every `type` that a problem may have where people are of a schema."""
+    taken = map(taken_code, schema.unique)
+    return [f"{URN}{code}" for code in sorted({*_codes(RollcallError), *FRAMEWORK_CODES, *taken})]
 
 
 class FieldError(BaseModel):
@@ -32,7 +38,7 @@ class FieldError(BaseModel):
 class Problem(BaseModel):
     """Why a request was not carried out: RFC 9457 problem details."""
 
-    type: Annotated[str, WithJsonSchema({"type": "string", "enum": _TYPES})]
+    type: str
     title: str = Field(description="The kind of problem, in English or Spanish by `Accept-Language`")
     status: int
     detail: str = Field(description="This case in words, in the same language")
@@ -41,9 +47,7 @@ class Problem(BaseModel):
         default=[], alias="violated-policies", description="Of `too-many-requests`: the quota"
     )
     version: int = Field(default=0, description="Of `version-mismatch`: the person's")
-    fields: list[str] = Field(
-        default=[], description="Of `duplicate-document` and `duplicate-email`: the fields that are taken"
-    )
+    fields: list[str] = Field(default=[], description="Of `duplicate-…`: the fields whose values are taken")
     next: str = Field(
         default="", description="Of `position-gone`: where the query API has the events since then"
     )
@@ -64,32 +68,11 @@ class Readiness(BaseModel):
     remarks: dict[str, str] = Field(description="The same for what leaves the service ready")
 
 
-def _shown(field: FieldDeclaration) -> Any:
-    """Return the type of a field in answers, where each field stands, if only with null."""
-    form = {"birth-date": Date, "email": Email}.get(field.format, stored_type(field))
-    return form if field.required else form | None
-
-
-@with_fields({field.name: (_shown(field), ...) for field in FIELDS})
-class Person(PersonView):
-    """A person as both APIs show it."""
-
-    id: Id
-    image_url: ImageAddress | None
-    thumbnail_url: ImageAddress | None
-    created_at: Time
-    updated_at: Time
-
-
 class PersonVersion(BaseModel):
     """What is told of a person to one who may not see the values that were brought back."""
 
     id: Id
     version: int
-
-
-class RevertedPerson(RootModel[Person | PersonVersion]):
-    """A person whose values were brought back; or its version alone."""
 
 
 class DeletedPerson(BaseModel):
@@ -109,3 +92,48 @@ class AcceptedCommand(BaseModel):
         description="With `Prefer: wait`, `parked`: it waits until an operator has seen to its person; "
         "`unreadable`: no worker can read it, by a fault of ours"
     )
+
+
+def _shown(field: FieldDeclaration) -> Any:
+    """Return the type of a field in answers, where each field stands, if only with null."""
+    form = (
+        {"birth-date": Date, "date": Date, "email": Email}.get(field.format)
+        if field.type == "string"
+        else None
+    )
+    form = form or stored_type(field)
+    return form if field.required else form | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAnswers:
+    """The bodies that tell of a schema's people.
+
+    Attributes:
+        person: A person as both APIs show it.
+        reverted: A person whose values were brought back; or its version alone.
+    """
+
+    person: type[BaseModel]
+    reverted: type[BaseModel]
+
+
+@lru_cache(maxsize=16)
+def person_answers(schema: PersonSchema) -> PersonAnswers:
+    """Return the bodies that tell of a schema's people; made once."""
+    shown: dict[str, tuple[Any, Any]] = {field.name: (_shown(field), ...) for field in schema.fields}
+    system = {
+        "id": (Id, ...),
+        "image_url": (ImageAddress | None, ...),
+        "thumbnail_url": (ImageAddress | None, ...),
+        "created_at": (Time, ...),
+        "updated_at": (Time, ...),
+    }
+    base = type("Person", (stored_forms(schema).view,), {"__doc__": "A person as both APIs show it."})
+    person: Any = with_fields(shown | system)(base)
+    reverted = type(
+        "RevertedPerson",
+        (RootModel[person | PersonVersion],),
+        {"__doc__": "A person whose values were brought back; or its version alone."},
+    )
+    return PersonAnswers(person, reverted)

@@ -1,29 +1,14 @@
 """Example values that both OpenAPI documents show."""
 
+from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
-from service_kit.http.import_examples import IMPORT_EXAMPLE, IMPORT_READ_EXAMPLE
+from events.person.schema.declarations import PersonSchema
+from service_kit.http.import_examples import IMPORT_READ_EXAMPLE, import_example
+from service_kit.person_values.readers import value_reader_of
 
 EXAMPLE_ID: Final = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
-EXAMPLE_PERSON: Final[dict[str, Any]] = {
-    "id": EXAMPLE_ID,
-    "version": 1,
-    "document_type": "citizen_id",
-    "document_id": "1020304",
-    "first_name": "Ana",
-    "middle_name": "María",
-    "last_name": "Gómez Ríos",
-    "birth_date": "1990-12-10",
-    "gender": "female",
-    "email": "ana@example.com",
-    "phone": "+573001234567",
-    "address": "Calle 10 # 5-51, Cali",
-    "occupation": "Engineer",
-    "image_url": None,
-    "thumbnail_url": None,
-    "created_at": "2026-01-31T08:00:00.000Z",
-    "updated_at": "2026-01-31T08:00:00.000Z",
-}
 _COMMAND: Final = {"person_id": EXAMPLE_ID, "command_id": "0199b1f0-7a10-7c55-9a1e-3f5d5c0e9b77"}
 _STAMPS: Final = {
     "actor": {"subject": "ada", "name": "Ada Lovelace"},
@@ -86,12 +71,52 @@ _DEAD: Final = {
     "type": None,
     "person_id": None,
 }
-_CHANGES: Final = {"occupation": {"from": None, "to": "Engineer"}}
-EXAMPLES: Final[dict[str, Any]] = {
-    "person": EXAMPLE_PERSON,
-    "updated": {**EXAMPLE_PERSON, "version": 2, "updated_at": "2026-02-28T09:30:00.000Z"},
+_READING: Final = {"today": date.max, "phone_region": "CO"}
+
+
+@lru_cache(maxsize=16)
+def example_person(schema: PersonSchema) -> dict[str, Any]:
+    """Return a person of a schema, as both APIs show it."""
+    values = {field.name: value_reader_of(field)(field.example, _READING) for field in schema.fields}
+    return {
+        "id": EXAMPLE_ID,
+        "version": 1,
+        **values,
+        "image_url": None,
+        "thumbnail_url": None,
+        "created_at": "2026-01-31T08:00:00.000Z",
+        "updated_at": "2026-01-31T08:00:00.000Z",
+    }
+
+
+@lru_cache(maxsize=16)
+def examples(schema: PersonSchema) -> dict[str, Any]:
+    """Return every example by name, of a schema's people where it is of people."""
+    person = example_person(schema)
+    last = schema.names[-1]
+    return {
+        **_EXAMPLES,
+        "person": person,
+        "updated": {**person, "version": 2, "updated_at": "2026-02-28T09:30:00.000Z"},
+        "page": {"items": [person], "next": None, "count": 1, "count_exact": True},
+        "history": {
+            "person_id": EXAMPLE_ID,
+            "items": [
+                _REFUSED,
+                {"status": "applied", **_EVENT, "changes": {last: {"from": None, "to": person[last]}}},
+            ],
+            "next": None,
+        },
+        "events": {
+            "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {last: person[last]}}],
+            "next": None,
+        },
+        "import": import_example(schema),
+    }
+
+
+_EXAMPLES: Final[dict[str, Any]] = {
     "deleted": {"id": EXAMPLE_ID, "version": 3, "deleted": True},
-    "page": {"items": [EXAMPLE_PERSON], "next": None, "count": 1, "count_exact": True},
     "accepted": {**_COMMAND, "status": "accepted"},
     "applied": {
         **_COMMAND,
@@ -114,11 +139,6 @@ EXAMPLES: Final[dict[str, Any]] = {
         "expires_at": "2026-02-28T09:30:30.000Z",
     },
     "uploaded": {"bytes": 48213, "format": "jpg", "width": 1024, "height": 768},
-    "history": {
-        "person_id": EXAMPLE_ID,
-        "items": [_REFUSED, {"status": "applied", **_EVENT, "changes": _CHANGES}],
-        "next": None,
-    },
     "account": {"name": "ada@example.com", "roles": ["viewer"]},
     "tokens": {
         "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.e30.c2ln",
@@ -147,10 +167,6 @@ EXAMPLES: Final[dict[str, Any]] = {
             }
         ]
     },
-    "events": {
-        "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {"occupation": "Engineer"}}],
-        "next": None,
-    },
     "parked": {
         **_COMMAND,
         "status": "parked",
@@ -164,6 +180,5 @@ EXAMPLES: Final[dict[str, Any]] = {
     "dead_message_dropped": {**_DEAD, "status": "dropped"},
     "dead_messages": {"items": [_DEAD], "more": False},
     "handed_in": {"items": [], "left": [_DEAD]},
-    "import": IMPORT_EXAMPLE,
     "import_read": IMPORT_READ_EXAMPLE,
 }

@@ -182,9 +182,9 @@ FILE_DETAILS: Final[Mapping[str, str]] = {
         "aquí no hay ninguna codificación de texto de ese nombre: pruebe {names}"
     ),
     # Of header rows.
-    "there is no header row: the first row must name the columns, such as first_name or Nombre; `map` "
+    "there is no header row: the first row must name the columns, by fields or as people call them; `map` "
     "(--map) says what other names mean": (
-        "no hay fila de títulos: la primera fila debe nombrar las columnas, como first_name o Nombre; `map` "
+        "no hay fila de títulos: la primera fila debe nombrar las columnas, por campo o por su nombre; `map` "
         "(--map) dice qué significan otros nombres"
     ),
     "there is no header row: {why}": "no hay fila de títulos: {why}",

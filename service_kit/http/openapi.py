@@ -9,8 +9,9 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from service_kit.http.answers import Problem
-from service_kit.http.examples import EXAMPLES
+from events.person.schema.declarations import PersonSchema
+from service_kit.http.answers import Problem, problem_types
+from service_kit.http.examples import examples
 from service_kit.http.parameters import plain
 
 _TITLES: Final = {
@@ -117,7 +118,7 @@ def json_answer(
     Args:
         description: What it means.
         form: What it holds.
-        example: Name of one of the `EXAMPLES`.
+        example: Name of one of the `examples`.
         links: What may be asked next, as of `links`.
         **headers: Its headers by name.
     """
@@ -172,7 +173,7 @@ def _bare(schema: Any) -> Any:
     }
 
 
-def document(app: FastAPI, forms: Mapping[str, dict[str, Any]]) -> None:
+def document(app: FastAPI, forms: Mapping[str, dict[str, Any]], person_schema: PersonSchema) -> None:
     """Give the application an OpenAPI document with our schemas, examples and bearer scheme.
 
     FastAPI documents a 422 of its own form for every parameter; ours are problems. It also drops nulls
@@ -181,6 +182,7 @@ def document(app: FastAPI, forms: Mapping[str, dict[str, Any]]) -> None:
     Args:
         app: The application, with all its routes.
         forms: The schemas of request bodies, by name.
+        person_schema: What a person is.
     """
 
     def openapi() -> dict[str, Any]:
@@ -194,6 +196,8 @@ def document(app: FastAPI, forms: Mapping[str, dict[str, Any]]) -> None:
             )
             parts = schema.setdefault("components", {})
             known = {**parts.get("schemas", {}), **forms, **schemas_of(Problem)}
+            known["Problem"]["properties"]["type"]["enum"] = problem_types(person_schema)
+            shown = examples(person_schema)
             for unused in ("HTTPValidationError", "ValidationError"):
                 known.pop(unused, None)
             parts["schemas"] = {name: _bare(known[name]) for name in sorted(known)}
@@ -202,7 +206,7 @@ def document(app: FastAPI, forms: Mapping[str, dict[str, Any]]) -> None:
             for path, methods in schema["paths"].items():
                 for operation in methods.values():
                     _complete(path, operation)
-                    parts["examples"] |= {name: {"value": EXAMPLES[name]} for name in _examples_of(operation)}
+                    parts["examples"] |= {name: {"value": shown[name]} for name in _examples_of(operation)}
             app.openapi_schema = schema
         return app.openapi_schema
 

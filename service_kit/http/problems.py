@@ -150,6 +150,7 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
         language: In which to say what is wrong.
     """
     status, title = status_of(type(error))
+    detail = error.detail
     more: dict[str, Any] = {}
     headers: dict[str, str] = {}
     match error:
@@ -171,8 +172,9 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
         case VersionMismatch(version=int() as version):
             more["version"] = version
             headers["ETag"] = f'"{version}"'
-        case ValueTaken(fields=fields):
+        case ValueTaken(fields=fields, said=said):
             more["fields"] = list(fields)
+            detail = said.get(language, detail)
         case TooManyRequests(policy=policy, retry_after=seconds):
             more["violated-policies"] = [policy]
             headers["Retry-After"] = str(seconds)
@@ -182,7 +184,7 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
             | NotFound(retry_after=int() as seconds)
         ):
             headers["Retry-After"] = str(seconds)
-    return problem(status, error.code, title, error.detail, language, headers=headers, **more)
+    return problem(status, error.code, title, detail, language, headers=headers, **more)
 
 
 def field_errors(

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeVar, get_args
 
 from pydantic_core.core_schema import ErrorType
 
+from events.person.schema.declarations import PersonSchema
 from service_kit.http.details import DETAILS, TITLES
 from service_kit.http.file_sentences import FILE_DETAILS, FILE_REASONS
 from service_kit.http.sentences import REASONS, Reason
@@ -88,6 +89,20 @@ def in_language(text: str, language: Language) -> str:
         language: That is wanted.
     """
     return _spanish(text) if language == "es" else text
+
+
+def detail_in(detail: str, language: Language, schema: PersonSchema) -> str:
+    """Return what is on record of a rejection in a client's language, also what the schema says.
+
+    Args:
+        detail: In English.
+        language: The client's.
+        schema: What a person is.
+    """
+    for said in schema.taken.values():
+        if said["en"] == detail:
+            return said[language]
+    return in_language(detail, language)
 
 
 def reason_of(error: Mapping[str, Any]) -> str:

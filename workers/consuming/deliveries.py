@@ -16,6 +16,7 @@ from aiormq.channel import Channel
 from events.errors import MalformedMessage
 from events.parking.controls import Control, Message, decode_message
 from events.person.commands import Command, envelope_of
+from events.person.schema.declarations import PersonSchema
 from service_kit.broker.connection import broker_errors
 from service_kit.broker.topology import partition_queue
 from workers.outcomes import UnreadableMessage
@@ -214,6 +215,7 @@ class Batch:
 def read_batches(
     deliveries: Sequence[Delivery],
     now: datetime,
+    schema: PersonSchema,
     set_aside_if_suspect: Callable[[Delivery, Message], bool] = lambda _delivery, _message: False,
 ) -> list[Batch]:
     """Return the deliveries as batches, in order: a control has one of its own.
@@ -223,12 +225,13 @@ def read_batches(
     Args:
         deliveries: In order of arrival.
         now: The time, UTC.
+        schema: What a person is.
         set_aside_if_suspect: Tells whether a message is set aside, and no part of a batch.
     """
     batches = [Batch()]
     for delivery in deliveries:
         try:
-            message = decode_message(delivery.body)
+            message = decode_message(delivery.body, schema)
         except MalformedMessage as exc:
             batches[-1].unreadable.append(_unreadable(delivery, exc.detail, now))
         else:

@@ -6,9 +6,7 @@ operator asks and the trials of suspects are done with nothing else under way.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -16,12 +14,14 @@ import structlog
 
 from events.errors import BrokerUnavailable
 from events.person.decider import PersonState
+from events.person.schema.declarations import PersonSchema
 from service_kit.tasks import together
 from workers import metrics
 from workers.announcing.announcer import Announcer, Reply
 from workers.consuming.deliveries import Batch, DeliveryQueue, acknowledge_batch, read_batches
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
+from workers.deciding.person_batch import DecisionInputs
 from workers.outcomes import (
     BEHIND,
     ENDED,
@@ -85,7 +85,7 @@ class Pipeline:
         visibility: Tells when reads show what was projected.
         trials: Tries suspects.
         unreadable: Gives up what cannot be read.
-        clock: Tells the time, UTC.
+        inputs: Clock and person schema.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Pipeline:
         visibility: Visibility,
         trials: SuspectTrials,
         unreadable: UnreadableHandler,
-        clock: Callable[[], datetime],
+        inputs: DecisionInputs,
     ) -> None:
         self._deliveries = deliveries
         self._decider = decider
@@ -110,7 +110,7 @@ class Pipeline:
         self._visibility = visibility
         self._trials = trials
         self._unreadable = unreadable
-        self._clock = clock
+        self._clock, self._schema = inputs.clock, inputs.schema
         self._unprojected: dict[str, PersonState] = {}
         self._begun = 0
         self._doubtful = 0
@@ -134,7 +134,9 @@ class Pipeline:
         while not self._deliveries.closed:
             deliveries = await self._deliveries.take_some(BATCH, self._trials.due_in())
             self._trials.forget_handed_over()
-            for batch in read_batches(deliveries, self._clock(), self._trials.set_aside_if_suspect):
+            for batch in read_batches(
+                deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
+            ):
                 if batch.control is None:
                     if anything_failed((await self._decide_and_hand_on(batch, decided)).values()):
                         await decided.join()  # the next batch is to find its people parked
@@ -202,7 +204,7 @@ class Pipeline:
                     del self._unprojected[person_id]
             decided.task_done()
             if shown is not None:
-                await due.put(DueAnswers(_replies(batch, published), shown))
+                await due.put(DueAnswers(_replies(batch, published, self._schema), shown))
         await due.put(None)
 
     async def _project_and_announce(
@@ -255,12 +257,12 @@ class Pipeline:
             metrics.count_outcome(outcomes[command.command_id])
 
 
-def _replies(batch: Batch, outcomes: Outcomes) -> list[Reply]:
+def _replies(batch: Batch, outcomes: Outcomes, schema: PersonSchema) -> list[Reply]:
     return [
         Reply(
             delivery.reply_to,
             delivery.correlation_id,
-            told_to_client(outcomes[command.command_id], command.accepted_at),
+            told_to_client(outcomes[command.command_id], command.accepted_at, schema),
         )
         for delivery, command in batch.commands
         if delivery.reply_to is not None

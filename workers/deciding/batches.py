@@ -43,7 +43,7 @@ class BatchDecider:
         streams: The log by people.
         waiting: The commands that wait.
         gaps: The people to whose streams nothing may be appended.
-        inputs: Clock, ids and rules of uniqueness.
+        inputs: Clock, ids and person schema.
     """
 
     def __init__(
@@ -135,7 +135,9 @@ class BatchDecider:
                 continue
             head = heads.get(person_id)
             # One in another form, while a projection is rolled out, says nothing: the log is folded.
-            known = state_of(head) if head and is_current(head) else PersonState(person_id)
+            known = (
+                state_of(head, self._inputs.schema) if head and is_current(head) else PersonState(person_id)
+            )
             state = unprojected.get(person_id) or known
             people[person_id] = PersonBatch(state, before=state)
         firsts = first_commands((*applied.values(), *eventless.values())) if keys else {}
@@ -167,7 +169,13 @@ class BatchDecider:
         """Return the outcomes of commands that got theirs before, without an event."""
         steps = await self._streams.steps_at(versions_on_record(again))
         outcomes = [
-            outcome_on_record(one, document, steps.get(one.person_id, {}), newest.get(one.person_id))
+            outcome_on_record(
+                one,
+                document,
+                steps.get(one.person_id, {}),
+                newest.get(one.person_id),
+                self._inputs.schema,
+            )
             for one, document in again
         ]
         return {outcome.command.command_id: outcome for outcome in outcomes}
@@ -252,7 +260,7 @@ class BatchDecider:
         lost = await self._store.claim([claim for _, _, claim in claims])
         for position, (one, decision, claim) in enumerate(claims):
             if position in lost:
-                rejected = RejectedCommand(decision.command, taken(claim.name))
+                rejected = RejectedCommand(decision.command, taken(claim.name, self._inputs.schema))
                 beaten.setdefault(decision.command.command_id, (one, rejected))
             else:
                 one.note_claimed(claim.name)

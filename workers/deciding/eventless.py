@@ -8,7 +8,8 @@ from typing import Any, assert_never
 from events.log.stored import BESIDE
 from events.person.commands import Command
 from events.person.outcomes import UNCHANGED
-from events.person.rejections import REJECTIONS, IdempotencyKeyReused
+from events.person.rejections import IdempotencyKeyReused, rejection_of
+from events.person.schema.declarations import PersonSchema
 from service_kit.milestones import Step
 from service_kit.read_model import rejection_document, unchanged_document
 from workers.outcomes import EventlessCommand, RejectedCommand, UnchangedCommand
@@ -44,7 +45,11 @@ def versions_on_record(again: Iterable[tuple[Command, Mapping[str, Any]]]) -> di
 
 
 def outcome_on_record(
-    command: Command, document: Mapping[str, Any], steps: Mapping[int, Step], newest: int | None
+    command: Command,
+    document: Mapping[str, Any],
+    steps: Mapping[int, Step],
+    newest: int | None,
+    schema: PersonSchema,
 ) -> EventlessCommand:
     """Return the outcome that a command got before.
 
@@ -53,12 +58,13 @@ def outcome_on_record(
         document: What is on record of it.
         steps: Events of its person by version; for one that changed nothing, that of its version is there.
         newest: The person's version now; None if it is not known.
+        schema: What a person is.
     """
     if document["code"] == UNCHANGED:
         version: int = document["version"]
         state = steps[version].after
         return UnchangedCommand(command, state, document["accepted_at"], former=newest != version)
-    rejection = REJECTIONS[document["code"]](document["detail"], document.get("version"))
+    rejection = rejection_of(document["code"], document["detail"], document.get("version"), schema)
     return RejectedCommand(command, rejection, document["accepted_at"])
 
 

@@ -10,6 +10,7 @@ from events.person.claims import Claim, claims_of
 from events.person.commands import Command, CreatePerson, RevertPerson
 from events.person.decider import PersonState, decide, evolve
 from events.person.rejections import Rejection, Superseded
+from events.person.schema.declarations import PersonSchema
 from service_kit.milestones import Step
 from workers.deciding.eventless import repeats
 from workers.outcomes import (
@@ -29,12 +30,12 @@ class DecisionInputs:
     Attributes:
         clock: Tells the time, UTC, whole milliseconds.
         new_id: Makes an event's id.
-        unique_email: Whether e-mail addresses are unique.
+        schema: What a person is.
     """
 
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
-    unique_email: bool
+    schema: PersonSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class PersonBatch:
         """Decide the next commands; they stay undecided until their events are in the log.
 
         Args:
-            inputs: Clock, ids and rules of uniqueness.
+            inputs: Clock, ids and person schema.
             chained: False: one event at the most. True: as many as need no claim, to be appended in
                 order.
 
@@ -107,7 +108,7 @@ class PersonBatch:
             try:
                 _reject_superseded(command, newest)
                 is_repeat = repeats(command, firsts) and state.status == "active"
-                events = [] if is_repeat else decide(command, state, past)
+                events = [] if is_repeat else decide(command, state, inputs.schema, past)
                 outcome: EventlessCommand = UnchangedCommand(command, state)
             except Rejection as rejection:
                 events, outcome = [], RejectedCommand(command, rejection)
@@ -122,6 +123,7 @@ class PersonBatch:
             recorded = record(
                 events[0],
                 command,
+                person_schema=inputs.schema.version,
                 event_id=inputs.new_id(),
                 version=state.version + 1,
                 # A worker's clock may be behind that of the last one; time within a stream never goes back.
@@ -129,8 +131,8 @@ class PersonBatch:
                 prev=state.hash,
             )
             after = evolve(state, recorded)
-            held = claims_of(state.fields, unique_email=inputs.unique_email)
-            holds = claims_of(after.fields, unique_email=inputs.unique_email)
+            held = claims_of(state.fields, inputs.schema)
+            holds = claims_of(after.fields, inputs.schema)
             decision = Decision(command, recorded, after, holds - held, held - holds)
             if chained and decision.needs:
                 break  # a claim has to be won first, and winning it may fail
@@ -219,7 +221,7 @@ class PersonBatch:
         for step in reading.steps:
             for state in (step.before, step.after):
                 if state is not None:
-                    ever |= claims_of(state.fields, unique_email=inputs.unique_email)
+                    ever |= claims_of(state.fields, inputs.schema)
             event = step.event
             if event.idempotency_id is not None:
                 self.first_commands[event.idempotency_id] = event.command_id
@@ -230,7 +232,7 @@ class PersonBatch:
         self.state, self.before = reading.head, None
         if reading.newest is not None:
             self.newest = _later(self.newest, reading.newest)
-        for name in ever - claims_of(self.state.fields, unique_email=inputs.unique_email):
+        for name in ever - claims_of(self.state.fields, inputs.schema):
             self.freed[name] = self.state.version + 1
 
     def outcomes(self) -> list[AppliedCommand]:
@@ -247,7 +249,7 @@ class PersonBatch:
     def claims_to_free(self, inputs: DecisionInputs) -> list[Claim]:
         """Return the claims that this person must let go: given up, or won for a rejected command."""
         person_id, version = self.state.person_id, self.state.version
-        stray = self.claimed - claims_of(self.state.fields, unique_email=inputs.unique_email)
+        stray = self.claimed - claims_of(self.state.fields, inputs.schema)
         return [
             *(Claim(name, person_id, given_up) for name, given_up in self.freed.items()),
             *(Claim(name, person_id, version + 2) for name in stray),

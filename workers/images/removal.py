@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import structlog
 
@@ -53,7 +53,7 @@ class ImageRemover:
         with store_errors():
             found = self._events.find(wanted, sort=[("version", -1)], limit=1)
             documents = await found.to_list(1)
-        return payload_of(documents[0])[1]["image_id"] if documents else None
+        return cast("str | None", payload_of(documents[0])[1]["image_id"]) if documents else None
 
 
 async def tend(url: str, remover: ImageRemover, sweep: ImageSweep) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from events.accounts.event import ROLLCALL
 from events.log.stored import payload_of
@@ -168,7 +168,7 @@ class ImageSweep:
             current: dict[str, str | None] = {}
             for event in await events.to_list(None):
                 _, data = payload_of(event)
-                image_id = data.get("image_id")
+                image_id = cast("str | None", data.get("image_id"))
                 current[event["person_id"]] = image_id
                 known.in_log.update({event["command_id"], image_id} - {None})
             known.current.update(image_id for image_id in current.values() if image_id)

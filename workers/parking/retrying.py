@@ -14,6 +14,7 @@ from events.parking.controls import Control, DropParked, RetryParked
 from events.person.claims import Claim, claims_of
 from events.person.commands import Command, CreatePerson, UpdatePerson, UpsertPerson, decode_command
 from events.person.rejections import Dropped, Rejection
+from events.person.schema.declarations import PersonSchema
 from service_kit.read_model import rejection_document
 from workers import metrics
 from workers.deciding.batches import BatchDecider
@@ -40,7 +41,7 @@ class ControlHandler:
         waiting: The commands that wait.
         decider: Decides and appends.
         projector: Projects and announces.
-        inputs: Clock, ids and rules of uniqueness.
+        inputs: Clock, ids and person schema.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class ControlHandler:
         person_id, count = control.person_id, 0
         oldest = partial(self._waiting.oldest, person_id, AT_ONCE)
         while waiting := await keep_until_stored("retrying", oldest):
-            commands, unreadable = _readable(waiting)
+            commands, unreadable = _readable(waiting, self._inputs.schema)
             outcomes = await self._decide_again(person_id, commands)
             outcomes = await self._projector.announce_events(await self._projector.project_people(outcomes))
             failed = [one for one in outcomes.values() if isinstance(one, ParkedCommand)]
@@ -157,7 +158,7 @@ class ControlHandler:
                 log.warning("not dropped", reason="its event is in the log: retry", **words)
                 continue
             try:
-                commands.append(decode_command(body))
+                commands.append(decode_command(body, self._inputs.schema))
             except MalformedMessage as exc:
                 log.warning("not dropped", reason=exc.detail, **words)
         if not commands:
@@ -188,19 +189,21 @@ class ControlHandler:
         state, fields = reading.head, [step.after.fields for step in reading.steps]
         wanted = [c.data.model_dump(exclude_unset=True) for c in commands if isinstance(c, CHANGES)]
         fields += [{k: v for k, v in {**state.fields, **one}.items() if v is not None} for one in wanted]
-        unique = self._inputs.unique_email
-        names = {name for one in fields if "email" in one for name in claims_of(one, unique_email=unique)}
-        stray = names - claims_of(state.fields, unique_email=unique)
+        schema = self._inputs.schema
+        names = {name for one in fields for name in claims_of(one, schema)}
+        stray = names - claims_of(state.fields, schema)
         freed = [Claim(name, person_id, state.version + 2) for name in sorted(stray)]
         await keep_until_stored("dropping", lambda: self._store.release(freed))
 
 
-def _readable(waiting: Sequence[tuple[str, bytes]]) -> tuple[list[Command], tuple[str, Reason] | None]:
+def _readable(
+    waiting: Sequence[tuple[str, bytes]], schema: PersonSchema
+) -> tuple[list[Command], tuple[str, Reason] | None]:
     """Return waiting commands up to the first that cannot be read, and its id and what is wrong with it."""
     commands: list[Command] = []
     for command_id, body in waiting:
         try:
-            commands.append(decode_command(body))
+            commands.append(decode_command(body, schema))
         except MalformedMessage as exc:
             return commands, (command_id, reason_of(exc))
     return commands, None

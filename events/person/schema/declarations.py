@@ -1,9 +1,8 @@
 """The person schema in memory: what is declared about each field, and about fields together. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 Type = Literal["string", "integer", "boolean", "array"]
@@ -126,7 +125,7 @@ class PersonSchema:
     @cached_property
     def by_name(self) -> Mapping[str, FieldDeclaration]:
         """Return the fields by name."""
-        return MappingProxyType({one.name: one for one in self.fields})
+        return {one.name: one for one in self.fields}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -142,3 +141,29 @@ class PersonSchema:
     def optional(self) -> frozenset[str]:
         """Return the names of the others."""
         return frozenset(self.names) - frozenset(self.required)
+
+    @cached_property
+    def _readers(self) -> Mapping[str, str]:
+        return {one.name: one.read for one in self.fields if one.read}
+
+    @cached_property
+    def _writers(self) -> Mapping[str, str]:
+        return {one.name: one.write for one in self.fields if one.write}
+
+    @cached_property
+    def scopes(self) -> tuple[str, ...]:
+        """Return the scopes that it names, each once."""
+        return tuple(dict.fromkeys((*self._readers.values(), *self._writers.values())))
+
+    @property
+    def has_views(self) -> bool:
+        """Return whether callers with other scopes see other fields."""
+        return bool(self._readers)
+
+    def hidden(self, scopes: Collection[str]) -> frozenset[str]:
+        """Return the names of the fields that nobody sees who has these scopes alone."""
+        return frozenset(name for name, scope in self._readers.items() if scope not in scopes)
+
+    def fixed(self, scopes: Collection[str]) -> Mapping[str, str]:
+        """Return the fields that nobody sets who has these scopes alone, each with its scope."""
+        return {name: scope for name, scope in self._writers.items() if scope not in scopes}
