@@ -16,6 +16,14 @@ from operations.addresses import ServicePorts
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
 
 TOKEN_SOURCES = ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_JWKS_URL", "ROLLCALL_SIGNING_KEYS")
+PATHS = (
+    "ROLLCALL_JWT_KEY_FILE",
+    "ROLLCALL_SIGNING_KEYS",
+    "ROLLCALL_IMAGES_KEY_FILE",
+    "ROLLCALL_PERSON_SCHEMA",
+    "ROLLCALL_ROLES",
+)
+"""The settings that name files; the user's are relative to where `up` was called."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +88,9 @@ def service_environment(
         ours["ROLLCALL_JWT_TYP"] = "at+jwt"
     # An empty setting counts as unset, so it gets our value.
     theirs = {k: v for k, v in environ.items() if v or not k.startswith("ROLLCALL_")}
-    for name in ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_SIGNING_KEYS", "ROLLCALL_IMAGES_KEY_FILE"):
-        if key := theirs.get(name):
-            theirs[name] = str(Path(key).absolute())
+    for name in PATHS:
+        if path := theirs.get(name):
+            theirs[name] = str(Path(path).absolute())
     theirs.pop("PYTHONPATH", None)
     return {**ours, **theirs}
 
