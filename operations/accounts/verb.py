@@ -31,13 +31,14 @@ from service_kit.settings import Settings
 
 FIRST: Final = "admin"
 _HOURS: Final = ONE_TIME_LIFE // timedelta(hours=1)
+_Options = Mapping[str, Callable[[argparse.ArgumentParser], Any]]
 Action = Callable[[AccountServices, argparse.Namespace, Origin], Awaitable[None]]
 
 
 def add_accounts(parser: argparse.ArgumentParser) -> None:
     """Options of `accounts`."""
     words = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    options = {**_OPTIONS, "roles": partial(_add_roles, known_roles())}
+    options: _Options = {**_OPTIONS, "roles": partial(_add_roles, known_roles())}
 
     def verb(name: str, summary: str, *its: str) -> None:
         own = words.add_parser(name, help=summary, description=summary)
@@ -64,7 +65,7 @@ def _add_roles(roles: Roles, parser: argparse.ArgumentParser) -> None:
     )
 
 
-_OPTIONS: Final[Mapping[str, Callable[[argparse.ArgumentParser], Any]]] = {
+_OPTIONS: Final[_Options] = {
     "name": lambda parser: parser.add_argument("name", type=checked(account_name), metavar="NAME"),
     "new-name": lambda parser: parser.add_argument("name", type=checked(new_account_name), metavar="NAME"),
     "stdin": lambda parser: parser.add_argument(

@@ -107,10 +107,6 @@ def roles_with(added: Mapping[str, Sequence[str]], scopes: Iterable[str] = ()) -
     return Roles(MappingProxyType(by_name), known)
 
 
-BUILT_IN: Final = roles_with({})
-"""What there is without a file, and without a scope in the person schema."""
-
-
 def _in_order(given: Collection[str], order: Iterable[str]) -> tuple[str, ...]:
     return tuple(scope for scope in order if scope in given)
 
@@ -132,3 +128,7 @@ def _known_words(words: Iterable[str], known: Collection[str], what: str) -> tup
         wrong = f"{', '.join(unknown)} is no {what}" if unknown else f"no {what} is named"
         raise ValueError(f"{wrong}: choose from {' '.join(known)}")
     return chosen
+
+
+BUILT_IN: Final = roles_with({})
+"""What there is without a file, and without a scope in the person schema."""
