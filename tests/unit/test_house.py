@@ -39,7 +39,8 @@ PACKAGES = (
 ADAPTERS = {
     "aio_pika": {
         "service_kit/broker/connection.py",
-        "service_kit/broker/declaring.py",
+        "service_kit/auth/tokens.py": "our own words, and those of a setting",
+    "service_kit/broker/declaring.py",
         "operations/replay/queue.py",
         "service_kit/broker/dead_letters.py",
         "service_kit/broker/replacing.py",
@@ -192,6 +193,7 @@ QUOTED: dict[str, str] = {
     "query_api/feed/routes.py": "our own words",
     "query_api/people/routes.py": "our own words",
     "service_kit/auth/signing.py": "our own words, and names of files",
+    "service_kit/auth/tokens.py": "our own words, and those of a setting",
     "service_kit/broker/declaring.py": "it is only looked at",
     "service_kit/http/conditions.py": "our own words",
     "service_kit/http/probe.py": "of our own health check, which sends nothing",
