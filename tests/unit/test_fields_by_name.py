@@ -8,8 +8,8 @@ from events.person.schema.reading import default_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("command_api", "query_api", "workers", "operations", "service_kit", "events", "subscriber")
-FORMATS = {"email", "phone"}
-"""Words that name a format, too."""
+FORMATS = {"address", "email", "phone"}
+"""Words that mean other things, too."""
 READERS = {"address", "email", "phone", "birth_date", "document_id"}
 """What functions are called that read a format, and variables of other things."""
 
