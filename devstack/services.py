@@ -15,15 +15,15 @@ from devstack.servers.ports import WantedPort
 from operations.addresses import ServicePorts
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
 
-TOKEN_SOURCES = ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_JWKS_URL", "ROLLCALL_SIGNING_KEYS")
-PATHS = (
+_FILES = (
     "ROLLCALL_JWT_KEY_FILE",
     "ROLLCALL_SIGNING_KEYS",
     "ROLLCALL_IMAGES_KEY_FILE",
     "ROLLCALL_PERSON_SCHEMA",
     "ROLLCALL_ROLES",
 )
-"""The settings that name files; the user's are relative to where `up` was called."""
+"""Settings that name files: from wherever a process is started, the same ones."""
+TOKEN_SOURCES = ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_JWKS_URL", "ROLLCALL_SIGNING_KEYS")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def service_environment(
         ours["ROLLCALL_JWT_TYP"] = "at+jwt"
     # An empty setting counts as unset, so it gets our value.
     theirs = {k: v for k, v in environ.items() if v or not k.startswith("ROLLCALL_")}
-    for name in PATHS:
+    for name in _FILES:
         if path := theirs.get(name):
             theirs[name] = str(Path(path).absolute())
     theirs.pop("PYTHONPATH", None)
