@@ -39,8 +39,7 @@ PACKAGES = (
 ADAPTERS = {
     "aio_pika": {
         "service_kit/broker/connection.py",
-        "service_kit/auth/tokens.py": "our own words, and those of a setting",
-    "service_kit/broker/declaring.py",
+        "service_kit/broker/declaring.py",
         "operations/replay/queue.py",
         "service_kit/broker/dead_letters.py",
         "service_kit/broker/replacing.py",
