@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from devstack.parts import DECLARATIONS
 from devstack.paths import Paths
 from devstack.processes import Child
 from devstack.servers.ports import WantedPort
@@ -19,8 +20,7 @@ _FILES = (
     "ROLLCALL_JWT_KEY_FILE",
     "ROLLCALL_SIGNING_KEYS",
     "ROLLCALL_IMAGES_KEY_FILE",
-    "ROLLCALL_PERSON_SCHEMA",
-    "ROLLCALL_ROLES",
+    *DECLARATIONS,
 )
 """Settings that name files: from wherever a process is started, the same ones."""
 TOKEN_SOURCES = ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_JWKS_URL", "ROLLCALL_SIGNING_KEYS")
