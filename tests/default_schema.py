@@ -21,6 +21,8 @@ PersonInput = input_forms(SCHEMA).person
 PersonPatch = input_forms(SCHEMA).patch
 ImportQuery = import_query(SCHEMA)
 PeopleQuery = people_queries(SCHEMA).people
+PersonQuery = people_queries(SCHEMA).person
+ExportQuery = people_queries(SCHEMA).export
 
 
 def _unique_email() -> PersonSchema:

@@ -131,6 +131,8 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "one that is named by a strong ETag": "una que nombre un ETag fuerte",
     "the person is not at version {version} yet": "la persona todavía no está en la versión {version}",
+    # Of rejections that an earlier version kept: what is said now stands in the person schema.
+    "another person has this e-mail address": "otra persona tiene esta dirección de correo",
     "the same Idempotency-Key came before, with other content or another If-Match": (
         "la misma Idempotency-Key llegó antes, con otro contenido u otro If-Match"
     ),
