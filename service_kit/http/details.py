@@ -162,6 +162,7 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "the token issuer's keys cannot be had now": "las claves del emisor del token no se pueden obtener ahora",
     "this needs the scope {scope}": "esto necesita el ámbito {scope}",
+    "the field {name} wants the scope {scope}": "el campo {name} necesita el ámbito {scope}",
     "the name and the password do not belong together": "el nombre y la contraseña no se corresponden",
     "this password is good for once: send new_password with it": (
         "esta contraseña vale una vez: envíe new_password con ella"
