@@ -8,6 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from service_kit.ids import new_id
+from tests.default_schema import SCHEMA
 from tests.pictures import photo
 from tests.store.given import NOW, create, run
 from tests.system import eventually, new_person
@@ -34,7 +35,7 @@ def shards_of(seen: list[Seen], collection: str) -> set[str]:
 async def test_people_and_events_spread_over_the_shards(system, mongo_clients):
     database = "spread"
     system.initialise(database)
-    store = Store(mongo_clients["pymongo"], database)
+    store = Store(mongo_clients["pymongo"], database, SCHEMA)
     for _ in range(8):
         await run(store, *(create() for _ in range(500)))
     witness = Witness(system, database)
