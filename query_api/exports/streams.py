@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 
 from events.imports.states import correlation_of
+from events.person.orders import Sort, order_of
 from events.person.outcomes import UNCHANGED
 from events.person.schema.declarations import PersonSchema
 from query_api.exports.batches import Batches, CursorBatches, MergedBatches
@@ -27,7 +28,7 @@ from query_api.imports.lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, 
 from query_api.people.filters import ExportQuery
 from query_api.people.listing import LIVING, SHOWN
 from query_api.people.search import Condition
-from query_api.people.sorting import Sort, order_of
+from query_api.people.sorting import lacking, there
 from query_api.reading.lease import Databases, Lease
 from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
@@ -236,8 +237,8 @@ def _in_order(sorts: Sequence[Sort]) -> Iterator[tuple[list[Condition], dict[str
     """Yield the conditions of all people, and how to read them: parts that follow each other in an order."""
     shown: dict[str, Any] = {"projection": SHOWN}
     if len(sorts) == 1 and sorts[0].may_lack:
-        yield [sorts[0].there], shown | {"sort": order_of(sorts)}
-        yield [sorts[0].lacking], shown | {"sort": [("_id", sorts[0].direction)]}
+        yield [there(sorts[0])], shown | {"sort": order_of(sorts)}
+        yield [lacking(sorts[0])], shown | {"sort": [("_id", sorts[0].direction)]}
     else:
         # Tombstones have nothing to show.
         yield [LIVING], shown | ({"sort": order_of(sorts)} if sorts else {})

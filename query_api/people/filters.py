@@ -19,11 +19,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from events.person.fields import stored_forms
+from events.person.orders import Sort
 from events.person.schema.declarations import PersonSchema
 from events.times import rfc3339
 from query_api.people.comparing import IDS, field_filters, search_filter, time_filters
 from query_api.people.search import Condition
-from query_api.people.sorting import Orders, Sort, orders_of
+from query_api.people.sorting import Orders, orders_of
 from query_api.reading.cursors import MAX_CURSOR
 from query_api.reading.forms import MAX_PAGE, LinesQuery, TimedQuery, zone_in
 from query_api.reading.times import span_of
