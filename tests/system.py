@@ -273,6 +273,7 @@ class System:
         where = {"ROLLCALL_MONGO_URI": self.mongo.uri}
         if isinstance(self.mongo, ShardedCluster):
             where = {"ROLLCALL_MONGO_CLUSTER": str(self.mongo.description)}
+        where["ROLLCALL_PERSON_SCHEMA"] = str(self.directory / "person-schema.json")
         return initialise(Order.read({**where, "ROLLCALL_MONGO_DB": database}))
 
     def service(self, module: str, **more: str) -> Service:

@@ -130,6 +130,7 @@ ROUTES = [
     ("query_api", "GET", f"{IMPORT}/errors", "people:read"),
     ("query_api", "GET", PERSON, "people:read"),
     ("query_api", "GET", "/people/by-document/CC/123456", "people:read"),
+    ("query_api", "GET", "/people/by-email/ana@example.com", "people:read"),
     ("query_api", "GET", f"{PERSON}/commands/0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", "people:read"),
     ("query_api", "GET", f"{PERSON}/history", "audit:read"),
     ("query_api", "GET", "/events", "audit:read"),
@@ -189,6 +190,7 @@ async def test_every_route_is_in_the_table_above_and_documented(commands, querie
                     .replace("{command_id}", PERSON.rpartition("/")[2])
                     .replace("{document_type}", "CC")
                     .replace("{document_id}", "123456")
+                    .replace("{email}", "ana@example.com")
                     .replace("{id}", MESSAGE)
                 )
                 assert (method.upper(), concrete) in known

@@ -117,6 +117,7 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, worker, pa
         "/people/by-document/{document_type}/{document_id}": (
             f"/people/by-document/{person['document_type']}/{person['document_id']}"
         ),
+        "/people/by-email/{email}": f"/people/by-email/{person['email']}",
         "/people/{person_id}/commands/{command_id}": f"/people/{person['id']}/commands/{command_id}",
         "/people/{person_id}/history": f"/people/{person['id']}/history?include=rejected&limit=1",
         "/events": "/events?limit=5",
