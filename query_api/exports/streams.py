@@ -32,6 +32,7 @@ from query_api.people.sorting import lacking, there
 from query_api.reading.lease import Databases, Lease
 from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
+from service_kit.person_view import PersonView
 
 BATCH: Final = 500
 """Documents that are read at once."""
@@ -181,15 +182,22 @@ class Exports:
         header = _header(EVENTS_HEADER, media_type, bom=bom)
         return Export([ExportPart(batches, _EVENTS[media_type])], media_type, header, self._writing)
 
-    def people(self, query: ExportQuery, media_type: str, *, bom: bool = False) -> Export:
-        """Return an export of people; arguments as for `events`, and it may be a `WORKBOOK`."""
-        columns = columns_of(self._schema) if query.shown is None else query.shown
+    def people(self, query: ExportQuery, media_type: str, view: PersonView, *, bom: bool = False) -> Export:
+        """Return an export of people; it may be a `WORKBOOK`.
+
+        Args:
+            query: Whom to export, in which order.
+            media_type: `NDJSON`, `CSV` or `WORKBOOK`.
+            view: What the client sees of them.
+            bom: As for `events`.
+        """
+        columns = view.shown(columns_of(self._schema)) if query.shown is None else query.shown
         table = PeopleWorkbook(columns) if media_type == WORKBOOK else None
         write: Callable[..., bytes] = partial(people_csv, columns=columns)
         if table is not None:
             write = table.rows
         elif media_type == NDJSON:
-            write = partial(people_ndjson, shown=query.shown)
+            write = partial(people_ndjson, shown=columns if view.hidden else query.shown)
         # Whom the filters name, a secondary that lags may not have.
         place = {"strong": query.strong, "newest": query.named > 0}
         parts = [
