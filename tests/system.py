@@ -268,13 +268,13 @@ class System:
             **more,
         }
 
-    def initialise(self, database: str = "rollcall") -> list[str]:
-        """Do what the initialiser does; return what it changed."""
+    def initialise(self, database: str = "rollcall", **more: str) -> list[str]:
+        """Do what the initialiser does, with some more settings; return what it changed."""
         where = {"ROLLCALL_MONGO_URI": self.mongo.uri}
         if isinstance(self.mongo, ShardedCluster):
             where = {"ROLLCALL_MONGO_CLUSTER": str(self.mongo.description)}
-        where["ROLLCALL_PERSON_SCHEMA"] = str(self.directory / "person-schema.json")
-        return initialise(Order.read({**where, "ROLLCALL_MONGO_DB": database}))
+        schema = {"ROLLCALL_PERSON_SCHEMA": str(self.directory / "person-schema.json")}
+        return initialise(Order.read({**where, **schema, "ROLLCALL_MONGO_DB": database, **more}))
 
     def service(self, module: str, **more: str) -> Service:
         """Return a service that is not started yet."""
