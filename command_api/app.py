@@ -30,6 +30,7 @@ from service_kit.background import Background
 from service_kit.http.addresses import PREFIX
 from service_kit.http.guard import Limits
 from service_kit.http.openapi import document
+from service_kit.http.schema_route import add_schema_route
 from service_kit.http.web import create_app
 from service_kit.images import ImageSecret
 from service_kit.images.stores import open_stores
@@ -141,6 +142,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     )
     app.add_middleware(UnderPrefix)
     add_people_routes(app, people)
+    add_schema_route(app, verifier, schema)
     add_import_routes(app, ImportDependencies(people, import_tools, import_slots(settings.imports_at_once)))
     add_dead_letter_routes(app, people, url)
     account_routes.add_account_routes(app, accounts, verifier.ring, people.read)

@@ -20,9 +20,11 @@ from devstack.supervisor import StopRequest, held_lock, holder, supervise
 from devstack.system import System
 from devstack.welcome import welcome
 from events.accounts.event import LOCAL
+from operations.addresses import person_schema
 from operations.errors import AlreadyRunning, SetupError
 from operations.terminal import print_progress, print_result, short_path
 from operations.tokens.access import new_token
+from service_kit.auth.roles import SCOPES
 from service_kit.broker.users import SUBSCRIBER_USER
 
 _DEMO_PEOPLE = 500
@@ -61,11 +63,12 @@ def up(options: argparse.Namespace) -> int:
         # The password's hash takes a library that no other verb here needs to wait for.
         from operations.accounts.verb import first_administrator
 
-        token = new_token(system.environment, subject=LOCAL)
+        schema = person_schema(system.environment)
+        token = new_token(system.environment, subject=LOCAL, scopes=(*SCOPES, *schema.scopes))
         password = first_administrator(system.environment)
         if options.demo:
-            send_demo(system.ports.command_url, token, _DEMO_PEOPLE, stop.check)
-        print_result(welcome(system.ports, token, password))
+            send_demo(system.ports.command_url, token, schema, _DEMO_PEOPLE, stop.check)
+        print_result(welcome(system.ports, token, password, schema))
 
     supervise(paths, system, stop, ready)
     return 0

@@ -15,6 +15,13 @@ from devstack.servers.ports import WantedPort
 from operations.addresses import ServicePorts
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
 
+_FILES = (
+    "ROLLCALL_JWT_KEY_FILE",
+    "ROLLCALL_SIGNING_KEYS",
+    "ROLLCALL_IMAGES_KEY_FILE",
+    "ROLLCALL_PERSON_SCHEMA",
+)
+"""Settings that name files: from wherever a process is started, the same ones."""
 TOKEN_SOURCES = ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_JWKS_URL", "ROLLCALL_SIGNING_KEYS")
 
 
@@ -80,7 +87,12 @@ def service_environment(
         ours["ROLLCALL_JWT_TYP"] = "at+jwt"
     # An empty setting counts as unset, so it gets our value.
     theirs = {k: v for k, v in environ.items() if v or not k.startswith("ROLLCALL_")}
-    for name in ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_SIGNING_KEYS", "ROLLCALL_IMAGES_KEY_FILE"):
+    for name in (
+        "ROLLCALL_JWT_KEY_FILE",
+        "ROLLCALL_SIGNING_KEYS",
+        "ROLLCALL_IMAGES_KEY_FILE",
+        "ROLLCALL_PERSON_SCHEMA",
+    ):
         if key := theirs.get(name):
             theirs[name] = str(Path(key).absolute())
     theirs.pop("PYTHONPATH", None)

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import time
+
+from devstack.demo.values import made_person
+from events.person.schema.declarations import PersonSchema
+from events.person.schema.reading import default_schema
 from operations.addresses import ServicePorts
 
-# The time in the document makes each paste create another person.
+# The time in it makes each paste create another person.
 _NOW = "'\"$(date +%s)\"'"
-_PERSON = (
-    f'"document_type":"Cédula","document_id":"{_NOW}","first_name":"Ada",'
-    '"last_name":"Lovelace","birth_date":"1990-12-10","gender":"Femenino",'
-    f'"email":"ada.{_NOW}@example.com","phone":"+573001234567"'
-)
+_FROM = 1_000_000_007
 
 
-def welcome(ports: ServicePorts, token: str, password: str | None) -> str:
+def _person(schema: PersonSchema) -> str:
+    """Return a person as JSON in single quotes; what must differ from others has the time in it."""
+    if schema.names == default_schema().names:
+        return (
+            f'{{"document_type":"Cédula","document_id":"{_NOW}","first_name":"Ada",'
+            '"last_name":"Lovelace","birth_date":"1990-12-10","gender":"Femenino",'
+            f'"email":"ada.{_NOW}@example.com","phone":"+573001234567"}}'
+        )
+    number = int(time.time()) % _FROM
+    return json.dumps(made_person(schema, number), ensure_ascii=False).replace("'", "’")
+
+
+def welcome(ports: ServicePorts, token: str, password: str | None, schema: PersonSchema) -> str:
     """The text; every curl line works by itself, in sh, bash and zsh.
 
     Args:
         ports: Where the services listen.
         token: A token with every scope that the lines need.
         password: The first administrator's one-time password, if the account was made just now.
+        schema: What a person is.
     """
-    create, page, search = curl_lines(ports, token)
+    create, page, search = curl_lines(ports, token, schema)
     return f"""
 Rollcall is ready.
 
@@ -64,13 +79,13 @@ curl -sS {ports.command_url}/auth/login -H 'Content-Type: application/json' -d '
 """
 
 
-def curl_lines(ports: ServicePorts, token: str) -> tuple[str, str, str]:
+def curl_lines(ports: ServicePorts, token: str, schema: PersonSchema) -> tuple[str, str, str]:
     """Create, list and search, each to be pasted alone."""
     bearer = f"-H 'Authorization: Bearer {token}'"
     create = (
         f"curl -sS -X POST {ports.command_url}/people {bearer} -H 'Content-Type: application/json' "
-        f"-H 'Prefer: wait=5' -d '{{{_PERSON}}}'; echo"
+        f"-H 'Prefer: wait=5' -d '{_person(schema)}'; echo"
     )
-    page = f"curl -sS '{ports.query_url}/people?sort=last_name&limit=5' {bearer}; echo"
+    page = f"curl -sS '{ports.query_url}/people?sort={schema.default_sort}&limit=5' {bearer}; echo"
     search = f"curl -sS '{ports.query_url}/people?q=ada&count=true' {bearer}; echo"
     return create, page, search

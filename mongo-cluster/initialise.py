@@ -11,6 +11,9 @@ Usage: python mongo-cluster/initialise.py, with these environment variables:
                                   of the users to make: admin, rollcall-worker and so on
     ROLLCALL_MONGO_DB             the database (rollcall)
     ROLLCALL_MONGO_WAIT           seconds to wait for members and routers (120)
+    ROLLCALL_PERSON_SCHEMA        the file with the person schema: what is indexed (the shipped one)
+
+Indexes of people that the schema does not want are named; with `--drop-unused` they are dropped.
 """
 
 import os
@@ -51,7 +54,9 @@ def _inside(uri: str, deployment: Deployment | None, order: Order, access: Acces
         where = ", ".join(deployment.routers) if deployment and deployment.routers else "the deployment"
         access.wait(lambda: f"no answer from {where}", lambda: _answers(client))
         changes = ensure_shards(client, deployment.shards, access) if deployment else []
-        changes += ensure_collections(client, order.database, access)
+        changes += ensure_collections(
+            client, order.database, order.schema, access, drop_unused=order.drop_unused
+        )
         changes += record_seats(client, order.database, deployment, access)
         changes += _carry_over(client, uri, order, access)
         return changes + ensure_users(client, uri, order.database, order.passwords, access)
@@ -75,7 +80,7 @@ def _answers(client: Client) -> bool:
 def main() -> None:
     """Initialise what the environment asks for, and say what changed."""
     try:
-        changes = initialise(Order.read(os.environ))
+        changes = initialise(Order.read(os.environ, sys.argv[1:]))
     except (Fork, NotReady, PyMongoError, OSError, ValueError, KeyError) as exc:
         sys.exit(f"could not initialise MongoDB: {exc}")
     print("\n".join(changes) or "nothing changed")

@@ -8,7 +8,8 @@ from deployment import Access, Client, ReplicaSet
 from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
-from service_kit.mongo.collections import Collection, Index, load_collections
+from events.person.schema.declarations import PersonSchema
+from service_kit.mongo.collections import PEOPLE, Collection, Index, collections_of
 
 _LATER: Final = frozenset({6, 7, 46, 70, 117, 133, 189, 91, 10107, 13436})
 """Host unreachable or not found, lock busy, shard not found yet, conflicting operation, no primary yet."""
@@ -31,11 +32,20 @@ def ensure_shards(client: Client, shards: Sequence[ReplicaSet], access: Access) 
     return changes
 
 
-def ensure_collections(client: Client, database: str, access: Access) -> list[str]:
+def ensure_collections(
+    client: Client, database: str, schema: PersonSchema, access: Access, *, drop_unused: bool
+) -> list[str]:
     """Create, index and shard the collections; return a line for each change.
 
     Indexes come before sharding, while a collection is empty: the server then refuses a unique index
     that no shard could keep, and puts chunks on every shard at once.
+
+    Args:
+        client: Of the deployment.
+        database: The services' database.
+        schema: The person schema: says by what people are found and sorted.
+        access: How long to wait.
+        drop_unused: Whether indexes of people that the schema does not want are dropped, or only named.
 
     Raises:
         NotReady: The deployment does not do it before time is over.
@@ -43,7 +53,7 @@ def ensure_collections(client: Client, database: str, access: Access) -> list[st
     changes = []
     routed = _is_routed(client)
     there = set(client[database].list_collection_names())
-    for collection in load_collections():
+    for collection in collections_of(schema):
         name = f"{database}.{collection.name}"
         if collection.name not in there:
             client[database].create_collection(collection.name)
@@ -53,7 +63,19 @@ def ensure_collections(client: Client, database: str, access: Access) -> list[st
             _steadily(access, client, {"shardCollection": name, "key": dict(collection.shard_key)})
             shards = len(client.admin.command("listShards")["shards"])
             changes.append(f"sharded {collection.name} over {shards} shards")
+        if collection.name == PEOPLE:
+            changes += _unused_indexes(client, database, collection, drop=drop_unused)
     return changes
+
+
+def _unused_indexes(client: Client, database: str, collection: Collection, *, drop: bool) -> list[str]:
+    wanted = {index.name for index in collection.indexes} | {"_id_", "_id_hashed"}
+    unused = sorted(set(client[database][collection.name].index_information()) - wanted)
+    if not drop:
+        return [f"index {name} on {collection.name} is of no use: --drop-unused drops it" for name in unused]
+    for name in unused:
+        client[database][collection.name].drop_index(name)
+    return [f"dropped index {name} on {collection.name}" for name in unused]
 
 
 def _ensure_indexes(client: Client, database: str, collection: Collection) -> list[str]:

@@ -37,6 +37,7 @@ from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
 from service_kit.http.guard import Limits
 from service_kit.http.openapi import document
+from service_kit.http.schema_route import add_schema_route
 from service_kit.http.web import create_app
 from service_kit.images.gridfs import GridFsReader
 from service_kit.mongo import connection as mongo
@@ -132,6 +133,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     )
     add_export_route(app, people, sender)
     add_read_routes(app, people)
+    add_schema_route(app, verifier, schema)
     add_audit_routes(app, people, sender)
     add_import_routes(app, people, sender, lambda: datetime.now(UTC))
     add_dead_letter_routes(app, people)

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import orjson
-
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.errors import WrongSchema
-from events.person.schema.reading import default_schema, read_schema
+from events.person.schema.reading import default_schema, parse_schema
 
 MAX_BYTES = 2**20
 """Of a schema's file."""
@@ -28,9 +26,7 @@ def load_person_schema(path: Path | None) -> PersonSchema:
     if len(content) > MAX_BYTES:
         raise SystemExit(f"cannot start: the person schema {path} is larger than {MAX_BYTES >> 20} MB")
     try:
-        return read_schema(orjson.loads(content))
-    except orjson.JSONDecodeError as exc:
-        raise SystemExit(f"cannot start: the person schema {path} is no JSON: {exc}") from None
+        return parse_schema(content)
     except WrongSchema as exc:
         faults = "\n".join(f"  {fault}" for fault in exc.faults)
         raise SystemExit(f"cannot start: the person schema {path} is wrong:\n{faults}") from None

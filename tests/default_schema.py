@@ -2,14 +2,15 @@
 
 import json
 from copy import deepcopy
-from typing import Final, get_args
+from pathlib import Path
+from typing import Any, Final, get_args
 
 from command_api.imports.options import import_query
 from command_api.people.input import input_forms
 from events.person.commands import command_type
 from events.person.fields import stored_forms
 from events.person.schema.declarations import PersonSchema
-from events.person.schema.reading import default_schema, parse_schema
+from events.person.schema.reading import default_schema, read_schema
 from query_api.people.filters import people_queries
 
 SCHEMA: Final = default_schema()
@@ -25,11 +26,17 @@ PersonQuery = people_queries(SCHEMA).person
 ExportQuery = people_queries(SCHEMA).export
 
 
-def _unique_email() -> PersonSchema:
-    document = deepcopy(dict(SCHEMA.document))
+def _with_unique_email() -> PersonSchema:
+    document: dict[str, Any] = deepcopy(dict(SCHEMA.document))
     document["properties"]["email"]["rollcall"]["unique"] = True
-    return parse_schema(json.dumps(document))
+    return read_schema(document)
 
 
-UNIQUE_EMAIL: Final = _unique_email()
-"""The same, but that an e-mail address belongs to one person."""
+UNIQUE_EMAIL: Final = _with_unique_email()
+"""The shipped schema, but no two people have one e-mail address."""
+
+
+def write_schema(file: Path, schema: PersonSchema = UNIQUE_EMAIL) -> Path:
+    """Write a schema's file, for the setting ROLLCALL_PERSON_SCHEMA; return it."""
+    file.write_text(json.dumps(schema.document), encoding="utf-8")
+    return file

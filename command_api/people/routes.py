@@ -24,7 +24,7 @@ from events.parking.controls import Message
 from events.person.commands import Command, CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
 from events.person.fields import stored_forms
 from events.person.outcomes import Applied, Parked, Rejected, Unchanged, Unreadable
-from events.person.rejections import rejection_of
+from events.person.rejections import ValueTaken, rejection_of
 from events.person.schema.declarations import PersonSchema
 from events.times import to_milliseconds
 from service_kit.auth.roles import AUDIT_SCOPE
@@ -34,6 +34,7 @@ from service_kit.http.problems import problem_of
 from service_kit.http.reasons import language_of
 from service_kit.http.web import PlainRoute, authorize, path_id
 from service_kit.ids import derived_id, new_id
+from service_kit.person_view import PersonView
 
 ACCEPTED = Counter("rollcall_commands_accepted_total", "Commands that the broker confirmed", ["type"])
 
@@ -118,24 +119,28 @@ class PeopleDependencies:
         preferences: Preferences,
         caller: Caller,
     ) -> Response:
+        view = PersonView.of(self.schema, caller.scopes)
         honoured = {"Preference-Applied": f"wait={preferences.wait}"}
         if outcome.replayed:
             honoured["Idempotent-Replayed"] = "true"
         match outcome:
             case Rejected(code=code, detail=detail, version=at):
                 language = language_of(preferences.accept_language)
-                response = problem_of(rejection_of(code, detail, at, self.schema), language)
+                rejection = rejection_of(code, detail, at, self.schema)
+                if isinstance(rejection, ValueTaken) and not view.hidden.isdisjoint(rejection.fields):
+                    rejection.fields = ()
+                response = problem_of(rejection, language)
                 response.headers.update(honoured)
                 return response
             case Applied(version=version) | Unchanged(version=version):
-                headers = {**honoured, "ETag": f'"{version}"', "X-Command-Id": command.command_id}
+                headers = {**honoured, "ETag": f'"{view.tag(version)}"', "X-Command-Id": command.command_id}
                 body = outcome.person
                 if body is None:
                     body = {"id": command.person_id, "version": version, "deleted": True}
                 elif isinstance(command, RevertPerson) and AUDIT_SCOPE not in caller.scopes:
                     body = {"id": command.person_id, "version": version}
-                elif hidden := self.schema.hidden(caller.scopes):
-                    body = {name: value for name, value in body.items() if name not in hidden}
+                else:
+                    body = view.of_values(body) if view.hidden else body
                 return _json(body, 201 if isinstance(command, CreatePerson) else 200, headers)
             case _:
                 assert_never(outcome)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import TypeVar
+
+Choice = TypeVar("Choice")
 
 _FEMALE = (
     "Ana", "María", "Valentina", "Sofía", "Camila", "Luisa", "Daniela", "Paula", "Carolina",
@@ -49,7 +53,7 @@ def demo_person(i: int) -> dict[str, str]:
     Returns:
         The fields, all valid; some people have no middle name, address or occupation.
     """
-    dice = _Dice(i)
+    dice = Dice(i)
     gender = dice.pick(_GENDERS)
     first_names = {"Femenino": _FEMALE, "Masculino": _MALE}.get(gender, _EITHER)
     first, last = dice.pick(first_names), f"{dice.pick(_FAMILY)} {dice.pick(_FAMILY)}"
@@ -76,18 +80,24 @@ def demo_person(i: int) -> dict[str, str]:
     return person
 
 
-class _Dice:
-    """A small generator of its own: quick to seed, and the same on every Python (SplitMix64)."""
+class Dice:
+    """A small generator of its own: quick to seed, and the same on every Python (SplitMix64).
+
+    Args:
+        seed: Which one.
+    """
 
     def __init__(self, seed: int) -> None:
         self._state = seed
 
     def below(self, limit: int) -> int:
+        """Return a number from 0 on, below a limit."""
         self._state = (self._state + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
         mixed = self._state
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
         mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
         return (mixed ^ (mixed >> 31)) % limit
 
-    def pick(self, choices: tuple[str, ...]) -> str:
+    def pick(self, choices: Sequence[Choice]) -> Choice:
+        """Return one of some choices."""
         return choices[self.below(len(choices))]

@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 
 from events.imports.states import correlation_of
+from events.person.orders import Sort, order_of
 from events.person.outcomes import UNCHANGED
 from events.person.schema.declarations import PersonSchema
 from query_api.exports.batches import Batches, CursorBatches, MergedBatches
@@ -27,10 +28,11 @@ from query_api.imports.lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, 
 from query_api.people.filters import ExportQuery
 from query_api.people.listing import LIVING, SHOWN
 from query_api.people.search import Condition
-from query_api.people.sorting import Sort, order_of
+from query_api.people.sorting import lacking, there
 from query_api.reading.lease import Databases, Lease
 from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
+from service_kit.person_view import PersonView
 
 BATCH: Final = 500
 """Documents that are read at once."""
@@ -180,15 +182,22 @@ class Exports:
         header = _header(EVENTS_HEADER, media_type, bom=bom)
         return Export([ExportPart(batches, _EVENTS[media_type])], media_type, header, self._writing)
 
-    def people(self, query: ExportQuery, media_type: str, *, bom: bool = False) -> Export:
-        """Return an export of people; arguments as for `events`, and it may be a `WORKBOOK`."""
-        columns = columns_of(self._schema) if query.shown is None else query.shown
+    def people(self, query: ExportQuery, media_type: str, view: PersonView, *, bom: bool = False) -> Export:
+        """Return an export of people; it may be a `WORKBOOK`.
+
+        Args:
+            query: Whom to export, in which order.
+            media_type: `NDJSON`, `CSV` or `WORKBOOK`.
+            view: What the client sees of them.
+            bom: As for `events`.
+        """
+        columns = view.shown(columns_of(self._schema)) if query.shown is None else query.shown
         table = PeopleWorkbook(columns) if media_type == WORKBOOK else None
         write: Callable[..., bytes] = partial(people_csv, columns=columns)
         if table is not None:
             write = table.rows
         elif media_type == NDJSON:
-            write = partial(people_ndjson, shown=query.shown)
+            write = partial(people_ndjson, shown=columns if view.hidden else query.shown)
         # Whom the filters name, a secondary that lags may not have.
         place = {"strong": query.strong, "newest": query.named > 0}
         parts = [
@@ -236,8 +245,8 @@ def _in_order(sorts: Sequence[Sort]) -> Iterator[tuple[list[Condition], dict[str
     """Yield the conditions of all people, and how to read them: parts that follow each other in an order."""
     shown: dict[str, Any] = {"projection": SHOWN}
     if len(sorts) == 1 and sorts[0].may_lack:
-        yield [sorts[0].there], shown | {"sort": order_of(sorts)}
-        yield [sorts[0].lacking], shown | {"sort": [("_id", sorts[0].direction)]}
+        yield [there(sorts[0])], shown | {"sort": order_of(sorts)}
+        yield [lacking(sorts[0])], shown | {"sort": [("_id", sorts[0].direction)]}
     else:
         # Tombstones have nothing to show.
         yield [LIVING], shown | ({"sort": order_of(sorts)} if sorts else {})

@@ -1,7 +1,7 @@
 """Routes for audit: a person's history, and search in everybody's events, by page or as export."""
 
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -21,6 +21,7 @@ from service_kit.http.guard import is_head
 from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, links, problems
 from service_kit.http.parameters import parameters
 from service_kit.http.typed import PersonId, wants
+from service_kit.person_view import PersonView
 
 JSON: Final = "application/json"
 _FILES: Final = {NDJSON: "events.ndjson", CSV: "events.csv"}
@@ -60,7 +61,8 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         query = dependencies.read(HistoryQuery, request)
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             page = await dependencies.log.history(caller.subject, str(person_id), query)
-        return dependencies.page(request, page, {"person_id": str(person_id), "items": page.answer.documents})
+        items = [_seen(item, "changes", dependencies.view(caller)) for item in page.answer.documents]
+        return dependencies.page(request, page, {"person_id": str(person_id), "items": items})
 
     @app.get(
         "/events",
@@ -83,12 +85,24 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         accept = ", ".join(request.headers.getlist("accept"))
         form = choose(accept or None, (JSON, NDJSON, CSV))
         if form != JSON:
+            # A line has all that its hash covers, so it is for those alone who may see all of it.
+            dependencies.view(caller).refuse_hidden(dependencies.schema.names)
             return await _export(request, sender, caller, query, form)
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             page = await dependencies.log.events(query)
-        response = dependencies.page(request, page, {"items": page.answer.documents})
-        response.headers.update(_VARY)
-        return response
+        items = [_seen(item, "data", dependencies.view(caller)) for item in page.answer.documents]
+        return dependencies.page(request, page, {"items": items}, dict(_VARY))
+
+
+def _seen(item: dict[str, Any], part: str, view: PersonView) -> dict[str, Any]:
+    """Return an event as a caller sees it.
+
+    Args:
+        item: The event.
+        part: Where it has values by field.
+        view: What the caller sees.
+    """
+    return {**item, part: view.of_values(item[part])} if view.hidden and part in item else item
 
 
 async def _export(

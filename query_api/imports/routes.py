@@ -124,12 +124,13 @@ def add_export_route(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         If the connection ends before the last chunk, it is not all. A cell of CSV that a spreadsheet would
         compute has an apostrophe before it, which an import takes away again.
         """
-        query = dependencies.read(query_form, request)
+        query, view = dependencies.read(query_form, request), dependencies.view(caller)
+        view.refuse_hidden(query.asked)
         form = form_of(request, tuple(_PEOPLE_FILES))
         place = dependencies.place(strong=query.strong)
         if is_head(request.scope):
             return head_of(form, _PEOPLE_FILES[form], place)
-        begin = partial(sender.exports.people, query, form, bom=query.bom)
+        begin = partial(sender.exports.people, query, form, view, bom=query.bom)
         return await sender.response(caller.subject, begin, _PEOPLE_FILES[form], place)
 
 

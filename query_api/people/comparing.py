@@ -12,13 +12,13 @@ from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from events.person.fields import MAX_INTEGER
+from events.person.orders import least_of
 from events.person.schema.declarations import FieldDeclaration, PersonSchema
 from events.person.search import AFTER, BETWEEN, may_lack
 from events.text import fold
 from events.times import rfc3339
 from query_api.people.asked_values import Read, asked_value_of, person_id
 from query_api.people.search import NOBODY, Condition, Search, beginning
-from query_api.people.sorting import least_of
 from query_api.reading.forms import zone_in
 from query_api.reading.times import Operator, bound
 from service_kit.http.guard import MAX_TARGET_BYTES

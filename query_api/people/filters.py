@@ -1,6 +1,6 @@
 """The query parameters for reading people: which there are, and what they mean together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
@@ -19,11 +19,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from events.person.fields import stored_forms
+from events.person.orders import Sort
 from events.person.schema.declarations import PersonSchema
 from events.times import rfc3339
 from query_api.people.comparing import IDS, field_filters, search_filter, time_filters
 from query_api.people.search import Condition
-from query_api.people.sorting import Orders, Sort, orders_of
+from query_api.people.sorting import Orders, orders_of
 from query_api.reading.cursors import MAX_CURSOR
 from query_api.reading.forms import MAX_PAGE, LinesQuery, TimedQuery, zone_in
 from query_api.reading.times import span_of
@@ -103,13 +104,24 @@ class PeopleFilters(SparseQuery):
     """Parameters that choose people, and what is shown of them."""
 
     orders: ClassVar[Orders]
-    choosing: ClassVar[frozenset[str]]
+    choosing: ClassVar[Mapping[str, str]]
     naming: ClassVar[tuple[str, ...]]
 
     @property
     def filters(self) -> list[Condition]:
         """Return the MongoDB conditions, all of which must hold."""
-        return [getattr(self, name) for name in sorted(self.model_fields_set & self.choosing)]
+        return [getattr(self, name) for name in sorted(self.model_fields_set & self.choosing.keys())]
+
+    @property
+    def sorts(self) -> tuple[Sort, ...]:
+        """Return the fields that people are sorted by."""
+        return ()
+
+    @property
+    def asked(self) -> set[str]:
+        """Return the names of all that is asked about: filters, order, and what is to be shown."""
+        filters = {self.choosing[name] for name in self.model_fields_set & self.choosing.keys()}
+        return {*filters, *(sort.name for sort in self.sorts), *(self.shown or ())}
 
     @property
     def named(self) -> int:
@@ -199,7 +211,7 @@ def people_queries(schema: PersonSchema) -> PeopleQueries:
     ]
     choosing = {
         "orders": orders,
-        "choosing": frozenset(filters),
+        "choosing": {name: _field_of(name, schema) for name in filters},
         "naming": ("id", *(f"{name}{kind}" for name in naming for kind in ("", ".in"))),
     }
     listed = Field(
@@ -228,6 +240,12 @@ def people_queries(schema: PersonSchema) -> PeopleQueries:
         choosing_form(PeopleQuery, sort=(sort, listed)),
         choosing_form(ExportQuery, sort=(sort | None, exported)),
     )
+
+
+def _field_of(name: str, schema: PersonSchema) -> str:
+    """Return the name of the field that a filter is of; its own, if it is of none."""
+    field = name.partition(".")[0]
+    return field if field in schema.by_name else field.removesuffix("_from").removesuffix("_to")
 
 
 def _known_fields(known: Sequence[str], text: str | None) -> str | None:

@@ -6,9 +6,10 @@ from typing import Any, Final, Self
 
 import orjson
 
+from events.person.orders import Sort, order_of
 from query_api.people.filters import PeopleQuery
 from query_api.people.search import Condition
-from query_api.people.sorting import Orders, Sort, behind, beyond, group_of, order_of, up_to
+from query_api.people.sorting import Orders, behind, beyond, group_of, lacking, there, up_to
 from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
 from service_kit.mongo.connection import Document, DocumentCollection, MemberAddress
 
@@ -64,7 +65,7 @@ class Listing:
         """
         if self.filters or self.sorts[0].may_lack:
             return [*self.filters, LIVING]
-        return [self.sorts[0].there]
+        return [there(self.sorts[0])]
 
     def cursor_after(self, person: Mapping[str, Any]) -> str:
         """Return the cursor of the page that follows a person."""
@@ -105,14 +106,14 @@ class Listing:
     def _parts(self) -> Iterator[tuple[list[Condition], list[tuple[str, int]]]]:
         """Yield the conditions and orders of people who follow each other, each part in an index's order."""
         first, order = self.sorts[0], order_of(self.sorts)
-        lacking = [("_id", first.direction)]
+        by_id = [("_id", first.direction)]
         if len(self.sorts) == 1:
             value = None if self.values is None else self.values[0]
             if self.values is None:
-                yield [first.there], order
+                yield [there(first)], order
             elif value is not None:
                 yield (
-                    [first.there, *after(first.key, value, self.last_id, descending=first.descending)],
+                    [there(first), *after(first.key, value, self.last_id, descending=first.descending)],
                     order,
                 )
             if first.may_lack:
@@ -121,7 +122,7 @@ class Listing:
                     if self.values is not None and value is None
                     else []
                 )
-                yield [first.lacking, *place], lacking
+                yield [lacking(first), *place], by_id
             return
         if self.values is not None:
             parts = beyond(self.sorts, self.values, self.last_id)
@@ -132,9 +133,11 @@ class Listing:
             inside = parts[: len(parts) - (0 if self.values[0] is None else 1 + first.may_lack)]
             yield [group, {"$or": inside}], order
         elif self.orders.is_declared(self.sorts):
-            yield [{first.own_key: {"$gte": first.least}}], order
+            # An index has before the value that it is not lacking.
+            sure = {first.lack_key: None} if first.may_lack else {}
+            yield [{first.own_key: {"$gte": first.least}, **sure}], order
             if first.may_lack:
-                yield [first.lacking], order
+                yield [lacking(first)], order
 
     async def _by_groups(self, read: Read, limit: int) -> list[Document]:
         """Return the next people, so many at most, beyond the group of the last one, if there is one.
@@ -145,7 +148,7 @@ class Listing:
         first, order = self.sorts[0], order_of(self.sorts)
         if self.values is not None and self.values[0] is None:
             return []
-        wanted = [first.there]
+        wanted = [there(first)]
         if self.values is not None:
             wanted.append(behind(first, self.values[0]))
         end = await read(wanted, sort=[(first.key, first.direction)], skip=limit - 1, limit=1)
@@ -153,7 +156,7 @@ class Listing:
         documents = await read([*wanted, *reach], sort=order, limit=limit, batch_size=limit)
         if first.may_lack and len(documents) < limit:
             missing = limit - len(documents)
-            documents += await read([first.lacking], sort=order, limit=missing, batch_size=missing)
+            documents += await read([lacking(first)], sort=order, limit=missing, batch_size=missing)
         return documents
 
 

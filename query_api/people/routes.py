@@ -31,6 +31,7 @@ from service_kit.http.problems import field_errors
 from service_kit.http.reasons import detail_in, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
+from service_kit.person_view import PersonView
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,16 @@ class PeopleDependencies:
     def headers(self, source: Answer, headers: dict[str, str] | None = None) -> dict[str, str]:
         """Return the headers of a response; clients must ask again each time, with the ETag they have."""
         named = {"X-Read-From": self.reads.member_of(source)} if self.read_from_header else {}
-        return {"Cache-Control": "private, no-cache", **named, **(headers or {})}
+        more = dict(headers or {})
+        if not self.schema.has_views:
+            return {"Cache-Control": "private, no-cache", **named, **more}
+        # Who asks with other rights is to get another answer, also from a store on the way.
+        vary = ", ".join(filter(None, (more.pop("Vary", ""), "Authorization")))
+        return {**named, **more, "Cache-Control": "private, no-store", "Vary": vary}
+
+    def view(self, caller: Caller) -> PersonView:
+        """Return what of people a caller sees."""
+        return PersonView.of(self.schema, caller.scopes)
 
     def place(self, *, strong: bool) -> dict[str, str]:
         """Return the header with the stream's position for a read that is still to begin, if one is known."""
@@ -100,6 +110,7 @@ class PeopleDependencies:
         request: Request,
         answer: Answer,
         query: SparseQuery,
+        view: PersonView,
         missing: str,
         headers: dict[str, str] | None = None,
     ) -> Response:
@@ -107,29 +118,27 @@ class PeopleDependencies:
         if not answer.documents:
             raise PersonNotFound(missing)
         document = answer.documents[0]
-        etag = f'"{document["version"]}"'
-        headers = {"ETag": etag, **(headers or {})}
-        if "if-none-match" in request.headers and is_known(request.headers, str(document["version"])):
+        tag = view.tag(document["version"])
+        headers = {"ETag": f'"{tag}"', **(headers or {})}
+        if "if-none-match" in request.headers and is_known(request.headers, tag):
             return Response(status_code=304, headers=self.headers(answer, headers))
-        return self.answer(person_view(document, query.shown), answer, headers)
+        return self.answer(person_view(document, query.shown, view), answer, headers)
 
 
-def person_view(document: dict[str, Any], shown: Sequence[str] | None = None) -> dict[str, Any]:
+def person_view(
+    document: dict[str, Any], shown: Sequence[str] | None = None, of: PersonView | None = None
+) -> dict[str, Any]:
     """Return a document of the read model as the API shows it: it is kept in that form but for the id.
 
     Args:
         document: The person's.
         shown: The only fields that are asked for; None for all.
+        of: What the caller sees; None for all.
     """
     view = {"id": document.pop("_id"), **document}
+    if of is not None and of.hidden:
+        view = of.of_values(view)
     return view if shown is None else {name: view.get(name) for name in shown}
-
-
-def people_view(documents: Sequence[dict[str, Any]], shown: Sequence[str] | None) -> list[dict[str, Any]]:
-    """Return documents of the read model as the API shows them; arguments as of `person_view`."""
-    if shown is None:
-        return list(map(person_view, documents))
-    return [person_view(document, shown) for document in documents]
 
 
 def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
@@ -140,11 +149,14 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
     @app.get("/people", tags=["people"], **doc.list)
     async def list_people(request: Request) -> Response:
         caller = await dependencies.authorize(request, "people:read")
-        query = dependencies.read(queries.people, request)
+        query, view = dependencies.read(queries.people, request), dependencies.view(caller)
+        view.refuse_hidden(query.asked)
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             place = dependencies.place(strong=query.strong)
             page = await dependencies.reads.people(query)
-        content: dict[str, Any] = {"items": people_view(page.answer.documents, query.shown)}
+        content: dict[str, Any] = {
+            "items": [person_view(one, query.shown, view) for one in page.answer.documents]
+        }
         if page.count is not None:
             content |= {"count": page.count.number, "count_exact": page.count.exact}
         return dependencies.page(request, page, content, place)
@@ -154,9 +166,10 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
 
     @app.get("/people/{person_id}", tags=["people"], **doc.person)
     async def get_person(request: Request) -> Response:
-        await dependencies.authorize(request, "people:read")
+        caller = await dependencies.authorize(request, "people:read")
         person_id = path_id(request, "person_id")
-        query = dependencies.read(queries.person, request)
+        query, view = dependencies.read(queries.person, request), dependencies.view(caller)
+        view.refuse_hidden(query.shown or ())
         if query.version is not None or query.as_of is not None:
             caller = await dependencies.authorize(request, AUDIT_SCOPE)
 
@@ -164,14 +177,14 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
                 return await _past(dependencies.log, caller.subject, person_id, query, strong=strong)
 
             answer = await read_expected(request.headers, query, read_past)
-            return dependencies.person(request, answer, query, "")
+            return dependencies.person(request, answer, query, view, "")
         place = dependencies.place(strong=query.strong)
 
         async def read(strong: bool) -> Answer:
             return await dependencies.reads.person(person_id, min_version=query.min_version, strong=strong)
 
         answer = await read_expected(request.headers, query, read)
-        return dependencies.person(request, answer, query, f"there is no person {person_id}", place)
+        return dependencies.person(request, answer, query, view, f"there is no person {person_id}", place)
 
     @app.get("/people/{person_id}/commands/{command_id}", tags=["people"], **COMMAND)
     async def get_command_status(request: Request) -> Response:
@@ -200,8 +213,9 @@ def _add_unique_route(
 
     @app.get(path, tags=["people"], **document)
     async def get_person_by_values(request: Request) -> Response:
-        await dependencies.authorize(request, "people:read")
+        view = dependencies.view(await dependencies.authorize(request, "people:read"))
         query = dependencies.read(query_form, request)
+        view.refuse_hidden((*(field.name for field in fields), *(query.shown or ())))
         values = {field.name: _in_path(request, field) for field in fields}
         place = dependencies.place(strong=query.strong)
 
@@ -210,7 +224,7 @@ def _add_unique_route(
 
         answer = await read_expected(request.headers, query, read)
         missing = f"there is no person with this {kind.replace('_', ' ')}"
-        return dependencies.person(request, answer, query, missing, place)
+        return dependencies.person(request, answer, query, view, missing, place)
 
 
 async def _status(

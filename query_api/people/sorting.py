@@ -1,79 +1,15 @@
-"""The orders in which people are listed, and where in an order a page ends."""
+"""Where in an order of people a page ends, and who comes after it: conditions on the read model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from events.person.fields import MAX_INTEGER
-from events.person.schema.declarations import FieldDeclaration, PersonSchema
-from events.person.search import AFTER, BETWEEN, may_lack, own_key, search_keys
+from events.person.orders import TIMES, Sort, sort_of
+from events.person.schema.declarations import PersonSchema
+from events.person.search import AFTER, BETWEEN, search_keys
 from query_api.people.search import Condition
-
-TIMES: Final = ("created_at", "updated_at")
-"""What people can be sorted by in every schema."""
-_LEAST: Final[Mapping[str, Any]] = {"integer": -MAX_INTEGER, "boolean": False}
-
-
-def least_of(field: FieldDeclaration) -> Any:
-    """Return a value that is not above any of a field's, where people are compared by it."""
-    return _LEAST.get(field.type, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """A field that people are sorted by.
-
-    Attributes:
-        name: The field.
-        descending: Whether the order is turned round.
-        key: Where the read model has what is compared; there is an index of it.
-        is_name: Whether the key goes on after the field's own value.
-        may_lack: Whether there are people without a value, who come last.
-        least: A value that is not above any.
-    """
-
-    name: str
-    descending: bool
-    key: str
-    is_name: bool
-    may_lack: bool
-    least: Any
-
-    @property
-    def own_key(self) -> str:
-        """Return where the read model has what is compared before another field; there is no index of it."""
-        return f"keys.own.{self.name}" if self.is_name else self.key
-
-    @property
-    def direction(self) -> int:
-        """Return the direction as MongoDB takes it."""
-        return -1 if self.descending else 1
-
-    @property
-    def there(self) -> Condition:
-        """Return the condition, on the index, of those who have a value; a tombstone has none."""
-        return {self.key: {"$gte": self.least}}
-
-    @property
-    def lacking(self) -> Condition:
-        """Return the condition of those who have none."""
-        return {f"keys.lacks.{self.name}": True}
-
-    def own_value(self, person: Mapping[str, Any]) -> Any:
-        """Return what a person is sorted by before another field; None for who has no value."""
-        if self.may_lack and person.get(self.name) is None:
-            return None
-        return own_key(person, self.name) if self.is_name else _compared(person, self)
-
-
-def _compared(person: Mapping[str, Any], sort: Sort) -> Any:
-    value: Any = person
-    for part in sort.key.split("."):
-        value = value[part]
-    return value
 
 
 class Orders:
@@ -88,17 +24,11 @@ class Orders:
     """
 
     def __init__(self, schema: PersonSchema) -> None:
-        self._fields = {field.name: field for field in schema.fields if field.sort}
+        self._schema = schema
         self._keys = search_keys(schema)
         self._declared = frozenset(schema.sorts)
-        self.names = (*self._fields, *TIMES)
+        self.names = (*(field.name for field in schema.fields if field.sort), *TIMES)
         self.default = schema.default_sort
-
-    def _sort(self, name: str, *, descending: bool) -> Sort:
-        if name in TIMES:
-            return Sort(name, descending, name, is_name=False, may_lack=False, least="")
-        field = self._fields[name]
-        return Sort(name, descending, field.key, field.folded, may_lack(field), least_of(field))
 
     def read(self, text: str) -> tuple[Sort, ...]:
         """Return the fields of an order; each later one orders those whom the earlier ones do not.
@@ -118,7 +48,7 @@ class Orders:
                     "must be of {names}; with - before one, in reverse",
                     {"names": ", ".join(self.names)},
                 )
-            sorts.setdefault(name, self._sort(name, descending=word.strip().startswith("-")))
+            sorts.setdefault(name, sort_of(self._schema, word.strip()))
         return tuple(sorts.values())
 
     def is_declared(self, sorts: Sequence[Sort]) -> bool:
@@ -141,19 +71,6 @@ def orders_of(schema: PersonSchema) -> Orders:
     return Orders(schema)
 
 
-def order_of(sorts: Sequence[Sort]) -> list[tuple[str, int]]:
-    """Return an order as MongoDB takes it.
-
-    The sort key of a name goes on with the other name, which is not to count before another field.
-    """
-    order: list[tuple[str, int]] = []
-    for sort in sorts:
-        if sort.may_lack and len(sorts) > 1:
-            order.append((f"keys.lacks.{sort.name}", 1))
-        order.append((sort.key if sort is sorts[-1] else sort.own_key, sort.direction))
-    return [*order, ("_id", sorts[-1].direction)]
-
-
 def beyond(sorts: Sequence[Sort], values: Sequence[Any], last_id: str) -> list[Condition]:
     """Return the conditions of those who come after a person in an order by several fields.
 
@@ -169,20 +86,31 @@ def beyond(sorts: Sequence[Sort], values: Sequence[Any], last_id: str) -> list[C
     for sort, value in zip(sorts, values, strict=True):
         key = sort.key if sort is sorts[-1] else sort.own_key
         if value is None:  # nobody comes after those who lack it but others who do
-            same |= sort.lacking
+            same |= lacking(sort)
             continue
         if sort.may_lack:
-            found.append({**same, **sort.lacking})
+            found.append({**same, **lacking(sort)})
+            same[sort.lack_key] = None  # an index has it before the value
         found.append({**same, key: {"$gt" if sort.direction > 0 else "$lt": value}})
         same[key] = value
     found.append({**same, "_id": {"$gt" if sorts[-1].direction > 0 else "$lt": last_id}})
     return found[::-1]
 
 
+def there(sort: Sort) -> Condition:
+    """Return the condition, on the index, of those who have a value; a tombstone has none."""
+    return {sort.key: {"$gte": sort.least}}
+
+
+def lacking(sort: Sort) -> Condition:
+    """Return the condition of those who have none."""
+    return {sort.lack_key: True}
+
+
 def group_of(sort: Sort, value: Any) -> Condition:
     """Return the condition, on the index, of those who have a value; as of `Sort.own_value`."""
     if value is None:
-        return sort.lacking
+        return lacking(sort)
     if not sort.is_name:
         return {sort.key: {"$eq": value}}
     return {sort.key: {"$gte": value + BETWEEN, "$lt": value + AFTER}}

@@ -14,6 +14,7 @@ PREFIX: Final = "/command"
 _PAGES: Final = ("/", "/docs", "/docs/{name}", "/openapi.json", "/healthz", "/readyz", "/metrics")
 COMMAND: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(_PAGES, ("GET",)),
+    "/schema": ("GET",),
     "/people": ("POST",),
     "/people/import": ("POST",),
     "/people/{person_id}": ("PATCH", "DELETE"),
@@ -37,9 +38,11 @@ COMMAND: Final[Mapping[str, tuple[str, ...]]] = {
 }
 QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(_PAGES, ("GET",)),
+    "/schema": ("GET",),
     "/people": ("GET",),
     "/people/export": ("GET",),
-    "/people/by-document/{document_type}/{document_id}": ("GET",),
+    # By whatever the person schema makes unique, alone or together.
+    **{f"/people/by-{{kind}}{'/{value}' * values}": ("GET",) for values in range(1, 6)},
     "/people/{person_id}": ("GET",),
     "/people/{person_id}/commands/{command_id}": ("GET",),
     "/people/{person_id}/history": ("GET",),

@@ -11,7 +11,8 @@ from events.errors import InvalidFields
 
 _TAG: Final = r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
 _ONE: Final = re.compile(_TAG)
-_VERSION: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+_VERSION: Final = re.compile(r"(0|[1-9][0-9]{0,8})(?:\.[0-9a-f]{8})?")
+"""Perhaps with what of a person the caller saw, which does not count here."""
 _LIST: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
 """Empty members of a list do not count (section 5.6.1.2)."""
 ENTITY_TAGS: Final[dict[str, Any]] = {
@@ -88,7 +89,7 @@ def versions_in(tags: EntityTags | None) -> frozenset[int] | None:
     """
     if tags is None or tags.any:
         return None
-    return frozenset(int(tag) for tag in tags.strong if _VERSION.fullmatch(tag))
+    return frozenset(int(found[1]) for tag in tags.strong if (found := _VERSION.fullmatch(tag)))
 
 
 def is_known(headers: Headers, tag: str) -> bool:

@@ -98,6 +98,13 @@ def path_id(request: Request, name: str) -> str:
         raise InvalidFields("a parameter is not valid", [error]) from exc
 
 
+async def authenticate(request: Request, verifier: TokenVerifier) -> Caller:
+    """Return who asks, whatever they may do; arguments and errors as of `authorize`."""
+    caller = await verifier.verify(request.headers.get("authorization"))
+    charge_subject(request.scope, caller.subject)
+    return caller
+
+
 async def authorize(request: Request, verifier: TokenVerifier, scope: str) -> Caller:
     """Return who asks.
 
@@ -111,8 +118,7 @@ async def authorize(request: Request, verifier: TokenVerifier, scope: str) -> Ca
         TooManyRequests: The caller has sent too many.
         Forbidden: The token lacks the scope.
     """
-    caller = await verifier.verify(request.headers.get("authorization"))
-    charge_subject(request.scope, caller.subject)
+    caller = await authenticate(request, verifier)
     caller.require(scope)
     return caller
 

@@ -32,7 +32,8 @@ def check_fields(fields: Mapping[str, ReadField | None]) -> None:
 def kind_of(field: FieldDeclaration) -> str:
     """Return what a field is, for a sentence."""
     if field.type == "string":
-        return {"plain": "a text without a format", "code": "an enum"}.get(field.format, f"a {field.format}")
+        special = {"plain": "a text without a format", "code": "an enum", "email": "an email"}
+        return special.get(field.format, f"a {field.format}")
     return f"a{'' if field.type == 'boolean' else 'n'} {field.type}"
 
 

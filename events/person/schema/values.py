@@ -12,13 +12,13 @@ from events.person.fields import stored_type
 from events.person.schema.declarations import FieldDeclaration
 from events.person.schema.objects import shown, text_fault
 from events.person.schema.patterns import matches
-from events.person.vocabulary import birth_date, document_id, word_key
+from events.person.vocabulary import any_date, birth_date, document_id, word_key
 
 MOST_TEXT: Final = 2_000
 _READERS: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
     {
         "birth-date": lambda text: birth_date(text, date.max),
-        "date": lambda text: date.fromisoformat(text).isoformat(),
+        "date": any_date,
         "decimal": decimal,
         "document-number": document_id,
     }

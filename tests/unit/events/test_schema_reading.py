@@ -178,6 +178,11 @@ def test_every_field_has_an_example_that_is_a_value(declared, example):
     assert field({**declared, "examples": [one.example]}) == one
 
 
+def test_an_example_is_written_as_a_client_may():
+    assert field({"type": "string", "format": "date", "examples": ["31-05-2024"]}).example == "31-05-2024"
+    assert field({"type": "string", "format": "decimal", "examples": ["+1250.50"]}).example == "+1250.50"
+
+
 def test_claims_of_one_field_and_of_several():
     schema = read_schema(
         file(
