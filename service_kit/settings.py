@@ -64,8 +64,7 @@ class Settings(ReadLimits, ImportSettings):
     )
     person_schema: Path | None = Field(
         default=None,
-        description="file with the person schema: what a person is; the same for all services. "
-        "By default the shipped one",
+        description="file with the person schema, the same for all services; by default the shipped one",
     )
     roles: Path | None = Field(
         default=None,

@@ -17,7 +17,6 @@ from query_api.exports.responses import BROKEN_OFF, RETRY_SECONDS, ExportSender
 from query_api.exports.streams import BATCH, WRITTEN, Exports
 from query_api.history.routes import add_audit_routes
 from query_api.imports.routes import add_export_route, add_import_routes
-from query_api.people.filters import ExportQuery
 from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.searches import Searches
@@ -25,6 +24,7 @@ from service_kit.auth.roles import SCOPES
 from service_kit.auth.tokens import Caller
 from service_kit.http.web import create_app
 from service_kit.slots import AtOnce
+from tests.default_schema import SCHEMA, ExportQuery
 from tests.unit.service_kit.test_guard import served
 
 FORMS = (NDJSON, CSV, WORKBOOK)
@@ -108,10 +108,10 @@ def stage(number: int = 3, each: int = 2, seconds: float = 60.0) -> SimpleNamesp
     """Return the routes that export, on collections in memory."""
     positions = SimpleNamespace(before_read=lambda strong: None)
     people = PeopleDependencies(
-        Reads(), None, None, Verifier(), False, positions, "CO", Searches(AtOnce(9, 9), 1.0)
+        Reads(), None, None, Verifier(), False, positions, "CO", Searches(AtOnce(9, 9), 1.0), SCHEMA
     )
     collections = Collections()
-    exports = Exports(collections, "x")
+    exports = Exports(collections, "x", None, SCHEMA)
     sender = ExportSender(people, exports, AtOnce(number, each), seconds)
     app = create_app("test", {})
     add_export_route(app, people, sender)

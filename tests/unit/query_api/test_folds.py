@@ -14,6 +14,7 @@ from query_api.people.queries import Answer
 from query_api.reading import searches
 from service_kit.milestones import MILESTONE_EVERY
 from service_kit.slots import WAITING
+from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import ID
 from tests.unit.service_kit.test_milestones import LENGTH, LOG, MILESTONES, Documents
 
@@ -44,7 +45,7 @@ class Newest(Documents):
 async def test_a_page_of_a_long_history_reads_few_events():
     documents = Newest(LOG, MILESTONES)
     reads = Reads(documents)
-    log = LogReads(reads, Folds(reads, 60.0))
+    log = LogReads(reads, Folds(reads, 60.0), SCHEMA)
     seen, cursor = [], None
     while True:
         before = documents.read
