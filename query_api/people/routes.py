@@ -31,6 +31,7 @@ from service_kit.http.problems import field_errors
 from service_kit.http.reasons import in_language, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
+from service_kit.pieces import PIECE, next_piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             place = dependencies.place(strong=query.strong)
             page = await dependencies.reads.people(query)
+        if len(page.answer.documents) > PIECE:
+            await next_piece()
         content: dict[str, Any] = {"items": people_view(page.answer.documents, query.shown)}
         if page.count is not None:
             content |= {"count": page.count.number, "count_exact": page.count.exact}
