@@ -50,8 +50,9 @@ class Turn:
             self._holder = None
 
 
-current_turn: Final[ContextVar[Turn]] = ContextVar("rollcall_turn", default=Turn(None))
-"""That of the request which is answered here. Whoever answers it ends it, at the latest with the answer's head."""
+_NO_TURN: Final = Turn(None)
+current_turn: Final[ContextVar[Turn]] = ContextVar("rollcall_turn", default=_NO_TURN)
+"""That of the request which is answered here; it ends with the answer's head at the latest."""
 
 
 def step_aside() -> None:
