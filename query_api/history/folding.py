@@ -71,7 +71,7 @@ class Folds:
         async with AsyncExitStack() as held:
             member: MemberAddress | None = None
             waited = False
-            read = partial(self._reads.find, shown={}, strong=strong, batch=BATCH)
+            read = partial(self._reads.find, strong=strong, batch=BATCH)
 
             async def find(
                 collection: str, wanted: Mapping[str, Any], *, sort: Sequence[tuple[str, int]], limit: int
@@ -79,11 +79,11 @@ class Folds:
                 nonlocal member, waited
                 # Whoever is refused has cost no more than a short stream.
                 first = limit if waited else min(limit, SHORT + 1)
-                answer = await read(collection, wanted, sort=sort, limit=first)
+                answer = await read(collection, wanted, {}, sort=sort, limit=first)
                 if len(answer.documents) > SHORT and not waited:
                     waited = True
                     await held.enter_async_context(self.long.turn(subject))
-                    answer = await read(collection, wanted, sort=sort, limit=limit)
+                    answer = await read(collection, wanted, {}, sort=sort, limit=limit)
                 member = answer.member
                 return answer.documents
 
