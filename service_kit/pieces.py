@@ -8,8 +8,8 @@ PIECE: Final = 50
 """Documents that are looked at or written in one piece of work, in some two milliseconds at most."""
 ROUNDS: Final = 8
 """How often the loop goes round from one piece to the next. A read of one document needs about so many, as
-MongoDB's driver waits for one thing after the other: so it waits for a piece or two, however many there are. With
-nothing else to do, eight rounds take less than a tenth of a millisecond."""
+MongoDB's driver waits for one thing after the other: so it waits for a piece or two, however many there are.
+With nothing else to do, eight rounds take less than a tenth of a millisecond."""
 
 _locks: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
 

@@ -13,6 +13,7 @@ from query_api.history.queries import LogReads
 from query_api.people.queries import Answer
 from query_api.reading import searches
 from service_kit.milestones import MILESTONE_EVERY
+from service_kit.pieces import PIECE, ROUNDS
 from service_kit.slots import WAITING
 from tests.unit.events.test_decider import ID
 from tests.unit.service_kit.test_milestones import LENGTH, LOG, MILESTONES, Documents
@@ -140,4 +141,4 @@ async def test_others_have_their_turn_while_a_stream_is_folded():
     beside = asyncio.create_task(other())
     await Folds(reads, 60.0).state_at("ada", ID, version=LENGTH, strong=True)
     beside.cancel()
-    assert turns.count >= LENGTH // SHORT - 2
+    assert turns.count >= ROUNDS * (LENGTH // PIECE - 2)
