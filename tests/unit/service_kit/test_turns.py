@@ -81,7 +81,7 @@ async def test_who_waits_in_vain_is_told_when_to_come_again(monkeypatch):
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.0)
     at = stage()
     async with asked(at, *[("ada", "x")] * 3) as tasks:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         (refused,) = [task.result() for task in tasks if task.done()]
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json()["type"] == "urn:rollcall:problem:busy"
