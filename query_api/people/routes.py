@@ -32,6 +32,7 @@ from service_kit.http.reasons import detail_in, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
 from service_kit.person_view import PersonView
+from service_kit.pieces import PIECE, next_piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,8 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             place = dependencies.place(strong=query.strong)
             page = await dependencies.reads.people(query)
+        if len(page.answer.documents) > PIECE:
+            await next_piece()
         content: dict[str, Any] = {
             "items": [person_view(one, query.shown, view) for one in page.answer.documents]
         }
