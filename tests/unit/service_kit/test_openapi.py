@@ -12,8 +12,10 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from command_api.app import build_app as build_command_api
+from events.person.fields import stored_forms
 from query_api.app import build_app as build_query_api
 from query_api.people.sorting import orders_of
+from service_kit.http.answers import person_answers
 from service_kit.http.guard import EXPOSED
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 from tests.default_schema import SCHEMA
