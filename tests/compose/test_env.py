@@ -19,7 +19,7 @@ PASSWORDS = [name for name in variables() if name.endswith("_PASSWORD")]
 
 SETTINGS = [
     *("ROLLCALL_BIND", "ROLLCALL_PORT", "ROLLCALL_TRUSTED_PROXIES"),
-    *("ROLLCALL_SIGNUP", "ROLLCALL_CORS_ORIGINS"),
+    *("ROLLCALL_PERSON_SCHEMA", "ROLLCALL_SIGNUP", "ROLLCALL_CORS_ORIGINS"),
     *("ROLLCALL_RATE_ADDRESS", "ROLLCALL_RATE_SUBJECT"),
 ]
 """The variables that are no secrets."""
