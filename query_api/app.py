@@ -27,6 +27,7 @@ from query_api.history.routes import add_audit_routes
 from query_api.images.routes import add_image_routes
 from query_api.imports.routes import add_export_route, add_import_routes
 from query_api.metrics import ReplicationLag
+from query_api.people.by_values import add_unique_routes
 from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading.lease import Lease
@@ -38,6 +39,7 @@ from service_kit.background import Background
 from service_kit.http.guard import Limits
 from service_kit.http.openapi import document
 from service_kit.http.schema_route import add_schema_route
+from service_kit.http.turns import turns_of
 from service_kit.http.web import create_app
 from service_kit.images.gridfs import GridFsReader
 from service_kit.mongo import connection as mongo
@@ -120,7 +122,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         lifespan,
         parked.count,
         remarks={"stream": live.reader.check, "clock": clocks.check},
-        limits=Limits.of(settings),
+        limits=Limits.of(settings, turns_of(settings.reads_at_once)),
         background=background,
         description=_ABOUT + roles_table(),
         version="1",
@@ -132,6 +134,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         settings.export_seconds,
     )
     add_export_route(app, people, sender)
+    add_unique_routes(app, people)
     add_read_routes(app, people)
     add_schema_route(app, verifier, schema)
     add_audit_routes(app, people, sender)
