@@ -109,6 +109,7 @@ def variables(known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]
         "ROLLCALL_BIND": "127.0.0.1",
         "ROLLCALL_PORT": "8080",
         "ROLLCALL_TRUSTED_PROXIES": "",
+        "ROLLCALL_PERSON_SCHEMA": "events/person/schema/default.json",
         "ROLLCALL_SIGNUP": "closed",
         "ROLLCALL_ROLES": "",
         "ROLLCALL_CORS_ORIGINS": "",

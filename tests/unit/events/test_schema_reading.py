@@ -510,7 +510,7 @@ SORTABLE = 'give the field "sort": true, or write another'
         ({"sorts": [["name"]]}, ['sorts[0] has fewer than 2 fields: give the one field "sort": true']),
         ({"sorts": [["name", "email"]]}, [f'sorts[0][1] is "email", which people cannot be sorted by: {SORTABLE}']),
         ({"sorts": [["name", "-name"]]}, ["sorts[0][1] is name once more: leave it out"]),
-        ({"sorts": [["name", "-no"], ["-name", "no"]]}, ["sorts[1] is the order of another: leave one out: each serves both directions"]),
+        ({"sorts": [["-no", "name"], ["no", "-name"]]}, ["sorts[1] is the order of another: leave one out: each serves both directions"]),
         ({"sorts": "name"}, ["sorts is no short array: write at most 10 arrays of names"]),
         ({"sorts": ["name"]}, ['sorts[0] is "name": write an array of at most 5, each a field\'s name']),
         ({"defaultSort": "email"}, ['defaultSort is "email", which people cannot be sorted by: write "name", "no", "created_at" or "updated_at"']),
