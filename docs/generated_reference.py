@@ -38,12 +38,13 @@ from query_api.history.filters import EventsQuery, HistoryQuery
 from query_api.metrics import ReplicationLag
 from query_api.people.filters import PeopleFilters, PeopleQuery, people_queries
 from query_api.people.sorting import orders_of
-from service_kit.auth.roles import roles_table
+from service_kit.auth.roles import BUILT_IN
 from service_kit.http.details import TITLES as SPANISH
 from service_kit.http.parameters import parameters
 from service_kit.http.problems import status_of
 from service_kit.http.rates import Quota
 from service_kit.http.reasons import ALL_REASONS
+from service_kit.import_settings import ImportSettings
 from service_kit.read_limits import ReadLimits
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 from verifier.__main__ import _parser as verifier_parser
@@ -78,7 +79,8 @@ def _codes(words: Any) -> str:
 
 def settings() -> str:
     """Return each setting with its default and its meaning."""
-    names = sorted(Settings.model_fields, key=ReadLimits.model_fields.__contains__)
+    last = ReadLimits.model_fields.keys() | ImportSettings.model_fields.keys()
+    names = sorted(Settings.model_fields, key=last.__contains__)
     return table("Variable|Default|Values|Meaning", list(map(_setting, names)))
 
 
@@ -178,7 +180,7 @@ def reasons() -> str:
 
 def roles() -> str:
     """Return the roles and what each may do."""
-    return roles_table()
+    return BUILT_IN.table()
 
 
 def person_fields() -> str:

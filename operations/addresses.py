@@ -15,6 +15,8 @@ from pydantic import SecretStr, ValidationError
 
 from events.person.schema.declarations import PersonSchema
 from operations.errors import SetupError
+from service_kit.auth.roles import Roles
+from service_kit.auth.roles_file import load_roles
 from service_kit.person_schema import load_person_schema
 from service_kit.settings import Settings, setting_faults
 
@@ -110,6 +112,16 @@ def person_schema(environ: Mapping[str, str] = os.environ) -> PersonSchema:
     """
     path = environ.get("ROLLCALL_PERSON_SCHEMA")
     return load_person_schema(Path(path) if path else None)
+
+
+def known_roles(environ: Mapping[str, str] = os.environ) -> Roles:
+    """Return the roles and scopes that the services know.
+
+    Raises:
+        SystemExit: Their file, or that of the person schema, cannot be read, or is wrong.
+    """
+    path = environ.get("ROLLCALL_ROLES")
+    return load_roles(Path(path) if path else None, person_schema(environ))
 
 
 def database_settings(environ: Mapping[str, str] = os.environ) -> Settings:

@@ -111,6 +111,7 @@ def variables(known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]
         "ROLLCALL_TRUSTED_PROXIES": "",
         "ROLLCALL_PERSON_SCHEMA": "events/person/schema/default.json",
         "ROLLCALL_SIGNUP": "closed",
+        "ROLLCALL_ROLES": "",
         "ROLLCALL_CORS_ORIGINS": "",
         "ROLLCALL_RATE_ADDRESS": "5000/10",
         "ROLLCALL_RATE_SUBJECT": "2000/10",

@@ -1,4 +1,4 @@
-"""What is wrong with a file that declares a person."""
+"""What is wrong with a file that declares a person, or roles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Fault:
         return f"{self.where} {self.what}: {self.instead}"
 
 
-class WrongSchema(ValueError):
-    """A file declares no person.
+class WrongFile(ValueError):
+    """A file does not declare what it should.
 
     Args:
         faults: All that is wrong in it.
