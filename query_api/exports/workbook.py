@@ -5,6 +5,8 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from events.cells import column_name
+
 MAX_ROWS: Final = 1_048_576
 """Of a sheet; what is more goes on in the next one."""
 _LEVEL: Final = 3
@@ -63,7 +65,7 @@ class WorkbookWriter:
     def __init__(self, name: str, columns: Sequence[str]) -> None:
         self._name = name
         self._titles = columns
-        self._letters = [chr(65 + at) for at in range(len(columns))]
+        self._letters = [column_name(at) for at in range(len(columns))]
         self._sink = _Sink()
         self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
         self._sheets = 0

@@ -35,6 +35,13 @@ def test_texts_are_texts_and_numbers_numbers():
     assert b"<f>" not in zipfile.ZipFile(io.BytesIO(body)).read("xl/worksheets/sheet1.xml")
 
 
+def test_columns_have_letters_however_many_there_are():
+    body = written([[7] * 207], [f"field_{at}" for at in range(207)])
+    sheet = Tree.fromstring(zipfile.ZipFile(io.BytesIO(body)).read("xl/worksheets/sheet1.xml"))
+    places = [cell.get("r") for cell in sheet.iter(f"{{{MAIN}}}c")]
+    assert (places[25:28], places[206]) == (["Z1", "AA1", "AB1"], "GY1")
+
+
 def test_what_does_not_fit_a_sheet_goes_on_in_the_next(monkeypatch):
     monkeypatch.setattr(workbooks, "MAX_ROWS", 3)
     body = written([[number, number] for number in range(5)])
