@@ -10,6 +10,8 @@ from events.cells import column_name
 MAX_ROWS: Final = 1_048_576
 """Of a sheet; what is more goes on in the next one."""
 _LEVEL: Final = 3
+_CUT: Final = 10**15
+"""From here on a spreadsheet cuts numbers: it keeps 15 digits."""
 _TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -152,8 +154,11 @@ class WorkbookWriter:
 
 
 def _cell(place: str, value: object) -> str:
-    """Return a cell: a number as such, all else as a text, which no spreadsheet computes."""
-    if isinstance(value, int):
+    """Return a cell: a number as such, all else as a text, which no spreadsheet computes.
+
+    A number that is longer than what a spreadsheet keeps of one is a text, too.
+    """
+    if isinstance(value, int) and abs(value) < _CUT:
         return f'<c r="{place}"><v>{value}</v></c>'
     text = str(value).translate(_MARKUP)
     if _SPECIAL.search(text):
