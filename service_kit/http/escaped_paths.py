@@ -1,4 +1,4 @@
-"""Paths with values in which a slash is escaped: it is the value's, and divides nothing (RFC 3986, section 2.2).
+"""Paths with values in which a slash is escaped: it divides nothing (RFC 3986, section 2.2).
 
 A server hands on the path with every escape undone, in which that slash looks like any other.
 """

@@ -206,7 +206,7 @@ def is_head(scope: Scope) -> bool:
 
 
 def _as_routed(scope: Scope) -> Scope:
-    """Return a request as its route knows it: HEAD is a GET, a slash at the end is none, a value's divides nothing.
+    """Return a request as its route knows it: HEAD is a GET; no slash at the end, or in a value, divides.
 
     The server leaves out the body of an answer to HEAD (RFC 9110, section 9.3.2).
     """
