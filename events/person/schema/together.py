@@ -76,7 +76,8 @@ def _unique(own: SchemaObject, fields: Fields) -> dict[str, tuple[str, ...]]:
         elif kind in similar:
             declared.fault(kind, f"differs from {similar[kind]} in case alone", "choose another name")
         combined[kind] = _unique_fields(declared, kind, fields)
-        same = [other for other, names in combined.items() if set(names) == set(combined[kind])]
+        kinds = single | combined
+        same = [other for other, names in kinds.items() if set(names) == set(combined[kind])]
         if combined[kind] and same[0] != kind:
             declared.fault(kind, f"has the fields of {same[0]}", "leave one of them out")
     return combined | single
