@@ -173,7 +173,14 @@ def field_filters(schema: PersonSchema) -> dict[str, tuple[Any, None]]:
 
 
 def _begins(field: FieldDeclaration, text: str) -> Condition:
+    """Return the condition that a value begins with a text, which is brought to the form that is stored."""
     begin = fold(text) if field.folded else " ".join(text.split())
+    if field.format == "document-number":
+        begin = "".join(begin.split()).upper()
+    elif field.format == "phone":
+        begin = "+" * text.startswith(" ") + "".join(begin.split())  # a blank may be a plus that a URL lost
+    elif field.format in ("email", "uuid"):
+        begin = begin.lower()
     return {field.key: beginning(begin)} if begin else NOBODY
 
 

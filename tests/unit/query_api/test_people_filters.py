@@ -111,6 +111,20 @@ def test_a_value_is_read_as_in_a_body(text, condition):
     assert read(text).filters == [condition]
 
 
+@pytest.mark.parametrize(
+    ("text", "condition"),
+    [
+        ("phone.prefix=%2B57 300", {"phone": {"$gte": "+57300", "$lt": "+57300" + TOP}}),
+        ("phone.prefix=+57300", {"phone": {"$gte": "+57300", "$lt": "+57300" + TOP}}),
+        ("document_id.prefix=ab 12", {"document_id": {"$gte": "AB12", "$lt": "AB12" + TOP}}),
+        ("email.prefix=Ana.", {"email": {"$gte": "ana.", "$lt": "ana." + TOP}}),
+        ("email.prefix=%20", NOBODY),
+    ],
+)
+def test_the_beginning_of_a_value_is_read_as_values_are(text, condition):
+    assert read(text).filters == [condition]
+
+
 def test_a_set_has_as_many_values_as_its_schema_allows():
     schemas = {one["name"]: one["schema"] for one in parameters(PeopleQuery)}
     addresses = [f"somebody{number}@example.com" for number in range(schemas["email.in"]["maxItems"])]
