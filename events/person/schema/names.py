@@ -22,7 +22,7 @@ _PARAMETERS: Final = """
 """
 _KEYS: Final = "own words"
 _MODELS: Final = """
-    asked at_least bom changes choosing filters is_search is_span named names naming optional orders shown
+    asked at_least bom changes choosing cls filters is_search is_span named names naming optional orders shown
     sorts strong within
 """
 RESERVED: Final[Mapping[str, str]] = MappingProxyType(

@@ -10,6 +10,9 @@ from events.person.schema.names import RESERVED, name_fault
 from events.person.schema.objects import shown
 from events.person.titles import ID_TITLES, title_key
 
+_OF_ANY_LENGTH: Final = frozenset({"name", "plain", "text"})
+_LONGEST_SORTED: Final = 200
+"""Characters of a sorted text: a page's cursor has it, which is a part of an address."""
 _NO_BEGINNING: Final = frozenset({"birth-date", "code", "date", "decimal"})
 
 
@@ -46,6 +49,9 @@ def _check_search(one: ReadField) -> None:
         own.fault("search", f'is "prefix" on {kind}', 'write "exact"')
     if field.sort and field.type == "array":
         own.fault("sort", "is true on an array, which has no order", "leave it out")
+    if field.sort and field.format in _OF_ANY_LENGTH and field.max_length > _LONGEST_SORTED:
+        what = f"is true on a text of up to {field.max_length:,} characters"
+        own.fault("sort", what, f"write a maxLength of at most {_LONGEST_SORTED}")
     if one.unique and field.type in ("array", "boolean"):
         own.fault(
             "unique", f"is true on {kind}", "leave it out: texts, dates, codes and integers can be unique"

@@ -1,6 +1,9 @@
 """Which names no field may have, since a program would take them for something of its own."""
 
+import inspect
+
 import pytest
+from pydantic import BaseModel
 
 from command_api.people.input import input_forms
 from events.person.fields import stored_forms
@@ -31,6 +34,16 @@ QUERIES, INPUTS, STORED = people_queries(SCHEMA), input_forms(SCHEMA), stored_fo
 def test_no_field_hides_what_a_form_has_of_its_own(form):
     own = {*dir(form), *form.model_fields} - set(SCHEMA.names)
     assert [name for name in sorted(own) if "." not in name and name_fault(name) is None] == []
+
+
+@pytest.mark.parametrize("make", [BaseModel.model_construct, BaseModel.__init__])
+def test_no_field_hides_an_argument_of_what_makes_a_form(make):
+    named = [
+        one.name
+        for one in inspect.signature(getattr(make, "__func__", make)).parameters.values()
+        if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    assert [name for name in named if name_fault(name) is None] == []
 
 
 @pytest.mark.parametrize("name", ["created", "updated"])

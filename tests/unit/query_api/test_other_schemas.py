@@ -2,17 +2,20 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from starlette.datastructures import QueryParams
 
 from events.person.orders import order_of
 from events.person.schema.declarations import PersonSchema
+from events.person.schema.errors import WrongFile
 from events.person.schema.reading import read_schema
 from events.text import TOP
 from query_api.people.asked_values import stored_value_of
 from query_api.people.filters import people_queries
 from query_api.people.search import NOBODY, Search
 from query_api.people.sorting import orders_of
+from query_api.reading.cursors import MAX_CURSOR, Cursor
 from query_api.reading.forms import read_query
 
 
@@ -46,6 +49,20 @@ def test_people_are_named_by_whatever_is_unique(text, named):
 )
 def test_whoever_has_a_unique_value_is_asked_for_as_it_is_stored(name, text, stored):
     assert stored_value_of(NICKNAMES.by_name[name])(text, {}) == stored
+
+
+@pytest.mark.parametrize("format_", [{}, {"format": "text"}, {"format": "name"}])
+def test_what_a_page_ends_with_fits_into_an_address(format_):
+    def declared(longest: int) -> dict[str, Any]:
+        return {"it": {"type": "string", **format_, "maxLength": longest, "rollcall": {"sort": True}}}
+
+    with pytest.raises(WrongFile, match="is true on a text of up to 201 characters"):
+        schema_of(declared(201))
+    orders = orders_of(schema_of(declared(200)))
+    letters = "".join(chr(0x20000 + at * 97) for at in range(200))
+    person = {"it": letters, "keys": {}, "_id": "0" * 36}
+    key = orjson.dumps(orders.values_of(person, orders.read("it"))).decode()
+    assert len(Cursor("it", "0" * 12, key, "0" * 36).encode()) < MAX_CURSOR
 
 
 def test_a_word_that_no_value_begins_with_finds_nobody():
