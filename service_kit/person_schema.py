@@ -19,14 +19,26 @@ def load_person_schema(path: Path | None) -> PersonSchema:
     if path is None:
         return default_schema()
     try:
+        return read_schema_file(path)
+    except ValueError as exc:
+        raise SystemExit(f"cannot start: {exc}") from None
+
+
+def read_schema_file(path: Path) -> PersonSchema:
+    """Return the person schema in a file.
+
+    Raises:
+        ValueError: The file cannot be read, or is wrong; the message has a line for each fault.
+    """
+    try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise SystemExit(f"cannot start: the person schema {path}: {exc.strerror}") from None
+        raise ValueError(f"the person schema {path}: {exc.strerror}") from None
     if len(content) > MAX_BYTES:
-        raise SystemExit(f"cannot start: the person schema {path} is larger than {MAX_BYTES >> 20} MB")
+        raise ValueError(f"the person schema {path} is larger than {MAX_BYTES >> 20} MB")
     try:
         return parse_schema(content)
     except WrongSchema as exc:
         faults = "\n".join(f"  {fault}" for fault in exc.faults)
-        raise SystemExit(f"cannot start: the person schema {path} is wrong:\n{faults}") from None
+        raise ValueError(f"the person schema {path} is wrong:\n{faults}") from None

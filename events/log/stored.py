@@ -15,6 +15,8 @@ EVENTS: Final = "events"
 """The collection with the events of people."""
 ACCOUNT_EVENTS: Final = "account_events"
 """The collection with those of accounts: who keeps accounts has no business with people's."""
+SCHEMA_EVENTS: Final = "schema_events"
+"""The collection with those of the person schema: what was in force, since when, and by whom."""
 NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
 """Fields of an event that its document leaves out when there is nothing to say."""
 BESIDE: Final = "idempotency_id"
