@@ -6,18 +6,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.max_key import MaxKey
 from bson.min_key import MinKey
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from events.accounts.event import STREAM_KINDS
-from events.log.applied_schema import SCHEMA_STREAM
-from events.log.stored import ACCOUNT_EVENTS, EVENTS, SCHEMA_EVENTS
+from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_links import link_of_document
+from operations.log_places import BESIDE_PEOPLE, STRAY_PLACES, is_of
 from service_kit.mongo.connection import reading, store_errors
 from verifier import Finding, Link
 
@@ -37,18 +35,6 @@ _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
 )
 _RARER: Final = 4
 """Ranges of people for each one of accounts."""
-# The two parts of the index in which no stream's id is text: before all texts, and after them.
-_NOT_TEXT: Final[tuple[tuple[Any, Any], ...]] = ((MinKey(), ""), ({}, MaxKey()))
-_KINDS: Final = {ACCOUNT_EVENTS: STREAM_KINDS, SCHEMA_EVENTS: (SCHEMA_STREAM.partition(":")[0],)}
-"""By collection beside that of people, what the ids of its streams begin with, before a colon; in order."""
-
-
-def _others(kinds: Sequence[str]) -> tuple[tuple[Any, Any], ...]:
-    """Return the parts of the index with the texts between those that begin with a kind and a colon."""
-    # The semicolon follows the colon.
-    return tuple(
-        zip(("", *(f"{kind};" for kind in kinds)), (*(f"{kind}:" for kind in kinds), {}), strict=True)
-    )
 
 
 def connect(address: DatabaseAddress) -> MongoClient[dict[str, Any]]:
@@ -83,7 +69,7 @@ class LogReader:
             for strong in (False, True)
         )
         self._people = near[EVENTS], strong[EVENTS]
-        self._beside = {name: (near[name], strong[name]) for name in _KINDS}
+        self._beside = {name: (near[name], strong[name]) for name in BESIDE_PEOPLE}
 
     def close(self) -> None:
         """Close the connection."""
@@ -123,7 +109,7 @@ class LogReader:
         """Yield the events that a query finds in all the log, in one order."""
         events = read_all(self._people[strong], query, order)
         for name, places in self._beside.items():
-            events = beside(events, filter(_is_of(name), read_all(places[strong], query, order)), place)
+            events = beside(events, filter(is_of(name), read_all(places[strong], query, order)), place)
         return events
 
     def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[dict[str, Any]]:
@@ -175,18 +161,9 @@ class LogReader:
         The ranges pass over the first. The second are what somebody could write who may add to a log that
         is not people's.
         """
-        accounts, schemas = self._beside[ACCOUNT_EVENTS], self._beside[SCHEMA_EVENTS]
-        for (near, _), places, text in (
-            (self._people, _NOT_TEXT, "it belongs to no person"),
-            (accounts, _NOT_TEXT, "it belongs to no account"),
-            (
-                accounts,
-                _others(_KINDS[ACCOUNT_EVENTS]),
-                "it stands among the events of accounts, and is none",
-            ),
-            (schemas, _NOT_TEXT, "it belongs to no schema"),
-            (schemas, _others(_KINDS[SCHEMA_EVENTS]), "it stands among the events of schemas, and is none"),
-        ):
+        logs = {EVENTS: self._people, **self._beside}
+        for name, places, text in STRAY_PLACES:
+            near, _ = logs[name]
             with refusals():
                 for first, end in places:
                     strays = near.find({}, {"_id": 1}, hint=_ORDER)
@@ -203,12 +180,6 @@ def _borders(collection: Collection[dict[str, Any]], ranges: int) -> list[str]:
             if isinstance(document.get("person_id"), str)
         )
     return sorted(set(sample[_SAMPLED::_SAMPLED]))
-
-
-def _is_of(collection: str) -> Callable[[Mapping[str, Any]], bool]:
-    """Return what says whether an event belongs where it is kept, beside people's: else it is a stray."""
-    kinds = _KINDS[collection]
-    return lambda document: str(document.get("person_id")).partition(":")[0] in kinds
 
 
 def _place(document: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from events.person.schema.declarations import PersonSchema
-from events.person.schema.errors import WrongSchema
+from events.person.schema.errors import WrongSchema, WrongSchemaFile
 from events.person.schema.reading import default_schema, parse_schema
 
 MAX_BYTES = 2**20
@@ -20,25 +20,25 @@ def load_person_schema(path: Path | None) -> PersonSchema:
         return default_schema()
     try:
         return read_schema_file(path)
-    except ValueError as exc:
-        raise SystemExit(f"cannot start: {exc}") from None
+    except WrongSchemaFile as exc:
+        raise SystemExit(f"cannot start: {exc.text}") from None
 
 
 def read_schema_file(path: Path) -> PersonSchema:
     """Return the person schema in a file.
 
     Raises:
-        ValueError: The file cannot be read, or is wrong; the message has a line for each fault.
+        WrongSchemaFile: The file cannot be read, or is wrong; the message has a line for each fault.
     """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise ValueError(f"the person schema {path}: {exc.strerror}") from None
+        raise WrongSchemaFile(f"the person schema {path}: {exc.strerror}") from None
     if len(content) > MAX_BYTES:
-        raise ValueError(f"the person schema {path} is larger than {MAX_BYTES >> 20} MB")
+        raise WrongSchemaFile(f"the person schema {path} is larger than {MAX_BYTES >> 20} MB")
     try:
         return parse_schema(content)
     except WrongSchema as exc:
         faults = "\n".join(f"  {fault}" for fault in exc.faults)
-        raise ValueError(f"the person schema {path} is wrong:\n{faults}") from None
+        raise WrongSchemaFile(f"the person schema {path} is wrong:\n{faults}") from None

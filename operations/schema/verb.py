@@ -19,7 +19,7 @@ from events.errors import StoreUnavailable
 from events.log.applied_schema import AppliedSchema, record_schema, schema_text
 from events.person.schema.changes import Change, Obstacle, compare, former_names, removed_fields
 from events.person.schema.declarations import PersonSchema
-from events.person.schema.errors import WrongSchema
+from events.person.schema.errors import WrongSchema, WrongSchemaFile
 from events.times import rfc3339, to_milliseconds
 from operations.addresses import database_address, person_schema
 from operations.errors import SetupError
@@ -133,9 +133,8 @@ def _compared(options: argparse.Namespace, on_record: Sequence[AppliedSchema]) -
 def _file(path: Path) -> PersonSchema:
     try:
         return read_schema_file(path)
-    except ValueError as exc:
-        text = str(exc)
-        raise SetupError(text[0].upper() + text[1:]) from None
+    except WrongSchemaFile as exc:
+        raise SetupError(exc.text[0].upper() + exc.text[1:]) from None
 
 
 def _with_all_names(obstacle: Obstacle, schemas: Sequence[PersonSchema]) -> Obstacle:

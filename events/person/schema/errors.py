@@ -46,3 +46,15 @@ class WrongPattern(ValueError):
         super().__init__(f"{what}: {instead}")
         self.what = what
         self.instead = instead
+
+
+class WrongSchemaFile(ValueError):
+    """A file cannot be read as a person schema.
+
+    Args:
+        text: Which file, and why not; a line for each fault.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
