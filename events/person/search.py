@@ -50,11 +50,7 @@ class SearchKeys:
             person: Anything with the fields of a person.
         """
         own = {name: own_key(person, name) for name in self._sorted}
-        keys: dict[str, Any] = {
-            name: _tied(own, name, ties)
-            for name, ties in self._sorted.items()
-            if name not in self._lacking or person.get(name) is not None
-        }
+        keys: dict[str, Any] = {name: _tied(own, name, ties) for name, ties in self._sorted.items()}
         keys["own"] = own
         if self._found or self._numbered:
             keys["words"] = words(*[person.get(name) for name in self._found])
@@ -66,9 +62,12 @@ class SearchKeys:
         for name, key_of in self._compared.items():
             if (value := person.get(name)) is not None:
                 keys[name] = key_of(value)
-        lacking = {name: True for name in self._lacking if person.get(name) is None}
-        if lacking:
-            keys["lacks"] = lacking
+        if self._lacking:
+            lacking = {name: True for name in self._lacking if person.get(name) is None}
+            for name in lacking:
+                keys.pop(name, None)
+            if lacking:
+                keys["lacks"] = lacking
         return keys
 
     def sort_key(self, person: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,7 @@ from service_kit.http.examples import example_person
 from service_kit.http.openapi import TEXT
 
 _FILE_NAME: Final = {"description": "The name of the file", "schema": TEXT}
-_ERROR: Final = '{"row":17,"field":"email","reason":"must not be empty","code":"empty"}\n'
+_ERROR: Final = '{"row":17,"field":"row","reason":"must not be empty","code":"empty"}\n'
 
 
 def _stream(lines: str, rows: str, **headers: Any) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def _stream(lines: str, rows: str, **headers: Any) -> dict[str, Any]:
     }
 
 
-ERRORS: Final = _stream(_ERROR, "row,field,reason,code\r\n17,email,must not be empty,empty\r\n")
+ERRORS: Final = _stream(_ERROR, "row,field,reason,code\r\n17,row,must not be empty,empty\r\n")
 _WORKBOOK: Final = {"schema": {"type": "string", "format": "binary"}}
 ERRORS["headers"]["Content-Disposition"] = _FILE_NAME
 
