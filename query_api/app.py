@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
+from events.person.schema.declarations import PersonSchema
 from query_api.dead_letters.queries import ParkedReads
 from query_api.dead_letters.routes import add_dead_letter_routes
 from query_api.exports.responses import ExportSender
@@ -42,6 +43,7 @@ from service_kit.http.web import create_app
 from service_kit.images.gridfs import GridFsReader
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
 from service_kit.settings import Settings
 from service_kit.slots import Slots
@@ -53,17 +55,20 @@ Each route wants a scope. An account's roles give it scopes:
 """
 
 
-def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastAPI:
+def build_app(
+    settings: Settings, schema: PersonSchema | None = None, heartbeat: float = HEARTBEAT_SECONDS
+) -> FastAPI:
     """Return the query API.
 
     Args:
         settings: The process's settings.
+        schema: What a person is; without it, what the settings' file says.
         heartbeat: Seconds of silence after which a live client is told its position.
 
     Raises:
         SystemExit: The token key is missing or weak.
     """
-    schema = load_person_schema(settings.person_schema)
+    schema = schema or load_person_schema(settings.person_schema)
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
     reads = Reads(client, settings.mongo_db, lease)
@@ -94,13 +99,14 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         schema,
     )
     clocks = ClockWatch(client, lambda: datetime.now(UTC))
+    schemas = SchemaWatch(client, settings.mongo_db, schema)
     background = Background()
     lag = ReplicationLag(client)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         REGISTRY.register(lag)
-        for work in (live.reader.run(), live.replays.run(), clocks.run(), lease.run()):
+        for work in (live.reader.run(), live.replays.run(), clocks.run(), schemas.run(), lease.run()):
             background.start(work)
         try:
             yield
@@ -119,7 +125,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         },
         lifespan,
         parked.count,
-        remarks={"stream": live.reader.check, "clock": clocks.check},
+        remarks={"stream": live.reader.check, "clock": clocks.check, "schema": schemas.check},
         limits=Limits.of(settings),
         background=background,
         description=_ABOUT + roles_table(),

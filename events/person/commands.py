@@ -220,6 +220,19 @@ def decode_command(body: bytes, schema: PersonSchema) -> Command:
         raise malformed(exc) from exc
 
 
+def person_schema_of(body: bytes) -> int | None:
+    """Return the number of the person schema that a message says it is written in, whatever else is in it.
+
+    Args:
+        body: Of the message, which no command could be read from.
+    """
+    try:
+        number = json.loads(body)["personschema"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return number if type(number) is int else None
+
+
 _TOLD: Final = ("id", "subject", "type", "time", "actor", "correlationid", "causationid")
 
 

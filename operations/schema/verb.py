@@ -21,7 +21,7 @@ from events.person.schema.changes import Change, Obstacle, compare, former_names
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.errors import WrongSchema, WrongSchemaFile
 from events.times import rfc3339, to_milliseconds
-from operations.addresses import database_address, person_schema
+from operations.addresses import database_address, schema_file
 from operations.errors import SetupError
 from operations.log_reader import connect
 from operations.proof.proof import add_jobs, end_politely
@@ -29,7 +29,7 @@ from operations.schema.scan import count_in_way
 from operations.terminal import print_progress, print_result, user_name
 from service_kit.ids import new_id
 from service_kit.mongo.schema_record import SchemaRecord
-from service_kit.person_schema import read_schema_file
+from service_kit.person_schema import load_person_schema, read_schema_file
 
 FINE, FOUND, CANNOT = 0, 1, 2
 _AGENT: Final = "rollcall schema"
@@ -86,7 +86,7 @@ def _on_record() -> list[AppliedSchema]:
 
 def _schemas(on_record: Sequence[AppliedSchema]) -> list[PersonSchema]:
     """Return the schemas that were in force, in order; with nothing on record, the one of the settings."""
-    return [one.schema for one in on_record] or [person_schema()]
+    return [one.schema for one in on_record] or [load_person_schema(schema_file())]
 
 
 def _show(_options: argparse.Namespace) -> int:

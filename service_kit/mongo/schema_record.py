@@ -13,6 +13,8 @@ from events.log.event import RecordedEvent
 from events.log.stored import SCHEMA_EVENTS, event_document
 from service_kit.mongo.connection import Document, reading, store_errors, writing
 
+WAIT_MS: Final = 2_000
+"""How long a start waits for the record."""
 _STREAM: Final = {"person_id": SCHEMA_STREAM}
 _UNAUTHORISED: Final = 13
 
@@ -48,6 +50,24 @@ class SchemaRecord:
             except DuplicateKeyError:
                 return False
         return True
+
+
+@contextmanager
+def open_record(uri: str, database: str) -> Iterator[SchemaRecord]:
+    """Keep the record open, with little patience, for as long as the block runs.
+
+    Args:
+        uri: MongoDB's connection string.
+        database: Database name.
+    """
+    with MongoClient[Document](
+        uri,
+        appname="rollcall schema",
+        serverSelectionTimeoutMS=WAIT_MS,
+        connectTimeoutMS=WAIT_MS,
+        timeoutMS=WAIT_MS,
+    ) as client:
+        yield SchemaRecord(client, database)
 
 
 @contextmanager

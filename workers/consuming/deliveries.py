@@ -13,9 +13,9 @@ from typing import Final
 from aio_pika.abc import AbstractChannel
 from aiormq.channel import Channel
 
-from events.errors import MalformedMessage
+from events.errors import MalformedMessage, NewerSchema
 from events.parking.controls import Control, Message, decode_message
-from events.person.commands import Command, envelope_of
+from events.person.commands import Command, envelope_of, person_schema_of
 from events.person.schema.declarations import PersonSchema
 from service_kit.broker.connection import broker_errors
 from service_kit.broker.topology import partition_queue
@@ -86,6 +86,7 @@ class DeliveryQueue:
         self._waiting: deque[Delivery] = deque()
         self._unreconciled: dict[Partition, list[Delivery]] = {}
         self._filled = asyncio.Event()
+        self._closing = asyncio.Event()
         self._taken_at = 0.0
 
     def enqueue(self, delivery: Delivery) -> None:
@@ -159,6 +160,11 @@ class DeliveryQueue:
         self._waiting.clear()
         self._unreconciled.clear()
         self._filled.set()
+        self._closing.set()
+
+    async def until_closed(self) -> None:
+        """Return once nothing more is taken."""
+        await self._closing.wait()
 
     def note_finished(self, deliveries: Sequence[Delivery]) -> None:
         """Take note that deliveries are under way no more: acknowledged, or set aside."""
@@ -227,14 +233,20 @@ def read_batches(
         now: The time, UTC.
         schema: What a person is.
         set_aside_if_suspect: Tells whether a message is set aside, and no part of a batch.
+
+    Raises:
+        NewerSchema: A command was written by a newer person schema than this one.
     """
     batches = [Batch()]
     for delivery in deliveries:
         try:
             message = decode_message(delivery.body, schema)
         except MalformedMessage as exc:
+            _refuse_newer(person_schema_of(delivery.body), schema)
             batches[-1].unreadable.append(_unreadable(delivery, exc.detail, now))
         else:
+            if not isinstance(message, Control):
+                _refuse_newer(message.person_schema, schema)
             if set_aside_if_suspect(delivery, message):
                 continue
             if isinstance(message, Control):
@@ -243,6 +255,13 @@ def read_batches(
             batches[-1].commands.append((delivery, message))
         batches[-1].deliveries.append(delivery)
     return [batch for batch in batches if batch.deliveries]
+
+
+def _refuse_newer(number: int | None, schema: PersonSchema) -> None:
+    if number is not None and number > schema.version:
+        raise NewerSchema(
+            f"a command is in number {number} of the person schema, and this worker goes by {schema.version}"
+        )
 
 
 def _unreadable(delivery: Delivery, reason: str, now: datetime) -> UnreadableMessage:

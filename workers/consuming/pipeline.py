@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from events.errors import BrokerUnavailable
+from events.errors import BrokerUnavailable, NewerSchema
 from events.person.decider import PersonState
 from events.person.schema.declarations import PersonSchema
 from service_kit.tasks import together
@@ -134,9 +134,17 @@ class Pipeline:
         while not self._deliveries.closed:
             deliveries = await self._deliveries.take_some(BATCH, self._trials.due_in())
             self._trials.forget_handed_over()
-            for batch in read_batches(
-                deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
-            ):
+            try:
+                batches = read_batches(
+                    deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
+                )
+            except NewerSchema as exc:
+                # None of it is acknowledged: once the newer schema is on record, this worker ends and another
+                # one, which goes by it, gets all of it again.
+                log.warning("holding commands", reason=exc.detail)
+                await self._deliveries.until_closed()
+                break
+            for batch in batches:
                 if batch.control is None:
                     if anything_failed((await self._decide_and_hand_on(batch, decided)).values()):
                         await decided.join()  # the next batch is to find its people parked
