@@ -185,8 +185,9 @@ def _apply(options: argparse.Namespace) -> int:
         for one in wanted:
             last = _add(record, one, last, actor)
     print_progress(
-        f"Number {after.version} is in force. Run mongo-cluster/initialise.py, which makes its indexes, and "
-        "restart the services: workers, then, after a rebuild if one is wanted, query APIs and command APIs."
+        f"Number {after.version} is in force, and workers start anew by themselves. Run "
+        "mongo-cluster/initialise.py for its indexes, and, after a rebuild if one is wanted, restart the "
+        "query APIs and then the command APIs."
     )
     return FINE
 

@@ -12,13 +12,14 @@ from typing import Final
 
 import structlog
 
-from events.errors import BrokerUnavailable, NewerSchema
+from events.errors import BrokerUnavailable
 from events.person.decider import PersonState
 from events.person.schema.declarations import PersonSchema
 from service_kit.tasks import together
 from workers import metrics
 from workers.announcing.announcer import Announcer, Reply
-from workers.consuming.deliveries import Batch, DeliveryQueue, acknowledge_batch, read_batches
+from workers.consuming.batch_reading import read_or_hold
+from workers.consuming.deliveries import Batch, DeliveryQueue, acknowledge_batch
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
@@ -134,17 +135,9 @@ class Pipeline:
         while not self._deliveries.closed:
             deliveries = await self._deliveries.take_some(BATCH, self._trials.due_in())
             self._trials.forget_handed_over()
-            try:
-                batches = read_batches(
-                    deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
-                )
-            except NewerSchema as exc:
-                # None of it is acknowledged: once the newer schema is on record, this worker ends and another
-                # one, which goes by it, gets all of it again.
-                log.warning("holding commands", reason=exc.detail)
-                await self._deliveries.until_closed()
-                break
-            for batch in batches:
+            for batch in await read_or_hold(
+                self._deliveries, deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
+            ):
                 if batch.control is None:
                     if anything_failed((await self._decide_and_hand_on(batch, decided)).values()):
                         await decided.join()  # the next batch is to find its people parked

@@ -12,7 +12,8 @@ from service_kit.ids import new_id
 from service_kit.read_model import state_of
 from tests.store.given import NOW, update
 from tests.store.mortal import drop, retry
-from workers.consuming.deliveries import Delivery, Partition, read_batches
+from workers.consuming.batch_reading import read_batches
+from workers.consuming.deliveries import Delivery, Partition
 from workers.outcomes import concerns_one, reason_of
 
 
