@@ -64,8 +64,7 @@ class Settings(ReadLimits):
     )
     person_schema: Path | None = Field(
         default=None,
-        description="file with the person schema: what a person is, until the first one is on record. "
-        "By default the shipped one",
+        description="file with the person schema until one is on record; by default the shipped one",
     )
     phone_region: Annotated[str, AfterValidator(require_region)] = Field(
         default="CO", description="region of phone numbers without a country code"
