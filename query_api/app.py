@@ -31,7 +31,7 @@ from query_api.metrics import ReplicationLag
 from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading.lease import Lease
-from query_api.reading.projection_check import ProjectionCheck
+from query_api.reading.projection_check import NEEDED, ProjectionCheck
 from query_api.reading.searches import Searches
 from service_kit.auth.roles import roles_table
 from service_kit.auth.tokens import TokenVerifier
@@ -45,6 +45,7 @@ from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
+from service_kit.read_model import projection_of
 from service_kit.settings import Settings
 from service_kit.slots import Slots
 
@@ -89,7 +90,7 @@ def build_app(
     parked = ParkedReads(reads)
     people = PeopleDependencies(
         reads,
-        LogReads(reads, Folds(reads, settings.search_seconds), schema),
+        LogReads(reads, Folds(reads, settings.search_seconds, schema), schema),
         parked,
         verifier,
         settings.read_from_header,
@@ -120,7 +121,7 @@ def build_app(
         "Rollcall query API",
         {
             "mongodb": reads.check,
-            "read_model": ProjectionCheck(client, settings.mongo_db).check,
+            "read_model": ProjectionCheck(client, settings.mongo_db, projection_of(schema, NEEDED)).check,
             "stream": live.reader.check_start,
         },
         lifespan,

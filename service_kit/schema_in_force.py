@@ -11,6 +11,7 @@ from events.errors import StoreUnavailable
 from events.log.applied_schema import AppliedSchema, record_schema, schema_text
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.errors import WrongSchema
+from events.person.schema.lifting import in_force
 from events.times import to_milliseconds
 from service_kit.ids import new_id
 from service_kit.mongo.schema_record import SchemaRecord, open_record
@@ -40,7 +41,7 @@ def choose_schema(file: PersonSchema, on_record: Sequence[AppliedSchema], *, is_
             "number on record: give it a number of its own and apply it, or take what `rollcall schema show` "
             "prints"
         )
-    newest = on_record[-1].schema
+    newest = in_force([one.schema for one in on_record])
     if is_named and file.version > newest.version:
         log.warning("schema not applied", file=file.version, in_force=newest.version)
     return newest

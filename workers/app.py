@@ -76,7 +76,7 @@ async def work(
     schema = schema or load_person_schema(settings.person_schema)
     inputs = DecisionInputs(clock, new_id, schema)
     store = Store(client, settings.mongo_db, schema)
-    streams = Streams(client, settings.mongo_db)
+    streams = Streams(client, settings.mongo_db, schema)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
     feed = FeedStore(client, settings.mongo_db)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     AliasChoices,
@@ -25,6 +25,7 @@ from pydantic import (
 from events.errors import MalformedMessage
 from events.person.fields import Image, PersonChanges, PersonFields, stored_forms
 from events.person.schema.declarations import PersonSchema
+from events.person.schema.lifting import lift_values, written_in
 from events.times import rfc3339
 
 Id = Annotated[
@@ -214,10 +215,44 @@ def decode_command(body: bytes, schema: PersonSchema) -> Command:
     Raises:
         MalformedMessage: The body is no JSON, no CloudEvent, or no command of a known type and schema.
     """
+    older = older_schema(body, schema)
     try:
-        return _reader(schema).validate_json(body)
+        command = _reader(older or schema).validate_json(body)
     except ValidationError as exc:
         raise malformed(exc) from exc
+    return lifted(command, schema) if older else command
+
+
+def older_schema(body: bytes, schema: PersonSchema) -> PersonSchema | None:
+    """Return the schema that a message was written in, if that was an earlier one: it is held to that.
+
+    Args:
+        body: Of the message.
+        schema: The one in force.
+    """
+    return written_in(person_schema_of(body), schema) if schema.earlier else None
+
+
+Written = TypeVar("Written", bound=Envelope)
+
+
+def lifted(command: Written, schema: PersonSchema) -> Written:
+    """Return a command of an earlier schema in the form of the one in force, which cannot refuse it.
+
+    Args:
+        command: As it was written; it was held to the schema of then.
+        schema: The one in force.
+    """
+    data, number, forms = getattr(command, "data", None), command.person_schema, stored_forms(schema)
+    if isinstance(data, Reversion):
+        left = tuple(lift_values("person.update", number, dict.fromkeys(data.left, True), schema))
+        return command.model_copy(update={"data": data.model_copy(update={"left": left})})
+    if not isinstance(data, PersonFields | PersonChanges):
+        return command
+    form = forms.fields if isinstance(data, PersonFields) else forms.changes
+    values = lift_values(command.type, number, data.model_dump(exclude_unset=True), schema)
+    present = {name: value for name, value in values.items() if name in schema.by_name}
+    return command.model_copy(update={"data": form.model_construct(set(present), **present)})
 
 
 def person_schema_of(body: bytes) -> int | None:

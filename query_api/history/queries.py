@@ -259,7 +259,9 @@ class LogReads:
             documents.pop()
             last = documents[-1]
             next_page = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode()
-        return Page(Answer(list(map(event_view, documents)), answers[0].member), next_page, None)
+        return Page(
+            Answer([event_view(one, self._schema) for one in documents], answers[0].member), next_page, None
+        )
 
 
 async def _nothing() -> Answer:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.person.decider import fields_after
-from events.person.fields import state_names
+from events.person.fields import IMAGE_NAMES, state_names
 from events.person.history import changes_between
 from events.person.schema.declarations import PersonSchema, Value
 from events.times import rfc3339
@@ -20,9 +21,16 @@ _TRACE: Final = (
 )
 
 
-def event_view(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event of the log as audit search shows it."""
-    type_, data = payload_of(document)
+def event_view(document: Mapping[str, Any], schema: PersonSchema) -> dict[str, Any]:
+    """Return an event of the log as audit search shows it: with the present names of present fields.
+
+    Args:
+        document: The event.
+        schema: What a person is.
+    """
+    type_, data = payload_of(document, schema)
+    if schema.earlier and type_ in EVENT_TYPES:
+        data = {name: value for name, value in data.items() if name in schema.by_name or name in IMAGE_NAMES}
     return {
         "event_id": document["_id"],
         "person_id": document["person_id"],
@@ -70,10 +78,10 @@ def history_entries(
     entries = []
     before, names = dict(fields), state_names(schema)
     for document in stream:
-        after = fields_after(before, *payload_of(document))
+        after = fields_after(before, *payload_of(document, schema))
         entry = {
             "status": "applied",
-            **event_view(document),
+            **event_view(document, schema),
             "changes": changes_between(before, after, names),
         }
         del entry["data"], entry["person_id"]

@@ -9,6 +9,7 @@ from events.errors import MalformedMessage, NewerSchema
 from events.parking.controls import Control, Message, decode_message
 from events.person.commands import envelope_of, person_schema_of
 from events.person.schema.declarations import PersonSchema
+from events.person.schema.lifting import refuse_newer
 from service_kit.broker.topology import partition_queue
 from workers.consuming.deliveries import Batch, Delivery, DeliveryQueue
 from workers.outcomes import UnreadableMessage
@@ -67,11 +68,11 @@ def read_batches(
         try:
             message = decode_message(delivery.body, schema)
         except MalformedMessage as exc:
-            _refuse_newer(person_schema_of(delivery.body), schema)
+            refuse_newer(person_schema_of(delivery.body), schema)
             batches[-1].unreadable.append(_unreadable(delivery, exc.detail, now))
         else:
             if not isinstance(message, Control):
-                _refuse_newer(message.person_schema, schema)
+                refuse_newer(message.person_schema, schema)
             if set_aside_if_suspect(delivery, message):
                 continue
             if isinstance(message, Control):
@@ -80,13 +81,6 @@ def read_batches(
             batches[-1].commands.append((delivery, message))
         batches[-1].deliveries.append(delivery)
     return [batch for batch in batches if batch.deliveries]
-
-
-def _refuse_newer(number: int | None, schema: PersonSchema) -> None:
-    if number is not None and number > schema.version:
-        raise NewerSchema(
-            f"a command is in number {number} of the person schema, and this worker goes by {schema.version}"
-        )
 
 
 def _unreadable(delivery: Delivery, reason: str, now: datetime) -> UnreadableMessage:

@@ -139,7 +139,9 @@ def _words(former: str, name: str, before: PersonSchema, after: PersonSchema) ->
 
 
 def _new(field: FieldDeclaration) -> Iterator[Change]:
-    if field.default is not None:
+    if field.sort and not (field.required and field.default is None):
+        yield Change("rebuild", field.name, "is new and sorted: people without a value have a place, too")
+    elif field.default is not None:
         yield Change("rebuild", field.name, "is new, and has its default where people have no value")
     elif field.required:
         yield Change("refused", field.name, "is new and required: give it a default, or require it later")

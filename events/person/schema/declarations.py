@@ -110,6 +110,8 @@ class PersonSchema:
         default_sort: The order of a list that names none.
         display: The fields that name a person to people.
         document: The file's content.
+        earlier: The schemas that were in force before it, the oldest first.
+        shape: Number of the newest schema that gave the read model another form; 0 for none.
     """
 
     title: str
@@ -121,6 +123,8 @@ class PersonSchema:
     default_sort: str
     display: tuple[str, ...]
     document: Mapping[str, Any]
+    earlier: "tuple[PersonSchema, ...]" = ()
+    shape: int = 0
 
     @cached_property
     def by_name(self) -> Mapping[str, FieldDeclaration]:
@@ -144,7 +148,21 @@ class PersonSchema:
 
     @cached_property
     def _readers(self) -> Mapping[str, str]:
-        return {one.name: one.read for one in self.fields if one.read}
+        """Return the scopes of fields under all the names that they had: events keep theirs."""
+        readers: dict[str, str] = {}
+        former: dict[str, frozenset[str]] = {}
+        for schema in (*self.earlier, self):
+            former = {
+                one.name: frozenset({one.name, one.renamed_from} - {""})
+                | former.get(one.name, frozenset())
+                | former.get(one.renamed_from, frozenset())
+                for one in schema.fields
+            }
+            readers = {name: scope for name, scope in readers.items() if name not in schema.by_name}
+            for one in schema.fields:
+                if one.read:
+                    readers |= dict.fromkeys(former[one.name], one.read)
+        return readers
 
     @cached_property
     def _writers(self) -> Mapping[str, str]:

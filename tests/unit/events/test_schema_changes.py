@@ -48,6 +48,7 @@ FREE, REBUILD, DATA, REFUSED = (("free", "x"), ("rebuild", "x"), ("data", "x"), 
     ("before", "after", "changes"),
     [
         ({}, {"x": TEXT}, [FREE]),
+        ({}, one(NUMBER, sort=True), [REBUILD]),
         ({"x": TEXT}, {"x": {**TEXT, "maxLength": 41}}, [FREE]),
         ({"x": TEXT}, {"x": {**TEXT, "maxLength": 39}}, [DATA]),
         ({"x": TEXT}, {"x": {**TEXT, "minLength": 2}}, [DATA]),

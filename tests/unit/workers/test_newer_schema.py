@@ -33,7 +33,7 @@ def delivery(partition, content):
 
 @pytest.mark.parametrize("content", [body(3, name="Ana"), body(3, shoe_size=43)])
 def test_a_command_of_a_newer_schema_is_not_read(content):
-    with pytest.raises(NewerSchema, match="number 3 of the person schema, and this worker goes by 2"):
+    with pytest.raises(NewerSchema, match="number 3 of the person schema, and this process goes by 2"):
         read_batches([delivery(SimpleNamespace(number=3), content)], NOW, SCHEMA)
 
 
