@@ -155,7 +155,9 @@ def _line(change: Change, in_way: int) -> tuple[str, str]:
     if change.obstacle is None:
         return change.kind, f"{change.kind:8} {change}"
     if not in_way:
-        return "free", f"{'free':8} {change}: all people fit"
+        # What is unique from now on is to be reserved for those who have it already.
+        kind = "rebuild" if change.obstacle.kind == "shared" else "free"
+        return kind, f"{kind:8} {change}: all people fit"
     people = "1 person is" if in_way == 1 else f"{in_way:,} people are"
     return "refused", f"{'refused':8} {change}: {people} in the way, who {_WAYS[change.obstacle.kind]}"
 

@@ -208,6 +208,7 @@ def _add_unique_route(
 ) -> None:
     """Add the route that reads the person who holds a claim of a kind."""
     fields = [dependencies.schema.by_name[name] for name in dependencies.schema.unique[kind]]
+    claimed_as = dependencies.schema.claimed_as.get(kind, kind)
     query_form = people_queries(dependencies.schema).sparse
     path = f"/people/by-{kind.replace('_', '-')}/" + "/".join(f"{{{field.name}}}" for field in fields)
 
@@ -220,7 +221,7 @@ def _add_unique_route(
         place = dependencies.place(strong=query.strong)
 
         async def read(strong: bool) -> Answer:
-            return await dependencies.reads.person_by_values(kind, values, strong=strong)
+            return await dependencies.reads.person_by_values(claimed_as, values, strong=strong)
 
         answer = await read_expected(request.headers, query, read)
         missing = f"there is no person with this {kind.replace('_', ' ')}"

@@ -91,6 +91,24 @@ def former_names(before: PersonSchema, after: PersonSchema) -> dict[str, str]:
     }
 
 
+def kinds_before(before: PersonSchema, after: PersonSchema) -> dict[str, str]:
+    """Return the kinds of claims that were there before: by the names that they have now.
+
+    A kind is what its fields are, in their order.
+
+    Args:
+        before: The schema before.
+        after: The one that follows.
+    """
+    former = former_names(before, after)
+    kinds = {names: kind for kind, names in before.unique.items()}
+    there = {
+        kind: kinds.get(tuple(former.get(name, name) for name in names))
+        for kind, names in after.unique.items()
+    }
+    return {kind: old for kind, old in there.items() if old is not None}
+
+
 def _version(before: PersonSchema, after: PersonSchema) -> Iterator[Change]:
     if after.version != before.version + 1:
         what = f"is {after.version}: write {before.version + 1}, the number after the one in force"
@@ -193,21 +211,18 @@ def _differences(old: FieldDeclaration, field: FieldDeclaration) -> Iterator[Cha
 
 def _unique(before: PersonSchema, after: PersonSchema) -> Iterator[Change]:
     former = former_names(before, after)
-    kinds = {frozenset(names): kind for kind, names in before.unique.items()}
-    kept: set[str] = set()
+    former_kinds = kinds_before(before, after)
     for kind, names in after.unique.items():
         old_names = tuple(former.get(name, name) for name in names)
-        old_kind = kinds.get(frozenset(old_names))
-        if old_kind is not None:
-            kept.add(old_kind)
+        old_kind = former_kinds.get(kind)
         if not all(name in before.by_name for name in old_names):
             yield Change("free", kind, "is unique, of a field that nobody has yet")
         elif old_kind is None:
             yield Change("data", kind, f"is unique: {', '.join(names)}", Obstacle("shared", old_names))
-        elif (old_kind, before.unique[old_kind]) != (kind, old_names):
-            yield Change("rebuild", kind, "is claimed under another name than before")
+        elif old_kind != kind and len(names) > 1:
+            yield Change("free", kind, f"is the new name of {old_kind}")
     for kind in before.unique:
-        if kind not in kept:
+        if kind not in former_kinds.values():
             yield Change("free", kind, "is unique no more")
 
 

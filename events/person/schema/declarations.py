@@ -112,6 +112,7 @@ class PersonSchema:
         document: The file's content.
         earlier: The schemas that were in force before it, the oldest first.
         shape: Number of the newest schema that gave the read model another form; 0 for none.
+        claimed_as: By kind of claim, what claims call it, where that is another name.
     """
 
     title: str
@@ -125,11 +126,17 @@ class PersonSchema:
     document: Mapping[str, Any]
     earlier: "tuple[PersonSchema, ...]" = ()
     shape: int = 0
+    claimed_as: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[str, FieldDeclaration]:
         """Return the fields by name."""
         return {one.name: one for one in self.fields}
+
+    @cached_property
+    def kinds(self) -> Mapping[str, str]:
+        """Return the kinds of claims, by what claims call them."""
+        return {self.claimed_as.get(kind, kind): kind for kind in self.unique}
 
     @cached_property
     def names(self) -> tuple[str, ...]:

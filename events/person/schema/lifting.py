@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from events.errors import NewerSchema
-from events.person.schema.changes import compare, former_names, removed_fields
+from events.person.schema.changes import compare, former_names, kinds_before, removed_fields
 from events.person.schema.declarations import PersonSchema, Value
 
 Values = dict[str, Value | None]
@@ -66,11 +66,17 @@ def in_force(schemas: Sequence[PersonSchema]) -> PersonSchema:
     Args:
         schemas: All that were put in force, the oldest first.
     """
-    shape = 0
+    shape, claimed_as = 0, {kind: kind for kind in schemas[0].unique}
     for at, (before, after) in enumerate(pairwise(schemas), 1):
         if any(change.kind == "rebuild" for change in compare(before, after, removed_fields(schemas[:at]))):
             shape = after.version
-    return replace(schemas[-1], earlier=tuple(schemas[:-1]), shape=shape)
+        former = kinds_before(before, after)
+        # A name of its own for what is made unique later: of one that was given up, claims may be left.
+        claimed_as = {
+            kind: claimed_as[former[kind]] if kind in former else f"{kind}.{after.version}"
+            for kind in after.unique
+        }
+    return replace(schemas[-1], earlier=tuple(schemas[:-1]), shape=shape, claimed_as=claimed_as)
 
 
 def lift_values(

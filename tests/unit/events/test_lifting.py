@@ -8,6 +8,7 @@ import pytest
 from events.errors import NewerSchema
 from events.log.event import GENESIS, Event, RecordedEvent, record
 from events.log.stored import event_document, payload_of
+from events.person.claims import claims_of, kind_of, taken
 from events.person.commands import DeletePerson, UpdatePerson, UpsertPerson, decode_command
 from events.person.decider import PersonState, decide, evolve, fold
 from events.person.schema.lifting import in_force, lift_values, refuse_newer, written_in
@@ -248,3 +249,35 @@ def test_a_scope_follows_a_field_under_all_its_names_and_when_it_is_removed():
     ]
     assert in_force(late).hidden(()) == {"wage", "salary"}
     assert in_force(chain).hidden(("pay:read",)) == frozenset()
+
+
+def unique(version, kinds, **properties):
+    document = dict(schema(version, **properties).document)
+    return read_schema({**document, "rollcall": {"unique": kinds}})
+
+
+def test_claims_keep_the_name_that_they_were_made_under():
+    chain = [
+        unique(1, {"both": ["name", "job"]}, name=TEXT, job=TEXT, code={"rollcall": {"unique": True}}),
+        unique(
+            2, {"two": ["name", "work"]}, name=TEXT, work=renamed("job"), code={"rollcall": {"unique": True}}
+        ),
+        unique(
+            3,
+            {"two": ["name", "work"], "both": ["work", "code"]},
+            name=TEXT,
+            work=TEXT,
+            code={"rollcall": {"unique": False}},
+        ),
+        unique(4, {"two": ["name", "work"]}, name=TEXT, work=TEXT, code={"rollcall": {"unique": True}}),
+    ]
+    person = {"name": "Ana", "job": "j", "work": "j", "code": "c"}
+    assert [claims_of(person, in_force(chain[:count])) for count in range(1, 5)] == [
+        {"both:Ana:j", "code:c"},
+        {"both:Ana:j", "code:c"},
+        {"both:Ana:j", "both.3:j:c"},
+        {"both:Ana:j", "code.4:c"},
+    ]
+    assert [kind_of("both:Ana:j", in_force(chain[:count])) for count in (1, 2)] == ["both", "two"]
+    assert kind_of("code:c", in_force(chain[:4])) is None
+    assert taken("code.4:c", in_force(chain)).code == "duplicate-code"

@@ -61,6 +61,7 @@ def test_people_who_share_all_of_some_values_are_counted():
     ("kind", "in_way", "line"),
     [
         ("value", 0, "free     x is narrower: all people fit"),
+        ("shared", 0, "rebuild  x is narrower: all people fit"),
         (
             "value",
             1,
