@@ -39,6 +39,7 @@ from service_kit.background import Background
 from service_kit.http.guard import Limits
 from service_kit.http.openapi import document
 from service_kit.http.schema_route import add_schema_route
+from service_kit.http.turns import turns_of
 from service_kit.http.web import create_app
 from service_kit.images.gridfs import GridFsReader
 from service_kit.mongo import connection as mongo
@@ -126,8 +127,13 @@ def build_app(
         },
         lifespan,
         parked.count,
+<<<<<<< HEAD
         remarks={"stream": live.reader.check, "clock": clocks.check, "schema": schemas.check},
         limits=Limits.of(settings),
+=======
+        remarks={"stream": live.reader.check, "clock": clocks.check},
+        limits=Limits.of(settings, turns_of(settings.reads_at_once)),
+>>>>>>> schema
         background=background,
         description=_ABOUT + roles_table(),
         version="1",

@@ -14,6 +14,11 @@ _AtOnce = Annotated[AtOnce, NoDecode, BeforeValidator(read_at_once)]
 class ReadLimits(BaseSettings):
     """How much a query API does at once, in all and for one subject, and for how long."""
 
+    reads_at_once: _AtOnce = Field(
+        default=AtOnce(256, 4),
+        description="requests that a query API works on at once, in all and of one subject, but for those of "
+        "the settings below; more wait five seconds, then are answered `503` with `Retry-After`",
+    )
     searches_at_once: _AtOnce = Field(
         default=AtOnce(4, 2),
         description="searches and counts that a query API does at once, in all and of one subject; more wait "

@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Final, Self
 
@@ -49,34 +49,43 @@ class Slots:
         number: How many there are.
         refusal: Makes what is raised when none is free.
         each: How many of them one holder may have; all, if None.
+        waiting: So many times as many may wait for one.
     """
 
-    def __init__(self, number: int, refusal: Callable[[], Unavailable], each: int | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        refusal: Callable[[], Unavailable],
+        each: int | None = None,
+        waiting: int = WAITING,
+    ) -> None:
         self._number = number
         self._each = number if each is None else each
         self._refusal = refusal
-        self._taken: Counter[str] = Counter()
+        self._most_waiting = waiting
+        self._in_use = 0
+        self._taken: dict[str, int] = {}
         self._lock = Lock()
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
 
     @classmethod
-    def shared(cls, at_once: AtOnce, what: str, retry_after: int) -> Self:
+    def shared(cls, at_once: AtOnce, what: str, retry_after: int, waiting: int = WAITING) -> Self:
         """Return slots of which each subject has its share.
 
         Args:
             at_once: How many.
             what: What they are for, in the plural.
             retry_after: Seconds after which to try again for one.
+            waiting: So many times as many may wait for one.
         """
         most = f"at most {at_once.number} in all, and {at_once.each} of one subject"
-        return cls(
-            at_once.number, lambda: Busy(f"too many {what} at once: {most}", retry_after), at_once.each
-        )
+        refusal = partial(Busy, f"too many {what} at once: {most}", retry_after)
+        return cls(at_once.number, refusal, at_once.each, waiting)
 
     @property
     def in_use(self) -> int:
         """How many are taken now."""
-        return self._taken.total()
+        return self._in_use
 
     def take(self, holder: str = "") -> None:
         """Take a slot.
@@ -97,11 +106,12 @@ class Slots:
             ValueError: None was taken.
         """
         with self._lock:
-            if not self._taken[holder]:
+            taken = self._taken.pop(holder, 0)
+            if not taken:
                 raise ValueError("a slot was given back that nobody has")
-            self._taken[holder] -= 1
-            if not self._taken[holder]:
-                del self._taken[holder]
+            if taken > 1:
+                self._taken[holder] = taken - 1
+            self._in_use -= 1
         for _, turn in self._waiting[:1]:
             turn.get_loop().call_soon_threadsafe(self._pass_on)
 
@@ -116,7 +126,15 @@ class Slots:
 
     @asynccontextmanager
     async def taken_in_turn(self, holder: str, seconds: float) -> AsyncIterator[None]:
-        """Hold a slot for as long as the block runs, once one comes free.
+        """Hold a slot for as long as the block runs, once one comes free; the rest as of `take_in_turn`."""
+        await self.take_in_turn(holder, seconds)
+        try:
+            yield
+        finally:
+            self.give_back(holder)
+
+    async def take_in_turn(self, holder: str, seconds: float) -> None:
+        """Take a slot once one comes free.
 
         Who has waited longest comes first; nobody waits behind those whose holder has its share.
 
@@ -127,23 +145,23 @@ class Slots:
         Raises:
             Unavailable: None came free in time, or too many wait already.
         """
-        await self._wait(holder, seconds)
-        try:
-            yield
-        finally:
-            self.give_back(holder)
+        # Where some wait, those who may have one have it already, or will before this one.
+        if self._waiting or not self._taken_at_once(holder):
+            await self._wait(holder, seconds)
 
     def _taken_at_once(self, holder: str) -> bool:
         with self._lock:
-            if self._taken.total() >= self._number or self._taken[holder] >= self._each:
+            taken = self._taken.get(holder, 0)
+            if self._in_use >= self._number or taken >= self._each:
                 return False
-            self._taken[holder] += 1
+            self._taken[holder] = taken + 1
+            self._in_use += 1
             return True
 
     async def _wait(self, holder: str, seconds: float) -> None:
-        """Return once a slot is taken for a holder; raises as `taken_in_turn`."""
-        holders = [one for one, _ in self._waiting]
-        if len(holders) >= WAITING * self._number or holders.count(holder) >= WAITING * self._each:
+        """Return once a slot is taken for a holder; raises as `take_in_turn`."""
+        holders, most = [one for one, _ in self._waiting], self._most_waiting
+        if len(holders) >= most * self._number or holders.count(holder) >= most * self._each:
             raise self._refusal()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((holder, turn))
@@ -162,6 +180,11 @@ class Slots:
 
     def _pass_on(self) -> None:
         """Give what is free to those who wait, in the event loop's thread."""
+        refused: set[str] = set()
         for holder, turn in self._waiting:
-            if not turn.done() and self._taken_at_once(holder):
+            if turn.done() or holder in refused:
+                continue
+            if self._taken_at_once(holder):
                 turn.set_result(None)
+            else:
+                refused.add(holder)

@@ -16,6 +16,7 @@ from events.person.claims import claims_of
 from events.person.decider import fold
 from service_kit.broker.topology import COMMANDS
 from service_kit.read_model import person_document
+from tests.default_schema import UNIQUE_EMAIL
 from tests.system import PATIENCE, System, eventually
 
 
@@ -82,8 +83,8 @@ def check(system: System, accepted: set[str]) -> dict[str, int]:
             assert (event.prev, event.hash) == (previous, seal(event)), person_id
             previous = event.hash
         state = fold(person_id, stream)
-        assert people.pop(person_id) == person_document(state)
-        held |= dict.fromkeys(claims_of(state.fields, unique_email=True), person_id)
+        assert people.pop(person_id) == person_document(state, UNIQUE_EMAIL)
+        held |= dict.fromkeys(claims_of(state.fields, UNIQUE_EMAIL), person_id)
     assert not people, "the read model has people that the log does not know"
     assert claims == held
     return {"events": len(events), "rejections": len(rejected), "people": len(streams)}

@@ -6,7 +6,6 @@ from typing import Any
 from events.log.event import GENESIS, RecordedEvent
 from events.log.upcasting import Payload, Upcaster
 from tests.chained import event
-from tests.unit.events.test_decider import FIELDS
 
 
 def split(data: Mapping[str, Any]) -> Payload:
@@ -23,8 +22,15 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {("person.created", 0): split, ("pe
 
 def older_stream(person_id: str) -> list[RecordedEvent]:
     """Return three events, sealed: the first two in schema 0, the last one in the newest."""
-    fields = {name: value for name, value in FIELDS.items() if name not in ("first_name", "last_name")}
-    first = {**fields, "document_id": f"OLD{person_id[-12:].upper()}", "name": "Ana Ríos"}
+    first = {
+        "document_type": "passport",
+        "document_id": f"OLD{person_id[-12:].upper()}",
+        "name": "Ana Ríos",
+        "birth_date": "1990-12-10",
+        "gender": "female",
+        "email": "ana@example.com",
+        "phone": "+573001234567",
+    }
     created = event(person_id, 1, GENESIS, schema=0, data=first)
     named = event(person_id, 2, created.hash, schema=0, data={"name": "Zoé Ñu"})
     moved = event(person_id, 3, named.hash, data={"address": "Calle 9"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from events.person.schema import FIELD_NAMES
+from tests.default_schema import FIELD_NAMES
 from tests.system import PATIENCE, eventually, new_person
 
 CSV = {"Content-Type": "text/csv"}

@@ -14,8 +14,7 @@ from command_api.imports.record import ImportRequest
 from command_api.imports.store import ImportStore
 from events.imports.states import causation_of, correlation_of
 from events.person.commands import Command, DeletePerson, UpdatePerson, encode_command
-from events.person.fields import PersonChanges
-from events.person.schema import FIELD_NAMES
+from tests.default_schema import FIELD_NAMES, SCHEMA, PersonChanges
 from tests.store.given import create, envelope, run
 from workers.deciding.person_batch import DecisionInputs
 from workers.outcomes import BEHIND, ParkedCommand, Reason
@@ -132,7 +131,7 @@ class Register:
             batch = commands[at : at + BATCH]
             self.now += timedelta(milliseconds=self.random.randint(1, 2_000))
             ids = {}
-            inputs = DecisionInputs(lambda: self.now, self.id, unique_email=False)
+            inputs = DecisionInputs(lambda: self.now, self.id, SCHEMA)
             decided = await run(store, *batch, given=inputs)
             for command_id, done in decided.applied.items():
                 ids[command_id] = done.event.event_id

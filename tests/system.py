@@ -28,6 +28,7 @@ from devstack.servers.rabbit_cluster import RabbitCluster
 from service_kit.auth.tokens import SCOPES, issue_token
 from service_kit.broker.topology import PARTITIONS
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
+from tests.default_schema import write_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0
@@ -200,6 +201,7 @@ class System:
         system = cls(directory, mongo, rabbit, secrets.token_hex(32))
         (directory / "jwt.key").write_text(system.key)
         (directory / "images.key").write_text(system.key)
+        write_schema(directory / "person-schema.json")
         try:
             mongo.spawn()
             rabbit.spawn()
@@ -260,7 +262,7 @@ class System:
             "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
             "ROLLCALL_IMAGES_KEY_FILE": str(self.directory / "images.key"),
             "ROLLCALL_READ_FROM_HEADER": "true",
-            "ROLLCALL_UNIQUE": "email",
+            "ROLLCALL_PERSON_SCHEMA": str(self.directory / "person-schema.json"),
             "ROLLCALL_RATE_ADDRESS": "1000000/1",
             "ROLLCALL_RATE_SUBJECT": "1000000/1",
             **more,
@@ -271,7 +273,8 @@ class System:
         where = {"ROLLCALL_MONGO_URI": self.mongo.uri}
         if isinstance(self.mongo, ShardedCluster):
             where = {"ROLLCALL_MONGO_CLUSTER": str(self.mongo.description)}
-        return initialise(Order.read({**where, "ROLLCALL_MONGO_DB": database, **more}))
+        schema = {"ROLLCALL_PERSON_SCHEMA": str(self.directory / "person-schema.json")}
+        return initialise(Order.read({**where, **schema, "ROLLCALL_MONGO_DB": database, **more}))
 
     def service(self, module: str, **more: str) -> Service:
         """Return a service that is not started yet."""

@@ -53,9 +53,8 @@ class Columns:
     def __init__(self, header: Header) -> None:
         self._count = len(header.names)
         self._nameless = sorted(header.nameless)
-        self._taken = [
-            (at, name, header.readers.get(name)) for at, name in enumerate(header.names) if name is not None
-        ]
+        self._taken = [(at, name) for at, name in enumerate(header.names) if name is not None]
+        self._read = [(name, header.readers[name]) for _, name in self._taken if name in header.readers]
         self._needed = 1 + max(set(range(self._count)) - header.nameless, default=-1)
 
     def fault(self, cells: Sequence[str]) -> str:
@@ -69,15 +68,19 @@ class Columns:
                 return f"has a value in column {at + 1}, which has no name in the header row"
         return ""
 
-    def fields(self, cells: Sequence[str], restore: Callable[[str], str] = str) -> dict[str, Any]:
+    def fields(self, cells: Sequence[str], restore: Callable[[str], str] | None = None) -> dict[str, Any]:
         """Return the values of the cells by field, without the spaces around them.
 
         Args:
             cells: Of a row.
-            restore: Takes from a cell what an export has put before its text.
+            restore: Takes from a cell what an export has put before its text; None where it has put nothing.
         """
-        texts = ((name, restore(cells[at].strip()), read) for at, name, read in self._taken)
-        return {name: text if read is None else read(text) for name, text, read in texts}
+        values: dict[str, Any] = {name: cells[at].strip() for at, name in self._taken}
+        if restore is not None:
+            values = {name: restore(text) for name, text in values.items()}
+        for name, read in self._read:
+            values[name] = read(values[name])
+        return values
 
 
 def read_columns(cells: Sequence[str], query: ImportQuery) -> Header:

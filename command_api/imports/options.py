@@ -1,11 +1,11 @@
 """The parameters of an import. Pure."""
 
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache, partial
 from typing import Annotated, ClassVar, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from events.imports.states import Mode
 from events.person.fields import READ_ONLY
@@ -23,6 +23,10 @@ def _uuid(text: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise ValueError("must be a UUID") from None
+
+
+_Columns = Annotated[str, Field(max_length=10_000)]
+_Pair = Annotated[str, Field(max_length=200)]
 
 
 class ImportQuery(BaseModel):
@@ -46,10 +50,10 @@ class ImportQuery(BaseModel):
         default="continue", description="`stop`: read no further than the first row that is not valid"
     )
     dry_run: bool = Field(default=False, description="Only check the rows; nothing is changed")
-    columns: Annotated[str, Field(max_length=10_000)] | None = Field(
+    columns: _Columns | None = Field(
         default=None, description="Take these columns alone, separated by commas; others are let go"
     )
-    map: list[Annotated[str, Field(max_length=200)]] = Field(
+    map: list[_Pair] = Field(
         default=[],
         max_length=200,
         description="What a title means: `Correo=email`; `Notas=` leaves the column out. May be repeated",
@@ -80,38 +84,43 @@ class ImportQuery(BaseModel):
         """Return the names that a column may have."""
         return frozenset((ID, *self.person_schema.names))
 
-    @field_validator("columns")
-    @classmethod
-    def _check_columns(cls, text: str | None) -> str | None:
-        if text is None:
-            return None
-        names = [name.strip() for name in text.split(",")]
-        for name in names:
-            cls._require_known(name)
-        if len(set(names)) != len(names):
-            raise ValueError("names a column twice")
-        return ",".join(names)
 
-    @field_validator("map")
-    @classmethod
-    def _check_map(cls, pairs: list[str]) -> list[str]:
-        for text in pairs:
-            title, separator, field = text.rpartition("=")
-            if not (separator and title.strip()):
-                raise ValueError("must be TITLE=FIELD, or TITLE= to leave a column out")
-            if field.strip():
-                cls._require_known(field.strip())
-        return pairs
+def _columns(names: Sequence[str], text: str) -> str:
+    columns = [name.strip() for name in text.split(",")]
+    for name in columns:
+        _require_known(names, name)
+    if len(set(columns)) != len(columns):
+        raise ValueError("names a column twice")
+    return ",".join(columns)
 
-    @classmethod
-    def _require_known(cls, field: str) -> None:
-        names = (ID, *cls.person_schema.names)
-        if field not in names:
-            raise ValueError(unknown(field, names, "field"))
+
+def _mapping(names: Sequence[str], text: str) -> str:
+    title, separator, field = text.rpartition("=")
+    if not (separator and title.strip()):
+        raise ValueError("must be TITLE=FIELD, or TITLE= to leave a column out")
+    if field.strip():
+        _require_known(names, field.strip())
+    return text
+
+
+def _require_known(names: Sequence[str], field: str) -> None:
+    if field not in names:
+        raise ValueError(unknown(field, names, "field"))
 
 
 @lru_cache(maxsize=16)
 def import_query(schema: PersonSchema) -> type[ImportQuery]:
     """Return the parameters of an import of a schema's people; made once."""
-    members = {"__doc__": ImportQuery.__doc__, "person_schema": schema}
-    return type("ImportQuery", (ImportQuery,), members)
+    names = (ID, *schema.names)
+    columns = Annotated[_Columns, AfterValidator(partial(_columns, names))]
+    pair = Annotated[_Pair, AfterValidator(partial(_mapping, names))]
+    fields = ImportQuery.model_fields
+    form: type[ImportQuery] = create_model(
+        ImportQuery.__name__,
+        __base__=ImportQuery,
+        __doc__=ImportQuery.__doc__,
+        columns=(columns | None, fields["columns"]),
+        map=(list[pair], fields["map"]),
+    )
+    form.person_schema = schema
+    return form

@@ -237,7 +237,7 @@ class CsvRows:
     def _row(self, cells: list[str], raw: bytes) -> Row:
         if reason := self._columns.fault(cells):
             return Row(None, raw, reason)
-        return Row(self._columns.fields(cells, restored if b"'" in raw else str), raw)
+        return Row(self._columns.fields(cells, restored if b"'" in raw else None), raw)
 
 
 def _reason(failure: csv.Error) -> str:

@@ -153,8 +153,12 @@ COMMAND_TYPES: Final = (
 )
 
 
+@lru_cache(maxsize=16)
 def command_type(schema: PersonSchema) -> Any:
-    """Return the type of the commands whose data a schema's forms hold: a union, told apart by `type`."""
+    """Return the type of the commands whose data a schema's forms hold; made once.
+
+    It is a union, told apart by `type`.
+    """
     forms = stored_forms(schema)
     data: Mapping[type[Envelope], type[BaseModel]] = {
         CreatePerson: forms.fields,

@@ -1,7 +1,7 @@
 """What people call the columns of a file, beside the fields' own names. Pure."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -21,9 +21,16 @@ def title_key(title: str) -> str:
 
 @lru_cache(maxsize=16)
 def titles_of(schema: PersonSchema) -> Mapping[str, tuple[str, ...]]:
-    """Return by field what people call its column."""
-    declared = {one.name: tuple(dict.fromkeys((*one.labels.values(), *one.titles))) for one in schema.fields}
+    """Return by field what people call its column, each title once however it is written."""
+    declared = {one.name: _beside(one.name, (*one.titles, *one.labels.values())) for one in schema.fields}
     return MappingProxyType({"id": ID_TITLES[1:], **declared})
+
+
+def _beside(name: str, titles: Iterable[str]) -> tuple[str, ...]:
+    known = {title_key(name): name}
+    for title in titles:
+        known.setdefault(title_key(title), title)
+    return tuple(known.values())[1:]
 
 
 @lru_cache(maxsize=16)

@@ -14,7 +14,7 @@ CSV: Final = "text/csv"
 COLUMNS: Final = (
     *("event_id", "person_id", "version", "type", "schema", "actor", "actor_name", "accepted_at"),
     *("applied_at", "command_id", "correlation_id", "causation_id", "traceparent", "source_address"),
-    *("user_agent", "data", "prev", "hash"),
+    *("user_agent", "data", "prev", "hash", "person_schema"),
 )
 EVENTS_HEADER: Final = csv_lines([COLUMNS])
 
@@ -55,6 +55,7 @@ def csv_rows(documents: Sequence[Mapping[str, Any]]) -> bytes:
     rows = []
     for document in documents:
         content = _content(document)
+        content.setdefault("person_schema")  # accounts have none, nor have events of before there was one
         content["data"] = orjson.dumps(content["data"]).decode()
         for name in _FOREIGN:
             if content[name]:

@@ -14,6 +14,7 @@ from events.errors import StoreUnavailable
 from query_api.exports.streams import Export, Exports
 from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
+from service_kit.http.turns import step_aside
 from service_kit.slots import AtOnce, Slots
 
 RETRY_SECONDS: Final = 15
@@ -75,6 +76,7 @@ class ExportSender:
             Busy: Too many are under way.
             StoreUnavailable: MongoDB does not answer.
         """
+        step_aside()
         async with AsyncExitStack() as held:
             held.enter_context(self.slots.taken(subject))
             export = begin()

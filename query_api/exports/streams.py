@@ -33,6 +33,7 @@ from query_api.reading.lease import Databases, Lease
 from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
 from service_kit.person_view import PersonView
+from service_kit.pieces import next_piece
 
 BATCH: Final = 500
 """Documents that are read at once."""
@@ -67,7 +68,6 @@ class Export:
         parts: What it is made of, one after the other; at least one.
         media_type: `NDJSON` or `CSV`.
         header: What comes first.
-        writing: Held while documents are written: of all exports one writes, and all else comes in between.
         workbook: Gives what comes last, where it is one.
 
     Attributes:
@@ -80,12 +80,10 @@ class Export:
         parts: Sequence[ExportPart],
         media_type: str,
         header: bytes,
-        writing: asyncio.Lock,
         workbook: PeopleWorkbook | None = None,
     ) -> None:
         self.media_type = media_type
         self.lines = 0
-        self._writing = writing
         self._parts = parts
         self._header = header
         self._workbook = workbook
@@ -117,10 +115,8 @@ class Export:
             while (documents := await asyncio.shield(self._next)) is not None:
                 self._next = asyncio.create_task(self._fetch(number))
                 for begin in range(0, len(documents), WRITTEN):
-                    async with self._writing:
-                        chunk = part.write(documents[begin : begin + WRITTEN])
-                        await asyncio.sleep(0)
-                    yield chunk
+                    await next_piece()
+                    yield part.write(documents[begin : begin + WRITTEN])
                 self.lines += len(documents)
         if self._workbook is not None:
             yield self._workbook.end()
@@ -150,7 +146,6 @@ class Exports:
     def __init__(self, client: Client, database: str, lease: Lease | None, schema: PersonSchema) -> None:
         self._schema = schema
         self._databases = Databases(client, database, lease)
-        self._writing = asyncio.Lock()
 
     def _cursor(
         self,
@@ -180,7 +175,7 @@ class Exports:
         ]
         batches = MergedBatches(sources, place_of, descending=query.descending)
         header = _header(EVENTS_HEADER, media_type, bom=bom)
-        return Export([ExportPart(batches, _EVENTS[media_type])], media_type, header, self._writing)
+        return Export([ExportPart(batches, _EVENTS[media_type])], media_type, header)
 
     def people(self, query: ExportQuery, media_type: str, view: PersonView, *, bom: bool = False) -> Export:
         """Return an export of people; it may be a `WORKBOOK`.
@@ -205,7 +200,7 @@ class Exports:
             for wanted, order in _in_order(query.sorts)
         ]
         header = table.begin() if table else _header(people_header(columns), media_type, bom=bom)
-        return Export(parts, media_type, header, self._writing, table)
+        return Export(parts, media_type, header, table)
 
     def import_errors(
         self, import_id: str, media_type: str, language: Language, *, strong: bool, bom: bool = False
@@ -232,7 +227,7 @@ class Exports:
             ExportPart(invalid, partial(_INVALID[media_type], language=language)),
             ExportPart(undone, partial(_UNDONE[media_type], language=language, schema=self._schema)),
         ]
-        return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom), self._writing)
+        return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom))
 
 
 def _header(row: bytes, media_type: str, *, bom: bool) -> bytes:

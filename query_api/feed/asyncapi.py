@@ -46,7 +46,6 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
     "time": {**_TIME, "description": "When it was applied"},
     "datacontenttype": {"const": "application/json"},
     "schemaversion": {"type": "integer", "minimum": 1},
-    "personschema": {"type": "integer", "minimum": 1, "description": "Number of the person schema"},
     "partitionkey": {**_UUID, "description": "The person: order holds for each"},
     "version": {"type": "integer", "minimum": 1, "description": "Of the person: 1, 2, 3 …"},
     "commandid": {**_UUID, "description": "The command that made it"},
@@ -57,7 +56,14 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
     "hash": _HASH,
 }
 _EXTRA: Final = ("actorname", "causationid", "traceparent", "sourceaddress", "useragent")
-_OPTIONAL: Final[dict[str, Any]] = dict.fromkeys(_EXTRA, _TEXT)
+_OPTIONAL: Final[dict[str, Any]] = {
+    **dict.fromkeys(_EXTRA, _TEXT),
+    "personschema": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "Number of the person schema; absent from events of before there was one",
+    },
+}
 
 
 def payload(type_: str, schema: PersonSchema) -> dict[str, Any]:

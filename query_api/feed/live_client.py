@@ -13,6 +13,7 @@ from query_api.feed.buffer import Behind, FeedBuffer
 from query_api.feed.items import Item
 from query_api.feed.replays import FIRST, OTHER, Replays, take
 from service_kit.broker.stream import FeedEntry, StreamConsumer
+from service_kit.pieces import PIECE, next_piece
 
 HEARTBEAT_SECONDS: Final = 15.0
 CHECK_SECONDS: Final = 15.0
@@ -170,6 +171,8 @@ class LiveClient:
         return "token-expired" if self._refused or time.time() >= self._expires_at else ""
 
     async def _lines(self, items: Sequence[Item]) -> bytes:
+        if len(items) > PIECE:
+            await next_piece()
         filtered = bool(self._types) or self._person_id is not None
         wanted = [one for one in items if self._wants(one)] if filtered else items
         if not wanted:

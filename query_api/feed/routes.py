@@ -28,6 +28,7 @@ from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.guard import charge_subject, is_head
 from service_kit.http.openapi import TEXT, problems
+from service_kit.http.turns import step_aside
 from service_kit.http.typed import each_once
 from service_kit.http.web import authorize
 from service_kit.slots import Slots
@@ -244,6 +245,7 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
             return StreamingResponse(iter(()), headers=HEADERS, media_type=MEDIA_TYPE)
         with ExitStack() as held:
             held.enter_context(dependencies.slots.taken(caller.subject))
+            step_aside()
             if (ticket := _ticket(request)) is not None:
                 await dependencies.tickets.spend(ticket)
             client = await dependencies.follow(caller, query, position)

@@ -22,6 +22,7 @@ from query_api.history.views import event_view, history_entries, rejection_view
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
 from service_kit.mongo.connection import MemberAddress
+from service_kit.pieces import next_piece
 
 _ALL: Final[Mapping[str, int]] = {}
 _HISTORY: Final = "history"
@@ -228,6 +229,7 @@ class LogReads:
             last = stream[0]["version"] - 1
             state, _ = await self._folds.state_at(subject, person_id, version=last, strong=strong)
             fields = state.fields
+        await next_piece()
         entries = history_entries(stream, fields, self._schema)
         return [entries.pop() if "applied_at" in document else rejection_view(document) for document in page]
 
@@ -252,6 +254,7 @@ class LogReads:
                 for name in query.collections
             )
         )
+        await next_piece()
         found = merge(*(one.documents for one in answers), key=place_of, reverse=query.descending)
         documents = list(islice(found, query.limit + 1))
         next_page = None

@@ -194,7 +194,9 @@ def people_queries(schema: PersonSchema) -> PeopleQueries:
     """Return the parameters of the reads of a schema's people; made once."""
     orders, shown = orders_of(schema), stored_forms(schema).shown_names
     filters = {"id": IDS, **field_filters(schema), **time_filters(), "q": search_filter(schema)}
-    naming = [name for names in schema.unique.values() for name in names[-1:]]
+    # An address is one person's also where nothing holds people to that.
+    addresses = [field.name for field in schema.fields if field.format == "email" and field.type == "string"]
+    naming = dict.fromkeys((*(names[-1] for names in schema.unique.values()), *addresses))
     fields = Annotated[
         str | None,
         Field(max_length=10_000, description="Only these fields, separated by commas, and `id`"),

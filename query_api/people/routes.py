@@ -32,6 +32,7 @@ from service_kit.http.reasons import detail_in, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
 from service_kit.person_view import PersonView
+from service_kit.pieces import PIECE, next_piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,8 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             place = dependencies.place(strong=query.strong)
             page = await dependencies.reads.people(query)
+        if len(page.answer.documents) > PIECE:
+            await next_piece()
         content: dict[str, Any] = {
             "items": [person_view(one, query.shown, view) for one in page.answer.documents]
         }
@@ -208,8 +211,10 @@ def _add_unique_route(
 ) -> None:
     """Add the route that reads the person who holds a claim of a kind."""
     fields = [dependencies.schema.by_name[name] for name in dependencies.schema.unique[kind]]
-    claimed_as = dependencies.schema.claimed_as.get(kind, kind)
-    query_form = people_queries(dependencies.schema).sparse
+    query_form, claims = (
+        people_queries(dependencies.schema).sparse,
+        dependencies.schema.claimed_as.get(kind, kind),
+    )
     path = f"/people/by-{kind.replace('_', '-')}/" + "/".join(f"{{{field.name}}}" for field in fields)
 
     @app.get(path, tags=["people"], **document)
@@ -221,7 +226,7 @@ def _add_unique_route(
         place = dependencies.place(strong=query.strong)
 
         async def read(strong: bool) -> Answer:
-            return await dependencies.reads.person_by_values(claimed_as, values, strong=strong)
+            return await dependencies.reads.person_by_values(claims, values, strong=strong)
 
         answer = await read_expected(request.headers, query, read)
         missing = f"there is no person with this {kind.replace('_', ' ')}"

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from service_kit.http.turns import step_aside
 from service_kit.mongo.budgets import search_budget
 from service_kit.slots import AtOnce, Slots
 
@@ -40,6 +41,7 @@ class Searches:
         if not costly:
             yield
             return
+        step_aside()
         async with self.slots.taken_in_turn(subject, WAIT_SECONDS):
             with search_budget(self._seconds):
                 yield

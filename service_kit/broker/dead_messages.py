@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,7 +71,7 @@ class DeadMessage:
         """The body as it is handed in: a command says that it comes late (`Envelope`)."""
         if self.dead_queue != DEAD or self.subject is None:
             return self.body
-        return orjson.dumps({**orjson.loads(self.body), "late": True})
+        return json.dumps({**json.loads(self.body), "late": True}).encode()
 
     @property
     def person_id(self) -> str | None:

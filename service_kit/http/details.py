@@ -131,6 +131,8 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "one that is named by a strong ETag": "una que nombre un ETag fuerte",
     "the person is not at version {version} yet": "la persona todavía no está en la versión {version}",
+    # Of rejections that an earlier version kept: what is said now stands in the person schema.
+    "another person has this e-mail address": "otra persona tiene esta dirección de correo",
     "the same Idempotency-Key came before, with other content or another If-Match": (
         "la misma Idempotency-Key llegó antes, con otro contenido u otro If-Match"
     ),
@@ -160,6 +162,7 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "the token issuer's keys cannot be had now": "las claves del emisor del token no se pueden obtener ahora",
     "this needs the scope {scope}": "esto necesita el ámbito {scope}",
+    "the field {name} wants the scope {scope}": "el campo {name} necesita el ámbito {scope}",
     "the name and the password do not belong together": "el nombre y la contraseña no se corresponden",
     "this password is good for once: send new_password with it": (
         "esta contraseña vale una vez: envíe new_password con ella"

@@ -22,7 +22,9 @@ from service_kit.http.addresses import PREFIX, methods_at
 from service_kit.http.problems import problem_of
 from service_kit.http.rates import Rate
 from service_kit.http.reasons import language_of
+from service_kit.http.turns import Turn, current_turn
 from service_kit.settings import Settings
+from service_kit.slots import Slots
 
 MAX_TARGET_BYTES: Final = 8 * 1024
 """Of path and query. RFC 9110, section 4.1, asks for 8,000 at least."""
@@ -66,17 +68,19 @@ class Limits:
     Attributes:
         rates: By policy: `address` counts every request, `subject` those with a good token.
         origins: Origins whose scripts may read answers; none by default.
+        turns: How many requests with a good token are worked on at once; any number by default.
     """
 
     rates: Mapping[str, Rate]
     origins: tuple[str, ...] = ()
+    turns: Slots | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> "Limits":
-        """Return the limits that the settings describe."""
+    def of(cls, settings: Settings, turns: Slots | None = None) -> "Limits":
+        """Return the limits that the settings describe; `turns` as above."""
         quotas = {"address": settings.rate_address, "subject": settings.rate_subject}
         rates = {policy: Rate(quota) for policy, quota in quotas.items() if quota is not None}
-        return cls(rates, settings.cors_origins)
+        return cls(rates, settings.cors_origins, turns)
 
 
 class Charge:
@@ -151,13 +155,14 @@ class Guard:
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
         self._rates = limits.rates
+        self._turns = limits.turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on (ASGI), or answer it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        charge = Charge(self._rates)
+        charge, turn = Charge(self._rates), Turn(self._turns)
         if scope["method"] == "HEAD" or scope["path"].endswith("/"):
             scope = _as_routed(scope)
         path = scope["path"].removeprefix(PREFIX)
@@ -168,6 +173,7 @@ class Guard:
                 given = {name for name, _ in headers}
                 headers += [field for field in ALWAYS if field[0] not in given]
                 headers += charge.headers()
+                turn.end()
             await send(message)
 
         try:
@@ -183,7 +189,11 @@ class Guard:
             await problem_of(exc, language)(scope, receive, completed)
             return
         scope[_CHARGE] = charge
-        await self._app(scope, receive, completed)
+        current_turn.set(turn)
+        try:
+            await self._app(scope, receive, completed)
+        finally:
+            turn.end()
 
 
 _sender = lru_cache(maxsize=4096)(address_key)

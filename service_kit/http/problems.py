@@ -149,8 +149,7 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
         error: Ours.
         language: In which to say what is wrong.
     """
-    status, title = status_of(type(error))
-    detail = error.detail
+    (status, title), detail = status_of(type(error)), error.detail
     more: dict[str, Any] = {}
     headers: dict[str, str] = {}
     match error:
@@ -173,8 +172,7 @@ def problem_of(error: RollcallError, language: Language = "en") -> Response:
             more["version"] = version
             headers["ETag"] = f'"{version}"'
         case ValueTaken(fields=fields, said=said):
-            more["fields"] = list(fields)
-            detail = said.get(language, detail)
+            more["fields"], detail = list(fields), said.get(language, detail)
         case TooManyRequests(policy=policy, retry_after=seconds):
             more["violated-policies"] = [policy]
             headers["Retry-After"] = str(seconds)
@@ -268,8 +266,8 @@ def install_problem_handlers(app: FastAPI) -> None:
         # Not the path: it may hold what somebody looked for.
         route = getattr(request.scope.get("route"), "path", "none")
         log.error("request failed", method=request.method, route=route, exc_info=exc)
-        words = "Internal error", "this is our fault, and it was logged"
-        return problem(500, "internal", *words, _language(request))
+        detail = "this is our fault, and it was logged"
+        return problem(500, "internal", "Internal error", detail, _language(request))
 
     app.add_exception_handler(RollcallError, ours)
     app.add_exception_handler(HTTPException, framework)

@@ -19,7 +19,7 @@ _CONTENT: Final = {MEDIA_TYPE: {"schema": {"type": "object"}}}
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "JSON Schema 2020-12, with the keyword `rollcall`", "content": _CONTENT},
     304: {"description": "The client has this version"},
-    **problems(401),
+    **problems(401, 503),
 }
 
 

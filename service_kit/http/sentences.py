@@ -139,6 +139,22 @@ REASONS: Final = (
         "is a number as a spreadsheet shortens it: keep such cells as text",
         "es un número como lo abrevia una hoja de cálculo: guarde esas celdas como texto",
     ),
+    Reason(
+        "no-decimal",
+        "must be a decimal number, such as 1250.5: a point, no commas",
+        "debe ser un número decimal, como 1250.5: con punto y sin comas",
+    ),
+    Reason(
+        "too-many-digits",
+        "must not have more than {most} digits before or after the point",
+        "no puede tener más de {most} cifras antes o después del punto",
+    ),
+    Reason(
+        "no-uri",
+        "must be a whole address, such as https://example.org/page",
+        "debe ser una dirección completa, como https://example.org/page",
+    ),
+    Reason("no-scope", "wants the scope {scope}", "necesita el ámbito {scope}"),
     Reason("date-form", "must be YYYY-MM-DD or DD-MM-YYYY", "debe ser AAAA-MM-DD o DD-MM-AAAA"),
     Reason("no-such-day", "is no day of the calendar", "no es un día del calendario"),
     Reason("date-out-of-range", "must lie between 1850 and today", "debe estar entre 1850 y hoy"),

@@ -22,6 +22,7 @@ from service_kit.http.openapi import TEXT, operation_id
 from service_kit.http.pages import add_pages
 from service_kit.http.problems import install_problem_handlers
 from service_kit.http.readiness import Check, ReadinessChecks
+from service_kit.http.turns import current_turn
 
 REQUESTS: Final = Counter("rollcall_http_requests_total", "Requests answered", ["method", "route", "status"])
 LATENCY: Final = Histogram(
@@ -117,9 +118,11 @@ async def authorize(request: Request, verifier: TokenVerifier, scope: str) -> Ca
         Unauthenticated: The token is not good.
         TooManyRequests: The caller has sent too many.
         Forbidden: The token lacks the scope.
+        Busy: The caller asks for too much at once.
     """
     caller = await authenticate(request, verifier)
     caller.require(scope)
+    await current_turn.get().come(caller.subject)
     return caller
 
 

@@ -1,6 +1,5 @@
 """Folds people's streams from their newest milestones on, so that no fold grows with a person's history."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -10,11 +9,10 @@ from events.person.decider import PersonState
 from events.person.schema.declarations import PersonSchema
 from service_kit.milestones import MILESTONE_EVERY, Milestone, Step, milestone_form, milestone_of, next_step
 from service_kit.mongo.connection import Document
+from service_kit.pieces import PIECE, next_piece
 
 PORTION: Final = 1_000
 """Events that are read at once where milestones are missing, so that each operation keeps its deadline."""
-SLICE: Final = 50
-"""Events that are folded before others have their turn: some two milliseconds."""
 
 _OLDEST: Final = (("version", 1),)
 _NEWEST: Final = (("version", -1),)
@@ -97,8 +95,8 @@ async def walk_stream(
             milestone, start = None, 1
             continue
         for number, document in enumerate(documents, 1):
-            if not number % SLICE:
-                await asyncio.sleep(0)
+            if not number % PIECE:
+                await next_piece()
             event = event_of(document)
             if as_of is not None and event.applied_at > as_of:
                 return

@@ -32,7 +32,18 @@ from service_kit.images.gridfs import GridFsImages, GridFsReader
 from service_kit.milestones import MILESTONE_EVERY
 from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
-from tests.store.given import NOW, check_stream, create, delete, long_stream, run, streams_of, update
+from tests.default_schema import SCHEMA
+from tests.store.given import (
+    NOW,
+    check_stream,
+    create,
+    delete,
+    document_of,
+    long_stream,
+    run,
+    streams_of,
+    update,
+)
 from tests.system import run_script
 from workers.imports.counts import ImportCounts
 from workers.imports.expiry import ImportExpiry
@@ -334,7 +345,7 @@ async def test_imports_are_kept_by_one_user_and_counted_by_another(guarded, firs
         for user in ("rollcall-command", "rollcall-worker", "rollcall-query")
     ]
     try:
-        keeping, order = ImportStore(clients[0], "rollcall"), ORDER
+        keeping, order = ImportStore(clients[0], "rollcall", SCHEMA), ORDER
         record = await keeping.begin(order, "a", NOW, {})
         await keeping.refuse(order.import_id, [Refused(1, [{"field": "row", "reason": "x"}])])
         record = await keeping.begin(order, "b", NOW, {})
@@ -357,7 +368,7 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         for user in SERVICES
     ]
     try:
-        store, reads = Store(clients[0], "rollcall"), Reads(clients[1], "rollcall")
+        store, reads = Store(clients[0], "rollcall", SCHEMA), Reads(clients[1], "rollcall")
         await store.check_indexes()
         await reads.check()
         first, gone = create(), create()
@@ -369,7 +380,7 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         await parked.note_failure(first.person_id, behind.command_id, BEHIND, NOW)
         await parked.remove(first.person_id, [behind.command_id])
         await check_stream(store, first.person_id, 2)
-        found = await reads.person_by_document("passport", first.data.document_id, strong=True)
+        found = await reads.person_by_values("document", document_of(first), strong=True)
         assert found.documents[0]["version"] == 2
         log = await long_stream(store, MILESTONE_EVERY)
         streams = streams_of(store)

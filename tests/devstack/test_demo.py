@@ -1,7 +1,7 @@
 from datetime import date
 
-from command_api.people.input import PersonInput
 from devstack.demo.people import demo_person
+from tests.default_schema import PersonInput
 
 OPTIONAL = {"middle_name", "address", "occupation"}
 

@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis.generation.meta import TestPhase
 
-from events.person.schema import FIELDS
+from tests.default_schema import SCHEMA
 from tests.pictures import halves, saved
 
 _LETTERS = st.text(st.characters(categories=("Lu", "Ll", "Lo")), min_size=1, max_size=40)
@@ -30,7 +30,7 @@ FORMATS: dict[str, st.SearchStrategy[str]] = {
         field.name.replace("_", "-"): st.sampled_from(
             [word for words in field.words.values() for word in words]
         )
-        for field in FIELDS
+        for field in SCHEMA.fields
         if field.format == "code"
     },
 }

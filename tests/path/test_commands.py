@@ -137,7 +137,7 @@ async def test_a_second_person_with_the_document_is_refused_until_the_first_is_d
     assert response.status_code == 201
 
 
-async def test_an_email_is_unique_when_the_setting_says_so(commands):
+async def test_an_email_is_unique_when_the_schema_says_so(commands):
     first = await create(commands)
     response = await commands.post("/people", json=new_person(email=first["email"]), headers=WAIT)
 

@@ -11,7 +11,6 @@ from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
 from events.person.commands import UpdatePerson, encode_command
-from events.person.fields import PersonChanges
 from events.times import to_milliseconds
 from operations.__main__ import main
 from service_kit.broker.topology import (
@@ -23,6 +22,7 @@ from service_kit.broker.topology import (
     subscriber_queues,
 )
 from service_kit.ids import new_id
+from tests.default_schema import PersonChanges
 from tests.system import eventually, new_person
 
 WAIT = {"Prefer": "wait=20"}

@@ -10,9 +10,9 @@ import pytest
 from query_api.feed.buffer import FeedBuffer
 from query_api.feed.positions import Positions
 from query_api.feed.reader import FeedReader
-from query_api.people.filters import PeopleQuery
 from query_api.people.queries import Reads
 from tests import ledger
+from tests.default_schema import PeopleQuery
 from tests.firehose import Firehose, request
 from tests.sse import following
 from tests.system import eventually, new_person

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from events.person.schema import FIELD_NAMES
 from operations.__main__ import main
 from operations.transfer.api import Api, Interrupted
+from tests.default_schema import FIELD_NAMES
 from tests.people_files import csv_of, people
 
 pytestmark = pytest.mark.parametrize("system", ["replica-set"], indirect=True, scope="session")

@@ -12,8 +12,8 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from events.person.schema import FIELD_NAMES
 from service_kit.ids import new_id
+from tests.default_schema import FIELD_NAMES
 from tests.people_files import CSV, NDJSON, csv_of, errors, exported, finished, ndjson_of, people, send
 from tests.system import eventually
 from tests.workbooks import WORKBOOK

@@ -18,6 +18,7 @@ from devstack.demo.values import made_person
 from devstack.first_start import set_up_queues
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.reading import parse_schema
+from events.text import fold
 from service_kit.broker.topology import PARTITIONS
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
 from tests.people_files import finished
@@ -189,7 +190,7 @@ def place(person: dict[str, Any], name: str) -> Any:
     value = person[name]
     if name == "salary" and value is not None:
         return float(value)
-    return value.casefold() if isinstance(value, str) and name.endswith("name") else value
+    return fold(value) if isinstance(value, str) and name.endswith("name") else value
 
 
 async def test_people_are_listed_in_every_declared_order_those_without_a_value_last(own):

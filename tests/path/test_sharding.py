@@ -8,6 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from service_kit.ids import new_id
+from tests.default_schema import SCHEMA
 from tests.pictures import photo
 from tests.store.given import NOW, create, run
 from tests.system import eventually, new_person
@@ -34,7 +35,7 @@ def shards_of(seen: list[Seen], collection: str) -> set[str]:
 async def test_people_and_events_spread_over_the_shards(system, mongo_clients):
     database = "spread"
     system.initialise(database)
-    store = Store(mongo_clients["pymongo"], database)
+    store = Store(mongo_clients["pymongo"], database, SCHEMA)
     for _ in range(8):
         await run(store, *(create() for _ in range(500)))
     witness = Witness(system, database)
@@ -116,6 +117,7 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, worker, pa
         "/people/by-document/{document_type}/{document_id}": (
             f"/people/by-document/{person['document_type']}/{person['document_id']}"
         ),
+        "/people/by-email/{email}": f"/people/by-email/{person['email']}",
         "/people/{person_id}/commands/{command_id}": f"/people/{person['id']}/commands/{command_id}",
         "/people/{person_id}/history": f"/people/{person['id']}/history?include=rejected&limit=1",
         "/events": "/events?limit=5",
@@ -126,7 +128,7 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, worker, pa
         "/dead-letters/{person_id}": f"/dead-letters/{parked}?limit=5",
     }
     document = (await queries.get("/openapi.json")).json()
-    operations = {"/healthz", "/readyz", "/metrics"}  # they ask no member
+    operations = {"/healthz", "/readyz", "/metrics", "/schema"}  # they ask no member
     operations |= {"/events/stream", "/events/stream/tickets"}  # nor do these
     operations |= {"/images/{image_id}", "/images/{image_id}/thumbnail"}  # the next test's
     assert set(document["paths"]) - operations == set(targets), "a route is missing here"

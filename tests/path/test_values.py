@@ -9,10 +9,10 @@ import pytest
 
 from events.imports.states import causation_of, correlation_of
 from events.person.commands import UpdatePerson, encode_command
-from events.person.fields import PersonChanges
 from events.times import to_milliseconds
 from service_kit.broker.topology import COMMANDS, partition_of
 from service_kit.ids import new_id
+from tests.default_schema import PersonChanges
 from tests.people_files import NDJSON, errors, exported, finished, ndjson_of, people, send
 from tests.system import eventually, new_person
 

@@ -8,10 +8,10 @@ from events.log.event import GENESIS, Event, RecordedEvent, record, seal
 from events.log.stored import event_document, event_of
 from events.person.commands import CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
 from events.person.decider import PersonState, fold
-from events.person.fields import PersonChanges, PersonFields
 from events.person.rejections import Rejection
 from service_kit.ids import new_id
 from service_kit.read_model import person_document, state_of
+from tests.default_schema import SCHEMA, PersonChanges, PersonFields
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
@@ -38,7 +38,7 @@ def new_value() -> str:
 
 def inputs(*times: datetime) -> DecisionInputs:
     later = iter(times)
-    return DecisionInputs(lambda: next(later, NOW), new_id, unique_email=False)
+    return DecisionInputs(lambda: next(later, NOW), new_id, SCHEMA)
 
 
 def envelope(person_id: str, **more):
@@ -53,7 +53,7 @@ def envelope(person_id: str, **more):
     }
 
 
-def fields(**changes) -> PersonFields:
+def fields(**changes):
     number = next(_documents)
     base = {
         "document_type": "passport",
@@ -85,6 +85,11 @@ def delete(person_id: str) -> DeletePerson:
 def revert(person_id: str, to_version: int, expected=None) -> RevertPerson:
     data = Reversion(to_version=to_version)
     return RevertPerson(data=data, **envelope(person_id, expected_versions=expected and {expected}))
+
+
+def document_of(command: CreatePerson) -> dict[str, str]:
+    """Return what together belongs to nobody else."""
+    return {name: getattr(command.data, name) for name in SCHEMA.unique["document"]}
 
 
 @dataclass(frozen=True)
@@ -138,9 +143,9 @@ async def long_stream(store: Store, length: int) -> list[RecordedEvent]:
         )
         prev = GENESIS if first else log[-1].hash
         stamps = {"event_id": new_id(), "version": version, "applied_at": NOW, "prev": prev}
-        log.append(record(event, command, **stamps))
+        log.append(record(event, command, person_schema=SCHEMA.version, **stamps))
     await store._db["events"].insert_many([event_document(event) for event in log])
-    await store._people.insert_one(person_document(fold(person_id, log)))
+    await store._people.insert_one(person_document(fold(person_id, log), SCHEMA))
     return log
 
 
@@ -173,9 +178,9 @@ async def check_stream(store: Store, person_id: str, length: int) -> None:
     assert times == sorted(times)
     state = fold(person_id, log)
     document = await store._people.find_one({"_id": person_id})
-    assert document == (person_document(state) if log else None)
+    assert document == (person_document(state, SCHEMA) if log else None)
     found = (await store.heads([person_id])).get(person_id)
-    head = state_of(found) if found else PersonState(person_id)
+    head = state_of(found, SCHEMA) if found else PersonState(person_id)
     assert (head.version, head.hash, head.status, dict(head.fields)) == (
         state.version,
         state.hash,

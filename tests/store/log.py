@@ -29,7 +29,7 @@ class Log:
 
     def __init__(self, system, store: Store, name: str) -> None:
         state = system.directory / "state"
-        self.environment = system.environment(name, ROLLCALL_STATE_DIR=str(state), ROLLCALL_UNIQUE="")
+        self.environment = system.environment(name, ROLLCALL_STATE_DIR=str(state), ROLLCALL_PERSON_SCHEMA="")
         # The feed is that of the other logs on these servers: what proves this one does not look at it.
         self.alone = {**self.environment, "ROLLCALL_AMQP_URL": ""}
         self.resume_file = state / f"rebuild-{name}.json"

@@ -121,7 +121,7 @@ def pipeline(queue: DeliveryQueue, store: Store, town: "Town") -> Pipeline:
         Visibility(store._db.client, store._db.name),
         SuspectTrials(queue, attempts, 0.0, given.clock),
         UnreadableHandler(twin, town),  # type: ignore[arg-type]
-        given.clock,
+        given,
     )
 
 

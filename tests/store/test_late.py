@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from events.person.commands import decode_command, encode_command
 from events.person.rejections import PersonExists, Superseded
+from tests.default_schema import SCHEMA
 from tests.store.given import NOW, create, run, stream, update
 
 
@@ -51,4 +52,4 @@ def test_that_it_is_late_is_told_on_the_wire_and_only_then():
     command = update(create().person_id, address="x")
     assert "late" not in encode_command(command)
     encoded = encode_command(command.model_copy(update={"late": True}))
-    assert decode_command(json.dumps(encoded).encode()).late
+    assert decode_command(json.dumps(encoded).encode(), SCHEMA).late

@@ -108,10 +108,10 @@ async def test_one_command_that_fails_holds_up_those_behind_it(one, town, monkey
     theirs = [update(well, address=f"{n}") for n in range(4)]
     decide = person_batch.decide
 
-    def faulty(command, state, past):
+    def faulty(command, *rest):
         if command.command_id == mine[1].command_id:
             raise ZeroDivisionError("a bug of ours")
-        return decide(command, state, past)
+        return decide(command, *rest)
 
     monkeypatch.setattr(pipeline, "BATCH", at_once)
     with monkeypatch.context() as patch:

@@ -20,6 +20,7 @@ from service_kit.milestones import MILESTONE_EVERY, MILESTONE_FORM
 from service_kit.mongo.streams import state_at
 from service_kit.read_model import PROJECTION, projection_name
 from tests.chained import event
+from tests.default_schema import write_schema
 from tests.store.given import create, delete, long_stream, run, streams, streams_of, update
 from tests.store.log import Log, harm
 from tests.system import ROOT, eventually
@@ -30,14 +31,14 @@ async def document(log: Log, person_id: str):
     return await log.store._people.find_one({"_id": person_id})
 
 
-async def test_what_differs_is_named_and_put_right_or_left_alone(log):
+async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
     ids = await log.fill()
     # An account is nobody of whom there should be a document.
     account = event("account:ada", 1, GENESIS, type="account.created", event_id=new_id())
     harm(log, lambda events: events.insert_one(event_document(account)))
     assert await log.differences() == set()
     # Those workers do not reserve e-mail addresses. Once they are unique, a rebuild makes up for it.
-    log.environment["ROLLCALL_UNIQUE"] = "email"
+    log.environment["ROLLCALL_PERSON_SCHEMA"] = str(write_schema(tmp_path / "schema.json"))
     assert len(await log.differences()) == 9
     found, said = await log.rebuild()
     assert (found, "put right 9 claim missing" in said) == (set(), True)

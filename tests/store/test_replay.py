@@ -26,6 +26,7 @@ from service_kit.read_model import person_document
 from tests import older
 from tests.chained import event, resealed
 from tests.chained import stream as chained
+from tests.default_schema import SCHEMA
 from tests.store.given import run, stream, update
 from tests.store.log import Log, harm
 from tests.system import eventually
@@ -163,16 +164,16 @@ async def test_a_log_in_an_older_schema_is_read_rebuilt_and_replayed(log, mongo_
         monkeypatch.setitem(UPCASTERS, key, upcaster)
     person_id = new_id()
     events = put(log, older.older_stream(person_id))
-    with closing(PeopleWalker(Rebuilding(log.address, False, check=False))) as walker:
+    with closing(PeopleWalker(Rebuilding(log.address, SCHEMA, check=False))) as walker:
         done = walker.walk(Range(0, None, None))
     assert (done.found, done.repaired["missing"], done.events) == ([], 1, 3)
     document = await log.store._people.find_one({"_id": person_id})
-    assert document == person_document(fold(person_id, events))
+    assert document == person_document(fold(person_id, events), SCHEMA)
     assert (document["first_name"], document["last_name"]) == ("Zoé", "Ñu")
 
     # Reads of what was.
     found = Reads(mongo_clients["pymongo"], log.address.database)
-    reads = LogReads(found, Folds(found, 3.0))
+    reads = LogReads(found, Folds(found, 3.0), SCHEMA)
     first = await reads.past("ada", person_id, version=1, as_of=None, strong=True)
     assert first.documents[0]["last_name"] == "Ríos"
     then = await reads.past("ada", person_id, version=None, as_of=events[1].applied_at, strong=True)
@@ -186,7 +187,7 @@ async def test_a_log_in_an_older_schema_is_read_rebuilt_and_replayed(log, mongo_
     new = await stream(log.store, person_id)
     assert (len(new), new[3].data) == (4, {"occupation": "Baker"})
     document = await log.store._people.find_one({"_id": person_id})
-    assert document == person_document(fold(person_id, new))
+    assert document == person_document(fold(person_id, new), SCHEMA)
 
     # What proves and copies is the same to the byte.
     assert await log.verify() == set()

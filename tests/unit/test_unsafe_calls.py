@@ -50,7 +50,7 @@ PATTERNS_HERE = {
     "events/accounts/event.py": "the kinds of streams, ours",
     "service_kit/http/addresses.py": "the routes' own templates, escaped",
     "service_kit/http/reasons.py": "our own sentences, escaped",
-    "service_kit/person_values.py": "the numbering plans of phonenumbers",
+    "service_kit/person_values/phones.py": "the numbering plans of phonenumbers",
 }
 FORMATS_HERE = {
     "service_kit/http/reasons.py": "sentences of ours",

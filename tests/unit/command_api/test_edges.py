@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers, QueryParams
 
 from command_api.dispatch.preferences import read_preferences
-from command_api.people.documentation import UPDATE
+from command_api.people.documentation import PeopleDocuments
 from events.errors import InvalidFields
-from query_api.people.filters import PeopleQuery
 from query_api.reading.cursors import Cursor, fingerprint
 from query_api.reading.forms import read_query
 from service_kit.http.reasons import told
+from tests.default_schema import SCHEMA, PeopleQuery
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,8 @@ def test_if_match(values, versions):
 
 def patterns() -> dict[str, str]:
     """Return what OpenAPI says of each header that is refused if it is not as it should be."""
-    known = {one["name"]: one["schema"].get("pattern") for one in UPDATE["openapi_extra"]["parameters"]}
+    parameters = PeopleDocuments(SCHEMA).update["openapi_extra"]["parameters"]
+    known = {one["name"]: one["schema"].get("pattern") for one in parameters}
     return {name: pattern for name, pattern in known.items() if pattern}
 
 

@@ -16,11 +16,10 @@ from command_api.imports.budget import ImportBudget, ImportLimits
 from command_api.imports.encodings import BadByte, TextBytes, encoding_named
 from command_api.imports.formats import read_format
 from command_api.imports.lines import Unreadable
-from command_api.imports.options import ImportQuery
 from command_api.imports.source import Source
 from events.errors import BodyTooLarge, InvalidFields, UnsupportedMediaType
-from events.person.schema import FIELD_NAMES
-from events.person.titles import FIELD_OF, TITLES, title_key
+from events.person.titles import fields_by_title, title_key, titles_of
+from tests.default_schema import FIELD_NAMES, SCHEMA, ImportQuery
 
 UPSERT = {"mode": "upsert"}
 PLENTY = ImportLimits(2**40, 10**9, 1e9)
@@ -133,9 +132,10 @@ async def test_headings_are_matched_leniently_and_others_by_a_map():
 
 
 def test_every_field_has_titles_and_no_title_has_two():
-    assert set(TITLES) == {"id", *FIELD_NAMES}
-    keys = [title_key(title) for name, titles in TITLES.items() for title in (name, *titles)]
-    assert len(keys) == len(set(keys)) == len(FIELD_OF)
+    titles_by_name = titles_of(SCHEMA)
+    assert set(titles_by_name) == {"id", *FIELD_NAMES}
+    keys = [title_key(title) for name, titles in titles_by_name.items() for title in (name, *titles)]
+    assert len(keys) == len(set(keys)) == len(fields_by_title(SCHEMA))
 
 
 @pytest.mark.parametrize(

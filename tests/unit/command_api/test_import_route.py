@@ -20,9 +20,9 @@ from command_api.imports.portions import ImportTools
 from command_api.imports.record import ImportRecord, Progress
 from command_api.imports.routes import add_import_routes, import_slots
 from command_api.people.routes import PeopleDependencies
-from events.person.schema import FIELD_NAMES
 from service_kit.auth.tokens import Caller
 from service_kit.http.problems import install_problem_handlers
+from tests.default_schema import FIELD_NAMES, SCHEMA
 from tests.workbooks import WORKBOOK, workbook
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
@@ -86,6 +86,7 @@ def stage():
         stamp=lambda *given: PeopleDependencies.stamp(commands, *given),
         phone_region="CO",
         query_url="",
+        schema=SCHEMA,
     )
     tools = ImportTools(publisher, store, lambda: NOW, ImportLimits(2**30, 5_000, 60.0), 0.1, asyncio.Event())
     dependencies = SimpleNamespace(commands=commands, tools=tools, slots=slots)

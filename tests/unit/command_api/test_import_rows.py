@@ -20,11 +20,11 @@ from command_api.imports.lines import (
     Unpacker,
     Unreadable,
 )
-from command_api.imports.options import IGNORED, ImportQuery
+from command_api.imports.options import IGNORED
 from command_api.imports.rows import CsvRows, JsonRows, Row
 from events.cells import neutralised, restored
 from events.errors import InvalidFields, UnsupportedMediaType
-from events.person.schema import REQUIRED_FIELDS
+from tests.default_schema import SCHEMA, ImportQuery
 
 NAMES = ("first_name", "address")
 
@@ -161,7 +161,7 @@ def test_gzip_is_unpacked_in_steps_and_must_be_whole():
         list(damaged.feed(packed[:3000]) or ()), list(damaged.feed(b"\xff" * 9000))
 
 
-ALL = ",".join(REQUIRED_FIELDS)
+ALL = ",".join(SCHEMA.required)
 
 
 def header_of(text: str, **query) -> Header:
@@ -173,7 +173,7 @@ def header_of(text: str, **query) -> Header:
 
 def test_a_header_row_names_the_columns():
     found = header_of(f" {ALL.upper()},version\nrest")
-    assert (found.delimiter, found.names) == (",", (*REQUIRED_FIELDS, None))
+    assert (found.delimiter, found.names) == (",", (*SCHEMA.required, None))
     found = header_of('id;"phone";note', mode="upsert", columns="id,phone")
     assert (found.delimiter, found.names) == (";", ("id", "phone", None))
 

@@ -12,9 +12,9 @@ from command_api.imports.body import Body
 from command_api.imports.budget import ImportBudget
 from command_api.imports.formats import read_format
 from command_api.imports.lines import Unreadable
-from command_api.imports.options import ImportQuery
 from command_api.imports.workbook.source import MAX_BYTES, WorkbookSource
 from events.errors import BodyTooLarge, InvalidFields
+from tests.default_schema import ImportQuery
 from tests.unit.command_api.test_import_files import PLENTY, Sender, in_parts
 from tests.workbooks import DAY, MAIN, MOMENT, WORKBOOK, ZEROS, sheet_of, workbook, zipped
 

@@ -15,16 +15,23 @@ from pydantic import ValidationError
 from command_api.dispatch.publisher import Outgoing
 from command_api.imports.drafting import Drafter
 from command_api.imports.rows import Row
-from command_api.people.input import PersonInput, PersonPatch
 from events.log.event import RecordedEvent, record
 from events.parking.controls import decode_message
-from events.person.commands import Command, CreatePerson, UpdatePerson, encode_command
+from events.person.commands import Command, encode_command
 from events.person.decider import PersonState, decide, evolve
-from events.person.fields import PersonChanges, PersonFields
-from events.person.schema import FIELD_NAMES, FIELDS
 from service_kit.ids import new_id
-from service_kit.person_values import reader_of
+from service_kit.person_values.readers import reader_of
 from service_kit.read_model import person_document, state_of
+from tests.default_schema import (
+    FIELD_NAMES,
+    SCHEMA,
+    CreatePerson,
+    PersonChanges,
+    PersonFields,
+    PersonInput,
+    PersonPatch,
+    UpdatePerson,
+)
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 CONTEXT = {"today": date(2026, 1, 31), "phone_region": "CO"}
@@ -65,28 +72,34 @@ def patched(body: dict) -> bytes | None:
 
 
 def drafted(row: dict, mode: str = "create") -> bytes | None:
-    drafter = Drafter("0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", mode, STAMP, CONTEXT)
+    drafter = Drafter("0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", mode, STAMP, CONTEXT, SCHEMA)
     draft = drafter.draft(1, Row(dict(row), b""))
     return draft.body if isinstance(draft, Outgoing) else None
 
 
 def applied(command: Command, state: PersonState) -> PersonState:
-    events = decide(command, state)
+    events = decide(command, state, SCHEMA)
     if not events:
         return state
     (event,) = events
     recorded: RecordedEvent = record(
-        event, command, event_id=new_id(), version=state.version + 1, applied_at=NOW, prev=state.hash
+        event,
+        command,
+        event_id=new_id(),
+        version=state.version + 1,
+        applied_at=NOW,
+        prev=state.hash,
+        person_schema=SCHEMA.version,
     )
     after = evolve(state, recorded)
-    document = person_document(after)
-    assert state_of(document).fields == after.fields
+    document = person_document(after, SCHEMA)
+    assert state_of(document, SCHEMA).fields == after.fields
     return after
 
 
 def decided(body: bytes) -> PersonState:
     """Return the person that a worker makes of a message."""
-    command = decode_message(body)
+    command = decode_message(body, SCHEMA)
     if isinstance(command, CreatePerson):
         return applied(command, PersonState(command.person_id))
     person = PersonState(command.person_id, "active", 1, fields=MIRA, created_at=NOW, updated_at=NOW)
@@ -142,7 +155,7 @@ def value_of(field) -> st.SearchStrategy[str]:
     return VALUES[field.format] | st.just(MIRA.get(field.name, "x"))
 
 
-PEOPLE = st.fixed_dictionaries({field.name: value_of(field) for field in FIELDS})
+PEOPLE = st.fixed_dictionaries({field.name: value_of(field) for field in SCHEMA.fields})
 
 
 @settings(max_examples=300, deadline=None)
@@ -163,7 +176,7 @@ def test_whatever_is_accepted_is_decided_alone_and_as_a_row(person):
 @settings(max_examples=200, deadline=None)
 @given(PEOPLE)
 def test_reading_a_normal_form_changes_nothing(person):
-    for field in FIELDS:
+    for field in SCHEMA.fields:
         read = reader_of(field)
         try:
             normal = read(person[field.name], CONTEXT)
@@ -263,4 +276,4 @@ def test_what_an_answer_said_may_come_back_with_one_field_changed():
 
 def test_a_person_with_one_name_is_shown_and_sorted():
     state = decided(created({**MIRA, "last_name": None}) or b"")
-    assert person_document(state)["keys"]["last_name"] == "\0\0mira\0Mira"
+    assert person_document(state, SCHEMA)["keys"]["last_name"] == "\0\0mira\0Mira"

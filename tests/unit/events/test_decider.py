@@ -10,18 +10,16 @@ from hypothesis import strategies as st
 from events.log.event import GENESIS, RecordedEvent, record, seal
 from events.person.commands import (
     ChangeImage,
-    CreatePerson,
     DeletePerson,
-    UpdatePerson,
     decode_command,
     encode_command,
 )
 from events.person.decider import PersonState, decide, evolve, fold
-from events.person.fields import NO_IMAGE, Image, PersonChanges, PersonFields
+from events.person.fields import NO_IMAGE, Image
 from events.person.rejections import PersonExists, PersonNotFound, Rejection, VersionMismatch
-from events.person.schema import OPTIONAL_FIELDS
 from events.person.views import person_view
 from service_kit.read_model import person_changes, person_document, state_of
+from tests.default_schema import SCHEMA, CreatePerson, PersonChanges, PersonFields, UpdatePerson
 
 ID = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -70,7 +68,7 @@ def apply(*commands) -> tuple[PersonState, list[RecordedEvent]]:
     state, log = PersonState(ID), []
     for number, command in enumerate(commands):
         try:
-            events = decide(command, state)
+            events = decide(command, state, SCHEMA)
         except Rejection:
             continue
         if not events:
@@ -83,6 +81,7 @@ def apply(*commands) -> tuple[PersonState, list[RecordedEvent]]:
             version=state.version + 1,
             applied_at=NOW + timedelta(seconds=number),
             prev=state.hash,
+            person_schema=SCHEMA.version,
         )
         state = evolve(state, recorded)
         log.append(recorded)
@@ -99,7 +98,7 @@ def test_a_create_of_nobody_makes_a_person():
 def test_an_id_is_used_once_even_after_deletion():
     for given_ in ((create(),), (create(), delete(2))):
         with pytest.raises(PersonExists):
-            decide(create(9), apply(*given_)[0])
+            decide(create(9), apply(*given_)[0], SCHEMA)
 
 
 def test_an_update_states_only_what_changes():
@@ -113,26 +112,26 @@ def test_an_update_states_only_what_changes():
 def test_an_update_that_changes_nothing_makes_no_event():
     state, log = apply(create(), update(2, first_name="Ana", occupation=None))
     assert (len(log), state.version) == (1, 1)
-    assert decide(update(3, first_name="Ana"), state) == []
+    assert decide(update(3, first_name="Ana"), state, SCHEMA) == []
     with pytest.raises(VersionMismatch):
-        decide(update(3, 7, first_name="Ana"), state)
+        decide(update(3, 7, first_name="Ana"), state, SCHEMA)
 
 
 @pytest.mark.parametrize("command", [update(5, gender="male"), change_image(5), delete(5)])
 def test_nobody_cannot_be_changed(command):
     for given_ in ((), (create(), delete(2))):
         with pytest.raises(PersonNotFound):
-            decide(command, apply(*given_)[0])
+            decide(command, apply(*given_)[0], SCHEMA)
 
 
 @pytest.mark.parametrize("command", [update(5, 1, gender="male"), change_image(5, NO_IMAGE, 1), delete(5, 3)])
 def test_another_version_than_expected_is_refused(command):
     with pytest.raises(VersionMismatch, match="at version 2"):
-        decide(command, apply(create(), update(2, gender="male"))[0])
+        decide(command, apply(create(), update(2, gender="male"))[0], SCHEMA)
 
 
 def test_the_expected_version_is_accepted():
-    assert decide(update(5, 2, gender="female"), apply(create(), update(2, gender="male"))[0])
+    assert decide(update(5, 2, gender="female"), apply(create(), update(2, gender="male"))[0], SCHEMA)
 
 
 def test_a_deletion_leaves_no_field():
@@ -144,26 +143,26 @@ def test_an_image_is_the_person_s_until_another_comes_or_none():
     state, log = apply(create(), change_image(2, picture("a")))
     assert log[1].type == "person.image_changed"
     assert log[1].data == picture("a").model_dump()
-    view = person_view(state)
+    view = person_view(state, SCHEMA)
     assert (view["image_url"], view["thumbnail_url"]) == ("/images/a", "/images/a/thumbnail")
-    assert person_view(apply(create(), change_image(2, picture("a")), update(3, gender="male"))[0])[
-        "image_url"
-    ]
+    kept, _ = apply(create(), change_image(2, picture("a")), update(3, gender="male"))
+    assert person_view(kept, SCHEMA)["image_url"]
     state, log = apply(create(), change_image(2, picture("a")), change_image(3, picture("b")))
-    assert person_view(state)["image_url"] == "/images/b"
+    assert person_view(state, SCHEMA)["image_url"] == "/images/b"
     state, log = apply(create(), change_image(2, picture("a")), change_image(3))
     assert log[2].data == {"image_id": None, "image_url": None, "thumbnail_url": None}
-    assert (state.fields, person_view(state)["image_url"]) == (FIELDS, None)
+    assert (state.fields, person_view(state, SCHEMA)["image_url"]) == (FIELDS, None)
 
 
 def test_a_change_of_image_that_changes_nothing_makes_no_event():
     bare, pictured = apply(create())[0], apply(create(), change_image(2, picture("a")))[0]
-    assert decide(change_image(3), bare) == []
-    assert decide(change_image(3, picture("a")), pictured) == []
+    assert decide(change_image(3), bare, SCHEMA) == []
+    assert decide(change_image(3, picture("a")), pictured, SCHEMA) == []
     with pytest.raises(VersionMismatch):
-        decide(change_image(3, NO_IMAGE, 7), bare)
+        decide(change_image(3, NO_IMAGE, 7), bare, SCHEMA)
     # A document from before there were images says nothing of them.
-    assert decide(change_image(3), state_of({**person_document(bare), "image_id": None})) == []
+    older = state_of({**person_document(bare, SCHEMA), "image_id": None}, SCHEMA)
+    assert decide(change_image(3), older, SCHEMA) == []
 
 
 def test_an_image_that_is_there_in_part_is_none_of_ours():
@@ -174,14 +173,14 @@ def test_an_image_that_is_there_in_part_is_none_of_ours():
 @pytest.mark.parametrize("image", [NO_IMAGE, picture("a")])
 def test_a_change_of_image_is_the_same_after_its_way(image):
     command = change_image(3, image, 2)
-    assert decode_command(json.dumps(encode_command(command)).encode()) == command
+    assert decode_command(json.dumps(encode_command(command)).encode(), SCHEMA) == command
 
 
 NAMES = st.text(st.characters(categories=["L"]), min_size=1, max_size=9)
 CHANGES = st.dictionaries(
     st.sampled_from(["first_name", "last_name", "address", "occupation"]), NAMES | st.none(), min_size=1
 )
-CHANGES = CHANGES.filter(lambda c: all(v is not None or k in OPTIONAL_FIELDS for k, v in c.items()))
+CHANGES = CHANGES.filter(lambda c: all(v is not None or k in SCHEMA.optional for k, v in c.items()))
 IMAGES = st.sampled_from([NO_IMAGE, picture("a"), picture("b")])
 STEPS = st.lists(st.one_of(st.just(None), st.just("delete"), CHANGES, IMAGES), max_size=12)
 
@@ -203,19 +202,19 @@ def test_the_read_model_holds_the_state_however_it_came_there(steps):
     state, log = apply(*commands_of(steps))
     if not log:
         return
-    document = person_document(state)
-    read = state_of(document)
+    document = person_document(state, SCHEMA)
+    read = state_of(document, SCHEMA)
     assert (read.status, read.version, dict(read.fields)) == (state.status, state.version, dict(state.fields))
     before = fold(ID, log[:-1])
     if before.status == state.status == "active":
-        assert {**person_document(before), **person_changes(before, state)} == document
+        assert {**person_document(before, SCHEMA), **person_changes(before, state, SCHEMA)} == document
 
 
 def test_a_document_from_before_there_were_images_is_read():
-    document = person_document(apply(create())[0])
+    document = person_document(apply(create())[0], SCHEMA)
     for name in ("image_id", "thumbnail_url"):
         del document[name]
-    assert state_of(document).fields == FIELDS
+    assert state_of(document, SCHEMA).fields == FIELDS
 
 
 @given(STEPS)

@@ -14,6 +14,7 @@ from events.person.commands import decode_command, encode_command
 from events.times import rfc3339
 from operations.log_links import link_of_document
 from query_api.exports.event_lines import ndjson
+from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import apply, create, delete, update
 
 HASHED = [f.name for f in dataclasses.fields(RecordedEvent) if f.name not in ("hash", "idempotency_id")]
@@ -60,7 +61,7 @@ def test_a_change_of_any_field_changes_the_hash(field):
 
 @pytest.mark.parametrize("command", [create(1, occupation="x"), update(2, 7, address=None), delete(3)])
 def test_a_command_survives_the_wire(command):
-    assert decode_command(orjson.dumps(encode_command(command))) == command
+    assert decode_command(orjson.dumps(encode_command(command)), SCHEMA) == command
 
 
 def test_a_command_is_a_cloud_event():
@@ -77,10 +78,15 @@ def test_a_command_is_a_cloud_event():
 
 def test_a_command_of_before_expects_the_version_that_it_named():
     message = encode_command(update(2, address=None))
-    assert decode_command(orjson.dumps({**message, "expectedversion": 7})).expected_versions == {7}
-    assert decode_command(orjson.dumps({**message, "expectedversions": ""})).expected_versions == set()
-    assert decode_command(orjson.dumps({**message, "expectedversions": "1,7"})).expected_versions == {1, 7}
-    assert decode_command(orjson.dumps(message)).expected_versions is None
+    assert decode_command(orjson.dumps({**message, "expectedversion": 7}), SCHEMA).expected_versions == {7}
+    assert (
+        decode_command(orjson.dumps({**message, "expectedversions": ""}), SCHEMA).expected_versions == set()
+    )
+    assert decode_command(orjson.dumps({**message, "expectedversions": "1,7"}), SCHEMA).expected_versions == {
+        1,
+        7,
+    }
+    assert decode_command(orjson.dumps(message), SCHEMA).expected_versions is None
 
 
 def test_an_event_is_a_cloud_event():
@@ -111,7 +117,7 @@ GOOD = encode_command(create())
 )
 def test_what_is_no_command_of_ours_is_poison_and_says_why(body):
     with pytest.raises(MalformedMessage) as caught:
-        decode_command(body)
+        decode_command(body, SCHEMA)
     assert caught.value.detail
     assert not set("^$\\[") & set(caught.value.detail)
     assert "example.com" not in caught.value.detail

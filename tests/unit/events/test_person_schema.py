@@ -6,35 +6,37 @@ from pathlib import Path
 
 import pytest
 
-from command_api.people.input import PERSON_EXAMPLE, PersonInput
+from command_api.people.input import example_input
 from events.person.claims import taken
-from events.person.schema import BY_NAME, FIELDS, UNIQUE
-from service_kit.http.examples import EXAMPLE_PERSON
+from service_kit.http.examples import example_person
+from tests.default_schema import SCHEMA, PersonInput
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / "mongo-cluster" / "collections.json"
 INDEXES = [tuple(index["keys"]) for index in json.loads(COLLECTIONS.read_text())["people"]["indexes"]]
 
 
-@pytest.mark.parametrize("field", [field for field in FIELDS if field.sort], ids=lambda field: field.name)
+@pytest.mark.parametrize(
+    "field", [field for field in SCHEMA.fields if field.sort], ids=lambda field: field.name
+)
 def test_what_people_are_listed_by_has_an_index_of_pages(field):
     assert (field.key, "_id") in INDEXES
 
 
-@pytest.mark.parametrize("kind", UNIQUE)
+@pytest.mark.parametrize("kind", SCHEMA.unique)
 def test_what_is_unique_has_an_index_and_a_rejection(kind):
-    assert any(set(index) == {BY_NAME[name].key for name in UNIQUE[kind]} for index in INDEXES)
-    assert taken(f"{kind}:x").code == f"duplicate-{kind}"
+    assert any(set(index) == {SCHEMA.by_name[name].key for name in SCHEMA.unique[kind]} for index in INDEXES)
+    assert taken(f"{kind}:x", SCHEMA).code == f"duplicate-{kind}"
 
 
 def test_what_orders_people_of_one_name_is_another_sorted_name():
-    for field in FIELDS:
+    for field in SCHEMA.fields:
         if field.sort and field.folded:
-            other = BY_NAME[field.then]
+            other = SCHEMA.by_name[field.ties]
             assert other is not field
             assert (other.sort, other.folded) == (True, True)
 
 
 def test_the_stored_example_is_what_becomes_of_the_written_one():
     context = {"today": date(2026, 1, 31), "phone_region": "CO"}
-    person = PersonInput.model_validate(PERSON_EXAMPLE, context=context).fields()
-    assert {name: EXAMPLE_PERSON[name] for name in BY_NAME} == person
+    person = PersonInput.model_validate(example_input(SCHEMA), context=context).fields()
+    assert {name: example_person(SCHEMA)[name] for name in SCHEMA.names} == person

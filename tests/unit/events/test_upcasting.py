@@ -19,6 +19,7 @@ from service_kit.read_model import person_document
 from subscriber.handling import Handling
 from tests import older
 from tests.chained import lines, verify
+from tests.default_schema import SCHEMA, UNIQUE_EMAIL
 from tests.unit.events.test_decider import ID
 
 NAIVE = CodecOptions(tz_aware=False)
@@ -47,14 +48,14 @@ def test_a_fold_lifts_what_it_takes(log):
 
 
 def test_a_rebuild_makes_the_document_that_a_worker_makes(log):
-    (folded,) = folds(documents(log), unique_email=True)
-    assert folded.document == person_document(fold(ID, log))
+    (folded,) = folds(documents(log), UNIQUE_EMAIL)
+    assert folded.document == person_document(fold(ID, log), UNIQUE_EMAIL)
     assert folded.claims == {f"document:passport:OLD{ID[-12:].upper()}", "email:ana@example.com"}
 
 
 def test_a_history_shows_the_newest_form(log):
     stored = [event_document(one) for one in log]
-    entries = history_entries(stored, {})
+    entries = history_entries(stored, {}, SCHEMA)
     assert entries[1]["changes"] == {
         "first_name": {"from": "Ana", "to": "Zoé"},
         "last_name": {"from": "Ríos", "to": "Ñu"},
@@ -91,7 +92,7 @@ async def test_an_event_of_a_newer_schema_is_an_error_and_never_misread(log):
     with pytest.raises(NewerSchema):
         payload_of(event_document(newer))
     sealed = dataclasses.replace(newer, hash=seal(newer))
-    (folded,) = folds(documents([*log[:2], sealed]), unique_email=False)
+    (folded,) = folds(documents([*log[:2], sealed]), SCHEMA)
     assert folded.document is None
     assert folded.problem == (
         "version 3 of the log: an event has schema 2, and this version of Rollcall knows those up to 1: upgrade it"

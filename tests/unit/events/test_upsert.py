@@ -6,12 +6,12 @@ import orjson
 import pytest
 
 from events.log.event import record
-from events.person.commands import UpsertPerson, decode_command, encode_command
+from events.person.commands import decode_command, encode_command
 from events.person.decider import PersonState, decide, evolve
-from events.person.fields import PersonChanges
 from events.person.rejections import PersonExists, PersonNotFound
 from query_api.imports.routes import SILENT, import_view
 from service_kit.ids import new_id
+from tests.default_schema import SCHEMA, PersonChanges, UpsertPerson
 from workers.deciding.person_batch import PersonBatch
 
 NOW = datetime(2026, 2, 28, 9, 30, tzinfo=UTC)
@@ -38,35 +38,37 @@ def upsert(**fields: str | None) -> UpsertPerson:
         causation_id="row:000000001",
         data=PersonChanges(**fields),
     )
-    assert decode_command(orjson.dumps(encode_command(command))) == command
+    assert decode_command(orjson.dumps(encode_command(command)), SCHEMA) == command
     return command
 
 
 def after(state: PersonState, command: UpsertPerson) -> PersonState:
-    (event,) = decide(command, state)
+    (event,) = decide(command, state, SCHEMA)
     stamps = {"event_id": new_id(), "version": state.version + 1, "applied_at": NOW, "prev": state.hash}
-    return evolve(state, record(event, command, **stamps))
+    return evolve(state, record(event, command, **stamps, person_schema=SCHEMA.version))
 
 
 def test_whoever_is_not_there_is_created_and_then_changed_in_what_the_row_has():
     created = after(PersonState(ID), upsert(**WHOLE, address=None))
     assert (created.version, created.fields) == (1, WHOLE)
     changed = after(created, upsert(occupation="Chef", first_name="Ana"))
-    assert decide(upsert(occupation="Chef", first_name="Eva"), changed)[0].data == {"first_name": "Eva"}
+    assert decide(upsert(occupation="Chef", first_name="Eva"), changed, SCHEMA)[0].data == {
+        "first_name": "Eva"
+    }
     assert changed.fields == {**WHOLE, "occupation": "Chef"}
     assert after(changed, upsert(occupation=None)).fields == WHOLE
 
 
 def test_whoever_is_so_already_stays_at_the_version():
     created = after(PersonState(ID), upsert(**WHOLE, address=None))
-    assert decide(upsert(**WHOLE, address=None), created) == []
+    assert decide(upsert(**WHOLE, address=None), created, SCHEMA) == []
 
 
 def test_nobody_is_created_of_a_part_and_nobody_comes_back():
     with pytest.raises(PersonNotFound, match=r"lacks document_type, .*phone"):
-        decide(upsert(occupation="Chef"), PersonState(ID))
+        decide(upsert(occupation="Chef"), PersonState(ID), SCHEMA)
     with pytest.raises(PersonExists):
-        decide(upsert(**WHOLE), PersonState(ID, status="deleted", version=2))
+        decide(upsert(**WHOLE), PersonState(ID, status="deleted", version=2), SCHEMA)
 
 
 def test_the_log_is_asked_before_a_part_is_refused():

@@ -26,6 +26,7 @@ from operations.rebuild.verb import described
 from query_api.reading import projection_check
 from service_kit import read_model as documents
 from service_kit.read_model import person_document
+from tests.default_schema import SCHEMA, UNIQUE_EMAIL
 from tests.unit.events.test_decider import ID, STEPS, apply, commands_of, create, delete, update
 
 NAIVE = CodecOptions(tz_aware=False)
@@ -36,21 +37,23 @@ def stored(log):
 
 
 def folded(*commands) -> Folded:
-    (one,) = folds(stored(apply(*commands)[1]), unique_email=False)
+    (one,) = folds(stored(apply(*commands)[1]), SCHEMA)
     return one
 
 
 @given(STEPS)
 def test_what_it_makes_of_events_is_what_a_worker_makes(steps):
     state, log = apply(*commands_of(steps))
-    found = list(folds(stored(log), unique_email=True))
+    found = list(folds(stored(log), UNIQUE_EMAIL))
     if not log:
         assert found == []
         return
     (one,) = found
     assert (one.person_id, one.events, one.version) == (ID, len(log), len(log))
-    assert one.document == person_document(state) == person_document(fold(ID, log))
-    assert one.claims == claims_of(state.fields, unique_email=True)
+    assert (
+        one.document == person_document(state, UNIQUE_EMAIL) == person_document(fold(ID, log), UNIQUE_EMAIL)
+    )
+    assert one.claims == claims_of(state.fields, UNIQUE_EMAIL)
     assert one.problem is None
 
 
@@ -70,7 +73,7 @@ def test_what_cannot_be_folded_says_so(changes, words):
     bad = dataclasses.replace(log[1], **changes)
     if words != "version 2 of the log: it was altered":
         bad = dataclasses.replace(bad, hash=seal(bad))
-    (one,) = folds(stored([log[0], bad]), unique_email=False)
+    (one,) = folds(stored([log[0], bad]), SCHEMA)
     assert one.document is None
     assert one.problem is not None and one.problem.startswith(words)
     found = difference(one, {"_id": ID})
@@ -117,7 +120,7 @@ def test_both_sides_are_gone_through_together():
 
 def test_an_unfinished_rebuild_goes_on_by_its_own_borders(tmp_path):
     address = DatabaseAddress("mongodb://me:secret@h1,h2/?replicaSet=x", "rollcall")
-    folder, of = tmp_path / "state", what(address, unique_email=True)
+    folder, of = tmp_path / "state", what(address, UNIQUE_EMAIL)
     assert "secret" not in str(of)
     file = ResumeFile(folder, of)
     progress = file.load(afresh=False)
@@ -127,7 +130,7 @@ def test_an_unfinished_rebuild_goes_on_by_its_own_borders(tmp_path):
     again = file.load(afresh=False)
     assert again.plan(["x"]) == [Range(1, "b", "d")]
     assert not file.load(afresh=True).done
-    assert not ResumeFile(folder, what(address, unique_email=False)).load(afresh=False).done
+    assert not ResumeFile(folder, what(address, SCHEMA)).load(afresh=False).done
     assert not list(folder.glob("*.new"))
 
     again.began -= 25 * 3600

@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from events.log.event import EVENT_TYPES, encode_event
 from query_api.feed.asyncapi import asyncapi, payload
 from service_kit.broker.topology import EVENT_LOG, EVENTS
+from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import apply, create, delete, update
 
 ANNOUNCED = [
@@ -16,13 +17,13 @@ ANNOUNCED = [
 
 
 def validator(type_: str) -> Draft202012Validator:
-    return Draft202012Validator(payload(type_))
+    return Draft202012Validator(payload(type_, SCHEMA))
 
 
 @pytest.mark.parametrize("event", ANNOUNCED, ids=lambda event: event["type"])
 def test_what_is_announced_is_as_documented(event):
     validator(event["type"]).validate(event)
-    for name in payload(event["type"])["required"]:
+    for name in payload(event["type"], SCHEMA)["required"]:
         assert not validator(event["type"]).is_valid({key: v for key, v in event.items() if key != name}), (
             name
         )
@@ -31,7 +32,7 @@ def test_what_is_announced_is_as_documented(event):
 
 
 def test_every_type_has_its_message_in_both_channels():
-    document = asyncapi("1")
+    document = asyncapi("1", SCHEMA)
     assert document["asyncapi"] == "3.0.0"
     assert {message["name"] for message in document["components"]["messages"].values()} == set(EVENT_TYPES)
     assert {channel["address"] for channel in document["channels"].values()} == {EVENTS, EVENT_LOG}
@@ -40,7 +41,7 @@ def test_every_type_has_its_message_in_both_channels():
 
 
 def test_every_reference_leads_somewhere():
-    document = asyncapi("1")
+    document = asyncapi("1", SCHEMA)
 
     def references(part):
         if isinstance(part, dict):

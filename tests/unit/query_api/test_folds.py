@@ -13,7 +13,9 @@ from query_api.history.queries import LogReads
 from query_api.people.queries import Answer
 from query_api.reading import searches
 from service_kit.milestones import MILESTONE_EVERY
+from service_kit.pieces import PIECE, ROUNDS
 from service_kit.slots import WAITING
+from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import ID
 from tests.unit.service_kit.test_milestones import LENGTH, LOG, MILESTONES, Documents
 
@@ -44,12 +46,12 @@ class Newest(Documents):
 async def test_a_page_of_a_long_history_reads_few_events():
     documents = Newest(LOG, MILESTONES)
     reads = Reads(documents)
-    log = LogReads(reads, Folds(reads, 60.0))
+    log = LogReads(reads, Folds(reads, 60.0), SCHEMA)
     seen, cursor = [], None
     while True:
         before = documents.read
         page = await log.history("ada", ID, HistoryQuery(limit=40, cursor=cursor))
-        assert documents.read - before <= MILESTONE_EVERY + 2 + 41
+        assert documents.read - before <= MILESTONE_EVERY + 2 + SHORT + 1 + 41
         seen += page.answer.documents
         if (cursor := page.next) is None:
             break
@@ -140,4 +142,4 @@ async def test_others_have_their_turn_while_a_stream_is_folded():
     beside = asyncio.create_task(other())
     await Folds(reads, 60.0).state_at("ada", ID, version=LENGTH, strong=True)
     beside.cancel()
-    assert turns.count >= LENGTH // SHORT - 2
+    assert turns.count >= ROUNDS * (LENGTH // PIECE - 2)

@@ -17,13 +17,13 @@ from events.person.commands import Reversion, RevertPerson, decode_command, enco
 from events.person.decider import PersonState, decide, evolve, fold
 from events.person.fields import IMAGE_NAMES
 from events.person.rejections import PersonNotFound, UnknownVersion, VersionMismatch
-from events.person.schema import FIELD_NAMES
 from events.times import parse_rfc3339
 from query_api.exports.event_lines import COLUMNS, EVENTS_HEADER, csv_rows, ndjson
 from query_api.history.filters import EventsQuery
 from query_api.history.queries import HistoryCursor
 from query_api.history.views import history_entries
 from query_api.reading.accept import choose
+from tests.default_schema import FIELD_NAMES, SCHEMA
 from tests.unit.events.test_decider import ID, NOW, STEPS, apply, commands_of, create, delete, stamp, update
 from tests.unit.verifier.test_verifier import events as any_events
 
@@ -41,12 +41,18 @@ def go_back(log, to_version: int):
     """Return the events with one more that reverts to a version, and the state after it."""
     state, past = fold(ID, log), fold(ID, log[:to_version])
     command = revert(99, to_version)
-    events = decide(command, state, past)
+    events = decide(command, state, SCHEMA, past)
     if not events:
         return state, None
     (event,) = events
     recorded = record(
-        event, command, event_id="back", version=state.version + 1, applied_at=NOW, prev=state.hash
+        event,
+        command,
+        event_id="back",
+        version=state.version + 1,
+        applied_at=NOW,
+        prev=state.hash,
+        person_schema=SCHEMA.version,
     )
     return evolve(state, recorded), recorded
 
@@ -57,7 +63,7 @@ def test_a_history_s_values_add_up_to_the_record_at_each_version(steps, cut):
     documents = [event_document(event) for event in log]
     cut = min(cut, len(log))
     fields = fold(ID, log[:cut]).fields
-    for event, entry in zip(log[cut:], history_entries(documents[cut:], fields), strict=True):
+    for event, entry in zip(log[cut:], history_entries(documents[cut:], fields, SCHEMA), strict=True):
         for name, change in entry["changes"].items():
             assert change["from"] == fields.get(name)
             assert change["from"] != change["to"]
@@ -72,7 +78,7 @@ def test_after_a_revert_the_fields_are_those_of_the_version(steps, to_version):
     to_version = min(to_version, len(log))
     if state.status != "active":
         with pytest.raises(PersonNotFound):
-            decide(revert(99, max(1, to_version)), state)
+            decide(revert(99, max(1, to_version)), state, SCHEMA)
         return
     after, event = go_back(log, to_version)
     then = fold(ID, log[:to_version]).fields
@@ -96,24 +102,24 @@ def test_a_revert_states_the_difference_and_nothing_else():
 def test_a_revert_is_refused_for_a_version_that_never_was_and_for_another_than_expected():
     state = apply(create(), update(2, gender="male"))[0]
     with pytest.raises(UnknownVersion, match="at version 2, and was never at 3"):
-        decide(revert(3, 3), state)
+        decide(revert(3, 3), state, SCHEMA)
     with pytest.raises(VersionMismatch):
-        decide(revert(3, 1, expected_version=1), state)
+        decide(revert(3, 1, expected_version=1), state, SCHEMA)
     for gone in (PersonState(ID), apply(create(), delete(2))[0]):
         with pytest.raises(PersonNotFound):
-            decide(revert(3, 1), gone)
+            decide(revert(3, 1), gone, SCHEMA)
 
 
 def test_a_revert_without_what_was_is_our_fault_and_no_refusal():
     state = apply(create(), update(2, gender="male"))[0]
     for past in (None, PersonState(ID), state):
         with pytest.raises(ValueError, match="cannot be reverted"):
-            decide(revert(3, 1), state, past)
+            decide(revert(3, 1), state, SCHEMA, past)
 
 
 def test_a_revert_survives_the_wire():
     command = revert(3, 7, expected_version=9)
-    assert decode_command(json.dumps(encode_command(command)).encode()) == command
+    assert decode_command(json.dumps(encode_command(command)).encode(), SCHEMA) == command
 
 
 @given(any_events)

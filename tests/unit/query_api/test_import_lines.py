@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from query_api.imports.lines import invalid_csv, invalid_ndjson, undone_ndjson
+from tests.default_schema import UNIQUE_EMAIL
 
 
 def invalid(*errors: dict, language="en") -> list[tuple[str, str, str]]:
@@ -56,4 +57,5 @@ def test_what_the_rules_refuse_has_the_code_of_the_problem():
         "detail": "another person has this e-mail address",
     }
     expected = {"row": 12, "field": "email", "reason": "otra persona tiene esta dirección de correo"}
-    assert orjson.loads(undone_ndjson([document], "es")) == {**expected, "code": "duplicate-email"}
+    told = orjson.loads(undone_ndjson([document], "es", UNIQUE_EMAIL))
+    assert told == {**expected, "code": "duplicate-email"}

@@ -11,14 +11,15 @@ from starlette.datastructures import QueryParams
 from events.errors import InvalidFields
 from events.text import TOP
 from query_api.history.filters import EventsQuery, HistoryQuery
-from query_api.people.filters import ExportQuery, PeopleQuery, PersonQuery
-from query_api.people.search import NOBODY, search_conditions
-from query_api.people.sorting import read_sorts
+from query_api.people.search import NOBODY, Search
+from query_api.people.sorting import orders_of
 from query_api.reading.forms import read_query
 from query_api.reading.times import bound, zone_of
 from service_kit.http.parameters import parameters
+from tests.default_schema import SCHEMA, ExportQuery, PeopleQuery, PersonQuery
 
 CONTEXT = {"phone_region": "CO"}
+SEARCH = Search(SCHEMA)
 FORMS = (PeopleQuery, ExportQuery, PersonQuery, EventsQuery, HistoryQuery)
 NAMES = [(form, one["name"]) for form in FORMS for one in parameters(form)]
 ODD = st.sampled_from(
@@ -179,12 +180,12 @@ def test_the_time_zone_that_was_probably_meant_is_named(name, meant):
     "text", ["6015550142 ext. 12", "601 555 0142 x12", "(601) 555-0142, extensión 1", "601 555 0142 Ext"]
 )
 def test_a_number_is_searched_with_its_extension_or_without(text):
-    (found,) = search_conditions(text, "CO")
+    (found,) = SEARCH.conditions(text, "CO")
     assert {"phone": {"$gte": "+576015550142", "$lt": "+576015550142" + TOP}} in found["$or"]
 
 
 def test_a_document_with_letters_is_no_number_with_an_extension():
-    (found,) = search_conditions("12x5", "CO")
+    (found,) = SEARCH.conditions("12x5", "CO")
     assert {"document_id": {"$gte": "12X5", "$lt": "12X5" + TOP}} in found["$or"]
 
 
@@ -207,7 +208,7 @@ def beginning(text: str) -> dict[str, str]:
     ],
 )
 def test_a_document_is_searched_however_it_is_divided(text, bare):
-    (found,) = search_conditions(text, "CO")
+    (found,) = SEARCH.conditions(text, "CO")
     for condition in (
         {"document_id": beginning(bare)},
         {"keys.words": {"$elemMatch": beginning(bare.lower())}},
@@ -218,11 +219,13 @@ def test_a_document_is_searched_however_it_is_divided(text, bare):
 @pytest.mark.parametrize("text", ["luz marina", "+57 300 1234567", "+573001234567", "a+b@example.org 1"])
 def test_what_is_no_document_is_not_put_together_to_one(text):
     bare = "".join(filter(str.isalnum, text)).upper()
-    assert str({"document_id": beginning(bare)}) not in str(search_conditions(text, "CO"))
+    assert str({"document_id": beginning(bare)}) not in str(SEARCH.conditions(text, "CO"))
 
 
 def test_an_order_names_each_field_once():
-    assert [(one.name, one.descending) for one in read_sorts("last_name,-birth_date,-last_name")] == [
+    assert [
+        (one.name, one.descending) for one in orders_of(SCHEMA).read("last_name,-birth_date,-last_name")
+    ] == [
         ("last_name", False),
         ("birth_date", True),
     ]

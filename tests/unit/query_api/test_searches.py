@@ -11,7 +11,6 @@ from events.errors import SearchTooLong, StoreUnavailable
 from query_api.dead_letters.routes import add_dead_letter_routes
 from query_api.history.filters import EventsQuery
 from query_api.history.routes import add_audit_routes
-from query_api.people.filters import PeopleQuery
 from query_api.people.queries import Answer, Count, Page
 from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading import searches as module
@@ -19,6 +18,7 @@ from query_api.reading.forms import read_query
 from query_api.reading.searches import RETRY_SECONDS, Searches
 from service_kit.http.web import create_app
 from service_kit.slots import WAITING, AtOnce
+from tests.default_schema import SCHEMA, PeopleQuery
 from tests.unit.query_api.test_exports import Verifier
 
 AT_ONCE = AtOnce(8, 4)
@@ -62,7 +62,7 @@ def stage() -> SimpleNamespace:
     reads, app = Gated(), create_app("test", {})
     positions = SimpleNamespace(before_read=lambda strong: None)
     searches = Searches(AT_ONCE, 60.0)
-    people = PeopleDependencies(reads, reads, reads, Verifier(), False, positions, "CO", searches)
+    people = PeopleDependencies(reads, reads, reads, Verifier(), False, positions, "CO", searches, SCHEMA)
     add_read_routes(app, people)
     add_audit_routes(app, people, None)
     add_dead_letter_routes(app, people)

@@ -6,8 +6,9 @@ import zipfile
 from xml.etree import ElementTree as Tree
 
 from query_api.exports import workbook as workbooks
-from query_api.exports.people_lines import COLUMNS, PeopleWorkbook
+from query_api.exports.people_lines import PeopleWorkbook, columns_of
 from query_api.exports.workbook import WorkbookWriter
+from tests.default_schema import SCHEMA
 from tests.workbooks import MAIN
 
 TEXTS = ["=1+1", "<&>\"'", " Íñigo\n\tx ", "_x0041_", "a\x01b", "\U0001f600", "'-Ana", "+57300", "0012"]
@@ -44,8 +45,9 @@ def test_what_does_not_fit_a_sheet_goes_on_in_the_next(monkeypatch):
 
 
 def test_people_of_any_number_are_written_in_constant_memory():
-    table = PeopleWorkbook()
-    person = {"_id": "x" * 36, **dict.fromkeys(COLUMNS[1:], "Calle 10 # 5-51")}
+    columns = columns_of(SCHEMA)
+    table = PeopleWorkbook(columns)
+    person = {"_id": "x" * 36, **dict.fromkeys(columns[1:], "Calle 10 # 5-51")}
     table.begin()
     tracemalloc.start()
     try:

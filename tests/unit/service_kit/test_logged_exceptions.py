@@ -13,7 +13,7 @@ from events.errors import BrokerUnavailable, StoreUnavailable
 from service_kit.broker.connection import broker_errors
 from service_kit.http.web import PlainRoute, create_app
 from service_kit.logs import described
-from service_kit.person_values import email
+from service_kit.person_values.texts import email
 
 VALUE = "1020304-zoe"
 PROGRAM = f"""

@@ -18,6 +18,7 @@ from service_kit.milestones import (
     next_step,
 )
 from service_kit.mongo.streams import PORTION, state_at, walk_stream
+from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import FIELDS, ID, NOW, update
 
 LENGTH = 3 * MILESTONE_EVERY + 50
@@ -39,6 +40,7 @@ def make_log(length: int) -> list[RecordedEvent]:
                 version=version,
                 applied_at=NOW + timedelta(seconds=version),
                 prev=log[-1].hash if log else "0" * 64,
+                person_schema=SCHEMA.version,
             )
         )
     return log

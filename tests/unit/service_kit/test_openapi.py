@@ -12,12 +12,13 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from command_api.app import build_app as build_command_api
-from events.person.fields import PersonView
+from events.person.fields import stored_forms
 from query_api.app import build_app as build_query_api
-from query_api.people.sorting import SORTS
-from service_kit.http.answers import Person
+from query_api.people.sorting import orders_of
+from service_kit.http.answers import person_answers
 from service_kit.http.guard import EXPOSED
 from service_kit.settings import MIN_SECRET_BYTES, Settings
+from tests.default_schema import SCHEMA
 from tests.unit.test_house import KINDS
 from tests.workbooks import WORKBOOK
 
@@ -212,7 +213,8 @@ def test_what_is_always_there_is_required(documents):
     schemas = documents["query"]["components"]["schemas"]
     assert set(schemas["Event"]["required"]) == set(schemas["Event"]["properties"])
     assert set(schemas["AppliedEntry"]["required"]) == set(schemas["AppliedEntry"]["properties"])
-    assert set(schemas["Person"]["required"]) == set(PersonView.model_fields) == set(Person.model_fields)
+    view, person = stored_forms(SCHEMA).view, person_answers(SCHEMA).person
+    assert set(schemas["Person"]["required"]) == set(view.model_fields) == set(person.model_fields)
     page = schemas["PageOfPeople"]
     assert set(page["properties"]) - set(page["required"]) == {"count", "count_exact"}
 
@@ -245,7 +247,7 @@ def test_parameters_tell_their_formats_and_their_words(documents):
     }
     for place, format_ in formats.items():
         assert schemas[place]["format"] == format_, place
-    both = {word for name in SORTS for word in (name, f"-{name}")}
+    both = {word for name in orders_of(SCHEMA).names for word in (name, f"-{name}")}
     assert set(schemas["GET /people", "sort"]["items"]["enum"]) == both
     assert set(schemas["GET /people/export", "sort"]["items"]["enum"]) == both
     assert set(schemas["GET /events", "sort"]["enum"]) == {"applied_at", "-applied_at"}

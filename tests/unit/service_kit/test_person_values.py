@@ -9,9 +9,10 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.person.schema import FIELDS
-from service_kit import person_values
-from service_kit.person_values import MAX_WRITTEN, _is_whole, email, reader_of
+from service_kit.person_values.phones import _is_whole, phone
+from service_kit.person_values.readers import MAX_WRITTEN, reader_of
+from service_kit.person_values.texts import _is_domain, email
+from tests.default_schema import SCHEMA
 
 _KINDS = range(11)
 EXAMPLES = sorted(
@@ -58,13 +59,13 @@ def test_a_quick_look_never_takes_what_parsing_would_not(text):
     ],
 )
 def test_marks_that_are_copied_with_a_number_do_not_count(written, stored):
-    assert person_values.phone(written, {"phone_region": "CO"}) == stored
+    assert phone(written, {"phone_region": "CO"}) == stored
 
 
 @pytest.mark.parametrize("mark", ["\u202b", "\u202d", "\u202e", "\u2067"])
 def test_a_mark_that_turns_a_number_round_is_refused(mark):
     with pytest.raises(ValueError, match="is no phone number"):
-        person_values.phone(f"{mark}3001234567", {"phone_region": "CO"})
+        phone(f"{mark}3001234567", {"phone_region": "CO"})
 
 
 @settings(max_examples=50)
@@ -77,7 +78,7 @@ def test_a_quick_look_at_an_address_says_what_validation_says(text):
             email(text)
     else:
         assert email(text) == expected
-    assert person_values._is_domain("example.com")
+    assert _is_domain("example.com")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_what_is_wrong_with_an_address_is_said_in_our_words(text, words):
         email(text)
 
 
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+@pytest.mark.parametrize("field", SCHEMA.fields, ids=lambda field: field.name)
 def test_no_text_takes_long_to_read(field):
     read, parts = (
         reader_of(field),

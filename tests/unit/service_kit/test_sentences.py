@@ -144,9 +144,9 @@ OF_FIELDS = [
     *(ROOT / "service_kit" / "http" / f"{name}.py" for name in ("bodies", "conditions", "typed", "web")),
     *(
         ROOT / "events" / f"{name}.py"
-        for name in ("times", "accounts/event", "feed/position", "person/vocabulary")
+        for name in ("times", "accounts/event", "feed/position", "person/vocabulary", "person/decimals")
     ),
-    ROOT / "service_kit" / "person_values.py",
+    *modules("service_kit/person_values"),
 ]
 
 

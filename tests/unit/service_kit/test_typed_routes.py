@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from events.errors import InvalidFields
 from events.feed.position import Position
 from query_api.feed.routes import LiveQuery, position_of
-from query_api.people.filters import PeopleQuery
 from service_kit.http.problems import field_errors
 from service_kit.http.typed import EACH_ONCE, PersonId, wants
 from service_kit.http.web import create_app
+from tests.default_schema import PeopleQuery
 from tests.unit.service_kit.test_guard import Verifier
 
 ID = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"

@@ -8,6 +8,7 @@ import pytest
 
 from events.person.commands import encode_command
 from service_kit.read_model import unreadable_document
+from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import create
 from workers.consuming.batch_reading import read_batches
 from workers.consuming.deliveries import Delivery
@@ -18,7 +19,7 @@ MESSAGE = encode_command(create())
 
 def letter_of(body: bytes):
     delivery = Delivery(SimpleNamespace(number=3), 1, body, None, "replies", "c")
-    (batch,) = read_batches([delivery], NOW)
+    (batch,) = read_batches([delivery], NOW, SCHEMA)
     assert not batch.commands
     return batch.unreadable[0]
 
