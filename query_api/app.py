@@ -127,13 +127,8 @@ def build_app(
         },
         lifespan,
         parked.count,
-<<<<<<< HEAD
         remarks={"stream": live.reader.check, "clock": clocks.check, "schema": schemas.check},
-        limits=Limits.of(settings),
-=======
-        remarks={"stream": live.reader.check, "clock": clocks.check},
         limits=Limits.of(settings, turns_of(settings.reads_at_once)),
->>>>>>> schema
         background=background,
         description=_ABOUT + roles_table(),
         version="1",

@@ -210,23 +210,21 @@ def _add_unique_route(
     app: FastAPI, dependencies: PeopleDependencies, kind: str, document: dict[str, Any]
 ) -> None:
     """Add the route that reads the person who holds a claim of a kind."""
-    fields = [dependencies.schema.by_name[name] for name in dependencies.schema.unique[kind]]
-    query_form, claims = (
-        people_queries(dependencies.schema).sparse,
-        dependencies.schema.claimed_as.get(kind, kind),
-    )
+    schema = dependencies.schema
+    fields = [schema.by_name[name] for name in schema.unique[kind]]
     path = f"/people/by-{kind.replace('_', '-')}/" + "/".join(f"{{{field.name}}}" for field in fields)
 
     @app.get(path, tags=["people"], **document)
     async def get_person_by_values(request: Request) -> Response:
         view = dependencies.view(await dependencies.authorize(request, "people:read"))
-        query = dependencies.read(query_form, request)
+        query = dependencies.read(people_queries(schema).sparse, request)
         view.refuse_hidden((*(field.name for field in fields), *(query.shown or ())))
         values = {field.name: _in_path(request, field) for field in fields}
         place = dependencies.place(strong=query.strong)
 
         async def read(strong: bool) -> Answer:
-            return await dependencies.reads.person_by_values(claims, values, strong=strong)
+            called = schema.claimed_as.get(kind, kind)
+            return await dependencies.reads.person_by_values(called, values, strong=strong)
 
         answer = await read_expected(request.headers, query, read)
         missing = f"there is no person with this {kind.replace('_', ' ')}"
