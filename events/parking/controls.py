@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from events.person.commands import Command, Envelope, Id, command_type, lifted, malformed, older_schema
+from events.person.commands import Command, Envelope, Id, command_type, lifted, malformed
 from events.person.schema.declarations import PersonSchema
+from events.person.schema.messages import older_schema
 
 
 class RetryParked(Envelope):

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import (
     AliasChoices,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -23,9 +22,11 @@ from pydantic import (
 )
 
 from events.errors import MalformedMessage
+from events.person.expected_versions import Versions, written_versions
 from events.person.fields import Image, PersonChanges, PersonFields, stored_forms
 from events.person.schema.declarations import PersonSchema
-from events.person.schema.lifting import lift_values, written_in
+from events.person.schema.lifting import lift_values
+from events.person.schema.messages import older_schema
 from events.times import rfc3339
 
 Id = Annotated[
@@ -34,21 +35,6 @@ Id = Annotated[
 ]
 
 
-def _read_versions(versions: object) -> object:
-    """Read versions off the wire: numbers with commas between them, since no attribute is a list.
-
-    Commands of before named one, as a number (`expectedversion`).
-    """
-    if isinstance(versions, str):
-        return [number for number in versions.split(",") if number]
-    return [versions] if isinstance(versions, int) else versions
-
-
-def _written_versions(versions: frozenset[int] | None) -> str | None:
-    return None if versions is None else ",".join(map(str, sorted(versions)))
-
-
-Versions = Annotated[frozenset[Annotated[int, Field(ge=0)]], BeforeValidator(_read_versions)]
 CONTENT_TYPE: Final = "application/cloudevents+json"
 SOURCE: Final = "/rollcall/command-api"
 
@@ -193,7 +179,7 @@ def encode_command(command: Envelope) -> dict[str, Any]:
         "partitionkey": command.person_id,
         "actor": command.actor,
         "actorname": command.actor_name,
-        "expectedversions": _written_versions(command.expected_versions),
+        "expectedversions": written_versions(command.expected_versions),
         "idempotencyid": command.idempotency_id,
         "correlationid": command.correlation_id,
         "causationid": command.causation_id,
@@ -227,16 +213,6 @@ def decode_command(body: bytes, schema: PersonSchema) -> Command:
     return lifted(command, schema) if older else command
 
 
-def older_schema(body: bytes, schema: PersonSchema) -> PersonSchema | None:
-    """Return the schema that a message was written in, if that was an earlier one: it is held to that.
-
-    Args:
-        body: Of the message.
-        schema: The one in force.
-    """
-    return written_in(person_schema_of(body), schema) if schema.earlier else None
-
-
 Written = TypeVar("Written", bound=Envelope)
 
 
@@ -257,19 +233,6 @@ def lifted(command: Written, schema: PersonSchema) -> Written:
     values = lift_values(command.type, number, data.model_dump(exclude_unset=True), schema)
     present = {name: value for name, value in values.items() if name in schema.by_name}
     return command.model_copy(update={"data": form.model_construct(set(present), **present)})
-
-
-def person_schema_of(body: bytes) -> int | None:
-    """Return the number of the person schema that a message says it is written in, whatever else is in it.
-
-    Args:
-        body: Of the message, which no command could be read from.
-    """
-    try:
-        number = json.loads(body)["personschema"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return number if type(number) is int else None
 
 
 _TOLD: Final = ("id", "subject", "type", "time", "actor", "correlationid", "causationid")

@@ -1,6 +1,6 @@
 """How events and rejected commands are shown to auditors. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from events.log.event import EVENT_TYPES
@@ -42,6 +42,11 @@ def event_view(document: Mapping[str, Any], schema: PersonSchema) -> dict[str, A
         "prev": document["prev"],
         "hash": document["hash"],
     }
+
+
+def event_views(documents: Iterable[Mapping[str, Any]], schema: PersonSchema) -> list[dict[str, Any]]:
+    """Return events of the log, each as `event_view` does."""
+    return [event_view(document, schema) for document in documents]
 
 
 def rejection_view(document: Mapping[str, Any]) -> dict[str, Any]:

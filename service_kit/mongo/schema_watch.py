@@ -69,6 +69,5 @@ class SchemaWatch:
         """
         if self._newest > self._own:
             raise Unavailable(
-                f"number {self._newest} of the person schema is in force, and this service goes by "
-                f"{self._own}: restart it"
+                f"number {self._newest} of the person schema is newer than {self._own}, by which this process goes"
             )

@@ -7,9 +7,10 @@ import structlog
 
 from events.errors import MalformedMessage, NewerSchema
 from events.parking.controls import Control, Message, decode_message
-from events.person.commands import envelope_of, person_schema_of
+from events.person.commands import envelope_of
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.lifting import refuse_newer
+from events.person.schema.messages import person_schema_of
 from service_kit.broker.topology import partition_queue
 from workers.consuming.deliveries import Batch, Delivery, DeliveryQueue
 from workers.outcomes import UnreadableMessage

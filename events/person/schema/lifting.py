@@ -66,6 +66,8 @@ def in_force(schemas: Sequence[PersonSchema]) -> PersonSchema:
     Args:
         schemas: All that were put in force, the oldest first.
     """
+    if len(schemas) == 1:
+        return schemas[0]
     shape, claimed_as = 0, {kind: kind for kind in schemas[0].unique}
     for at, (before, after) in enumerate(pairwise(schemas), 1):
         if any(change.kind == "rebuild" for change in compare(before, after, removed_fields(schemas[:at]))):
@@ -130,5 +132,5 @@ def refuse_newer(number: int | None, schema: PersonSchema) -> None:
     """
     if number is not None and number > schema.version:
         raise NewerSchema(
-            f"something is in number {number} of the person schema, and this process goes by {schema.version}"
+            f"number {number} of the person schema is newer than {schema.version}, by which this process goes"
         )

@@ -147,7 +147,9 @@ def test_a_history_shows_the_present_names_of_present_fields():
 
 def test_an_event_of_a_newer_schema_is_not_understood_by_who_decides():
     state = PersonState(PERSON)
-    with pytest.raises(NewerSchema, match="number 4 of the person schema, and this process goes by 3"):
+    with pytest.raises(
+        NewerSchema, match="number 4 of the person schema is newer than 3, by which this process goes"
+    ):
         evolve(state, STREAM[2], in_force(CHAIN[:3]))
     with pytest.raises(NewerSchema):
         refuse_newer(2, FIRST)

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from events.errors import NewerSchema
-from events.person.commands import person_schema_of
+from events.person.schema.messages import person_schema_of
 from events.person.schema.reading import read_schema
 from service_kit.ids import new_id
 from tests.system import eventually
@@ -33,7 +33,9 @@ def delivery(partition, content):
 
 @pytest.mark.parametrize("content", [body(3, name="Ana"), body(3, shoe_size=43)])
 def test_a_command_of_a_newer_schema_is_not_read(content):
-    with pytest.raises(NewerSchema, match="number 3 of the person schema, and this process goes by 2"):
+    with pytest.raises(
+        NewerSchema, match="number 3 of the person schema is newer than 2, by which this process goes"
+    ):
         read_batches([delivery(SimpleNamespace(number=3), content)], NOW, SCHEMA)
 
 
