@@ -67,7 +67,8 @@ class SchemaWatch:
         Raises:
             Unavailable: It does not.
         """
-        if self._newest > self._own:
+        newest, own = self._newest, self._own
+        if newest > own:
             raise Unavailable(
-                f"number {self._newest} of the person schema is newer than {self._own}, by which this process goes"
+                f"number {newest} of the person schema is newer than {own}, by which this process goes"
             )

@@ -36,7 +36,7 @@ async def test_a_change_is_checked_against_the_data_and_put_on_record(log, tmp_p
     await run(log.store, *people)
 
     def strict(fields, document):
-        fields["occupation"] |= {"maxLength": 5}
+        fields["occupation"] |= {"maxLength": 5, "examples": ["Judge"]}
         fields["occupation"]["rollcall"]["unique"] = True
         document["required"].append("occupation")
         fields["address"]["type"] = "integer"
