@@ -28,6 +28,7 @@ from query_api.history.routes import add_audit_routes
 from query_api.images.routes import add_image_routes
 from query_api.imports.routes import add_export_route, add_import_routes
 from query_api.metrics import ReplicationLag
+from query_api.people.by_values import add_unique_routes
 from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading.lease import Lease
@@ -140,6 +141,7 @@ def build_app(
         settings.export_seconds,
     )
     add_export_route(app, people, sender)
+    add_unique_routes(app, people)
     add_read_routes(app, people)
     add_schema_route(app, verifier, schema)
     add_audit_routes(app, people, sender)

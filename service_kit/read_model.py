@@ -120,9 +120,11 @@ def state_of(document: Mapping[str, Any], schema: PersonSchema) -> PersonState:
     }
     if document.get("deleted"):
         return PersonState(status="deleted", **common)
+    fields = {name: value for name in schema.always_stored if (value := document[name]) is not None}
     # Documents that are older than images, or than a field, lack them.
-    names = (*schema.names, *IMAGE_NAMES)
-    fields = {name: value for name in names if (value := document.get(name)) is not None}
+    for name in (*schema.sometimes_stored, *IMAGE_NAMES):
+        if (value := document.get(name)) is not None:
+            fields[name] = value
     return PersonState(
         status="active",
         fields=fields,

@@ -8,16 +8,14 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from pydantic_core import PydanticCustomError
 
 from events.errors import InvalidFields, NotFound
 from events.person.outcomes import UNCHANGED, UNREADABLE
 from events.person.rejections import PersonNotFound
-from events.person.schema.declarations import FieldDeclaration, PersonSchema
+from events.person.schema.declarations import PersonSchema
 from query_api.dead_letters.queries import ParkedReads
 from query_api.feed.positions import Positions
 from query_api.history.queries import LogReads
-from query_api.people.asked_values import asked_value_of
 from query_api.people.documentation import COMMAND, PeopleDocuments
 from query_api.people.expecting import read_expected
 from query_api.people.filters import PersonQuery, SparseQuery, people_queries
@@ -27,7 +25,6 @@ from query_api.reading.searches import Searches
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.conditions import is_known
-from service_kit.http.problems import field_errors
 from service_kit.http.reasons import detail_in, language_headers, language_of
 from service_kit.http.typed import wants
 from service_kit.http.web import PlainRoute, authorize, path_id
@@ -164,9 +161,6 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
             content |= {"count": page.count.number, "count_exact": page.count.exact}
         return dependencies.page(request, page, content, place)
 
-    for kind in dependencies.schema.unique:
-        _add_unique_route(app, dependencies, kind, doc.by_values(kind))
-
     @app.get("/people/{person_id}", tags=["people"], **doc.person)
     async def get_person(request: Request) -> Response:
         caller = await dependencies.authorize(request, "people:read")
@@ -206,31 +200,6 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         return dependencies.answer(content, source, language_headers(language))
 
 
-def _add_unique_route(
-    app: FastAPI, dependencies: PeopleDependencies, kind: str, document: dict[str, Any]
-) -> None:
-    """Add the route that reads the person who holds a claim of a kind."""
-    schema = dependencies.schema
-    fields = [schema.by_name[name] for name in schema.unique[kind]]
-    path = f"/people/by-{kind.replace('_', '-')}/" + "/".join(f"{{{field.name}}}" for field in fields)
-
-    @app.get(path, tags=["people"], **document)
-    async def get_person_by_values(request: Request) -> Response:
-        view = dependencies.view(await dependencies.authorize(request, "people:read"))
-        query = dependencies.read(people_queries(schema).sparse, request)
-        view.refuse_hidden((*(field.name for field in fields), *(query.shown or ())))
-        values = {field.name: _in_path(request, field) for field in fields}
-        place = dependencies.place(strong=query.strong)
-
-        async def read(strong: bool) -> Answer:
-            called = schema.claimed_as.get(kind, kind)
-            return await dependencies.reads.person_by_values(called, values, strong=strong)
-
-        answer = await read_expected(request.headers, query, read)
-        missing = f"there is no person with this {kind.replace('_', ' ')}"
-        return dependencies.person(request, answer, query, view, missing, place)
-
-
 async def _status(
     dependencies: PeopleDependencies, person_id: str, command_id: str, *, strong: bool
 ) -> tuple[dict[str, Any] | None, Answer]:
@@ -262,18 +231,3 @@ async def _past(log: LogReads, subject: str, person_id: str, query: PersonQuery,
         raise InvalidFields("a parameter is not valid", [error])
     as_of = datetime.fromisoformat(query.as_of) if query.as_of is not None else None
     return await log.past(subject, person_id, version=query.version, as_of=as_of, strong=strong)
-
-
-def _in_path(request: Request, field: FieldDeclaration) -> Any:
-    """Return a field's value in a request's path, read as one in a body.
-
-    Raises:
-        InvalidFields: It is not valid.
-    """
-    try:
-        return asked_value_of(field)(request.path_params[field.name], {})
-    except ValueError as exc:
-        reason = exc.message() if isinstance(exc, PydanticCustomError) else str(exc)
-        kind = exc.type if isinstance(exc, PydanticCustomError) else "value_error"
-        errors = field_errors([{"type": kind, "loc": (field.name,), "msg": reason}])
-        raise InvalidFields("a parameter is not valid", errors) from exc

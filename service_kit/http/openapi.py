@@ -13,6 +13,7 @@ from events.person.schema.declarations import PersonSchema
 from service_kit.http.answers import Problem, problem_types
 from service_kit.http.examples import examples
 from service_kit.http.parameters import plain
+from service_kit.http.schema_document import PersonSchemaDocument
 
 _TITLES: Final = {
     400: "The request or its body cannot be read",
@@ -195,7 +196,7 @@ def document(app: FastAPI, forms: Mapping[str, dict[str, Any]], person_schema: P
                 tags=app.openapi_tags,
             )
             parts = schema.setdefault("components", {})
-            known = {**parts.get("schemas", {}), **forms, **schemas_of(Problem)}
+            known = {**parts.get("schemas", {}), **forms, **schemas_of(Problem, PersonSchemaDocument)}
             known["Problem"]["properties"]["type"]["enum"] = problem_types(person_schema)
             shown = examples(person_schema)
             for unused in ("HTTPValidationError", "ValidationError"):

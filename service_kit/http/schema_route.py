@@ -11,11 +11,12 @@ from events.person.schema.showing import shown_schema
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.http.conditions import is_known
 from service_kit.http.openapi import problems
+from service_kit.http.schema_document import PersonSchemaDocument
 from service_kit.http.web import PlainRoute, authenticate
 from service_kit.person_view import PersonView
 
 MEDIA_TYPE: Final = "application/schema+json"
-_CONTENT: Final = {MEDIA_TYPE: {"schema": {"type": "object"}}}
+_CONTENT: Final = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{PersonSchemaDocument.__name__}"}}}
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "JSON Schema 2020-12, with the keyword `rollcall`", "content": _CONTENT},
     304: {"description": "The client has this version"},

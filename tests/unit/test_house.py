@@ -161,8 +161,9 @@ def test_every_error_has_a_status_and_a_code(kind):
     status, title = status_of(kind)
     assert 400 <= status <= 503
     assert title
-    more = {errors.Forbidden: "people:read", PositionGone: Position(7)}
-    error = kind("x", more[kind]) if kind in more else kind("x")
+    more = {errors.Forbidden: ("people:read",), PositionGone: (Position(7),)}
+    named = {ValueTaken: {"kind": "x", "fields": ("x",), "said": {"es": "x"}}}
+    error = kind("x", *more.get(kind, ()), **named.get(kind, {}))
     assert problem_of(error).status_code == status
 
 

@@ -154,6 +154,19 @@ class PersonSchema:
         return frozenset(self.names) - frozenset(self.required)
 
     @cached_property
+    def always_stored(self) -> tuple[str, ...]:
+        """Return the names of the fields that every person has on record, since whenever."""
+        return tuple(
+            one.name for one in self.fields if one.required and one.default is None and not one.renamed_from
+        )
+
+    @cached_property
+    def sometimes_stored(self) -> tuple[str, ...]:
+        """Return the names of the others."""
+        always = frozenset(self.always_stored)
+        return tuple(name for name in self.by_name if name not in always)
+
+    @cached_property
     def _readers(self) -> Mapping[str, str]:
         """Return the scopes of fields under all the names that they had: events keep theirs."""
         readers: dict[str, str] = {}

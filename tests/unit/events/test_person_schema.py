@@ -1,18 +1,17 @@
 """What is declared of a person's fields holds wherever a program cannot derive it."""
 
-import json
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from command_api.people.input import example_input
 from events.person.claims import taken
 from service_kit.http.examples import example_person
+from service_kit.mongo.collections import collections_of
 from tests.default_schema import SCHEMA, PersonInput
 
-COLLECTIONS = Path(__file__).resolve().parents[3] / "mongo-cluster" / "collections.json"
-INDEXES = [tuple(index["keys"]) for index in json.loads(COLLECTIONS.read_text())["people"]["indexes"]]
+PEOPLE = next(one for one in collections_of(SCHEMA) if one.name == "people")
+INDEXES = [tuple(name for name, _ in index.keys) for index in PEOPLE.indexes]
 
 
 @pytest.mark.parametrize(

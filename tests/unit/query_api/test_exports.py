@@ -23,11 +23,13 @@ from query_api.reading.searches import Searches
 from service_kit.auth.roles import SCOPES
 from service_kit.auth.tokens import Caller
 from service_kit.http.web import create_app
+from service_kit.person_view import PersonView
 from service_kit.slots import AtOnce
 from tests.default_schema import SCHEMA, ExportQuery
 from tests.unit.service_kit.test_guard import served
 
 FORMS = (NDJSON, CSV, WORKBOOK)
+VIEW = PersonView.of(SCHEMA, SCOPES)
 PEOPLE = b"".join(bson.encode({"_id": str(one), "first_name": "Ana", "version": 1}) for one in range(BATCH))
 
 
@@ -121,7 +123,9 @@ def stage(number: int = 3, each: int = 2, seconds: float = 60.0) -> SimpleNamesp
 
 
 async def begun(at: SimpleNamespace, subject: str, media_type: str = NDJSON):
-    return await at.sender.response(subject, partial(at.exports.people, ExportQuery(), media_type), "people")
+    return await at.sender.response(
+        subject, partial(at.exports.people, ExportQuery(), media_type, VIEW), "people"
+    )
 
 
 async def taken(response, chunks: list[bytes] | None = None, begins: asyncio.Event | None = None) -> None:

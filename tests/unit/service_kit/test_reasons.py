@@ -8,10 +8,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from command_api.imports.headings import read_header
-from command_api.imports.options import ImportQuery
 from events.errors import InvalidFields
 from service_kit.http.problems import field_errors, names_of, problem_of
 from service_kit.http.reasons import language_of, told
+from tests.default_schema import ImportQuery
 
 
 def _refused(text: str) -> str:

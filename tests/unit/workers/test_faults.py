@@ -10,6 +10,7 @@ from events.parking.controls import decode_message
 from events.person.commands import encode_command
 from service_kit.ids import new_id
 from service_kit.read_model import state_of
+from tests.default_schema import SCHEMA
 from tests.store.given import NOW, update
 from tests.store.mortal import drop, retry
 from workers.consuming.batch_reading import read_batches
@@ -48,7 +49,7 @@ def test_a_failure_is_one_person_s_or_everybody_s(failure, one):
 def test_a_reason_names_the_place_and_never_a_value():
     document = {"_id": "x", "version": 1, "hash": "h", "created_at": "Calle 10 # 5-51"}
     with pytest.raises(KeyError) as caught:
-        state_of(document)
+        state_of(document, SCHEMA)
     reason = reason_of(caught.value)
     assert reason.kind == "KeyError"
     assert reason.detail.startswith("KeyError at service_kit/read_model.py:")
@@ -69,7 +70,9 @@ def test_a_control_has_a_batch_of_its_own_and_order_stays():
     )
     asked = retry(person)
     bodies = [orjson.dumps(encode_command(one)) for one in (first, asked, second, third)]
-    batches = read_batches([delivery(body, tag) for tag, body in enumerate([*bodies, b"rubbish"])], NOW)
+    batches = read_batches(
+        [delivery(body, tag) for tag, body in enumerate([*bodies, b"rubbish"])], NOW, SCHEMA
+    )
     assert [[c.command_id for _, c in batch.commands] for batch in batches] == [
         [first.command_id],
         [],
@@ -82,4 +85,4 @@ def test_a_control_has_a_batch_of_its_own_and_order_stays():
 
 @pytest.mark.parametrize("control", [retry(new_id()), drop(new_id()), drop(new_id(), new_id(), new_id())])
 def test_a_control_survives_the_wire(control):
-    assert decode_message(orjson.dumps(encode_command(control))) == control
+    assert decode_message(orjson.dumps(encode_command(control)), SCHEMA) == control

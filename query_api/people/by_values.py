@@ -1,0 +1,66 @@
+"""The routes that read the person who has a unique value: one for each kind of claim."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from pydantic_core import PydanticCustomError
+
+from events.errors import InvalidFields
+from events.person.schema.declarations import FieldDeclaration
+from query_api.people.asked_values import asked_value_of
+from query_api.people.documentation import PeopleDocuments
+from query_api.people.expecting import read_expected
+from query_api.people.filters import people_queries
+from query_api.people.queries import Answer
+from query_api.people.routes import PeopleDependencies
+from service_kit.http.problems import field_errors
+from service_kit.http.web import PlainRoute
+
+
+def add_unique_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
+    """Add the routes; before those whose paths are wider."""
+    app.router.route_class = PlainRoute
+    documents = PeopleDocuments(dependencies.schema)
+    for kind in dependencies.schema.unique:
+        _add_unique_route(app, dependencies, kind, documents.by_values(kind))
+
+
+def _add_unique_route(
+    app: FastAPI, dependencies: PeopleDependencies, kind: str, document: dict[str, Any]
+) -> None:
+    """Add the route that reads the person who holds a claim of a kind."""
+    fields = [dependencies.schema.by_name[name] for name in dependencies.schema.unique[kind]]
+    query_form = people_queries(dependencies.schema).sparse
+    path = f"/people/by-{kind.replace('_', '-')}/" + "/".join(f"{{{field.name}}}" for field in fields)
+
+    @app.get(path, tags=["people"], **document)
+    async def get_person_by_values(request: Request) -> Response:
+        view = dependencies.view(await dependencies.authorize(request, "people:read"))
+        query = dependencies.read(query_form, request)
+        view.refuse_hidden((*(field.name for field in fields), *(query.shown or ())))
+        values = {field.name: _in_path(request, field) for field in fields}
+        place = dependencies.place(strong=query.strong)
+
+        async def read(strong: bool) -> Answer:
+            called = dependencies.schema.claimed_as.get(kind, kind)
+            return await dependencies.reads.person_by_values(called, values, strong=strong)
+
+        answer = await read_expected(request.headers, query, read)
+        missing = f"there is no person with this {kind.replace('_', ' ')}"
+        return dependencies.person(request, answer, query, view, missing, place)
+
+
+def _in_path(request: Request, field: FieldDeclaration) -> Any:
+    """Return a field's value in a request's path, read as one in a body.
+
+    Raises:
+        InvalidFields: It is not valid.
+    """
+    try:
+        return asked_value_of(field)(request.path_params[field.name], {})
+    except ValueError as exc:
+        reason = exc.message() if isinstance(exc, PydanticCustomError) else str(exc)
+        kind = exc.type if isinstance(exc, PydanticCustomError) else "value_error"
+        errors = field_errors([{"type": kind, "loc": (field.name,), "msg": reason}])
+        raise InvalidFields("a parameter is not valid", errors) from exc
