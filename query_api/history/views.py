@@ -29,7 +29,8 @@ def event_view(document: Mapping[str, Any], schema: PersonSchema) -> dict[str, A
         schema: What a person is.
     """
     type_, data = payload_of(document, schema)
-    if schema.earlier and type_ in EVENT_TYPES:
+    if document.get("person_schema") != schema.version and type_ in EVENT_TYPES:
+        # What this process does not know may want a scope: of a removed field, or of a newer schema.
         data = {name: value for name, value in data.items() if name in schema.by_name or name in IMAGE_NAMES}
     return {
         "event_id": document["_id"],

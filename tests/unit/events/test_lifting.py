@@ -143,6 +143,7 @@ def test_a_history_shows_the_present_names_of_present_fields():
     }
     assert event_view(documents[0], NOW_IN_FORCE)["data"]["note"] == "tall"
     assert event_view(documents[0], FIRST)["data"] == documents[0]["data"]
+    assert event_view(documents[2], in_force(CHAIN[:3]))["data"] == {}, "names of a newer schema"
 
 
 def test_an_event_of_a_newer_schema_is_not_understood_by_who_decides():
