@@ -53,7 +53,7 @@ async def test_a_change_is_checked_against_the_data_and_put_on_record(log, tmp_p
     assert (status, "Number 1 stays in force" in said) == (1, True), said
     in_the_way = {line.split()[1]: line for line in lines if line.startswith("refused") and "way" in line}
     assert next(line for line in lines if "address is " in line).startswith("refused")
-    counts = [line.partition(": ")[2].partition(" in the way")[0] for line in lines if "way" in line]
+    counts = [line.partition(" in the way")[0].rpartition(": ")[2] for line in lines if "way" in line]
     assert sorted(counts) == ["1 person is", "2 people are", "2 people are"], lines
     assert set(in_the_way) == {"occupation"}
     status, _, _ = await log.here("schema", "apply", write(tmp_path, 2, strict_but_whole), "--jobs", 1)
