@@ -18,7 +18,7 @@ from bench.results import Row, Sample, at_least, at_most, note
 from bench.sizes import Sizes
 from bench.stack import Running, Stack
 from devstack.demo.people import demo_person
-from events.person.schema import FIELD_NAMES
+from events.person.schema.reading import default_schema
 
 IMPORTED = "bench_imported"
 IMPORT_WANTED = 6_000.0
@@ -142,7 +142,7 @@ def _export(stack: Stack, sizes: Sizes) -> list[Row]:
 def _file(count: int) -> Iterator[bytes]:
     """Yield a CSV file in pieces."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, FIELD_NAMES, restval="")
+    writer = csv.DictWriter(text, default_schema().names, restval="")
     writer.writeheader()
     for number in range(count):
         writer.writerow(demo_person(number))

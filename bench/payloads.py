@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -12,12 +12,18 @@ from bench.load import request
 from devstack.demo.people import demo_person
 from events.person import vocabulary
 from events.person.commands import CreatePerson, UpdatePerson, encode_command
-from events.person.fields import PersonChanges, PersonFields
+from events.person.fields import stored_forms
+from events.person.schema.reading import default_schema
 from events.times import to_milliseconds
 from service_kit.ids import new_id
 
 Message = tuple[str, bytes]
 """A person's id, by which it is routed, and the body."""
+SCHEMA: Final = default_schema()
+"""What the people are that are sent."""
+_CODES: Final = {
+    field.name: vocabulary.code_reader(field.words) for field in SCHEMA.fields if field.format == "code"
+}
 
 
 def create_requests(numbers: range, token: str) -> list[bytes]:
@@ -30,7 +36,7 @@ def create_requests(numbers: range, token: str) -> list[bytes]:
 def stored_fields(number: int) -> dict[str, Any]:
     """Return a demo person in the stored form; the demo's texts need no other change."""
     person = demo_person(number)
-    for name, code_of in vocabulary.CODE_READERS.items():
+    for name, code_of in _CODES.items():
         person[name] = code_of(person[name])
     return person
 
@@ -43,11 +49,10 @@ def changes(number: int) -> dict[str, Any]:
 
 def create_commands(numbers: range) -> list[Message]:
     """Return a create of each demo person, under a new id."""
+    fields = stored_forms(SCHEMA).fields
     return [
         _message(
-            CreatePerson.model_construct(
-                data=PersonFields.model_construct(**stored_fields(n)), **_stamp(new_id())
-            )
+            CreatePerson.model_construct(data=fields.model_construct(**stored_fields(n)), **_stamp(new_id()))
         )
         for n in numbers
     ]
@@ -55,13 +60,10 @@ def create_commands(numbers: range) -> list[Message]:
 
 def update_commands(people: list[str]) -> list[Message]:
     """Return an update of each person, in another order than they were created in."""
+    form = stored_forms(SCHEMA).changes
     shuffled = random.Random(7).sample(people, len(people))
     return [
-        _message(
-            UpdatePerson.model_construct(
-                data=PersonChanges.model_construct(**changes(n)), **_stamp(person_id)
-            )
-        )
+        _message(UpdatePerson.model_construct(data=form.model_construct(**changes(n)), **_stamp(person_id)))
         for n, person_id in enumerate(shuffled)
     ]
 
@@ -71,6 +73,7 @@ def _stamp(person_id: str) -> dict[str, Any]:
     return {
         "command_id": command_id,
         "person_id": person_id,
+        "person_schema": SCHEMA.version,
         "accepted_at": to_milliseconds(datetime.now(UTC)),
         "actor": "bench",
         "correlation_id": command_id,

@@ -17,7 +17,7 @@ from pymongo.write_concern import WriteConcern
 
 from bench.accept import measured
 from bench.load import Job, request
-from bench.payloads import stored_fields
+from bench.payloads import SCHEMA, stored_fields
 from bench.results import Row, Sample, compare, in_turns, note
 from bench.sizes import Sizes
 from bench.stack import PEOPLE, Running, Stack
@@ -67,7 +67,7 @@ def _document(number: int, time_: datetime) -> dict[str, Any]:
     state = PersonState(
         new_id(), "active", 1, f"{number:064x}", stored_fields(number), created_at=time_, updated_at=time_
     )
-    return person_document(state)
+    return person_document(state, SCHEMA)
 
 
 def _by_id(stack: Stack, sizes: Sizes, service: Running, floor: Running, ids: list[str]) -> Row:

@@ -11,16 +11,16 @@ from itertools import islice
 from statistics import median
 from typing import Any
 
-from bench.payloads import changes, stored_fields
+from bench.payloads import SCHEMA, changes, stored_fields
 from bench.results import Row, at_least, note
 from bench.sizes import Sizes
 from bench.stack import OURS, Stack
 from devstack.paths import ROOT
 from events.log.event import GENESIS, Event, RecordedEvent, record
 from events.log.stored import event_document
-from events.person.claims import document_claim
+from events.person.claims import claims_of
 from events.person.commands import CreatePerson, UpdatePerson
-from events.person.fields import PersonChanges, PersonFields
+from events.person.fields import stored_forms
 from events.times import to_milliseconds
 from operations.errors import SetupError
 from service_kit.ids import new_id
@@ -61,18 +61,18 @@ def fill_log(stack: Stack, database: str, events: int) -> None:
     with stack.client() as client:
         while batch := list(islice(documents, _BATCH)):
             client[database]["events"].insert_many(batch, ordered=False)
-            claims = [_claim(document) for document in batch if document["version"] == 1]
+            claims = [one for document in batch if document["version"] == 1 for one in _claims(document)]
             client[database]["claims"].insert_many(claims, ordered=False)
 
 
-def _claim(document: dict[str, Any]) -> dict[str, Any]:
-    name = document_claim(document["data"]["document_type"], document["data"]["document_id"])
-    return {"_id": name, "person_id": document["person_id"], "version": 1}
+def _claims(document: dict[str, Any]) -> list[dict[str, Any]]:
+    names = claims_of(document["data"], SCHEMA)
+    return [{"_id": name, "person_id": document["person_id"], "version": 1} for name in names]
 
 
 def _stream(number: int) -> Iterator[RecordedEvent]:
     """Yield a person's events, as the workers make them."""
-    person_id, prev = new_id(), GENESIS
+    person_id, prev, forms = new_id(), GENESIS, stored_forms(SCHEMA)
     now = to_milliseconds(datetime.now(UTC))
     for version in range(1, LENGTH + 1):
         command_id = new_id()
@@ -88,13 +88,19 @@ def _stream(number: int) -> Iterator[RecordedEvent]:
         if version == 1:
             fields = stored_fields(number)
             event = Event("person.created", fields)
-            command = CreatePerson.model_construct(data=PersonFields.model_construct(**fields), **stamp)
+            command = CreatePerson.model_construct(data=forms.fields.model_construct(**fields), **stamp)
         else:
             event = Event("person.updated", changes(number + version))
-            command = UpdatePerson.model_construct(data=PersonChanges.model_construct(), **stamp)
+            command = UpdatePerson.model_construct(data=forms.changes.model_construct(), **stamp)
         applied_at = now + timedelta(milliseconds=version)
         recorded = record(
-            event, command, event_id=new_id(), version=version, applied_at=applied_at, prev=prev
+            event,
+            command,
+            person_schema=SCHEMA.version,
+            event_id=new_id(),
+            version=version,
+            applied_at=applied_at,
+            prev=prev,
         )
         prev = recorded.hash
         yield recorded

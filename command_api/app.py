@@ -25,7 +25,7 @@ from command_api.imports.store import ImportStore
 from command_api.people import documentation as people_documents
 from command_api.people.routes import PeopleDependencies, add_people_routes
 from events.person.schema.declarations import PersonSchema
-from service_kit.auth.roles import roles_table
+from service_kit.auth.roles_file import load_roles
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
 from service_kit.http.addresses import PREFIX
@@ -78,17 +78,19 @@ def build_app(
         schema: What a person is; without it, what the settings' file says.
 
     Raises:
-        SystemExit: The token key is missing or weak; the store of images that is named lacks its address.
+        SystemExit: The token key is missing or weak; the store of images that is named lacks its address; a
+            file that is named is wrong.
     """
     url = settings.amqp_url.get_secret_value()
     publisher = CommandPublisher(url, settings.partitions)
     background = Background()
     inbox = ReplyInbox(url, background.start)
-    verifier = TokenVerifier(settings)
+    schema = schema or load_person_schema(settings.person_schema)
+    roles = load_roles(settings.roles, schema)
+    verifier = TokenVerifier(settings, roles)
     # For accounts, images and the progress of imports: commands need no database.
     client = mongo.connect(settings, "rollcall-command-api") if settings.mongo_uri else None
-    accounts = keep_accounts(settings, client, verifier.ring, clock)
-    schema = schema or load_person_schema(settings.person_schema)
+    accounts = keep_accounts(settings, client, verifier.ring, clock, roles)
     people = PeopleDependencies(
         publisher=publisher,
         inbox=inbox,
@@ -142,7 +144,7 @@ def build_app(
         remarks={} if clocks is None or schemas is None else {"clock": clocks.check, "schema": schemas.check},
         limits=Limits.of(settings),
         background=background,
-        description=_ABOUT + roles_table(),
+        description=_ABOUT + roles.table(),
         version="1",
         # What its page tries out goes to the address without the prefix, which is this one's too.
         root_path_in_servers=False,

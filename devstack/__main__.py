@@ -10,7 +10,7 @@ from typing import Final
 from devstack import checks
 from devstack.paths import Paths
 from operations.__main__ import VERBS as OPERATORS_VERBS
-from operations.__main__ import Verb, run_verb, silence_libraries
+from operations.__main__ import Verb, help_as_option, run_verb, silence_libraries
 from operations.errors import SetupError
 from operations.terminal import print_progress
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         except SetupError as exc:
             print_progress(str(exc))
             return 1
-    if argv and argv[0] in OPERATORS_VERBS:
+    if help_as_option(argv)[0] in OPERATORS_VERBS:
         # Imported here: the list of verbs is shown before any package is installed.
         from devstack.parts import operators_environment
 

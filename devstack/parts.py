@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Final
 
 from devstack.paths import Paths
 from devstack.servers.mongo_users import ADMIN, LocalUsers
@@ -15,7 +17,10 @@ from operations.terminal import short_path
 from service_kit.broker.users import OPERATOR
 from service_kit.files import write_whole
 
+DECLARATIONS: Final = ("ROLLCALL_PERSON_SCHEMA", "ROLLCALL_ROLES")
+"""The settings that name files of which services and operators' verbs must have the same."""
 _FILE = "up.json"
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,21 @@ class Part:
     port: int = 0
 
 
-def save_description(paths: Paths, parts: list[Part]) -> None:
-    """Write down what runs, for `status`.
+def save_description(paths: Paths, parts: list[Part], environment: Mapping[str, str] = _NOTHING) -> None:
+    """Write down what runs, for `status`, and by which declarations, for operators' verbs.
+
+    Args:
+        paths: Where the state is.
+        parts: What runs.
+        environment: What the services are given.
 
     Raises:
         SetupError: The state folder cannot be written to.
     """
     try:
-        write_whole(paths.run / _FILE, json.dumps([asdict(part) for part in parts]))
+        declared = {name: environment[name] for name in DECLARATIONS if environment.get(name)}
+        content = {"parts": [asdict(part) for part in parts], "declarations": declared}
+        write_whole(paths.run / _FILE, json.dumps(content))
     except OSError as exc:
         raise SetupError(f"{short_path(paths.run)} cannot be written to ({exc.strerror}).") from exc
 
@@ -79,9 +91,17 @@ def running_amqp_url(paths: Paths, user: str = OPERATOR) -> str | None:
 def load_parts(paths: Paths) -> list[Part]:
     """Return what runs; nothing where `up` is not that far."""
     try:
-        return [Part(**part) for part in json.loads((paths.run / _FILE).read_text())]
-    except (OSError, ValueError, TypeError):
+        return [Part(**part) for part in json.loads((paths.run / _FILE).read_text())["parts"]]
+    except (OSError, ValueError, TypeError, KeyError):
         return []
+
+
+def running_declarations(paths: Paths) -> dict[str, str]:
+    """Return the settings of `DECLARATIONS` of what runs; nothing where `up` is not that far."""
+    try:
+        return dict(json.loads((paths.run / _FILE).read_text())["declarations"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
 
 
 def operators_environment(paths: Paths, environ: Mapping[str, str]) -> dict[str, str]:
@@ -93,6 +113,7 @@ def operators_environment(paths: Paths, environ: Mapping[str, str]) -> dict[str,
     """
     database = environ.get("ROLLCALL_MONGO_DB") or "rollcall"
     here = {
+        **running_declarations(paths),
         "ROLLCALL_STATE_DIR": str(paths.state),
         "ROLLCALL_SIGNING_KEYS": str(paths.signing_keys),
         "ROLLCALL_MONGO_URI": None

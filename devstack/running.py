@@ -24,7 +24,6 @@ from operations.addresses import person_schema
 from operations.errors import AlreadyRunning, SetupError
 from operations.terminal import print_progress, print_result, short_path
 from operations.tokens.access import new_token
-from service_kit.auth.roles import SCOPES
 from service_kit.broker.users import SUBSCRIBER_USER
 
 _DEMO_PEOPLE = 500
@@ -64,7 +63,7 @@ def up(options: argparse.Namespace) -> int:
         from operations.accounts.verb import first_administrator
 
         schema = person_schema(system.environment)
-        token = new_token(system.environment, subject=LOCAL, scopes=(*SCOPES, *schema.scopes))
+        token = new_token(system.environment, subject=LOCAL)
         password = first_administrator(system.environment)
         if options.demo:
             send_demo(system.ports.command_url, token, schema, _DEMO_PEOPLE, stop.check)

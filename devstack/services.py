@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from devstack.parts import DECLARATIONS
 from devstack.paths import Paths
 from devstack.processes import Child
 from devstack.servers.ports import WantedPort
@@ -19,7 +20,7 @@ _FILES = (
     "ROLLCALL_JWT_KEY_FILE",
     "ROLLCALL_SIGNING_KEYS",
     "ROLLCALL_IMAGES_KEY_FILE",
-    "ROLLCALL_PERSON_SCHEMA",
+    *DECLARATIONS,
 )
 """Settings that name files: from wherever a process is started, the same ones."""
 TOKEN_SOURCES = ("ROLLCALL_JWT_KEY_FILE", "ROLLCALL_JWKS_URL", "ROLLCALL_SIGNING_KEYS")
@@ -87,14 +88,9 @@ def service_environment(
         ours["ROLLCALL_JWT_TYP"] = "at+jwt"
     # An empty setting counts as unset, so it gets our value.
     theirs = {k: v for k, v in environ.items() if v or not k.startswith("ROLLCALL_")}
-    for name in (
-        "ROLLCALL_JWT_KEY_FILE",
-        "ROLLCALL_SIGNING_KEYS",
-        "ROLLCALL_IMAGES_KEY_FILE",
-        "ROLLCALL_PERSON_SCHEMA",
-    ):
-        if key := theirs.get(name):
-            theirs[name] = str(Path(key).absolute())
+    for name in _FILES:
+        if path := theirs.get(name):
+            theirs[name] = str(Path(path).absolute())
     theirs.pop("PYTHONPATH", None)
     return {**ours, **theirs}
 

@@ -130,7 +130,7 @@ def supervise(paths: Paths, system: System, stop: StopRequest, when_ready: Calla
         try:
             stop.check()
             system.start(stop.pause)
-            save_description(paths, parts_of(system))
+            save_description(paths, parts_of(system), system.environment)
             when_ready()
             _watch(system, stop)
         except Stopped:

@@ -8,7 +8,7 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args, get_origin
@@ -21,28 +21,30 @@ from sphinx.util.docutils import SphinxDirective
 import workers.__main__ as worker
 from command_api.app import build_app as build_command_api
 from command_api.imports.formats import MEDIA_TYPES, UNTOLD
-from command_api.people.input import PersonInput
+from command_api.people.input import input_forms
 from devstack.__main__ import FORWARDING, VERBS
 from events import errors
 from events.imports.files import CSV, ENDINGS, JSON, NDJSON, WORKBOOK
 from events.log.event import EVENT_TYPES
 from events.person import rejections
 from events.person.outcomes import Applied, Parked, Rejected, Unchanged, Unreadable
-from events.person.schema import BY_NAME
-from events.person.titles import TITLES
+from events.person.schema.declarations import PersonSchema
+from events.person.schema.reading import default_schema
+from events.person.titles import titles_of
 from operations.__main__ import parser
 from query_api.app import build_app as build_query_api
 from query_api.feed.routes import LiveQuery
 from query_api.history.filters import EventsQuery, HistoryQuery
 from query_api.metrics import ReplicationLag
-from query_api.people.filters import PeopleFilters, PeopleQuery, PersonQuery
-from query_api.people.sorting import SORTS
-from service_kit.auth.roles import roles_table
+from query_api.people.filters import PeopleFilters, PeopleQuery, people_queries
+from query_api.people.sorting import orders_of
+from service_kit.auth.roles import BUILT_IN
 from service_kit.http.details import TITLES as SPANISH
 from service_kit.http.parameters import parameters
 from service_kit.http.problems import status_of
 from service_kit.http.rates import Quota
 from service_kit.http.reasons import ALL_REASONS
+from service_kit.import_settings import ImportSettings
 from service_kit.read_limits import ReadLimits
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 from verifier.__main__ import _parser as verifier_parser
@@ -50,6 +52,8 @@ from workers.outcomes import BEHIND, ENDED, LOG_BEHIND
 
 PREFIX: Final = "rollcall_"
 REASONS: Final = (BEHIND, LOG_BEHIND, ENDED)
+SCHEMA: Final = default_schema()
+_OF_A_PAGE: Final = PeopleQuery.model_fields.keys() - PeopleFilters.model_fields.keys()
 del worker  # imported for its metrics
 
 
@@ -75,7 +79,8 @@ def _codes(words: Any) -> str:
 
 def settings() -> str:
     """Return each setting with its default and its meaning."""
-    names = sorted(Settings.model_fields, key=ReadLimits.model_fields.__contains__)
+    last = ReadLimits.model_fields.keys() | ImportSettings.model_fields.keys()
+    names = sorted(Settings.model_fields, key=last.__contains__)
     return table("Variable|Default|Values|Meaning", list(map(_setting, names)))
 
 
@@ -118,7 +123,19 @@ def problems() -> str:
         seen.add(kind.code)
         when = (kind.__doc__ or "").split("\n\n")[0]
         rows.append([f"`{kind.code}`", str(status), title, SPANISH[title], when])
+    status, title = status_of(rejections.ValueTaken)
+    rows += [[code, str(status), title, SPANISH[title], when] for code, when in _taken(SCHEMA)]
+    rows.sort(key=lambda row: (row[1], row[0]))
     return table("Code|Status|Title|Spanish title|When", rows)
+
+
+def _taken(schema: PersonSchema) -> Iterator[tuple[str, str]]:
+    """Yield the code of each kind of value that belongs to one person, and when it is told."""
+    for kind, names in schema.unique.items():
+        yield (
+            f"`{rejections.taken_code(kind)}`",
+            f"Another person has the same {' and '.join(f'`{name}`' for name in names)}.",
+        )
 
 
 def field_codes() -> str:
@@ -140,7 +157,7 @@ def rejected() -> str:
     rows = [
         [f"`{code}`", (kind.__doc__ or "").split("\n\n")[0]] for code, kind in rejections.REJECTIONS.items()
     ]
-    return table("Code|When", rows)
+    return table("Code|When", [*rows, *map(list, _taken(SCHEMA))])
 
 
 def outcomes() -> str:
@@ -163,14 +180,14 @@ def reasons() -> str:
 
 def roles() -> str:
     """Return the roles and what each may do."""
-    return roles_table()
+    return BUILT_IN.table()
 
 
 def person_fields() -> str:
     """Return the fields of a person as clients write them."""
-    form = PersonInput.model_json_schema()
+    form = input_forms(SCHEMA).person.model_json_schema()
     rows = []
-    for name in BY_NAME:
+    for name in SCHEMA.names:
         shape = form["properties"][name]
         shape = shape.get("anyOf", [shape])[0]
         rows.append(
@@ -195,13 +212,15 @@ def gender_words() -> str:
 
 
 def _words(name: str) -> str:
-    words = BY_NAME[name].words
+    words = SCHEMA.by_name[name].words
     return table(f"`{name}`|also", [[f"`{code}`", ", ".join(known)] for code, known in words.items()])
 
 
 def file_titles() -> str:
     """Return what the columns of a file may be called."""
-    return table("Field|also", [[f"`{name}`", ", ".join(titles)] for name, titles in TITLES.items()])
+    return table(
+        "Field|also", [[f"`{name}`", ", ".join(titles)] for name, titles in titles_of(SCHEMA).items()]
+    )
 
 
 def file_forms() -> str:
@@ -228,14 +247,13 @@ def untold_types() -> str:
     return _codes(UNTOLD)
 
 
-def query(form: type[BaseModel], *, only: type[BaseModel] | None = None) -> str:
+def query(form: type[BaseModel], skipped: Collection[str] = ()) -> str:
     """Return the parameters of a read.
 
     Args:
         form: What reads them.
-        only: Leave out what this one has, too.
+        skipped: The names of those that are left out.
     """
-    skipped = set() if only is None else {parameter["name"] for parameter in parameters(only)}
     rows = [
         [f"`{parameter['name']}`", _values(parameter["schema"]), parameter["description"]]
         for parameter in parameters(form)
@@ -263,17 +281,18 @@ def _values(schema: dict[str, Any]) -> str:
 
 def people_filters() -> str:
     """Return what chooses people."""
-    return query(PeopleFilters)
+    return query(people_queries(SCHEMA).people, _OF_A_PAGE)
 
 
 def people_page() -> str:
     """Return what steers a page of people."""
-    return query(PeopleQuery, only=PeopleFilters)
+    form = people_queries(SCHEMA).people
+    return query(form, form.model_fields.keys() - _OF_A_PAGE)
 
 
 def people_sorts() -> str:
     """Return the fields by which people are sorted."""
-    return _codes(SORTS)
+    return _codes(orders_of(SCHEMA).names)
 
 
 def routes() -> str:
@@ -416,7 +435,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "people-filters": people_filters,
     "people-page": people_page,
     "people-sorts": people_sorts,
-    "person": lambda: query(PersonQuery),
+    "person": lambda: query(people_queries(SCHEMA).person),
     "history": lambda: query(HistoryQuery),
     "events": lambda: query(EventsQuery),
     "live": lambda: query(LiveQuery),

@@ -15,7 +15,10 @@ from pydantic import SecretStr, ValidationError
 
 from events.person.schema.declarations import PersonSchema
 from operations.errors import SetupError
+from service_kit.auth.roles import Roles
+from service_kit.auth.roles_file import load_roles
 from service_kit.mongo.schema_record import open_record
+from service_kit.person_schema import load_person_schema
 from service_kit.schema_in_force import schema_of_file
 from service_kit.settings import Settings, setting_faults
 
@@ -120,6 +123,16 @@ def schema_file(environ: Mapping[str, str] = os.environ) -> Path | None:
     """Return the file with the person schema that a setting names; None for the shipped one."""
     path = environ.get("ROLLCALL_PERSON_SCHEMA")
     return Path(path) if path else None
+
+
+def known_roles(environ: Mapping[str, str] = os.environ) -> Roles:
+    """Return the roles and scopes that the services know; no server is asked for the schema's.
+
+    Raises:
+        SystemExit: Their file, or that of the person schema, cannot be read, or is wrong.
+    """
+    path = environ.get("ROLLCALL_ROLES")
+    return load_roles(Path(path) if path else None, load_person_schema(schema_file(environ)))
 
 
 def database_settings(environ: Mapping[str, str] = os.environ) -> Settings:

@@ -34,7 +34,7 @@ from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading.lease import Lease
 from query_api.reading.projection_check import NEEDED, ProjectionCheck
 from query_api.reading.searches import Searches
-from service_kit.auth.roles import roles_table
+from service_kit.auth.roles_file import load_roles
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
 from service_kit.http.guard import Limits
@@ -69,15 +69,16 @@ def build_app(
         heartbeat: Seconds of silence after which a live client is told its position.
 
     Raises:
-        SystemExit: The token key is missing or weak.
+        SystemExit: The token key is missing or weak; a file that is named is wrong.
     """
     schema = schema or load_person_schema(settings.person_schema)
+    roles = load_roles(settings.roles, schema)
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
     reads = Reads(client, settings.mongo_db, lease)
     exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
     url = settings.amqp_url.get_secret_value()
-    verifier, feed, positions = TokenVerifier(settings), FeedBuffer(), Positions(time.monotonic)
+    verifier, feed, positions = TokenVerifier(settings, roles), FeedBuffer(), Positions(time.monotonic)
     tickets = StreamTickets(tickets_secret(settings), client, settings.mongo_db)
     live = LiveDependencies(
         feed,
@@ -131,7 +132,7 @@ def build_app(
         remarks={"stream": live.reader.check, "clock": clocks.check, "schema": schemas.check},
         limits=Limits.of(settings, turns_of(settings.reads_at_once)),
         background=background,
-        description=_ABOUT + roles_table(),
+        description=_ABOUT + roles.table(),
         version="1",
     )
     sender = ExportSender(

@@ -10,7 +10,7 @@ from events.accounts.event import ROLLCALL
 from events.errors import StoreUnavailable
 from events.log.applied_schema import AppliedSchema, record_schema, schema_text
 from events.person.schema.declarations import PersonSchema
-from events.person.schema.errors import WrongSchema
+from events.person.schema.errors import WrongFile
 from events.person.schema.lifting import in_force
 from events.times import to_milliseconds
 from service_kit.ids import new_id
@@ -62,7 +62,7 @@ def schema_of_file(path: Path | None, record: SchemaRecord) -> PersonSchema:
     file = load_person_schema(path)
     try:
         return choose_schema(file, record.all(), is_named=path is not None)
-    except WrongSchema:
+    except WrongFile:
         raise SystemExit(
             "cannot start: the schema on record is one that this version does not know"
         ) from None

@@ -3,7 +3,6 @@
 import re
 from ipaddress import ip_network
 
-from service_kit.auth.roles import ROLES, SCOPES, known_words
 from service_kit.http.rates import Quota
 from service_kit.slots import AtOnce
 
@@ -44,21 +43,22 @@ def read_at_once(value: object) -> object:
     return AtOnce.read(value) if isinstance(value, str) else value
 
 
-def read_roles(value: object) -> object:
-    """Return what each of an issuer's roles stands for: `theirs=ours,ours theirs=ours`.
+def read_mapping(value: object) -> object:
+    """Return the words that each name stands for: `name=word,word name=word`.
 
     Raises:
-        ValueError: A pair is none, or names no role and no scope of ours.
+        ValueError: A pair is none.
     """
     if not isinstance(value, str):
         return value
-    roles = {}
+    mapping = {}
     for pair in value.split():
-        role, equals, words = pair.partition("=")
-        if not (role and equals):
+        name, equals, rest = pair.partition("=")
+        words = tuple(filter(None, rest.split(",")))
+        if not (name and equals and words):
             raise ValueError(f"{pair[:80]} is no role: want theirs=ours")
-        roles[role] = known_words(words, (*ROLES, *SCOPES), "role or scope")
-    return roles
+        mapping[name] = words
+    return mapping
 
 
 def read_origins(value: object) -> object:

@@ -16,17 +16,17 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from events.imports.states import MAX_ROWS
 from service_kit.broker.addresses import broker_urls
 from service_kit.broker.topology import PARTITIONS
 from service_kit.http.rates import Quota
 from service_kit.http.reasons import reason_of
+from service_kit.import_settings import ImportSettings
 from service_kit.read_limits import ReadLimits
 from service_kit.setting_values import (
+    read_mapping,
     read_networks,
     read_origins,
     read_quota,
-    read_roles,
     require_folder,
     require_region,
 )
@@ -39,7 +39,7 @@ MIN_SECRET_BYTES = 32
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-class Settings(ReadLimits):
+class Settings(ReadLimits, ImportSettings):
     """What a service is told from outside. A service that lacks a needed one does not start."""
 
     model_config = SettingsConfigDict(
@@ -65,6 +65,10 @@ class Settings(ReadLimits):
     person_schema: Path | None = Field(
         default=None,
         description="file with the person schema until one is on record; by default the shipped one",
+    )
+    roles: Path | None = Field(
+        default=None,
+        description="file with more roles and scopes, beside the built-in ones; the same for both APIs",
     )
     phone_region: Annotated[str, AfterValidator(require_region)] = Field(
         default="CO", description="region of phone numbers without a country code"
@@ -95,8 +99,8 @@ class Settings(ReadLimits):
         default="closed",
         description="who may sign up: nobody, those with an invitation, or everybody",
     )
-    signup_role: Literal["viewer", "editor", "auditor"] = Field(
-        default="viewer", description="role of those who sign up while it is open"
+    signup_role: str = Field(
+        default="viewer", description="role of those who sign up while it is open: any but `admin`"
     )
     jwt_issuer: str = Field(default="rollcall", min_length=1, description="required `iss`")
     jwt_audience: str = Field(default="rollcall", min_length=1, description="required `aud`")
@@ -110,7 +114,7 @@ class Settings(ReadLimits):
         le=31_536_000,
         description="seconds that a token may be good for (`exp - iat`); one that is good longer is refused",
     )
-    jwt_roles: Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(read_roles)] = Field(
+    jwt_roles: Annotated[Mapping[str, tuple[str, ...]], NoDecode, BeforeValidator(read_mapping)] = Field(
         default={},
         description="what roles in a token's claim `roles` stand for: roles of ours, or scopes, as "
         "`hr.read=viewer hr.admin=editor,audit:read`. Others give nothing",
@@ -164,36 +168,6 @@ class Settings(ReadLimits):
         "believed; `*`: whoever connects, if nobody but such a proxy can. The last address that is none of "
         "them is the client: it is on record with each change, and limits count against it",
     )
-    imports_at_once: int = Field(
-        default=3,
-        ge=1,
-        le=4,
-        description="imports that a command API reads at once; more are answered `503` with `Retry-After`",
-    )
-    import_bytes: int = Field(
-        default=2**30,
-        ge=2**20,
-        description="bytes that the file of an import may have, unpacked; of a workbook, its texts as well",
-    )
-    import_rows: int = Field(default=5_000_000, ge=1, le=MAX_ROWS, description="rows that an import may have")
-    import_seconds: float = Field(
-        default=600.0,
-        gt=0,
-        description="seconds of the processor that reading an import may take in a request",
-    )
-    import_days: int = Field(
-        default=30,
-        ge=1,
-        le=3650,
-        description="days that an import and the errors of its rows are kept once nothing changes any more",
-    )
-    import_patience: float = Field(
-        default=60.0,
-        gt=0,
-        le=3600,
-        description="seconds that an import waits for a part that is away or full, before it is interrupted",
-    )
-
     host: str = Field(default="127.0.0.1", description="address to listen on")
     command_port: int = Field(default=8011, description="port of the command API")
     query_port: int = Field(default=8012, description="port of the query API")

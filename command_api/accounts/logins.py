@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
+import structlog
+
 from command_api.accounts.answers import LoginTokens, Tokens
 from command_api.accounts.directory import Directory
 from command_api.accounts.families import Family, RefreshToken, RefreshTokenState, judge, read_token
@@ -16,12 +18,13 @@ from command_api.accounts.store import Account
 from events.accounts.errors import InvalidCredentials, PasswordChangeRequired
 from events.accounts.event import AccountEventType, Origin, account_stream
 from events.errors import Busy, Unauthenticated
-from service_kit.auth.roles import scopes_of
+from service_kit.auth.roles import Roles
 from service_kit.auth.signing import KeyRing
 from service_kit.auth.tokens import issue_token
 
 ACCESS_SECONDS: Final = 600
 _TRIES: Final = 10
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,14 @@ class Logins:
         store: Keeps refresh tokens.
         throttle: Counts failures.
         issuer: Signs access tokens.
+        roles: What accounts may do.
     """
 
     directory: Directory
     store: LoginStore
     throttle: LoginThrottle
     issuer: Issuer
+    roles: Roles
 
     async def login(
         self, name: str, password: str, new_password: str | None, origin: Origin, device: str | None = None
@@ -94,6 +99,9 @@ class Logins:
         except InvalidCredentials:
             await self.throttle.failed(attempt, account, good=False, origin=origin)
             raise
+        if unknown := self.roles.unknown(account.roles):
+            # Whose they are is told by `accounts list`: a name may be somebody's address.
+            log.warning("an account has roles that are not known here", roles=unknown)
         family, token = self._begin(account)
         await self.store.insert(family)
         await self._tell(account.name, "account.logged_in", family, origin)
@@ -170,7 +178,7 @@ class Logins:
 
     def _tokens(self, account: Account, refresh: RefreshToken) -> Tokens:
         """Return what a client is given (RFC 6749, section 5.1)."""
-        scopes = scopes_of(account.roles)
+        scopes = self.roles.scopes_of(account.roles)
         signer = self.issuer.ring.signer
         access = issue_token(
             key=signer.private,

@@ -1,6 +1,6 @@
 """Turns a row into a command as the single routes make it, or says why it is not valid. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -102,23 +102,23 @@ class Drafter:
                 changes = patch.changes()
                 if not changes:
                     return _refused(number, WHOLE, "names no field to change")
-                if refused := self._refused_fixed(number, changes):
+                if refused := self._refused_fixed(number, changes.keys()):
                     return refused
                 return self._outgoing(self._upserting, number, person_id, changes)
             person = self._create(fields, context=self._context)
         except ValidationError as exc:
             return Refused(number, field_errors(exc, most=MOST_OF_A_ROW, whole=WHOLE))
         data = person.fields()
-        if refused := self._refused_fixed(number, data):
+        if refused := self._refused_fixed(number, {name for name in self._fixed if data[name] is not None}):
             return refused
         if person_id is None:
             person_id = derived_id("import", "person", self._import_id, str(number))
         return self._outgoing(self._creating, number, person_id, data)
 
-    def _refused_fixed(self, number: int, data: Mapping[str, Any]) -> Refused | None:
+    def _refused_fixed(self, number: int, names: Collection[str]) -> Refused | None:
         """Return why a row cannot be as it is that sets what the client may not set; None if it does not."""
         for name, scope in self._fixed.items():
-            if data.get(name) is not None:
+            if name in names:
                 return _refused(number, name, f"wants the scope {scope}")
         return None
 

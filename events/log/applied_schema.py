@@ -91,7 +91,7 @@ def applied_schema(document: Mapping[str, Any]) -> AppliedSchema:
     """Return the schema in a document of the collection `schema_events`.
 
     Raises:
-        WrongSchema: It is none: this code is older than what put it on record.
+        WrongFile: It is none: this code is older than what put it on record.
     """
     text = document["data"]["document"]
     return AppliedSchema(

@@ -84,8 +84,6 @@ class ValueTaken(Rejection):
         said: The sentence by language.
     """
 
-    code = "value-taken"
-
     def __init__(
         self,
         detail: str,

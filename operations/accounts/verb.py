@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from command_api.accounts.directory import INVITATION_LIFE, ONE_TIME_LIFE
@@ -19,28 +20,30 @@ from events.accounts.errors import AccountExists
 from events.accounts.event import Origin, account_name, new_account_name
 from events.errors import RollcallError
 from operations.accounts.signing_keys import add_signing_key
-from operations.addresses import database_settings, signing_keys
+from operations.addresses import database_settings, known_roles, signing_keys
 from operations.errors import SetupError
 from operations.terminal import print_progress, print_result, short_path, user_name
 from operations.tokens.access import seconds
 from operations.tokens.verb import checked
-from service_kit.auth.roles import known_roles
+from service_kit.auth.roles import Roles
 from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
 
 FIRST: Final = "admin"
 _HOURS: Final = ONE_TIME_LIFE // timedelta(hours=1)
+_Options = Mapping[str, Callable[[argparse.ArgumentParser], Any]]
 Action = Callable[[AccountServices, argparse.Namespace, Origin], Awaitable[None]]
 
 
 def add_accounts(parser: argparse.ArgumentParser) -> None:
     """Options of `accounts`."""
     words = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    options: _Options = {**_OPTIONS, "roles": partial(_add_roles, known_roles())}
 
-    def verb(name: str, summary: str, *options: str) -> None:
+    def verb(name: str, summary: str, *its: str) -> None:
         own = words.add_parser(name, help=summary, description=summary)
-        for option in options:
-            _OPTIONS[option](own)
+        for option in its:
+            options[option](own)
 
     verb("add", "make an account, and print its one-time password", "new-name", "roles", "stdin")
     verb("list", "show all accounts")
@@ -52,12 +55,19 @@ def add_accounts(parser: argparse.ArgumentParser) -> None:
     verb("rotate-key", "add a signing key; the others go on verifying")
 
 
-_OPTIONS: Final[Mapping[str, Callable[[argparse.ArgumentParser], Any]]] = {
+def _add_roles(roles: Roles, parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--roles",
+        type=checked(roles.known_roles),
+        required=True,
+        metavar="LIST",
+        help=f"some of: {' '.join(roles.by_name)}",
+    )
+
+
+_OPTIONS: Final[_Options] = {
     "name": lambda parser: parser.add_argument("name", type=checked(account_name), metavar="NAME"),
     "new-name": lambda parser: parser.add_argument("name", type=checked(new_account_name), metavar="NAME"),
-    "roles": lambda parser: parser.add_argument(
-        "--roles", type=checked(known_roles), required=True, metavar="LIST", help="viewer, editor, …"
-    ),
     "stdin": lambda parser: parser.add_argument(
         "--stdin", action="store_true", help="read the password from standard input; it stays good"
     ),

@@ -19,7 +19,7 @@ from events.errors import StoreUnavailable
 from events.log.applied_schema import AppliedSchema, record_schema, schema_text
 from events.person.schema.changes import Change, Obstacle, compare, former_names, removed_fields
 from events.person.schema.declarations import PersonSchema
-from events.person.schema.errors import WrongSchema, WrongSchemaFile
+from events.person.schema.errors import WrongFile
 from events.times import rfc3339, to_milliseconds
 from operations.addresses import database_address, schema_file
 from operations.errors import SetupError
@@ -27,6 +27,7 @@ from operations.log_reader import connect
 from operations.proof.proof import add_jobs, end_politely
 from operations.schema.scan import count_in_way
 from operations.terminal import print_progress, print_result, user_name
+from service_kit.declared_files import WrongDeclaration
 from service_kit.ids import new_id
 from service_kit.mongo.schema_record import SchemaRecord
 from service_kit.person_schema import load_person_schema, read_schema_file
@@ -67,7 +68,7 @@ def schema(options: argparse.Namespace) -> int:
         return _ACTIONS[options.action](options)
     except (SetupError, StoreUnavailable) as exc:
         print_progress(str(exc))
-    except WrongSchema:
+    except WrongFile:
         print_progress("The schema on record is one that this program does not know: it is older.")
     return CANNOT
 
@@ -133,7 +134,7 @@ def _compared(options: argparse.Namespace, on_record: Sequence[AppliedSchema]) -
 def _file(path: Path) -> PersonSchema:
     try:
         return read_schema_file(path)
-    except WrongSchemaFile as exc:
+    except WrongDeclaration as exc:
         raise SetupError(exc.text[0].upper() + exc.text[1:]) from None
 
 

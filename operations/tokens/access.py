@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from operations.addresses import signing_keys, token_settings
+from operations.addresses import known_roles, signing_keys, token_settings
 from operations.errors import SetupError
 from operations.terminal import short_path
 from operations.tokens.record import record_token
-from service_kit.auth.roles import known_words
 from service_kit.auth.signing import KeyRing
-from service_kit.auth.tokens import SCOPES, issue_token
+from service_kit.auth.tokens import issue_token
 from service_kit.ids import new_id
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 
@@ -24,7 +23,7 @@ def new_token(
     environ: Mapping[str, str],
     *,
     subject: str,
-    scopes: Sequence[str] = SCOPES,
+    scopes: Sequence[str] | None = None,
     ttl_seconds: int = 12 * 3600,
     name: str | None = None,
     key_file: Path | None = None,
@@ -33,9 +32,9 @@ def new_token(
 
     Args:
         environ: `ROLLCALL_JWT_KEY_FILE`, or `ROLLCALL_SIGNING_KEYS`, name the key; `ROLLCALL_MONGO_URI` says
-            where the log is.
+            where the log is; `ROLLCALL_ROLES` and `ROLLCALL_PERSON_SCHEMA`, which scopes there are.
         subject: Who acts.
-        scopes: Some of `service_kit.auth.tokens.SCOPES`.
+        scopes: What it allows; None for all that is known.
         ttl_seconds: The token's life.
         name: The actor's name for people to read.
         key_file: The private key, where the services know only the public one.
@@ -53,6 +52,7 @@ def new_token(
             f"The services take tokens that are good for {settings.jwt_max_life} seconds at most: ask for "
             "less, or set ROLLCALL_JWT_MAX_LIFE for them."
         )
+    scopes = known_roles(environ).scopes if scopes is None else scopes
     token_id = new_id()
     record_token(environ, token_id, subject, scopes, ttl_seconds)
     return issue_token(
@@ -118,15 +118,6 @@ def seconds(text: str) -> int:
     if not match:
         raise ValueError(f"{text!r} is no length of time: write 90s, 15m, 12h or 7d")
     return int(match[1]) * _UNITS[match[2]]
-
-
-def known_scopes(text: str) -> tuple[str, ...]:
-    """The scopes in a list separated by spaces or commas, each once.
-
-    Raises:
-        ValueError: One is unknown, or there is none.
-    """
-    return known_words(text, SCOPES, "scope")
 
 
 def _read(path: Path) -> str:

@@ -8,22 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from operations.addresses import known_roles
 from operations.terminal import print_result, user_name
-from operations.tokens.access import known_scopes, new_token, seconds
-from service_kit.auth.tokens import SCOPES
+from operations.tokens.access import new_token, seconds
 
 T = TypeVar("T")
 
 
 def add_token(parser: argparse.ArgumentParser) -> None:
     """Options of `token`."""
+    roles = known_roles()
     parser.add_argument("--sub", type=_named, help="who acts, as the log will say (default: your user name)")
     parser.add_argument(
         "--scopes",
-        type=checked(known_scopes),
-        default=SCOPES,
+        type=checked(roles.known_scopes),
+        default=roles.scopes,
         metavar="LIST",
-        help=f"some of: {' '.join(SCOPES)} (default: all)",
+        help=f"some of: {' '.join(roles.scopes)} (default: all)",
     )
     parser.add_argument("--name", help="the name of who acts, for people to read")
     parser.add_argument(

@@ -101,7 +101,9 @@ def _plain(value: Any) -> Any:
 
 
 def _cells(document: Mapping[str, Any], row: Row) -> Sequence[Any]:
+    # Most values are texts, which are not asked what else they may be.
     return [
-        neutralised(cell) if isinstance(cell, str) and cell[:1] in _SUSPECT else cell
-        for cell in map(_plain, row(document))
+        neutralised(cell) if type(cell) is str and cell[:1] in _SUSPECT else cell
+        for value in row(document)
+        for cell in (value if type(value) is str or value is None else _plain(value),)
     ]

@@ -41,6 +41,11 @@ def asked_value_of(field: FieldDeclaration) -> Read:
             return read
 
 
+def stored_value_of(field: FieldDeclaration) -> Read:
+    """Return what brings a value that is asked for to the form in which it is stored, and claimed."""
+    return reader_of(field) if field.folded or field.format == "decimal" else asked_value_of(field)
+
+
 def person_id(text: str) -> str:
     """Return a person's id in its usual form.
 

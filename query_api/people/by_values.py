@@ -7,8 +7,7 @@ from fastapi.responses import Response
 from pydantic_core import PydanticCustomError
 
 from events.errors import InvalidFields
-from events.person.schema.declarations import FieldDeclaration
-from query_api.people.asked_values import asked_value_of
+from query_api.people.asked_values import Context, Read, stored_value_of
 from query_api.people.documentation import PeopleDocuments
 from query_api.people.expecting import read_expected
 from query_api.people.filters import people_queries
@@ -31,6 +30,8 @@ def _add_unique_route(
 ) -> None:
     """Add the route that reads the person who holds a claim of a kind."""
     fields = [dependencies.schema.by_name[name] for name in dependencies.schema.unique[kind]]
+    readers = {field.name: stored_value_of(field) for field in fields}
+    context = {"phone_region": dependencies.phone_region}
     query_form = people_queries(dependencies.schema).sparse
     path = f"/people/by-{kind.replace('_', '-')}/" + "/".join(f"{{{field.name}}}" for field in fields)
 
@@ -39,28 +40,28 @@ def _add_unique_route(
         view = dependencies.view(await dependencies.authorize(request, "people:read"))
         query = dependencies.read(query_form, request)
         view.refuse_hidden((*(field.name for field in fields), *(query.shown or ())))
-        values = {field.name: _in_path(request, field) for field in fields}
+        values = {name: _in_path(request, name, read, context) for name, read in readers.items()}
         place = dependencies.place(strong=query.strong)
 
-        async def read(strong: bool) -> Answer:
+        async def find(strong: bool) -> Answer:
             called = dependencies.schema.claimed_as.get(kind, kind)
             return await dependencies.reads.person_by_values(called, values, strong=strong)
 
-        answer = await read_expected(request.headers, query, read)
+        answer = await read_expected(request.headers, query, find)
         missing = f"there is no person with this {kind.replace('_', ' ')}"
         return dependencies.person(request, answer, query, view, missing, place)
 
 
-def _in_path(request: Request, field: FieldDeclaration) -> Any:
+def _in_path(request: Request, name: str, read: Read, context: Context) -> Any:
     """Return a field's value in a request's path, read as one in a body.
 
     Raises:
         InvalidFields: It is not valid.
     """
     try:
-        return asked_value_of(field)(request.path_params[field.name], {})
+        return read(request.path_params[name], context)
     except ValueError as exc:
         reason = exc.message() if isinstance(exc, PydanticCustomError) else str(exc)
         kind = exc.type if isinstance(exc, PydanticCustomError) else "value_error"
-        errors = field_errors([{"type": kind, "loc": (field.name,), "msg": reason}])
+        errors = field_errors([{"type": kind, "loc": (name,), "msg": reason}])
         raise InvalidFields("a parameter is not valid", errors) from exc

@@ -134,7 +134,8 @@ def _is_there(field: FieldDeclaration, *, there: bool) -> Condition:
         return {f"keys.lacks.{field.name}": {"$eq": True}}
     if field.folded and field.sort:
         return {field.key: {"$gte": BETWEEN, "$lt": AFTER}, field.name: {"$eq": None}}
-    return {field.key: {"$eq": None}}
+    # Only what is filtered has a key.
+    return {field.key if field.has_filter else field.name: {"$eq": None}}
 
 
 _EXISTS: Final = {"type": "boolean", "description": "Whether the person has one"}

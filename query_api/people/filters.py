@@ -128,7 +128,9 @@ class PeopleFilters(SparseQuery):
         """Return how many people the filters name by what only one of them has."""
         conditions = [getattr(self, name) for name in self.naming if name in self.model_fields_set]
         asked = [values for condition in conditions for values in condition.values()]
-        return max((len(values.get("$in", ("",))) for values in asked), default=0)
+        # A sorted name is among some by `$or`, all else by `$in`.
+        sets = [values if isinstance(values, list) else values.get("$in", ("",)) for values in asked]
+        return max(map(len, sets), default=0)
 
 
 class PeopleQuery(PeopleFilters):

@@ -61,7 +61,10 @@ class Search:
             region: Whose phone numbers are written without a country.
         """
         typed = text.split()[:MAX_WORDS]
-        found = [one for word in typed if (one := list(self._of_word(word, region)))]
+        # Of a word that nothing can begin with, there is nobody who has it.
+        found = [
+            list(self._of_word(word, region)) or [NOBODY] for word in typed if any(map(str.isalnum, word))
+        ]
         if not found:
             return [NOBODY]
         each = list(map(_any, found))
@@ -79,9 +82,7 @@ class Search:
         yield from self._of_value(" ".join(typed))
 
     def _of_word(self, word: str, region: str) -> Iterator[Condition]:
-        """Yield what a word without spaces may be the beginning of."""
-        if not any(map(str.isalnum, word)):
-            return
+        """Yield what a word without spaces, with a letter or digit, may be the beginning of."""
         yield from self._of_address(word)
         yield from self._of_value(word)
         if "@" in word:

@@ -52,10 +52,14 @@ class Orders:
         return tuple(sorts.values())
 
     def is_declared(self, sorts: Sequence[Sort]) -> bool:
-        """Return whether one index has an order by several fields, as it is or turned round."""
+        """Return whether one index has an order by several fields, as it is or turned round.
+
+        Turned round, it has those first who lack the second field or a later one, whose place is the last.
+        """
         names = tuple(f"{'-' if sort.descending else ''}{sort.name}" for sort in sorts)
         turned = tuple(f"{'' if sort.descending else '-'}{sort.name}" for sort in sorts)
-        return names in self._declared or turned in self._declared
+        may_turn = not any(sort.may_lack for sort in sorts[1:])
+        return names in self._declared or (may_turn and turned in self._declared)
 
     def values_of(self, person: Mapping[str, Any], sorts: Sequence[Sort]) -> list[Any]:
         """Return what a person is sorted by, field by field; None where there is no value."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,8 +10,8 @@ import jwt
 from jwt.types import Options
 
 from events.errors import Forbidden, Unauthenticated, Unavailable
-from service_kit.auth.roles import ROLES
 from service_kit.auth.roles import SCOPES as SCOPES
+from service_kit.auth.roles import Roles
 from service_kit.auth.signing import KeyRing
 from service_kit.auth.token_keys import KeySource
 from service_kit.ids import new_id
@@ -77,7 +77,7 @@ def issue_token(
         issuer: Claim `iss`.
         audience: Claim `aud`.
         subject: Claim `sub`: who acts; stands in the log as the actor.
-        scopes: Some of `SCOPES`; the claim `scope`, separated by spaces (RFC 8693).
+        scopes: What it allows; the claim `scope`, separated by spaces (RFC 8693).
         ttl_seconds: Life from now.
         name: Claim `name`: the actor's name for people to read.
         kid: Names the key to those who know several.
@@ -104,11 +104,15 @@ class TokenVerifier:
     """Checks tokens with one algorithm and one issuer; remembers good ones for `TRUSTED_SECONDS`.
 
     Args:
-        settings: Algorithm, key, issuer, audience and longest life.
+        settings: Algorithm, key, issuer, audience, longest life, and what the issuer's roles stand for.
+        roles: Those of ours.
         clock: Tells seconds that do not jump.
+
+    Raises:
+        SystemExit: The key is missing or weak, or a role of the issuer's stands for nothing of ours.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings, roles: Roles, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = KeySource(settings)
         self._algorithm = settings.jwt_algorithm
         strict = settings.jwt_typ == TYP or settings.signing_keys is not None
@@ -116,7 +120,10 @@ class TokenVerifier:
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
         self._leeway = settings.jwt_leeway
-        self._roles = settings.jwt_roles
+        try:
+            self._scopes_by_role = roles.scopes_for(settings.jwt_roles)
+        except ValueError as exc:
+            raise SystemExit(f"cannot start: ROLLCALL_JWT_ROLES: {exc}") from None
         self._longest = settings.jwt_max_life
         self._clock = clock
         self._good: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
@@ -192,23 +199,22 @@ class TokenVerifier:
         return Caller(
             subject=claims["sub"][:255],
             name=name[:255] if isinstance(name, str) and name else None,
-            scopes=scopes_in(claims, self._roles),
+            scopes=scopes_in(claims, self._scopes_by_role),
             expires_at=float(claims["exp"]) + self._leeway,
             key_id=key_id,
         )
 
 
-def scopes_in(claims: Mapping[str, Any], roles: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """Return the scopes that a token gives, in whichever claims its issuer puts them.
+def scopes_in(claims: Mapping[str, Any], roles: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """Return the scopes that a token gives, in whichever claims its issuer puts them; also unknown ones.
 
     Args:
         claims: `scope` (RFC 8693), `scp` and `roles` are each a text of words, or a list.
-        roles: What each of the issuer's roles stands for here: roles of ours, or scopes.
+        roles: The scopes that each of the issuer's roles gives here.
     """
     given = {word for claim in ("scope", "scp") for word in _words(claims.get(claim))}
     for role in _words(claims.get("roles")):
-        for word in roles.get(role, ()):
-            given.update(ROLES.get(word, (word,)))
+        given.update(roles.get(role, ()))
     return frozenset(given)
 
 

@@ -37,7 +37,7 @@ class SchemaRecord:
         """Return what is on record, the oldest first.
 
         Raises:
-            WrongSchema: This code is older than what put one on record.
+            WrongFile: This code is older than what put one on record.
         """
         with _errors():
             return [applied_schema(one) for one in self._events.find(_STREAM, sort=[("version", 1)])]

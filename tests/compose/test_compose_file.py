@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from operations.env import variables as written_variables
+from service_kit.auth.roles_file import parse_roles
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER, user_definitions
 from service_kit.version import VERSION
 from tests.compose.composefile import PATH, ROOT, ComposeFile, Missing, interpolate, read, size, variables
@@ -240,6 +241,15 @@ def test_a_domain_s_file_changes_the_proxy_alone_and_keeps_its_inner_address():
     inner = FILE.services["query-api-1"]["environment"]["ROLLCALL_JWKS_URL"]
     assert inner.startswith("http://proxy:8080/")
     assert "http://127.0.0.1:8080/readyz" in FILE.services["proxy"]["healthcheck"]["test"]
+
+
+def test_both_apis_have_the_roles_of_the_file_that_is_named_or_of_one_that_adds_none(tmp_path):
+    path = tmp_path / "roles.json"
+    path.write_text('{"clerk": ["payroll:read"]}')
+    for file, added in ((FILE, {}), (ComposeFile.load({**WRITTEN, "ROLLCALL_ROLES": str(path)}), None)):
+        for name in (name for name in NAMES if "-api-" in name):
+            content = file.files(name)[file.services[name]["environment"]["ROLLCALL_ROLES"]]
+            assert parse_roles(content) == ({"clerk": ("payroll:read",)} if added is None else added)
 
 
 def test_images_can_be_at_cloudinary_by_one_more_file():

@@ -118,7 +118,9 @@ def test_all_is_stopped_although_the_description_stays(
 
     monkeypatch.setattr(supervisor, "forget_description", fails)
     stopped = []
-    system = SimpleNamespace(prepare=lambda: None, start=lambda _pause: None, stop=lambda: stopped.append(1))
+    system = SimpleNamespace(
+        prepare=lambda: None, start=lambda _pause: None, stop=lambda: stopped.append(1), environment={}
+    )
     paths = Paths(tmp_path, tmp_path / "state")
     stop = StopRequest()
     stop._note(15, None)

@@ -39,7 +39,9 @@ class Kept:
 @pytest_asyncio.fixture(scope="session")
 async def kept(system: System, tmp_path_factory: pytest.TempPathFactory) -> Kept:
     """Both APIs, ready; their database is no other test's."""
-    keys = tmp_path_factory.mktemp("served") / "signing"
+    folder = tmp_path_factory.mktemp("served")
+    keys, roles = folder / "signing", folder / "roles.json"
+    roles.write_text('{"clerk": ["payroll:read", "people:read"]}')
     add_signing_key(keys, datetime.now(UTC) - timedelta(hours=1), "EdDSA")
     system.initialise("kept")
     common = {
@@ -49,6 +51,7 @@ async def kept(system: System, tmp_path_factory: pytest.TempPathFactory) -> Kept
         "ROLLCALL_JWT_TYP": "at+jwt",
         "ROLLCALL_MONGO_DB": "kept",
         "ROLLCALL_SIGNUP": "invite",
+        "ROLLCALL_ROLES": str(roles),
     }
     signing = {"ROLLCALL_SIGNING_KEYS": str(keys)}
     commands = system.service("command_api", **common, **signing)

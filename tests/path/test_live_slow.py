@@ -15,6 +15,7 @@ from query_api.feed.positions import Positions
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import Replays
 from query_api.feed.routes import LiveDependencies, add_live_route
+from service_kit.auth.roles import BUILT_IN
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.broker import stream
 from service_kit.broker.connection import connect
@@ -65,7 +66,9 @@ async def serving(system, feed):
     app.router.route_class = PlainRoute
     # Its clients have tokens.
     slots = Slots.shared(AT_ONCE, "clients", 1)
-    add_live_route(app, LiveDependencies(feed, tail, replays, TokenVerifier(settings), None, slots, None))
+    add_live_route(
+        app, LiveDependencies(feed, tail, replays, TokenVerifier(settings, BUILT_IN), None, slots, None)
+    )
     (port,) = free_ports(1)
     # Should the test fail early, its lazy client takes nothing, and is not waited for.
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=5))

@@ -12,15 +12,14 @@ from devstack import __main__ as command_line
 from devstack.checks import _checks
 from devstack.documentation import build
 from events.errors import RollcallError
-from events.person.schema import FIELDS
 from operations.__main__ import parser
 from query_api.history.filters import EventsQuery
-from query_api.people.filters import PeopleQuery
-from query_api.people.sorting import SORTS
+from query_api.people.sorting import orders_of
 from service_kit.auth.roles import ROLES, SCOPES
 from service_kit.http.problems import STATUS
 from service_kit.settings import Settings
 from service_kit.version import VERSION
+from tests.default_schema import SCHEMA, PeopleQuery
 from tests.unit.test_house import KINDS, PACKAGES, ROOT
 from verifier.__main__ import _parser as verifier_parser
 from workers.outcomes import BEHIND, ENDED, LOG_BEHIND
@@ -125,7 +124,7 @@ OTHER_VARIABLES = {
     )
     for name in re.findall(r"\bROLLCALL_[A-Z_]*[A-Z]\b", text_of(path))
 }
-FORMER_VARIABLES = {"CHANGELOG.md": {"ROLLCALL_JWT_KEY"}}
+FORMER_VARIABLES = {"CHANGELOG.md": {"ROLLCALL_JWT_KEY", "ROLLCALL_UNIQUE"}}
 
 
 @pytest.fixture(scope="module")
@@ -180,13 +179,13 @@ def test_the_reference_has_every_metric(site):
 
 def test_the_reference_has_every_word_role_filter_and_reason(site):
     words = shown(site, "accepted")
-    for field in FIELDS:
+    for field in SCHEMA.fields:
         for code, known in field.words.items():
             assert code in words
             assert ", ".join(known) in words
     access, queries = shown(site, "access"), shown(site, "queries")
     assert all(name in access for name in (*ROLES, *SCOPES))
-    for name in (*PeopleQuery.model_fields, *EventsQuery.model_fields, *SORTS):
+    for name in (*PeopleQuery.model_fields, *EventsQuery.model_fields, *orders_of(SCHEMA).names):
         assert re.search(rf"\b{name.rstrip('_')}\b", queries), name
     letters = shown(site.joinpath(""), "../how-to/dead-letters")
     assert all(reason.kind in letters for reason in (BEHIND, LOG_BEHIND, ENDED))

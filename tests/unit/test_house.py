@@ -195,6 +195,7 @@ QUOTED: dict[str, str] = {
     "query_api/feed/routes.py": "our own words",
     "query_api/people/routes.py": "our own words",
     "service_kit/auth/signing.py": "our own words, and names of files",
+    "service_kit/auth/tokens.py": "our own words, and those of a setting",
     "service_kit/broker/declaring.py": "it is only looked at",
     "service_kit/http/conditions.py": "our own words",
     "service_kit/http/probe.py": "of our own health check, which sends nothing",

@@ -1,4 +1,4 @@
-"""What is wrong with a file that declares a person."""
+"""What is wrong with a file that declares a person, or roles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class Fault:
         return f"{self.where} {self.what}: {self.instead}"
 
 
-class WrongSchema(ValueError):
-    """A file declares no person.
+class WrongFile(ValueError):
+    """A file does not declare what it should.
 
     Args:
         faults: All that is wrong in it.
@@ -46,15 +46,3 @@ class WrongPattern(ValueError):
         super().__init__(f"{what}: {instead}")
         self.what = what
         self.instead = instead
-
-
-class WrongSchemaFile(ValueError):
-    """A file cannot be read as a person schema.
-
-    Args:
-        text: Which file, and why not; a line for each fault.
-    """
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text

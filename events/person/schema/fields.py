@@ -1,6 +1,5 @@
 """Reads what the file declares about one field."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
@@ -10,6 +9,7 @@ from events.person.schema.keywords import FIELD, FIELD_ROLLCALL, ITEMS, name_unk
 from events.person.schema.names import LONGEST_NAME
 from events.person.schema.objects import SchemaObject, quoted, shown
 from events.person.schema.patterns import check_pattern
+from events.person.schema.scopes import LONGEST_SCOPE, is_scope
 from events.person.schema.values import default_fault, example_fault, plausible_example
 from events.person.schema.words import read_codes, read_words
 
@@ -17,14 +17,12 @@ LANGUAGES: Final = ("en", "es")
 MOST_TITLES: Final = 50
 LONGEST_TITLE: Final = 100
 MOST_EXAMPLES: Final = 10
-LONGEST_SCOPE: Final = 64
 _TYPES: Final = get_args(Type)
 _FORMATS: Final = tuple(one for one in get_args(Format) if one not in ("code", "plain"))
 _LIMITED: Final = {"plain": (200, 2_000), "name": (200, 2_000), "text": (200, 2_000), "email": (254, 254)}
 """By format, how long a text may be where nothing is said, and at most."""
 _MATCHED: Final = frozenset({"plain", "text"})
 """The formats that may have a pattern: the others say themselves what they take."""
-_SCOPE: Final = re.compile(r"[a-z][a-z0-9_.-]*:[a-z][a-z0-9_.-]*")
 _KINDS: Final = {
     "text": "a text",
     "enum": "an enum",
@@ -199,7 +197,7 @@ def _rules(own: SchemaObject) -> dict[str, Any]:
 
 def _scope(own: SchemaObject, keyword: str) -> str:
     scope = own.text(keyword, LONGEST_SCOPE)
-    if scope and not _SCOPE.fullmatch(scope):
+    if scope and not is_scope(scope):
         own.fault(keyword, f"is {shown(scope)}, which is no scope", "write one such as payroll:read")
         return ""
     return scope

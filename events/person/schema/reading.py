@@ -1,17 +1,17 @@
 """Reads the file that declares what a person is, and says all that is wrong in it."""
 
-import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from events.person.schema.declarations import FieldDeclaration, PersonSchema
-from events.person.schema.errors import Fault, WrongSchema
+from events.person.schema.errors import Fault, WrongFile
 from events.person.schema.fields import ReadField, read_field
 from events.person.schema.keywords import FILE, FILE_ROLLCALL, name_unknown
 from events.person.schema.names import alike, name_fault
 from events.person.schema.objects import SchemaObject, shown
+from events.person.schema.parsing import parse_document, require_object
 from events.person.schema.rules import check_fields
 from events.person.schema.together import Together, read_together
 
@@ -27,12 +27,11 @@ def read_schema(document: object) -> PersonSchema:
         document: Its content, as a JSON parser gives it.
 
     Raises:
-        WrongSchema: It declares no person; all its faults are told.
+        WrongFile: It declares no person; all its faults are told.
     """
     faults: list[Fault] = []
-    if not isinstance(document, Mapping):
-        raise WrongSchema([Fault("the file", f"is {shown(document)}", "write an object")])
-    file = SchemaObject(document, "", faults)
+    content = require_object(document)
+    file = SchemaObject(content, "", faults)
     title, version = _head(file)
     fields = _fields(file)
     own = file.inner_or_empty("rollcall")
@@ -40,8 +39,8 @@ def read_schema(document: object) -> PersonSchema:
     check_fields(fields)
     together = read_together(own, fields)
     if faults:
-        raise WrongSchema(faults)
-    return _schema(title, version, fields, together, document)
+        raise WrongFile(faults)
+    return _schema(title, version, fields, together, content)
 
 
 def _head(file: SchemaObject) -> tuple[str, int]:
@@ -131,38 +130,9 @@ def parse_schema(text: str | bytes) -> PersonSchema:
         text: JSON; of bytes, UTF-8.
 
     Raises:
-        WrongSchema: It declares no person; all its faults are told.
+        WrongFile: It declares no person; all its faults are told.
     """
-    try:
-        document = json.loads(text, object_pairs_hook=_object)
-    except json.JSONDecodeError as exc:
-        what = f"is no JSON in line {exc.lineno}, column {exc.colno}"
-        raise WrongSchema([Fault("the file", what, exc.msg)]) from exc
-    except RecursionError as exc:
-        raise WrongSchema(
-            [Fault("the file", "is nested too deeply", "write as the reference shows")]
-        ) from exc
-    except UnicodeDecodeError as exc:
-        raise WrongSchema([Fault("the file", "is not UTF-8", "save it as UTF-8")]) from exc
-    except _GivenTwice as exc:
-        raise WrongSchema([Fault("the file", f"has {exc} twice in one object", "leave one of them")]) from exc
-    except ValueError as exc:
-        raise WrongSchema(
-            [Fault("the file", "has a number that is too long", "write a shorter one")]
-        ) from exc
-    return read_schema(document)
-
-
-class _GivenTwice(ValueError):
-    pass
-
-
-def _object(members: list[tuple[str, object]]) -> dict[str, object]:
-    content = dict(members)
-    if len(content) != len(members):
-        names = [name for name, _ in members]
-        raise _GivenTwice(shown(next(name for name in names if names.count(name) > 1)))
-    return content
+    return read_schema(parse_document(text))
 
 
 @cache

@@ -85,7 +85,7 @@ def _is_sorted_name(field: FieldDeclaration) -> bool:
 
 def _check_ranges(one: ReadField, fields: Mapping[str, ReadField | None]) -> None:
     """Keep a fault where a field has the name of a filter of another one."""
-    if one.field.sort and one.field.format == "birth-date":
+    if one.field.sort and one.field.format in ("birth-date", "date"):
         for name in (f"{one.field.name}_from", f"{one.field.name}_to"):
             if name in fields:
                 one.own.fault(

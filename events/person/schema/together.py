@@ -10,6 +10,7 @@ from events.person.schema.keywords import name_unknown
 from events.person.schema.names import LONGEST_NAME, alike
 from events.person.schema.objects import SchemaObject, path, quoted, shown, suggestion
 from events.person.schema.rules import kind_of
+from events.person.search import may_lack
 
 TIMES: Final = ("created_at", "updated_at")
 """What people can be listed by beside the fields."""
@@ -167,12 +168,20 @@ def _sorts(own: SchemaObject, fields: Fields) -> tuple[tuple[str, ...], ...]:
                 order.append(word)
         if isinstance(orders[at], list) and len(orders[at]) < 2:
             own.item_fault("sorts", at, "has fewer than 2 fields", 'give the one field "sort": true')
-        elif any(tuple(order) in (one, _turned(one)) for one in found) and order:
+        elif order and any(_is_same(tuple(order), one, fields) for one in found):
             own.item_fault(
                 "sorts", at, "is the order of another", "leave one out: each serves both directions"
             )
         found.append(tuple(order))
     return tuple(found)
+
+
+def _is_same(order: tuple[str, ...], other: tuple[str, ...], fields: Fields) -> bool:
+    """Return whether one index has two orders: those who lack a value come last in both directions."""
+    if order == other:
+        return True
+    later = (fields.get(name.removeprefix("-")) for name in order[1:])
+    return order == _turned(other) and not any(one and may_lack(one.field) for one in later)
 
 
 def _turned(order: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from bson import BSON
 
 from bench.floors import floor_apply, floor_rebuild
 from bench.floors.people import document_of
-from bench.payloads import changes, create_commands
+from bench.payloads import SCHEMA, changes, create_commands
 from events.log.event import Event, RecordedEvent, encode_event, record
 from events.log.stored import event_document
 from events.person.commands import decode_command
@@ -19,18 +19,24 @@ from service_kit.ids import new_id
 from service_kit.read_model import person_changes, person_document
 
 NOW = to_milliseconds(datetime.now(UTC))
-COMMANDS = [(orjson.loads(body), decode_command(body)) for _, body in create_commands(range(40))]
+COMMANDS = [(orjson.loads(body), decode_command(body, SCHEMA)) for _, body in create_commands(range(40))]
 
 
 def recorded(state: PersonState, command, event: Event) -> RecordedEvent:
     return record(
-        event, command, event_id=new_id(), version=state.version + 1, applied_at=NOW, prev=state.hash
+        event,
+        command,
+        event_id=new_id(),
+        version=state.version + 1,
+        applied_at=NOW,
+        prev=state.hash,
+        person_schema=SCHEMA.version,
     )
 
 
 def created(command) -> tuple[RecordedEvent, PersonState]:
     nobody = PersonState(command.person_id)
-    event = recorded(nobody, command, decide(command, nobody)[0])
+    event = recorded(nobody, command, decide(command, nobody, SCHEMA)[0])
     return event, evolve(nobody, event)
 
 
@@ -42,7 +48,7 @@ def assert_alike(ours: dict, floors: dict) -> None:
 @pytest.mark.parametrize(("message", "command"), COMMANDS, ids=lambda one: "")
 def test_what_a_create_writes(message, command):
     event, person = created(command)
-    ours = person_document(person)
+    ours = person_document(person, SCHEMA)
     floors = document_of(message["subject"], 1, message["data"], floor_apply.NO_HASH, (NOW, NOW))
     assert_alike(ours, floors)
     assert floors["keys"] == ours["keys"]
@@ -57,7 +63,7 @@ def test_what_an_update_changes():
         _, person = created(command)
         data = changes(number)
         after = evolve(person, recorded(person, command, Event("person.updated", data)))
-        ours = person_changes(person, after)
+        ours = person_changes(person, after, SCHEMA)
         update = {**message, "type": "person.update", "data": data}
         floors = floor_apply.change(update, 2, NOW)._doc["$set"]
         assert floors.keys() - {"keys.occupation"} == ours.keys() - {"keys"}
@@ -69,7 +75,7 @@ def test_what_a_rebuild_writes():
         event, person = created(first)
         changed = recorded(person, second, Event("person.updated", {"phone": second.data.phone}))
         stream = [event_document(one) for one in (event, changed)]
-        ours = person_document(evolve(person, changed))
+        ours = person_document(evolve(person, changed), SCHEMA)
         floors = floor_rebuild.document(stream)
         assert_alike(ours, floors)
         assert floors["keys"] == ours["keys"]

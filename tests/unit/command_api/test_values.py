@@ -274,6 +274,19 @@ def test_what_an_answer_said_may_come_back_with_one_field_changed():
     assert decided(created(answer) or b"").fields == decided(created(MIRA) or b"").fields
 
 
+def test_a_row_sets_and_removes_only_what_its_client_may():
+    drafter = Drafter(
+        "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", "upsert", STAMP, CONTEXT, SCHEMA, {"occupation": "jobs:write"}
+    )
+    known, job = {"id": new_id(), "gender": "F"}, {"occupation": "Chef"}
+    drafts = [drafter.draft(1, Row({**known, "occupation": cell}, b"")) for cell in ("Chef", "", None)]
+    drafts.append(drafter.draft(1, Row({**MIRA, **job}, b"")))
+    wanted = {"field": "occupation", "code": "no-scope", "reason": "wants the scope jobs:write"}
+    assert [draft.errors for draft in drafts] == [[wanted]] * 4
+    for row in (known, MIRA, {**MIRA, "occupation": ""}):
+        assert isinstance(drafter.draft(1, Row(dict(row), b"")), Outgoing)
+
+
 def test_a_person_with_one_name_is_shown_and_sorted():
     state = decided(created({**MIRA, "last_name": None}) or b"")
     assert person_document(state, SCHEMA)["keys"]["last_name"] == "\0\0mira\0Mira"

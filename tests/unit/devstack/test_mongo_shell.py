@@ -7,7 +7,7 @@ from pymongo.uri_parser import parse_uri
 
 from devstack.__main__ import main
 from devstack.mongo_shell import uri_with_database
-from devstack.parts import Part, save_description
+from devstack.parts import Part, forget_description, operators_environment, save_description
 from devstack.paths import Paths
 from devstack.servers.mongo_users import ADMIN, LocalUsers
 from operations.addresses import DatabaseAddress
@@ -76,6 +76,18 @@ def test_the_password_of_the_database_that_runs_here_is_in_no_argument(here, cap
     assert words[:-1] == ["--nodb", "--shell"]
     assert opening.read_text() == f'db = connect("{expected}");\n'
     assert opening.stat().st_mode & 0o777 == 0o600
+
+
+def test_verbs_go_by_the_declarations_of_what_runs_here_unless_others_are_set(here):
+    files = {"ROLLCALL_PERSON_SCHEMA": "/a/club.json", "ROLLCALL_ROLES": "/a/roles.json"}
+    assert not files.keys() & operators_environment(here, {}).keys()
+    save_description(here, [], {**files, "ROLLCALL_AMQP_URL": "amqp://a:b@c/"})
+    assert files.items() <= operators_environment(here, {}).items()
+    found = operators_environment(here, {"ROLLCALL_ROLES": "/b/roles.json"})
+    assert found.keys() & files.keys() == {"ROLLCALL_PERSON_SCHEMA"}
+    assert "amqp" not in (here.run / "up.json").read_text()
+    forget_description(here)
+    assert not files.keys() & operators_environment(here, {}).keys()
 
 
 def test_what_the_user_has_set_wins(here, capsys, monkeypatch):

@@ -23,7 +23,6 @@ from events.accounts.event import (
 )
 from events.log.event import GENESIS, event_of_line, export_line, seal
 from events.log.stored import event_document, event_of
-from service_kit.auth.roles import ROLES, SCOPES, known_roles, scopes_of
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 
@@ -92,14 +91,3 @@ def test_an_event_of_an_account_has_the_form_and_the_hash_of_every_event():
     assert event_of(event_document(event)) == event
     assert event_of_line(export_line(event)) == event
     assert (event.correlation_id, event.command_id, event.person_id) == ("f1", "f1", "account:ada")
-
-
-def test_roles_give_scopes_together_and_unknown_ones_none():
-    assert scopes_of(("viewer", "auditor")) == ("people:read", "audit:read", "events:read")
-    assert scopes_of(("admin",)) == SCOPES
-    assert scopes_of(("gone",)) == scopes_of(()) == ()
-    assert all(set(scopes) <= set(SCOPES) for scopes in ROLES.values())
-    assert known_roles("editor,auditor editor") == ("editor", "auditor")
-    for text in ("", "root", "viewer root"):
-        with pytest.raises(ValueError, match="choose from viewer editor auditor admin"):
-            known_roles(text)

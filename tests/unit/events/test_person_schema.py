@@ -6,6 +6,8 @@ import pytest
 
 from command_api.people.input import example_input
 from events.person.claims import taken
+from events.person.schema.errors import WrongSchema
+from events.person.schema.reading import read_schema
 from service_kit.http.examples import example_person
 from service_kit.mongo.collections import collections_of
 from tests.default_schema import SCHEMA, PersonInput
@@ -33,6 +35,14 @@ def test_what_orders_people_of_one_name_is_another_sorted_name():
             other = SCHEMA.by_name[field.ties]
             assert other is not field
             assert (other.sort, other.folded) == (True, True)
+
+
+def test_a_field_that_is_called_as_the_filter_of_another_is_refused():
+    day = {"type": "string", "format": "date"}
+    for name in ("hired_from", "hired_to"):
+        properties = {"hired": {**day, "rollcall": {"sort": True}}, name: day}
+        with pytest.raises(WrongSchema, match=f"makes a filter {name}"):
+            read_schema({"version": 1, "type": "object", "properties": properties})
 
 
 def test_the_stored_example_is_what_becomes_of_the_written_one():

@@ -152,6 +152,35 @@ def test_no_token_is_made_that_the_log_cannot_tell_of_or_no_service_takes(monkey
     assert (printed.out, "cannot be put on record" in printed.err) == ("", True), printed.err
 
 
+def test_scopes_and_roles_of_the_files_are_known_and_listed(monkeypatch, capsys, tmp_path):
+    (tmp_path / "roles.json").write_text('{"clerk": ["notes:read"]}')
+    (tmp_path / "schema.json").write_text(
+        '{"version": 1, "type": "object", "properties": '
+        '{"pay": {"type": "integer", "rollcall": {"read": "payroll:read"}}}}'
+    )
+    monkeypatch.setenv("ROLLCALL_ROLES", str(tmp_path / "roles.json"))
+    monkeypatch.setenv("ROLLCALL_PERSON_SCHEMA", str(tmp_path / "schema.json"))
+    monkeypatch.setenv("ROLLCALL_SIGNING_KEYS", str(tmp_path / "none"))
+    monkeypatch.delenv("ROLLCALL_MONGO_URI", raising=False)
+    for words, listed in (
+        (["token", "--help"], "audit:read events:read ops payroll:read notes:read"),
+        (["accounts", "add", "--help"], "viewer editor auditor admin clerk"),
+        (["token", "--scopes", "x:y"], "x:y is no scope: choose from people:read"),
+        (
+            ["accounts", "invite", "--roles", "x"],
+            "x is no role: choose from viewer editor auditor admin clerk",
+        ),
+    ):
+        with pytest.raises(SystemExit):
+            main(words)
+        printed = capsys.readouterr()
+        assert listed in " ".join((printed.out + printed.err).split())
+    assert main(["token", "--scopes", "payroll:read,notes:read"]) == 1
+    assert "There are no signing keys" in capsys.readouterr().err
+    assert main(["accounts", "invite", "--roles", "clerk"]) == 1
+    assert "No database is known here" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [KeyError("no such uid"), OSError("no such uid")])
 def test_a_user_without_a_name_acts_by_number(monkeypatch, error):
     def unknown() -> str:

@@ -92,6 +92,10 @@ def test_whatever_is_written_is_understood_or_refused(place, text):
         ('occupation.in="Engineer, civil",Baker', {"keys.occupation": {"$in": ["engineer, civil", "baker"]}}),
         ("email.exists=FALSE", {"email": {"$eq": None}}),
         ("occupation.exists=1", {"occupation": {"$gte": ""}}),
+        ("occupation.exists=0", {"keys.occupation": {"$eq": None}}),
+        # Nothing is compared with these, so they have no key.
+        ("address.exists=0", {"address": {"$eq": None}}),
+        ("middle_name.exists=0", {"middle_name": {"$eq": None}}),
         ("created_to=2026-01-31", {"created_at": {"$lt": "2026-01-31T00:00:00.000Z"}}),
         (
             "created_at.lte=2026-01-31&tz=America/Bogota",

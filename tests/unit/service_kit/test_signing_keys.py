@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from events.errors import Unauthenticated, Unavailable
 from operations.accounts.signing_keys import KEPT, add_signing_key, ensure_signing_key
+from service_kit.auth.roles import BUILT_IN
 from service_kit.auth.signing import _LOOK_SECONDS, PUBLISHED_SECONDS, KeyRing, read_key
 from service_kit.auth.token_keys import _LIFESPAN, _TIMEOUT, IssuerKeys
 from service_kit.auth.tokens import TRUSTED_SECONDS, TokenVerifier, issue_token
@@ -91,7 +92,7 @@ async def test_a_new_key_is_published_signs_later_and_logs_nobody_out(tmp_path):
     add_signing_key(tmp_path, NOW, "EdDSA")
     time = [NOW.timestamp()]
     ring = KeyRing(tmp_path, "EdDSA", lambda: time[0])
-    verifier = TokenVerifier(settings(signing_keys=tmp_path))
+    verifier = TokenVerifier(settings(signing_keys=tmp_path), BUILT_IN)
     first = ring.signer.kid
     before = token(ring)
     add_signing_key(tmp_path, NOW + timedelta(seconds=1), "EdDSA")
@@ -128,7 +129,7 @@ def test_a_bad_file_that_comes_later_changes_nothing(tmp_path):
 async def test_only_an_access_token_signed_with_the_one_algorithm_is_taken(tmp_path):
     add_signing_key(tmp_path, NOW, "EdDSA")
     ring = KeyRing(tmp_path, "EdDSA")
-    verifier = TokenVerifier(settings(signing_keys=tmp_path))
+    verifier = TokenVerifier(settings(signing_keys=tmp_path), BUILT_IN)
     good = token(ring)
     assert (await verifier.verify(f"Bearer {good}")).scopes == {"people:read"}
     head = jwt.get_unverified_header(good)
@@ -189,8 +190,8 @@ async def test_what_a_key_signed_ends_within_a_minute_after_the_key_goes(tmp_pat
     time = [0.0]
     try:
         url = f"http://127.0.0.1:{server.server_port}/jwks.json"
-        own = TokenVerifier(settings(signing_keys=tmp_path), lambda: time[0])
-        other = TokenVerifier(settings(jwks_url=url, jwt_typ="at+jwt"), lambda: time[0])
+        own = TokenVerifier(settings(signing_keys=tmp_path), BUILT_IN, lambda: time[0])
+        other = TokenVerifier(settings(jwks_url=url, jwt_typ="at+jwt"), BUILT_IN, lambda: time[0])
         bearer = f"Bearer {token(ring, key=gone.private, kid=gone.kid)}"
         callers = [await verifier.verify(bearer) for verifier in (own, other)]
         assert {caller.key_id for caller in callers} == {gone.kid}
@@ -233,7 +234,7 @@ async def test_an_issuer_s_keys_stay_good_for_a_time_when_it_is_away(tmp_path):
     time = [0.0]
     url = f"http://127.0.0.1:{server.server_port}/jwks.json"
     keys = IssuerKeys(url, lambda: time[0])
-    verifier = TokenVerifier(settings(jwks_url=url, jwt_typ="at+jwt"))
+    verifier = TokenVerifier(settings(jwks_url=url, jwt_typ="at+jwt"), BUILT_IN)
     verifier._keys._issuer = keys
     try:
         assert (await verifier.verify(f"Bearer {token(ring)}")).subject == "ada"

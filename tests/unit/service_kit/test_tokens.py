@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from events.errors import Forbidden, Unauthenticated, Unavailable
+from service_kit.auth.roles import BUILT_IN, roles_with
 from service_kit.auth.tokens import TokenVerifier, issue_token, scopes_in
 from service_kit.settings import Settings
 
@@ -66,7 +67,7 @@ def token(algorithm: str, *, kid: str | None = None) -> str:
 async def test_a_pem_public_key(tmp_path, algorithm):
     path = tmp_path / "key.pem"
     path.write_bytes(pem(KEYS[algorithm][0], private=False))
-    verifier = TokenVerifier(settings(jwt_algorithm=algorithm, jwt_key_file=path))
+    verifier = TokenVerifier(settings(jwt_algorithm=algorithm, jwt_key_file=path), BUILT_IN)
     caller = await verifier.verify(token(algorithm))
     assert (caller.subject, caller.scopes) == ("ada", {"people:read"})
     with pytest.raises(Forbidden):
@@ -80,7 +81,7 @@ async def test_a_pem_public_key(tmp_path, algorithm):
 async def test_a_jwks_file(tmp_path, algorithm):
     path = tmp_path / "jwks.json"
     path.write_bytes(jwks(algorithm))
-    verifier = TokenVerifier(settings(jwt_algorithm=algorithm, jwt_key_file=path))
+    verifier = TokenVerifier(settings(jwt_algorithm=algorithm, jwt_key_file=path), BUILT_IN)
     assert (await verifier.verify(token(algorithm, kid="k1"))).subject == "ada"
     for unknown in (token(algorithm, kid="k2"), token(algorithm)):
         with pytest.raises(Unauthenticated):
@@ -102,14 +103,14 @@ async def test_a_jwks_address_and_one_that_is_down():
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}/jwks.json"
     try:
-        verifier = TokenVerifier(settings(jwt_algorithm="ES256", jwks_url=url))
+        verifier = TokenVerifier(settings(jwt_algorithm="ES256", jwks_url=url), BUILT_IN)
         callers = await asyncio.gather(*(verifier.verify(token("ES256", kid="k1")) for _ in range(3)))
         assert {caller.subject for caller in callers} == {"ada"}
     finally:
         await asyncio.to_thread(server.shutdown)
         server.server_close()
         thread.join()
-    down = TokenVerifier(settings(jwt_algorithm="ES256", jwks_url=url))
+    down = TokenVerifier(settings(jwt_algorithm="ES256", jwks_url=url), BUILT_IN)
     with pytest.raises(Unavailable):
         await down.verify(token("ES256", kid="k1"))
 
@@ -128,7 +129,7 @@ def test_a_key_that_does_not_fit_stops_the_start(tmp_path, more):
         (tmp_path / "key").write_text("a-secret-is-no-public-key-at-all-for-es256")
         more = {**more, "jwt_key_file": tmp_path / "key"}
     with pytest.raises(SystemExit, match="cannot start"):
-        TokenVerifier(settings(**more))
+        TokenVerifier(settings(**more), BUILT_IN)
 
 
 @pytest.mark.parametrize(
@@ -143,18 +144,34 @@ def test_a_key_that_does_not_fit_stops_the_start(tmp_path, more):
         ({"roles": ["Auditor"], "scope": ""}, {"audit:read", "ops"}),
         ({"scope": ["people:read", 1, None, ["ops"]], "scp": {"ops": 1}, "roles": 3}, {"people:read"}),
         ({"roles": ["ops", "admin"]}, set()),
+        ({"scope": "payroll:read"}, {"payroll:read"}),
         ({}, set()),
     ],
 )
 def test_scopes_are_a_text_or_a_list_in_one_of_three_claims(claims, scopes):
-    known = settings(jwt_key_file="x", jwt_roles="Reader=viewer Auditor=audit:read,ops").jwt_roles
-    assert scopes_in(claims, known) == scopes
+    roles = settings(jwt_key_file="x", jwt_roles="Reader=viewer Auditor=audit:read,ops").jwt_roles
+    assert scopes_in(claims, BUILT_IN.scopes_for(roles)) == scopes
 
 
-@pytest.mark.parametrize("text", ["Reader", "Reader=", "=viewer", "Reader=nobody", "Reader=viewer, x"])
-def test_roles_are_mapped_to_what_there_is(text):
+@pytest.mark.parametrize("text", ["Reader", "Reader=", "Reader=,", "=viewer", "Reader=viewer, x"])
+def test_a_mapping_of_roles_is_of_pairs(text):
     with pytest.raises(ValueError, match="jwt_roles"):
         settings(jwt_key_file="x", jwt_roles=text)
+
+
+def test_roles_are_mapped_to_what_there_is(tmp_path):
+    (tmp_path / "key").write_text("k" * 40)
+    wanted = settings(jwt_key_file=tmp_path / "key", jwt_roles="Reader=viewer,payroll Boss=payroll:read")
+    with pytest.raises(
+        SystemExit, match="ROLLCALL_JWT_ROLES: payroll is no role or scope: choose from viewer"
+    ):
+        TokenVerifier(wanted, BUILT_IN)
+    known = roles_with({"payroll": ["people:read", "payroll:read"]})
+    TokenVerifier(wanted, known)
+    assert known.scopes_for(wanted.jwt_roles) == {
+        "Reader": {"people:read", "events:read", "payroll:read"},
+        "Boss": {"payroll:read"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -178,7 +195,7 @@ async def test_clocks_may_differ_a_little_and_an_audience_be_one_of_several(tmp_
     claims = {"iss": "rollcall", "aud": "rollcall", "sub": "ada", "iat": now, "exp": now + 60}
     claims |= {name: now + one if isinstance(one, int) else one for name, one in changes.items()}
     made = jwt.encode(claims, "k" * 40, algorithm="HS256")
-    verifier = TokenVerifier(settings(jwt_key_file=tmp_path / "key", jwt_leeway=leeway))
+    verifier = TokenVerifier(settings(jwt_key_file=tmp_path / "key", jwt_leeway=leeway), BUILT_IN)
     if not good:
         with pytest.raises(Unauthenticated):
             await verifier.verify(f"Bearer {made}")
@@ -193,7 +210,7 @@ async def test_clocks_may_differ_a_little_and_an_audience_be_one_of_several(tmp_
 )
 async def test_a_token_that_is_good_for_too_long_is_refused(tmp_path, more, life, good):
     (tmp_path / "key").write_text("k" * 40)
-    verifier = TokenVerifier(settings(jwt_key_file=tmp_path / "key", **more))
+    verifier = TokenVerifier(settings(jwt_key_file=tmp_path / "key", **more), BUILT_IN)
     for now in (int(time.time()), f"{int(time.time())}"):  # numbers as texts are numbers to the library, too
         claims = {"iss": "rollcall", "aud": "rollcall", "sub": "ada", "iat": now, "exp": int(now) + life}
         bearer = f"Bearer {jwt.encode(claims, 'k' * 40, algorithm='HS256')}"

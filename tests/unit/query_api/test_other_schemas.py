@@ -1,0 +1,84 @@
+"""What is asked of people whose schema is another than the shipped one: filters, search, orders."""
+
+from typing import Any
+
+import pytest
+from starlette.datastructures import QueryParams
+
+from events.person.orders import order_of
+from events.person.schema.declarations import PersonSchema
+from events.person.schema.reading import read_schema
+from events.text import TOP
+from query_api.people.asked_values import stored_value_of
+from query_api.people.filters import people_queries
+from query_api.people.search import NOBODY, Search
+from query_api.people.sorting import orders_of
+from query_api.reading.forms import read_query
+
+
+def schema_of(properties: dict[str, Any], **together: Any) -> PersonSchema:
+    return read_schema({"version": 1, "type": "object", "properties": properties, "rollcall": together})
+
+
+NICKNAMES = schema_of(
+    {
+        "nickname": {"type": "string", "format": "name", "rollcall": {"unique": True, "sort": True}},
+        "share": {"type": "string", "format": "decimal", "rollcall": {"unique": True}},
+        "active": {"type": "boolean", "rollcall": {"search": "exact"}},
+    }
+)
+
+
+def read(schema: PersonSchema, text: str) -> Any:
+    return read_query(people_queries(schema).people, QueryParams(text), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("nickname=Ana", 1), ("nickname.in=Ana,Eva", 2), ("nickname.in='", 1), ("active=yes", 0)],
+)
+def test_people_are_named_by_whatever_is_unique(text, named):
+    assert read(NICKNAMES, text).named == named
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "stored"), [("nickname", " Ana  María ", "Ana María"), ("share", "+01250.50", "1250.5")]
+)
+def test_whoever_has_a_unique_value_is_asked_for_as_it_is_stored(name, text, stored):
+    assert stored_value_of(NICKNAMES.by_name[name])(text, {}) == stored
+
+
+def test_a_word_that_no_value_begins_with_finds_nobody():
+    search = Search(
+        schema_of({"phone": {"type": "string", "format": "phone", "rollcall": {"search": "prefix"}}})
+    )
+    assert search.conditions("Ana", "CO") == [NOBODY]
+    number, nobody = search.conditions("+5730 Ana", "CO")
+    assert number == {"phone": {"$gte": "+5730", "$lt": "+5730" + TOP}}
+    assert nobody == NOBODY
+    assert NOBODY not in search.conditions("+5730 -", "CO")[0]["$or"]
+
+
+TEAMS = {
+    "team": {"type": "string", "rollcall": {"sort": True}},
+    "hired_on": {"type": "string", "format": "date", "rollcall": {"sort": True}},
+}
+
+
+def test_an_index_has_an_order_turned_round_only_if_nobody_lacks_a_later_field():
+    by_both = schema_of(TEAMS, sorts=[["team", "-hired_on"]])
+    orders = orders_of(by_both)
+    assert orders.is_declared(orders.read("team,-hired_on"))
+    # In both directions those who lack the day come last, which no index has backwards.
+    assert not orders.is_declared(orders.read("-team,hired_on"))
+    turned = {name: -direction for name, direction in order_of(orders.read("team,-hired_on"))}
+    assert dict(order_of(orders.read("-team,hired_on"))) != turned
+    by_time = schema_of(TEAMS, sorts=[["team", "created_at"]])
+    orders = orders_of(by_time)
+    assert orders.is_declared(orders.read("-team,-created_at"))
+
+
+def test_an_order_is_declared_in_both_directions_where_one_index_does_not_serve_both():
+    both = schema_of(TEAMS, sorts=[["team", "-hired_on"], ["-team", "hired_on"]])
+    orders = orders_of(both)
+    assert orders.is_declared(orders.read("-team,hired_on"))
