@@ -68,6 +68,8 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
         claims.update_one(
             {"_id": f"document:passport:{numbers[short[4]]}"}, {"$set": {"person_id": short[5]}}
         )
+        claims.insert_one({"_id": "email:nobody@example.com", "person_id": short[5], "version": 1})
+        # Of a kind that the schema does not have: another schema may.
         claims.insert_one({"_id": "phone:+57300", "person_id": short[5], "version": 1})
 
     def events(events):
@@ -88,7 +90,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
         (long[0], "outdated", "projection"),
         (short[2], "claim_missing", "document"),
         (long[0], "claim_stray", "document"),
-        (short[5], "claim_stray", "phone"),
+        (short[5], "claim_stray", "email"),
     }
 
     async def all_are_found():
@@ -110,6 +112,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
     assert (found, "put right 1 orphan" in said) == (kept, True)
     assert not await document(log, stranger)
     assert await log.store._claims.find_one({"_id": "document:passport:SOON"})
+    assert await log.store._claims.find_one({"_id": "phone:+57300"})
     harm(log, lambda people: people.delete_one({"_id": short[0]}), "people")
     harm(log, lambda people: people.update_one({"_id": short[1]}, {"$set": {"projection": 0}}), "people")
     assert (await log.rebuild())[0] == {(long[1], "unreadable")}

@@ -193,7 +193,7 @@ async def test_every_failure_of_the_amqp_client_becomes_ours(failure):
 
 QUOTED: dict[str, str] = {
     "query_api/feed/routes.py": "our own words",
-    "query_api/people/routes.py": "our own words",
+    "query_api/people/by_values.py": "our own words",
     "service_kit/auth/signing.py": "our own words, and names of files",
     "service_kit/auth/tokens.py": "our own words, and those of a setting",
     "service_kit/broker/declaring.py": "it is only looked at",

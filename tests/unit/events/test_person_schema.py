@@ -6,7 +6,7 @@ import pytest
 
 from command_api.people.input import example_input
 from events.person.claims import taken
-from events.person.schema.errors import WrongSchema
+from events.person.schema.errors import WrongFile
 from events.person.schema.reading import read_schema
 from service_kit.http.examples import example_person
 from service_kit.mongo.collections import collections_of
@@ -41,7 +41,7 @@ def test_a_field_that_is_called_as_the_filter_of_another_is_refused():
     day = {"type": "string", "format": "date"}
     for name in ("hired_from", "hired_to"):
         properties = {"hired": {**day, "rollcall": {"sort": True}}, name: day}
-        with pytest.raises(WrongSchema, match=f"makes a filter {name}"):
+        with pytest.raises(WrongFile, match=f"makes a filter {name}"):
             read_schema({"version": 1, "type": "object", "properties": properties})
 
 
