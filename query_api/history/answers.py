@@ -71,6 +71,9 @@ class AppliedEntry(_Recorded):
     status: Literal["applied"]
     type: EventType
     changes: dict[str, Change] = Field(description="By field")
+    former_names: dict[str, str] = Field(
+        description="By field, what it was called when the event was written, if that was otherwise",
+    )
 
 
 class RejectedEntry(_Asked):

@@ -9,6 +9,7 @@ from events.person.decider import fields_after
 from events.person.fields import IMAGE_NAMES, state_names
 from events.person.history import changes_between
 from events.person.schema.declarations import PersonSchema, Value
+from events.person.schema.lifting import former_names_in
 from events.times import rfc3339
 
 _TRACE: Final = (
@@ -90,6 +91,8 @@ def history_entries(
             **event_view(document, schema),
             "changes": changes_between(before, after, names),
         }
+        former = former_names_in(document.get("person_schema"), schema)
+        entry["former_names"] = {name: former[name] for name in entry["changes"] if name in former}
         del entry["data"], entry["person_id"]
         entries.append(entry)
         before = after

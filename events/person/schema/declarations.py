@@ -198,6 +198,10 @@ class PersonSchema:
         """Return whether callers with other scopes see other fields."""
         return bool(self._readers)
 
+    def read_scope(self, name: str) -> str:
+        """Return the scope that is wanted to see a field, under whichever of its names; empty for none."""
+        return self._readers.get(name, "")
+
     def hidden(self, scopes: Collection[str]) -> frozenset[str]:
         """Return the names of the fields that nobody sees who has these scopes alone."""
         return frozenset(name for name, scope in self._readers.items() if scope not in scopes)

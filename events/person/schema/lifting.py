@@ -99,6 +99,22 @@ def lift_values(
     return values
 
 
+def former_names_in(number: int | None, schema: PersonSchema) -> dict[str, str]:
+    """Return the names that fields had in an earlier schema, of those that are called otherwise now.
+
+    Args:
+        number: Of the schema; None for what is older than all numbers.
+        schema: The one in force.
+    """
+    if not schema.earlier or number == schema.version:
+        return {}
+    names: dict[str, str] = {}
+    for step in _steps(schema, schema.earlier[0].version if number is None else number):
+        then = {step.names.get(name, name): former for name, former in names.items()}
+        names = {name: former for former, name in step.names.items() if former not in names} | then
+    return {name: former for name, former in names.items() if name in schema.by_name}
+
+
 @lru_cache(maxsize=256)
 def _steps(schema: PersonSchema, number: int) -> tuple[Step, ...]:
     """Return what is made of the values of a schema, one after the other."""

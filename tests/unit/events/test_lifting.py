@@ -136,6 +136,7 @@ def test_a_history_shows_the_present_names_of_present_fields():
         {"role": {"from": "judge", "to": "notary"}},
         {"role": {"from": "notary", "to": "clerk"}, "grade": {"from": "none", "to": "high"}},
     ]
+    assert [entry["former_names"] for entry in entries] == [{"role": "job"}, {"role": "work"}, {}]
     assert event_view(documents[0], in_force(CHAIN[:4]))["data"] == {
         "name": "Ana",
         "role": "judge",
@@ -252,6 +253,7 @@ def test_a_scope_follows_a_field_under_all_its_names_and_when_it_is_removed():
     ]
     assert in_force(late).hidden(()) == {"wage", "salary"}
     assert in_force(chain).hidden(("pay:read",)) == frozenset()
+    assert in_force([*chain, schema(4, name=TEXT)]).read_scope("wage") == "pay:read"
 
 
 def unique(version, kinds, **properties):
