@@ -190,6 +190,11 @@ async def roll_out(own: Own) -> None:
             await eventually(says_so)
             assert own.services[module].words().count("schema is older than the one in force") == 1
 
+        # Before any rebuild, what is unique now is reserved for those who had it.
+        taken = {"name": "Eve", "code": 0}
+        response = await commands.post("/people", json=taken, headers=WAIT)
+        assert response.status_code == 409, response.text
+
         # Who still goes by the older one reads what was there before.
         first = next(iter(people))
         assert (await queries.get(f"/people/{first}")).json()["name"] == "Ana 0"

@@ -4,6 +4,9 @@ import asyncio
 import json
 from copy import deepcopy
 
+from pymongo import MongoClient
+from pymongo.read_preferences import Primary
+
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.schema_in_force import schema_at_start
 from service_kit.settings import Settings
@@ -85,11 +88,29 @@ async def test_a_change_is_checked_against_the_data_and_put_on_record(log, tmp_p
     assert [json.loads(one)["data"]["number"] for one in events] == [1, 2]
 
     def forge(schemas):
-        schemas.update_one({"version": 1}, {"$set": {"actor": "eve"}})
+        schemas.update_one({"person_id": "schema:person", "version": 1}, {"$set": {"actor": "eve"}})
         schemas.insert_one({"_id": "forged", "person_id": people[0].person_id, "version": 9})
 
     harm(log, forge, "schema_events")
     assert await log.found() == {("schema:person", 1, "altered"), (None, None, "altered")}
+
+
+async def test_what_becomes_unique_is_reserved_before_it_is_in_force(log, tmp_path):
+    people = [create() for _ in range(5)]
+    await run(log.store, *people)
+
+    def claims() -> set[str]:
+        with MongoClient(log.address.uri) as client:
+            database = client.get_database(log.address.database, read_preference=Primary())
+            return {one["_id"] for one in database["claims"].find() if one["_id"].startswith("email")}
+
+    # What a try that failed has left.
+    harm(log, lambda held: held.insert_one({"_id": "email.2:x@y.zz", "person_id": "z"}), "claims")
+    file = write(tmp_path, 2, lambda fields, _document: fields["email"]["rollcall"].update(unique=True))
+    status, lines, said = await log.here("schema", "apply", file, "--jobs", 1)
+    assert (status, lines) == (0, ["rebuild  email is unique: email: all people fit"]), said
+    assert await asyncio.to_thread(claims) == {f"email.2:{one.data.email}" for one in people}
+    assert await log.differences() == set()
 
 
 async def test_of_two_applies_at_once_one_wins(log, tmp_path):

@@ -16,8 +16,8 @@ from events.log.stored import event_document
 from events.person.schema.changes import Change, Obstacle
 from events.person.schema.reading import default_schema, read_schema
 from operations.log_links import link_of_document
+from operations.schema.comparing import line_of, with_all_names
 from operations.schema.scan import SharedValues, is_in_way, unique_digest
-from operations.schema.verb import _line, _with_all_names
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 TEXT = {"type": "string", "format": "text"}
@@ -72,11 +72,11 @@ def test_people_who_share_all_of_some_values_are_counted():
 )
 def test_a_line_says_how_many_people_are_in_the_way(kind, in_way, line):
     change = Change("data", "x", "is narrower", Obstacle(kind, ("x",)))
-    assert _line(change, in_way)[1] == line
+    assert line_of(change, in_way)[1] == line
 
 
 def test_what_takes_no_look_at_the_data_says_what_it_takes():
-    assert _line(Change("rebuild", "x", "is gone"), 0) == ("rebuild", "rebuild  x is gone")
+    assert line_of(Change("rebuild", "x", "is gone"), 0) == ("rebuild", "rebuild  x is gone")
 
 
 def test_events_are_looked_through_for_all_names_that_a_field_had():
@@ -84,8 +84,8 @@ def test_events_are_looked_through_for_all_names_that_a_field_had():
         schema(number, **{name: {**TEXT, "rollcall": {"renamed_from": former} if former else {}}})
         for number, (name, former) in enumerate([("a", ""), ("b", "a"), ("c", "b"), ("c", "")], 1)
     ]
-    assert _with_all_names(Obstacle("logged", ("c",)), renamed).names == ("c", "b", "a")
-    assert _with_all_names(Obstacle("lacks", ("c",)), renamed).names == ("c",)
+    assert with_all_names(Obstacle("logged", ("c",)), renamed).names == ("c", "b", "a")
+    assert with_all_names(Obstacle("lacks", ("c",)), renamed).names == ("c",)
 
 
 def recorded(one, last, **more):
