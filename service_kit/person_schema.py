@@ -7,8 +7,9 @@ from events.person.schema.declarations import PersonSchema
 from events.person.schema.reading import default_schema, parse_schema
 from service_kit.declared_files import declaration_in, read_declared
 
-MAX_BYTES: Final = 2**20
-"""Of a schema's file."""
+MAX_BYTES: Final = 500 * 2**10
+"""Of a schema's file. It is a text in an event, in which each sign may take two bytes, and the verifier reads
+lines of a megabyte at most."""
 
 
 def load_person_schema(path: Path | None) -> PersonSchema:

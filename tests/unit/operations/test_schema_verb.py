@@ -1,5 +1,6 @@
 """Who is in the way of a change of the person schema, how that is told, and what goes on record."""
 
+import dataclasses
 from datetime import UTC, datetime
 
 import pytest
@@ -11,13 +12,15 @@ from events.log.applied_schema import (
     record_schema,
     schema_text,
 )
-from events.log.event import GENESIS, seal
+from events.log.event import GENESIS, export_line, seal
 from events.log.stored import event_document
 from events.person.schema.changes import Change, Obstacle
 from events.person.schema.reading import default_schema, read_schema
 from operations.log_links import link_of_document
 from operations.schema.comparing import line_of, with_all_names
 from operations.schema.scan import SharedValues, is_in_way, unique_digest
+from service_kit.person_schema import MAX_BYTES
+from verifier.lines import LONGEST, link_of
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 TEXT = {"type": "string", "format": "text"}
@@ -107,6 +110,14 @@ def test_what_goes_on_record_is_a_chain_that_verify_reads():
     naive = {"accepted_at": NOW.replace(tzinfo=None), "applied_at": NOW.replace(tzinfo=None)}
     link = link_of_document(event_document(second) | naive)
     assert link.hash == link.sealed == second.hash
+
+
+def test_what_goes_on_record_is_no_line_too_long_for_the_verifier():
+    text = '"' * MAX_BYTES
+    event = recorded(default_schema(), None)
+    line = export_line(dataclasses.replace(event, data={"number": 1, "document": text}))
+    assert len(line) < LONGEST
+    assert link_of(export_line(event), 1).sealed == event.hash
 
 
 def test_a_schema_comes_back_from_the_record_with_its_fields_in_order():
