@@ -24,7 +24,7 @@ from devstack.services import TOKEN_SOURCES, Service, make_services, service_env
 from devstack.shape import SET_MEMBERS, LocalPorts, Shape
 from events.errors import BrokerUnavailable
 from operations.accounts.signing_keys import ensure_signing_key
-from operations.addresses import ServicePorts, number
+from operations.addresses import ServicePorts, known_roles, number
 from operations.errors import SetupError
 from operations.terminal import print_progress, short_path
 from service_kit.settings import Settings
@@ -51,7 +51,9 @@ class System:
 
         Raises:
             SetupError: A setting is wrong, or contradicts the shape.
+            SystemExit: A file that declares people or roles cannot be read, or is wrong; its faults are told.
         """
+        known_roles(environ)
         self._places = paths
         self._environ = environ
         self._shape = shape

@@ -1,4 +1,4 @@
-"""Writes CSV whose cells no spreadsheet computes, and reads such a cell back. Pure."""
+"""Writes CSV whose cells no spreadsheet computes, reads such a cell back, and names columns. Pure."""
 
 import csv
 import io
@@ -33,3 +33,12 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()
+
+
+def column_name(column: int) -> str:
+    """Return the letters of a column, from 0: `A` to `Z`, then `AA`."""
+    letters, number = "", column + 1
+    while number:
+        number, letter = divmod(number - 1, 26)
+        letters = chr(65 + letter) + letters
+    return letters

@@ -11,6 +11,7 @@ from events.imports.states import Mode
 from events.person.fields import READ_ONLY
 from events.person.schema.declarations import PersonSchema
 from events.person.titles import title_key
+from service_kit.http.guard import MAX_TARGET_BYTES
 from service_kit.http.reasons import unknown
 
 ID: Final = "id"
@@ -25,7 +26,8 @@ def _uuid(text: str) -> str:
         raise ValueError("must be a UUID") from None
 
 
-_Columns = Annotated[str, Field(max_length=10_000)]
+_Columns = Annotated[str, Field(max_length=MAX_TARGET_BYTES - 1_024)]
+"""Of an address the greater part: the rest is for what else is asked."""
 _Pair = Annotated[str, Field(max_length=200)]
 
 

@@ -33,11 +33,10 @@ class SearchKeys:
             if field.key != field.name and field.has_filter and field.name not in self._sorted
         }
         self._lacking = tuple(field.name for field in schema.fields if may_lack(field))
-        self._found = tuple(field.name for field in schema.fields if field.search == "words")
+        searched = [field for field in schema.fields if field.is_searched]
+        self._found = tuple(field.name for field in searched if field.search == "words")
         self._numbered = tuple(
-            field.name
-            for field in schema.fields
-            if field.format == "document-number" and field.is_found_by_prefix
+            field.name for field in searched if field.format == "document-number" and field.is_found_by_prefix
         )
         self.keyed = frozenset(
             (*self._sorted, *self._compared, *self._lacking, *self._found, *self._numbered)

@@ -5,9 +5,13 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from events.cells import column_name
+
 MAX_ROWS: Final = 1_048_576
 """Of a sheet; what is more goes on in the next one."""
 _LEVEL: Final = 3
+_CUT: Final = 10**15
+"""From here on a spreadsheet cuts numbers: it keeps 15 digits."""
 _TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -63,7 +67,7 @@ class WorkbookWriter:
     def __init__(self, name: str, columns: Sequence[str]) -> None:
         self._name = name
         self._titles = columns
-        self._letters = [chr(65 + at) for at in range(len(columns))]
+        self._letters = [column_name(at) for at in range(len(columns))]
         self._sink = _Sink()
         self._zip = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
         self._sheets = 0
@@ -150,8 +154,11 @@ class WorkbookWriter:
 
 
 def _cell(place: str, value: object) -> str:
-    """Return a cell: a number as such, all else as a text, which no spreadsheet computes."""
-    if isinstance(value, int):
+    """Return a cell: a number as such, all else as a text, which no spreadsheet computes.
+
+    A number that is longer than what a spreadsheet keeps of one is a text, too.
+    """
+    if isinstance(value, int) and abs(value) < _CUT:
         return f'<c r="{place}"><v>{value}</v></c>'
     text = str(value).translate(_MARKUP)
     if _SPECIAL.search(text):

@@ -13,6 +13,7 @@ from query_api.people.expecting import read_expected
 from query_api.people.filters import people_queries
 from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
+from service_kit.http.escaped_paths import values_at_end
 from service_kit.http.problems import field_errors
 from service_kit.http.web import PlainRoute
 
@@ -40,7 +41,9 @@ def _add_unique_route(
         view = dependencies.view(await dependencies.authorize(request, "people:read"))
         query = dependencies.read(query_form, request)
         view.refuse_hidden((*(field.name for field in fields), *(query.shown or ())))
-        values = {name: _in_path(request, name, read, context) for name, read in readers.items()}
+        parts = values_at_end(request.scope, len(readers))
+        texts = zip(readers.items(), parts, strict=True)
+        values = {name: _stored(name, text, read, context) for (name, read), text in texts}
         place = dependencies.place(strong=query.strong)
 
         async def find(strong: bool) -> Answer:
@@ -52,14 +55,14 @@ def _add_unique_route(
         return dependencies.person(request, answer, query, view, missing, place)
 
 
-def _in_path(request: Request, name: str, read: Read, context: Context) -> Any:
-    """Return a field's value in a request's path, read as one in a body.
+def _stored(name: str, text: str, read: Read, context: Context) -> Any:
+    """Return a field's value that stands in a request's path, read as one in a body.
 
     Raises:
         InvalidFields: It is not valid.
     """
     try:
-        return read(request.path_params[name], context)
+        return read(text, context)
     except ValueError as exc:
         reason = exc.message() if isinstance(exc, PydanticCustomError) else str(exc)
         kind = exc.type if isinstance(exc, PydanticCustomError) else "value_error"

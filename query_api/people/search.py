@@ -39,16 +39,17 @@ class Search:
     """
 
     def __init__(self, schema: PersonSchema) -> None:
-        by_prefix = [field for field in schema.fields if field.is_found_by_prefix]
+        searched = [field for field in schema.fields if field.is_searched]
+        by_prefix = [field for field in searched if field.is_found_by_prefix]
         self._by_format = {
             format_: [field.key for field in by_prefix if field.format == format_]
             for format_ in ("email", "document-number", "phone")
         }
         self._others = [field for field in by_prefix if field.format not in self._by_format]
-        self._words = any(field.search == "words" for field in schema.fields) or bool(
+        self._words = any(field.search == "words" for field in searched) or bool(
             self._by_format["document-number"]
         )
-        found = [field.name for field in schema.fields if field.search in ("words", "prefix")]
+        found = [field.name for field in searched]
         self.description = (
             f"Beginnings of words or values: of {', '.join(found)}" if found else "Finds nobody"
         )

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from events.accounts.event import address_key
 from events.errors import HeadersTooLarge, NotFound, RollcallError, TargetTooLong, TooManyRequests
 from service_kit.http.addresses import PREFIX, methods_at
+from service_kit.http.escaped_paths import has_escaped_slash, routed_path
 from service_kit.http.problems import problem_of
 from service_kit.http.rates import Rate
 from service_kit.http.reasons import language_of
@@ -163,7 +164,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         charge, turn = Charge(self._rates), Turn(self._turns)
-        if scope["method"] == "HEAD" or scope["path"].endswith("/"):
+        if scope["method"] == "HEAD" or scope["path"].endswith("/") or has_escaped_slash(scope):
             scope = _as_routed(scope)
         path = scope["path"].removeprefix(PREFIX)
 
@@ -205,11 +206,11 @@ def is_head(scope: Scope) -> bool:
 
 
 def _as_routed(scope: Scope) -> Scope:
-    """Return a request as its route knows it: HEAD is a GET, and a slash at the end is none.
+    """Return a request as its route knows it: HEAD is a GET; no slash at the end, or in a value, divides.
 
     The server leaves out the body of an answer to HEAD (RFC 9110, section 9.3.2).
     """
-    path = scope["path"].rstrip("/") or "/"
+    path = routed_path(scope).rstrip("/") or "/"
     if scope["method"] == "HEAD":
         return {**scope, "path": path, "method": "GET", _HEAD: True}
     return {**scope, "path": path}

@@ -45,7 +45,6 @@ async def kept(system: System, tmp_path_factory: pytest.TempPathFactory) -> Kept
     add_signing_key(keys, datetime.now(UTC) - timedelta(hours=1), "EdDSA")
     system.initialise("kept")
     common = {
-        "ROLLCALL_PERSON_SCHEMA": "",  # the shipped one, whose routes the reference names
         "ROLLCALL_JWT_KEY_FILE": "",
         "ROLLCALL_JWT_ALGORITHM": "EdDSA",
         "ROLLCALL_JWT_TYP": "at+jwt",

@@ -42,15 +42,6 @@ def _column(letters: str) -> int:
     return number - 1
 
 
-def column_name(column: int) -> str:
-    """Return the letters of a column from 0."""
-    letters, number = "", column + 1
-    while number:
-        number, letter = divmod(number - 1, 26)
-        letters = chr(65 + letter) + letters
-    return letters
-
-
 class SheetReader:
     """Reads rows of a sheet; rows without cells are none."""
 

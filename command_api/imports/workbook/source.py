@@ -18,8 +18,9 @@ from command_api.imports.rows import TOO_LONG, Row
 from command_api.imports.sniffing import ZIP, misnamed
 from command_api.imports.workbook.archive import PART_BYTES, Archive
 from command_api.imports.workbook.parts import Contents, Relations, Styles
-from command_api.imports.workbook.sheet import SheetReader, SheetRow, column_name
+from command_api.imports.workbook.sheet import SheetReader, SheetRow
 from command_api.imports.workbook.values import RowTexts, WorkbookValues
+from events.cells import column_name
 from events.errors import BodyTooLarge, Busy, InvalidFields
 
 MAX_BYTES: Final = 50 * 1024 * 1024

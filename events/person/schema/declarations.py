@@ -91,6 +91,11 @@ class FieldDeclaration:
         return self.search == "prefix"
 
     @property
+    def is_searched(self) -> bool:
+        """Return whether `q` finds people by it; never by what few may see, for `q` is everybody's."""
+        return self.search in ("prefix", "words") and not self.read
+
+    @property
     def key(self) -> str:
         """Return where the read model has what it is compared by."""
         return f"keys.{self.name}" if self.folded or self.format == "decimal" else self.name

@@ -21,7 +21,10 @@ _PARAMETERS: Final = """
     created_from created_to updated_from updated_to
 """
 _KEYS: Final = "own words"
-_MODELS: Final = "optional filters named shown strong sorts is_search at_least is_span within"
+_MODELS: Final = """
+    asked at_least bom changes choosing filters is_search is_span named names naming optional orders shown
+    sorts strong within
+"""
 RESERVED: Final[Mapping[str, str]] = MappingProxyType(
     dict.fromkeys([*dir(BaseModel), *_MODELS.split()], "is a name that our programs use")
     | dict.fromkeys(_KEYS.split(), "is where the read model keeps what people are searched by")

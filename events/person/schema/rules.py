@@ -6,7 +6,7 @@ from typing import Final
 from events.person.fields import READ_ONLY
 from events.person.schema.declarations import FieldDeclaration
 from events.person.schema.fields import ReadField
-from events.person.schema.names import name_fault
+from events.person.schema.names import RESERVED, name_fault
 from events.person.schema.objects import shown
 from events.person.titles import ID_TITLES, title_key
 
@@ -62,6 +62,9 @@ def _check_rights(one: ReadField) -> None:
     if not field.personal and (one.unique or field.read):
         reason = "unique" if one.unique else "read"
         own.fault("personal", f'is false beside "{reason}"', "leave it out: such a field is always personal")
+    if field.search == "words" and field.read:
+        what = 'is "words" beside "read", and q finds by words whoever asks'
+        own.fault("search", what, 'write "exact" or "prefix"')
 
 
 def _check_ties(one: ReadField, fields: Mapping[str, ReadField | None]) -> None:
@@ -77,6 +80,9 @@ def _check_ties(one: ReadField, fields: Mapping[str, ReadField | None]) -> None:
         own.fault("ties", f"is {shown(field.ties)}, which is no field", advice)
     elif (other := fields[field.ties]) and not _is_sorted_name(other.field):
         own.fault("ties", f"is {shown(field.ties)}, which is no sorted name or text", advice)
+    elif other and other.field.read not in ("", field.read):
+        # The key of the order has both, and stands in the cursor of a page.
+        own.fault("ties", f'is {shown(field.ties)}, whose "read" is another', advice)
 
 
 def _is_sorted_name(field: FieldDeclaration) -> bool:
@@ -91,6 +97,8 @@ def _check_ranges(one: ReadField, fields: Mapping[str, ReadField | None]) -> Non
                 one.own.fault(
                     "sort", f"makes a filter {name}, which is a field, too", "choose another name for it"
                 )
+            elif reason := RESERVED.get(name.casefold()):
+                one.own.fault("sort", f"makes a filter {name}, which {reason}", "choose another name for it")
 
 
 def _check_former_name(

@@ -76,7 +76,8 @@ def _unique(own: SchemaObject, fields: Fields) -> dict[str, tuple[str, ...]]:
         elif kind in similar:
             declared.fault(kind, f"differs from {similar[kind]} in case alone", "choose another name")
         combined[kind] = _unique_fields(declared, kind, fields)
-        same = [other for other, names in combined.items() if set(names) == set(combined[kind])]
+        kinds = single | combined
+        same = [other for other, names in kinds.items() if set(names) == set(combined[kind])]
         if combined[kind] and same[0] != kind:
             declared.fault(kind, f"has the fields of {same[0]}", "leave one of them out")
     return combined | single
@@ -189,13 +190,14 @@ def _turned(order: Sequence[str]) -> tuple[str, ...]:
 
 
 def _default_sort(own: SchemaObject, fields: Fields) -> str:
+    """Return the order of a list that names none, which whoever may list people may see."""
     sortable = _sortable(fields)
+    open_ = [name for name in sortable if not ((one := fields.get(name)) and one.field.read)]
     name = own.text("defaultSort", LONGEST_NAME + 1)
-    if name and name.removeprefix("-") not in sortable:
-        own.fault(
-            "defaultSort", f"is {shown(name)}, which people cannot be sorted by", f"write {quoted(sortable)}"
-        )
-    return name or sortable[0]
+    if name and name.removeprefix("-") not in open_:
+        which = "few may see" if name.removeprefix("-") in sortable else "people cannot be sorted by"
+        own.fault("defaultSort", f"is {shown(name)}, which {which}", f"write {quoted(open_)}")
+    return name or open_[0]
 
 
 def _display(own: SchemaObject, fields: Fields) -> tuple[str, ...]:

@@ -504,6 +504,7 @@ SORTABLE = 'give the field "sort": true, or write another'
         ({"unique": {"k-1": ["no"]}}, ['unique["k-1"] is no name of a kind: write ASCII letters, digits and _, a letter first']),
         ({"unique": {"email": ["no"]}}, ["unique.email is the name of a field that is unique alone: choose another name"]),
         ({"unique": {"k": ["no", "name"], "j": ["name", "no"]}}, ["unique.j has the fields of k: leave one of them out"]),
+        ({"unique": {"k": ["email"]}}, ["unique.k has the fields of email: leave one of them out"]),
         ({"unique": {"k": ["no"], "K": ["name"]}}, ["unique.K differs from k in case alone: choose another name"]),
         ({"taken": {"k": {"en": "x"}}}, ["taken.k is no kind of claim: write one that is unique"]),
         ({"taken": {"email": {"fr": "x"}}}, ["taken.email.fr is no keyword of what is said, which is by language: leave it out"]),

@@ -5,6 +5,8 @@ import tracemalloc
 import zipfile
 from xml.etree import ElementTree as Tree
 
+import pytest
+
 from query_api.exports import workbook as workbooks
 from query_api.exports.people_lines import PeopleWorkbook, columns_of
 from query_api.exports.workbook import WorkbookWriter
@@ -33,6 +35,24 @@ def test_texts_are_texts_and_numbers_numbers():
     escaped = {"_x0041_": "_x005F_x0041_", "a\x01b": "a_x0001_b"}
     assert read == [["a", "b"], *[[escaped.get(text, text), "7"] for text in TEXTS], ["8"]]
     assert b"<f>" not in zipfile.ZipFile(io.BytesIO(body)).read("xl/worksheets/sheet1.xml")
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(999_999_999_999_999, None), (10**15, "inlineStr"), (1 - 2**53, "inlineStr"), (1 - 10**15, None)],
+)
+def test_a_number_that_a_spreadsheet_would_cut_is_a_text(number, kind):
+    body = written([[number]], ["a"])
+    sheet = Tree.fromstring(zipfile.ZipFile(io.BytesIO(body)).read("xl/worksheets/sheet1.xml"))
+    *_, cell = sheet.iter(f"{{{MAIN}}}c")
+    assert (cell.get("t"), "".join(cell.itertext())) == (kind, str(number))
+
+
+def test_columns_have_letters_however_many_there_are():
+    body = written([[7] * 207], [f"field_{at}" for at in range(207)])
+    sheet = Tree.fromstring(zipfile.ZipFile(io.BytesIO(body)).read("xl/worksheets/sheet1.xml"))
+    places = [cell.get("r") for cell in sheet.iter(f"{{{MAIN}}}c")]
+    assert (places[25:28], places[206]) == (["Z1", "AA1", "AB1"], "GY1")
 
 
 def test_what_does_not_fit_a_sheet_goes_on_in_the_next(monkeypatch):
