@@ -51,14 +51,14 @@ PROJECTION: Final = projection_number(FORM)
 """Number of the projection that is written and read here."""
 
 
-def projection_of(schema: PersonSchema, number: int = PROJECTION) -> int:
+def projection_of(schema: PersonSchema, number: int | None = None) -> int:
     """Return the number of a projection of a person schema: a schema that wants a rebuild makes another one.
 
     Args:
         schema: The schema.
-        number: Of the projection without it.
+        number: Of the projection without it; that of this process if none is named.
     """
-    return schema.shape * _SHAPES + number
+    return schema.shape * _SHAPES + (PROJECTION if number is None else number)
 
 
 def person_document(state: PersonState, schema: PersonSchema) -> dict[str, Any]:
