@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 import uvloop
 
 from command_api.app import build_app
+from events.person.schema.declarations import PersonSchema
 from service_kit.http.serving import serve
 from service_kit.logs import configure_logs
+from service_kit.schema_in_force import schema_at_start
 from service_kit.settings import Settings, load_settings
 
 
-async def answer(settings: Settings) -> None:
+async def answer(settings: Settings, schema: PersonSchema) -> None:
     """Serve until SIGTERM. The client of MongoDB belongs to the loop that is running here."""
-    app = build_app(settings, lambda: datetime.now(UTC))
+    app = build_app(settings, lambda: datetime.now(UTC), schema)
     await serve(
         app,
         settings.host,
@@ -26,7 +28,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     settings = load_settings()
     configure_logs("command-api", settings.log_level)
-    uvloop.run(answer(settings))
+    uvloop.run(answer(settings, schema_at_start(settings)))
 
 
 if __name__ == "__main__":

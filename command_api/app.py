@@ -24,6 +24,7 @@ from command_api.imports.routes import ImportDependencies, add_import_routes, im
 from command_api.imports.store import ImportStore
 from command_api.people import documentation as people_documents
 from command_api.people.routes import PeopleDependencies, add_people_routes
+from events.person.schema.declarations import PersonSchema
 from service_kit.auth.roles_file import load_roles
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
@@ -36,6 +37,7 @@ from service_kit.images import ImageSecret
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
 from service_kit.settings import Settings
 
@@ -65,12 +67,15 @@ class UnderPrefix:
         await self._app(scope, receive, send)
 
 
-def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
+def build_app(
+    settings: Settings, clock: Callable[[], datetime], schema: PersonSchema | None = None
+) -> FastAPI:
     """Return the command API.
 
     Args:
         settings: The process's settings.
         clock: Tells the time, UTC.
+        schema: What a person is; without it, what the settings' file says.
 
     Raises:
         SystemExit: The token key is missing or weak; the store of images that is named lacks its address; a
@@ -80,7 +85,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     publisher = CommandPublisher(url, settings.partitions)
     background = Background()
     inbox = ReplyInbox(url, background.start)
-    schema = load_person_schema(settings.person_schema)
+    schema = schema or load_person_schema(settings.person_schema)
     roles = load_roles(settings.roles, schema)
     verifier = TokenVerifier(settings, roles)
     # For accounts, images and the progress of imports: commands need no database.
@@ -113,12 +118,14 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
     )
 
     clocks = None if client is None else ClockWatch(client, clock)
+    schemas = None if client is None else SchemaWatch(client, settings.mongo_db, schema)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         background.start(publisher.run())
-        if clocks is not None:
+        if clocks is not None and schemas is not None:
             background.start(clocks.run())
+            background.start(schemas.run())
         try:
             yield
         finally:
@@ -134,7 +141,7 @@ def build_app(settings: Settings, clock: Callable[[], datetime]) -> FastAPI:
         "Rollcall command API",
         {"rabbitmq": publisher.check},
         lifespan,
-        remarks=None if clocks is None else {"clock": clocks.check},
+        remarks={} if clocks is None or schemas is None else {"clock": clocks.check, "schema": schemas.check},
         limits=Limits.of(settings),
         background=background,
         description=_ABOUT + roles.table(),

@@ -27,7 +27,7 @@ RollcallError
     ├── StoreUnavailable
     │   ├── Outdated            the read model has documents of an older projection
     │   ├── LogBehindFeed       the feed knows of events that the log lacks
-    │   └── NewerSchema         an event that this version of the code is too old to read
+    │   └── NewerSchema         an event or command that this process is too old to read
     ├── SearchTooLong           a search took all the time that it has
     └── Busy                    too much of it is asked for at once
 """
@@ -235,7 +235,7 @@ class LogBehindFeed(StoreUnavailable):
 
 
 class NewerSchema(StoreUnavailable):
-    """An event was written by a newer version of Rollcall: one that is upgraded can read it."""
+    """An event or a command is newer than this process: one that is up to date can read it."""
 
     code = "newer-schema"
 

@@ -28,7 +28,10 @@ from schema import ensure_collections, ensure_shards
 from seats import record_seats
 from users import ensure_users
 
+from events.errors import StoreUnavailable
 from events.log.stored import ACCOUNT_EVENTS
+from service_kit.mongo.schema_record import SchemaRecord
+from service_kit.schema_in_force import choose_schema
 
 
 def initialise(order: Order) -> list[str]:
@@ -54,9 +57,9 @@ def _inside(uri: str, deployment: Deployment | None, order: Order, access: Acces
         where = ", ".join(deployment.routers) if deployment and deployment.routers else "the deployment"
         access.wait(lambda: f"no answer from {where}", lambda: _answers(client))
         changes = ensure_shards(client, deployment.shards, access) if deployment else []
-        changes += ensure_collections(
-            client, order.database, order.schema, access, drop_unused=order.drop_unused
-        )
+        on_record = SchemaRecord(client, order.database).all()
+        schema = choose_schema(order.schema, on_record, is_named=False)
+        changes += ensure_collections(client, order.database, schema, access, drop_unused=order.drop_unused)
         changes += record_seats(client, order.database, deployment, access)
         changes += _carry_over(client, uri, order, access)
         return changes + ensure_users(client, uri, order.database, order.passwords, access)
@@ -81,7 +84,7 @@ def main() -> None:
     """Initialise what the environment asks for, and say what changed."""
     try:
         changes = initialise(Order.read(os.environ, sys.argv[1:]))
-    except (Fork, NotReady, PyMongoError, OSError, ValueError, KeyError) as exc:
+    except (Fork, NotReady, StoreUnavailable, PyMongoError, OSError, ValueError, KeyError) as exc:
         sys.exit(f"could not initialise MongoDB: {exc}")
     print("\n".join(changes) or "nothing changed")
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from deployment import AUTHENTICATION_FAILED, Access, Client
 from pymongo.errors import OperationFailure
 
-from events.log.stored import ACCOUNT_EVENTS
+from events.log.stored import ACCOUNT_EVENTS, SCHEMA_EVENTS
 
 _READ: Final = ("find",)
 _NOTE: Final = ("insert",)
@@ -26,6 +26,7 @@ _KEPT: Final = {"mechanisms": ["SCRAM-SHA-256"]}
 GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-worker": {
         "events": _APPEND,
+        SCHEMA_EVENTS: _APPEND,
         "people": _KEEP,
         "milestones": _KEEP,
         "claims": _KEEP,
@@ -40,9 +41,11 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "import_errors": _COUNT,
         "lags": _KEEP,
     },
-    # Accounts and their events, images that nobody has yet, how far imports are: nothing of people.
+    # Accounts and their events, images that nobody has yet, how far imports are: nothing of people, but what
+    # a person is.
     "rollcall-command": {
         ACCOUNT_EVENTS: _APPEND,
+        SCHEMA_EVENTS: _READ,
         "accounts": _GUARD,
         "invitations": _GUARD,
         "refresh_families": _GUARD,
@@ -55,7 +58,8 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-query": {
         **dict.fromkeys(
             (
-                *("events", ACCOUNT_EVENTS, "people", "milestones", "claims", "rejections", "parked"),
+                *("events", ACCOUNT_EVENTS, SCHEMA_EVENTS, "people", "milestones", "claims"),
+                *("rejections", "parked"),
                 *("images.files", "images.chunks", "imports", "import_errors", "lags"),
                 # For who verifies the log.
                 *("feed_marks", "feed_gaps"),

@@ -58,6 +58,7 @@ VERBS = {
     "rebuild": Verb(
         "bring the read model to what the log says, in place", "operations.rebuild.verb", "rebuild"
     ),
+    "schema": Verb("show, check and change what a person is", "operations.schema.verb", "schema"),
     "replay": Verb("deliver events again, as lines or to a queue", "operations.replay.verb", "replay"),
     "dead-letters": Verb(
         "list, show, retry or drop parked people's commands and dead letters",

@@ -17,7 +17,9 @@ from events.person.schema.declarations import PersonSchema
 from operations.errors import SetupError
 from service_kit.auth.roles import Roles
 from service_kit.auth.roles_file import load_roles
+from service_kit.mongo.schema_record import open_record
 from service_kit.person_schema import load_person_schema
+from service_kit.schema_in_force import schema_of_file
 from service_kit.settings import Settings, setting_faults
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -105,23 +107,32 @@ def broker_address(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def person_schema(environ: Mapping[str, str] = os.environ) -> PersonSchema:
-    """Return the person schema that the services go by.
+    """Return the person schema in force: the newest on record, or that of the file before there is one.
 
     Raises:
-        SystemExit: Its file cannot be read, or is wrong.
+        StoreUnavailable: MongoDB is away, or refuses.
+        SetupError: Where MongoDB is is not known.
+        SystemExit: The file cannot be read, or is wrong, or has the number of another one on record.
     """
+    address = database_address(environ)
+    with open_record(address.uri, address.database) as record:
+        return schema_of_file(schema_file(environ), record)
+
+
+def schema_file(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file with the person schema that a setting names; None for the shipped one."""
     path = environ.get("ROLLCALL_PERSON_SCHEMA")
-    return load_person_schema(Path(path) if path else None)
+    return Path(path) if path else None
 
 
 def known_roles(environ: Mapping[str, str] = os.environ) -> Roles:
-    """Return the roles and scopes that the services know.
+    """Return the roles and scopes that the services know; no server is asked for the schema's.
 
     Raises:
         SystemExit: Their file, or that of the person schema, cannot be read, or is wrong.
     """
     path = environ.get("ROLLCALL_ROLES")
-    return load_roles(Path(path) if path else None, person_schema(environ))
+    return load_roles(Path(path) if path else None, load_person_schema(schema_file(environ)))
 
 
 def database_settings(environ: Mapping[str, str] = os.environ) -> Settings:

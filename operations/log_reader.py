@@ -1,4 +1,4 @@
-"""Reads the log in MongoDB for operators: the events of people and of accounts, in one order."""
+"""Reads the log in MongoDB for operators: the events of people, accounts and the schema, in one order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -6,17 +6,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.max_key import MaxKey
 from bson.min_key import MinKey
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from events.accounts.event import STREAM_KINDS
 from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_links import link_of_document
+from operations.log_places import BESIDE_PEOPLE, STRAY_PLACES, is_of
 from service_kit.mongo.connection import reading, store_errors
 from verifier import Finding, Link
 
@@ -36,16 +35,6 @@ _CODEC: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
 )
 _RARER: Final = 4
 """Ranges of people for each one of accounts."""
-# The two parts of the index in which no stream's id is text: before all texts, and after them.
-_NOT_TEXT: Final[tuple[tuple[Any, Any], ...]] = ((MinKey(), ""), ({}, MaxKey()))
-# The texts between those that begin with `account:` and so on; the semicolon follows the colon.
-_NO_ACCOUNTS: Final[tuple[tuple[Any, Any], ...]] = tuple(
-    zip(
-        ("", *(f"{kind};" for kind in STREAM_KINDS)),
-        (*(f"{kind}:" for kind in STREAM_KINDS), {}),
-        strict=True,
-    )
-)
 
 
 def connect(address: DatabaseAddress) -> MongoClient[dict[str, Any]]:
@@ -65,7 +54,7 @@ def connect(address: DatabaseAddress) -> MongoClient[dict[str, Any]]:
 
 
 class LogReader:
-    """A connection to the log: the events of people, and those of accounts.
+    """A connection to the log: the events of people, those of accounts, and those of the schema.
 
     Every method raises `StoreUnavailable` when MongoDB is away, and `SetupError` when it refuses.
 
@@ -80,7 +69,7 @@ class LogReader:
             for strong in (False, True)
         )
         self._people = near[EVENTS], strong[EVENTS]
-        self._accounts = near[ACCOUNT_EVENTS], strong[ACCOUNT_EVENTS]
+        self._beside = {name: (near[name], strong[name]) for name in BESIDE_PEOPLE}
 
     def close(self) -> None:
         """Close the connection."""
@@ -94,7 +83,9 @@ class LogReader:
             accounts: Whether the streams of accounts are split, too: into some more.
         """
         ids = _borders(self._people[0], ranges)
-        return sorted({*ids, *_borders(self._accounts[0], ranges // _RARER)}) if accounts else ids
+        return (
+            sorted({*ids, *_borders(self._beside[ACCOUNT_EVENTS][0], ranges // _RARER)}) if accounts else ids
+        )
 
     def links(self, after: str | None, to: str | None) -> Iterator[Link]:
         """Yield the events of all streams after one id, up to another, from a secondary if there is one."""
@@ -105,9 +96,21 @@ class LogReader:
         return self._links({"person_id": stream}, strong=True)
 
     def _links(self, query: Mapping[str, Any], *, strong: bool) -> Iterator[Link]:
-        people = read_all(self._people[strong], query, _ORDER)
-        accounts = read_all(self._accounts[strong], query, _ORDER)
-        return map(link_of_document, beside(people, filter(_is_of_account, accounts), _place))
+        return map(link_of_document, self._read(query, _ORDER, _place, strong=strong))
+
+    def _read(
+        self,
+        query: Mapping[str, Any],
+        order: Sequence[tuple[str, int]],
+        place: Callable[[Mapping[str, Any]], tuple[Any, ...]],
+        *,
+        strong: bool,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the events that a query finds in all the log, in one order."""
+        events = read_all(self._people[strong], query, order)
+        for name, places in self._beside.items():
+            events = beside(events, filter(is_of(name), read_all(places[strong], query, order)), place)
+        return events
 
     def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[dict[str, Any]]:
         """Yield the events of the people after one id, up to another, as they are stored.
@@ -131,14 +134,12 @@ class LogReader:
 
     def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield events as they are stored, in order of applied time and id, from a secondary if possible."""
-        order = [("applied_at", 1), ("_id", 1)]
-        people, accounts = (read_all(near, conditions, order) for near, _ in (self._people, self._accounts))
-        return beside(people, filter(_is_of_account, accounts), _moment)
+        return self._read(conditions, [("applied_at", 1), ("_id", 1)], _moment, strong=False)
 
     def applied_at(self, event_id: str) -> datetime | None:
         """Return when an event was applied, UTC; None if there is no such event."""
         with refusals():
-            for _, strong in (self._people, self._accounts):
+            for _, strong in (self._people, *self._beside.values()):
                 event = strong.find_one({"_id": event_id}, {"applied_at": 1})
                 if event is not None:
                     return event["applied_at"].replace(tzinfo=UTC)  # type: ignore[no-any-return]
@@ -149,7 +150,7 @@ class LogReader:
         try:
             return sum(
                 int(near.count_documents(conditions, maxTimeMS=_COUNT_MS))
-                for near, _ in (self._people, self._accounts)
+                for near, _ in (self._people, *self._beside.values())
             )
         except PyMongoError:
             return None
@@ -157,13 +158,12 @@ class LogReader:
     def strays(self) -> Iterator[Finding]:
         """Yield a finding for each event that belongs to nobody, or is kept where it does not belong.
 
-        The ranges pass over the first. The second are what somebody could write who keeps accounts.
+        The ranges pass over the first. The second are what somebody could write who may add to a log that
+        is not people's.
         """
-        for (near, _), places, text in (
-            (self._people, _NOT_TEXT, "it belongs to no person"),
-            (self._accounts, _NOT_TEXT, "it belongs to no account"),
-            (self._accounts, _NO_ACCOUNTS, "it stands among the events of accounts, and is none"),
-        ):
+        logs = {EVENTS: self._people, **self._beside}
+        for name, places, text in STRAY_PLACES:
+            near, _ = logs[name]
             with refusals():
                 for first, end in places:
                     strays = near.find({}, {"_id": 1}, hint=_ORDER)
@@ -180,11 +180,6 @@ def _borders(collection: Collection[dict[str, Any]], ranges: int) -> list[str]:
             if isinstance(document.get("person_id"), str)
         )
     return sorted(set(sample[_SAMPLED::_SAMPLED]))
-
-
-def _is_of_account(document: Mapping[str, Any]) -> bool:
-    """Return whether an event that is kept among those of accounts is one: anything else is a stray."""
-    return str(document.get("person_id")).partition(":")[0] in STREAM_KINDS
 
 
 def _place(document: Mapping[str, Any]) -> tuple[Any, ...]:

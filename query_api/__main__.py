@@ -2,15 +2,17 @@
 
 import uvloop
 
+from events.person.schema.declarations import PersonSchema
 from query_api.app import build_app
 from service_kit.http.serving import serve
 from service_kit.logs import configure_logs
+from service_kit.schema_in_force import schema_at_start
 from service_kit.settings import Settings, load_settings
 
 
-async def answer(settings: Settings) -> None:
+async def answer(settings: Settings, schema: PersonSchema) -> None:
     """Serve until SIGTERM. The client of MongoDB belongs to the loop that is running here."""
-    app = build_app(settings)
+    app = build_app(settings, schema)
     await serve(
         app,
         settings.host,
@@ -24,7 +26,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     settings = load_settings("mongo_uri")
     configure_logs("query-api", settings.log_level)
-    uvloop.run(answer(settings))
+    uvloop.run(answer(settings, schema_at_start(settings)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
+from events.person.schema.declarations import PersonSchema
 from query_api.dead_letters.queries import ParkedReads
 from query_api.dead_letters.routes import add_dead_letter_routes
 from query_api.exports.responses import ExportSender
@@ -31,7 +32,7 @@ from query_api.people.by_values import add_unique_routes
 from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading.lease import Lease
-from query_api.reading.projection_check import ProjectionCheck
+from query_api.reading.projection_check import NEEDED, ProjectionCheck
 from query_api.reading.searches import Searches
 from service_kit.auth.roles_file import load_roles
 from service_kit.auth.tokens import TokenVerifier
@@ -44,7 +45,9 @@ from service_kit.http.web import create_app
 from service_kit.images.gridfs import GridFsReader
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
+from service_kit.read_model import projection_of
 from service_kit.settings import Settings
 from service_kit.slots import Slots
 
@@ -55,17 +58,20 @@ Each route wants a scope. An account's roles give it scopes:
 """
 
 
-def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastAPI:
+def build_app(
+    settings: Settings, schema: PersonSchema | None = None, heartbeat: float = HEARTBEAT_SECONDS
+) -> FastAPI:
     """Return the query API.
 
     Args:
         settings: The process's settings.
+        schema: What a person is; without it, what the settings' file says.
         heartbeat: Seconds of silence after which a live client is told its position.
 
     Raises:
         SystemExit: The token key is missing or weak; a file that is named is wrong.
     """
-    schema = load_person_schema(settings.person_schema)
+    schema = schema or load_person_schema(settings.person_schema)
     roles = load_roles(settings.roles, schema)
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
@@ -87,7 +93,7 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
     parked = ParkedReads(reads)
     people = PeopleDependencies(
         reads,
-        LogReads(reads, Folds(reads, settings.search_seconds), schema),
+        LogReads(reads, Folds(reads, settings.search_seconds, schema), schema),
         parked,
         verifier,
         settings.read_from_header,
@@ -97,13 +103,14 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         schema,
     )
     clocks = ClockWatch(client, lambda: datetime.now(UTC))
+    schemas = SchemaWatch(client, settings.mongo_db, schema)
     background = Background()
     lag = ReplicationLag(client)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         REGISTRY.register(lag)
-        for work in (live.reader.run(), live.replays.run(), clocks.run(), lease.run()):
+        for work in (live.reader.run(), live.replays.run(), clocks.run(), schemas.run(), lease.run()):
             background.start(work)
         try:
             yield
@@ -117,12 +124,12 @@ def build_app(settings: Settings, heartbeat: float = HEARTBEAT_SECONDS) -> FastA
         "Rollcall query API",
         {
             "mongodb": reads.check,
-            "read_model": ProjectionCheck(client, settings.mongo_db).check,
+            "read_model": ProjectionCheck(client, settings.mongo_db, projection_of(schema, NEEDED)).check,
             "stream": live.reader.check_start,
         },
         lifespan,
         parked.count,
-        remarks={"stream": live.reader.check, "clock": clocks.check},
+        remarks={"stream": live.reader.check, "clock": clocks.check, "schema": schemas.check},
         limits=Limits.of(settings, turns_of(settings.reads_at_once)),
         background=background,
         description=_ABOUT + roles.table(),

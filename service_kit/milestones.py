@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from events.log.event import EVENT_SCHEMA, RecordedEvent
 from events.person.decider import PersonState, evolve
+from events.person.schema.declarations import PersonSchema
 
 MILESTONE_EVERY: Final = 200
 """Events from one milestone of a person to the next: what a fold reads at most, some 10 ms of it."""
@@ -16,6 +17,14 @@ changes the form raises them. Milestones in another form are passed over, until 
 them (docs/adr/0052)."""
 
 
+_SHAPE: Final = 1_000
+
+
+def milestone_form(schema: PersonSchema | None) -> int:
+    """Return the form of the milestones that are kept: with another shape of people, another one."""
+    return MILESTONE_FORM if schema is None else schema.shape * _SHAPE + MILESTONE_FORM
+
+
 @dataclass(frozen=True, slots=True)
 class Milestone:
     """A person right after an event.
@@ -23,16 +32,17 @@ class Milestone:
     Attributes:
         state: The person; active.
         newest: When the newest of the commands up to then was accepted.
+        form: As of `milestone_form`.
     """
 
     state: PersonState
     newest: datetime
+    form: int = MILESTONE_FORM
 
     @property
     def key(self) -> dict[str, Any]:
         """Return the filter of its document, which is the only one with these values."""
-        version = self.state.version
-        return {"person_id": self.state.person_id, "form": MILESTONE_FORM, "version": version}
+        return {"person_id": self.state.person_id, "form": self.form, "version": self.state.version}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +62,16 @@ class Step:
     newest: datetime
 
 
-def next_step(person_id: str, last: Step | None, event: RecordedEvent) -> Step:
+def next_step(
+    person_id: str, last: Step | None, event: RecordedEvent, schema: PersonSchema | None = None
+) -> Step:
     """Return the step to a person's next event.
 
     Args:
         person_id: The id.
         last: The step before; None before the first event.
         event: The event.
+        schema: The person schema in whose form the person is; None where there has been one alone.
 
     Raises:
         NewerSchema: This code is too old to know what the event means.
@@ -66,17 +79,17 @@ def next_step(person_id: str, last: Step | None, event: RecordedEvent) -> Step:
     """
     before = PersonState(person_id) if last is None else last.after
     newest = event.accepted_at if last is None else max(last.newest, event.accepted_at)
-    return Step(event, before, evolve(before, event), newest)
+    return Step(event, before, evolve(before, event, schema), newest)
 
 
-def milestone_at(step: Step) -> Milestone | None:
+def milestone_at(step: Step, schema: PersonSchema | None = None) -> Milestone | None:
     """Return the milestone that is to be kept of an event; None if there is none to keep of it.
 
     Of a deleted person none is kept, nor of an event from whose milestone the fold began.
     """
     if step.before is None or step.after.version % MILESTONE_EVERY or step.after.status != "active":
         return None
-    return Milestone(step.after, step.newest)
+    return Milestone(step.after, step.newest, milestone_form(schema))
 
 
 def milestone_document(milestone: Milestone) -> dict[str, Any]:
@@ -103,4 +116,4 @@ def milestone_of(document: Mapping[str, Any]) -> Milestone:
         document["created_at"],
         document["applied_at"],
     )
-    return Milestone(state, document["newest"])
+    return Milestone(state, document["newest"], document["form"])

@@ -52,5 +52,5 @@ class PersonView:
         if self.hidden:
             for name in names:
                 if name in self.hidden:
-                    scope = self.schema.by_name[name].read
+                    scope = self.schema.read_scope(name)
                     raise Forbidden(f"the field {name} wants the scope {scope}", scope)

@@ -21,6 +21,7 @@ FORM: Final = 2
 out by `rollcall rebuild` (docs/adr/0022)."""
 _FORMS: Final = 10_000
 _MAJORS: Final = 100
+_SHAPES: Final = 1_000_000
 
 
 def projection_number(form: int, unicode_version: str = unicodedata.unidata_version) -> int:
@@ -38,14 +39,26 @@ def projection_number(form: int, unicode_version: str = unicodedata.unidata_vers
 
 
 def projection_name(number: int) -> str:
-    """Return a projection's number as people are told it: `2 (Unicode 15.1)`."""
+    """Return a projection's number as people are told it: `2 (Unicode 15.1, schema 3)`, say."""
+    shape, number = divmod(number, _SHAPES)
     form, unicode_version = divmod(number, _FORMS)
     major, minor = divmod(unicode_version, _MAJORS)
-    return f"{form} (Unicode {major}.{minor})"
+    schema = f", schema {shape}" if shape else ""
+    return f"{form} (Unicode {major}.{minor}{schema})"
 
 
 PROJECTION: Final = projection_number(FORM)
 """Number of the projection that is written and read here."""
+
+
+def projection_of(schema: PersonSchema, number: int | None = None) -> int:
+    """Return the number of a projection of a person schema: a schema that wants a rebuild makes another one.
+
+    Args:
+        schema: The schema.
+        number: Of the projection without it; that of this process if none is named.
+    """
+    return schema.shape * _SHAPES + (PROJECTION if number is None else number)
 
 
 def person_document(state: PersonState, schema: PersonSchema) -> dict[str, Any]:
@@ -59,11 +72,12 @@ def person_document(state: PersonState, schema: PersonSchema) -> dict[str, Any]:
             "_id": state.person_id,
             "version": state.version,
             "hash": state.hash,
-            "projection": PROJECTION,
+            "projection": projection_of(schema),
             "deleted": True,
         }
     view = person_view(state, schema)
-    document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash, "projection": PROJECTION}
+    document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash}
+    document["projection"] = projection_of(schema)
     # Of no use to those who read it, but part of the head of the stream.
     document["image_id"] = state.fields.get("image_id")
     document["keys"] = search_keys(schema).of(view)
@@ -92,9 +106,9 @@ def person_changes(before: PersonState, after: PersonState, schema: PersonSchema
     return changed
 
 
-def is_current(document: Mapping[str, Any]) -> bool:
+def is_current(document: Mapping[str, Any], schema: PersonSchema) -> bool:
     """Return whether a document of `people` has the form that is written and read here."""
-    return document.get("projection") == PROJECTION
+    return document.get("projection") == projection_of(schema)
 
 
 def state_of(document: Mapping[str, Any], schema: PersonSchema) -> PersonState:

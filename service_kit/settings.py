@@ -64,7 +64,7 @@ class Settings(ReadLimits, ImportSettings):
     )
     person_schema: Path | None = Field(
         default=None,
-        description="file with the person schema, the same for all services; by default the shipped one",
+        description="file with the person schema until one is on record; by default the shipped one",
     )
     roles: Path | None = Field(
         default=None,

@@ -7,6 +7,7 @@ import uvloop
 from events.times import to_milliseconds
 from service_kit.ids import new_id
 from service_kit.logs import configure_logs
+from service_kit.schema_in_force import schema_at_start
 from service_kit.settings import load_settings
 from workers.app import work
 
@@ -17,10 +18,11 @@ def now() -> datetime:
 
 
 def main() -> None:
-    """Work until SIGTERM."""
+    """Work until SIGTERM, or until a newer person schema is on record."""
     settings = load_settings("mongo_uri")
     configure_logs("worker", settings.log_level)
-    uvloop.run(work(settings, now, new_id))
+    schema = schema_at_start(settings, seed=True)
+    uvloop.run(work(settings, now, new_id, schema=schema))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ from typing import Final
 from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 
+from events.person.schema.declarations import PersonSchema
 from service_kit.http.serving import serve
 from service_kit.http.web import create_app
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
 from service_kit.settings import Settings
 from service_kit.tasks import end
@@ -50,14 +52,19 @@ async def work(
     clock: Callable[[], datetime],
     new_id: Callable[[], str],
     lived_seconds: float = LIVED_SECONDS,
+    schema: PersonSchema | None = None,
 ) -> None:
     """Consume commands, and serve health and metrics, until SIGTERM; finish what is under way.
+
+    It ends, too, once a newer person schema is on record: whoever started it starts it anew, and it goes by
+    that one then.
 
     Args:
         settings: The process's settings.
         clock: Tells the time, UTC, whole milliseconds.
         new_id: Makes an event's id.
         lived_seconds: How long the worker must have lived before it tries suspects.
+        schema: What a person is; without it, what the settings' file says.
     """
     url = settings.amqp_url.get_secret_value()
     client = mongo.connect(settings, "rollcall-worker")
@@ -66,10 +73,10 @@ async def work(
     images = open_stores(settings, client)
 
     # What outlives a connection to the broker.
-    schema = load_person_schema(settings.person_schema)
+    schema = schema or load_person_schema(settings.person_schema)
     inputs = DecisionInputs(clock, new_id, schema)
     store = Store(client, settings.mongo_db, schema)
-    streams = Streams(client, settings.mongo_db)
+    streams = Streams(client, settings.mongo_db, schema)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
     feed = FeedStore(client, settings.mongo_db)
@@ -109,10 +116,11 @@ async def work(
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     clocks = ClockWatch(client, clock)
+    schemas = SchemaWatch(client, settings.mongo_db, schema)
     app = create_app(
         "Rollcall worker",
         {"rabbitmq": consumer.check_consuming, "mongodb": store.check_indexes, "feed": gaps.check_gaps},
-        remarks={"clock": clocks.check},
+        remarks={"clock": clocks.check, "schema": schemas.check},
     )
     tasks = {
         asyncio.create_task(consumer.consume()),
@@ -121,6 +129,7 @@ async def work(
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
         asyncio.create_task(clocks.run()),
+        asyncio.create_task(schemas.until_outdated()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
     try:

@@ -17,7 +17,7 @@ from events.person.schema.declarations import PersonSchema
 from service_kit.mongo.collections import load_collections
 from service_kit.mongo.connection import Client, Document, DocumentCollection, kept_out, store_errors, writing
 from service_kit.mongo.indexes import check_unique_indexes
-from service_kit.read_model import PROJECTION, person_changes, person_document
+from service_kit.read_model import person_changes, person_document, projection_of
 from workers.outcomes import PersonChange
 
 _CLAIM_TRIES: Final = 5
@@ -188,7 +188,11 @@ class Store:
             return False
         operations = [
             UpdateOne(
-                {"_id": after.person_id, "version": before.version, "projection": PROJECTION},
+                {
+                    "_id": after.person_id,
+                    "version": before.version,
+                    "projection": projection_of(self._schema),
+                },
                 {"$set": person_changes(before, after, self._schema)},
             )
             for before, after in updates

@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError
 from events.log.stored import event_of
 from events.person.commands import Command
 from events.person.decider import PersonState
+from events.person.schema.declarations import PersonSchema
 from service_kit.milestones import (
     MILESTONE_EVERY,
     Milestone,
@@ -61,9 +62,11 @@ class Streams:
     Args:
         client: A client of either driver.
         database: Database name.
+        schema: The person schema in whose form people are; None where there has been one alone.
     """
 
-    def __init__(self, client: Client, database: str) -> None:
+    def __init__(self, client: Client, database: str, schema: PersonSchema | None = None) -> None:
+        self._schema = schema
         self._db = writing(client, database)
         self._events = self._db["events"]
         self._milestones = self._db["milestones"]
@@ -85,7 +88,7 @@ class Streams:
     async def _read_long(self, person_id: str, asked: Collection[Command]) -> StreamReading:
         reading = StreamReading(PersonState(person_id))
         async for step in self._walk(person_id):
-            if milestone_at(step):
+            if milestone_at(step, self._schema):
                 reading.steps.clear()
             reading.add(step)
         versions = await self._versions_of(person_id, asked)
@@ -135,7 +138,8 @@ class Streams:
             found = self._events.find(first, sort=[("person_id", 1), ("version", 1)])
             documents = await found.to_list(None)
         return [
-            (person_id, list(_steps(person_id, its))) for person_id, its in groupby(documents, _BY_PERSON)
+            (person_id, list(_steps(person_id, its, self._schema)))
+            for person_id, its in groupby(documents, _BY_PERSON)
         ]
 
     async def _walk(
@@ -143,8 +147,10 @@ class Streams:
     ) -> AsyncGenerator[Step, None]:
         """Yield as `walk_stream` does, and keep the milestones that were missing on the way."""
         made: list[Milestone] = []
-        async for step in walk_stream(self._find, person_id, since=since, version=version):
-            if milestone := milestone_at(step):
+        async for step in walk_stream(
+            self._find, person_id, since=since, version=version, schema=self._schema
+        ):
+            if milestone := milestone_at(step, self._schema):
                 made.append(milestone)
             if len(made) == _KEPT_AT_ONCE:
                 await self._keep(person_id, made)
@@ -166,9 +172,11 @@ class Streams:
         missing, only some are made now.
         """
         made: list[Milestone] = []
-        async with aclosing(walk_stream(self._find, person_id, version=version)) as steps:
+        async with aclosing(
+            walk_stream(self._find, person_id, version=version, schema=self._schema)
+        ) as steps:
             async for step in steps:
-                if milestone := milestone_at(step):
+                if milestone := milestone_at(step, self._schema):
                     made.append(milestone)
                 if len(made) == _KEPT_AT_ONCE:
                     break
@@ -200,11 +208,11 @@ class Streams:
                 await self._milestones.delete_many({"person_id": {"$in": list(person_ids)}})
 
 
-def _steps(person_id: str, documents: Iterator[Document]) -> Iterator[Step]:
+def _steps(person_id: str, documents: Iterator[Document], schema: PersonSchema | None) -> Iterator[Step]:
     """Yield the events in documents that begin with a person's first."""
     step = None
     for document in documents:
-        step = next_step(person_id, step, event_of(document))
+        step = next_step(person_id, step, event_of(document), schema)
         yield step
 
 

@@ -9,12 +9,15 @@ from typing import Any, Final
 
 from events.log.event import EventType, RecordedEvent
 from events.log.upcasting import lift
-from events.person.schema.declarations import Value
+from events.person.schema.declarations import PersonSchema, Value
+from events.person.schema.lifting import lift_values
 
 EVENTS: Final = "events"
 """The collection with the events of people."""
 ACCOUNT_EVENTS: Final = "account_events"
 """The collection with those of accounts: who keeps accounts has no business with people's."""
+SCHEMA_EVENTS: Final = "schema_events"
+"""The collection with those of the person schema: what was in force, since when, and by whom."""
 NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
 """Fields of an event that its document leaves out when there is nothing to say."""
 BESIDE: Final = "idempotency_id"
@@ -45,15 +48,24 @@ def event_document(event: RecordedEvent) -> dict[str, Any]:
     return document
 
 
-def payload_of(document: Mapping[str, Any]) -> tuple[EventType, dict[str, Value | None]]:
+def payload_of(
+    document: Mapping[str, Any], schema: PersonSchema | None = None
+) -> tuple[EventType, Mapping[str, Value | None]]:
     """Return the type and data of the event in a document of the log, in the newest schema's form.
+
+    Args:
+        document: The event.
+        schema: The person schema in whose form the fields are; None for what has none.
 
     Raises:
         NewerSchema: This code is too old to know what it means.
         UnknownSchema: It has a schema that there has never been.
     """
     type_ = document["type"]
-    return type_, lift(type_, document["schema"], document["data"])
+    data: Mapping[str, Value | None] = lift(type_, document["schema"], document["data"])
+    if schema is not None and schema.earlier:
+        data = lift_values(type_, document.get("person_schema"), data, schema)
+    return type_, data
 
 
 def event_of(document: Mapping[str, Any]) -> RecordedEvent:

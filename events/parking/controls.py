@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from events.person.commands import Command, Envelope, Id, command_type, malformed
+from events.person.commands import Command, Envelope, Id, command_type, lifted, malformed
 from events.person.schema.declarations import PersonSchema
+from events.person.schema.messages import older_schema
 
 
 class RetryParked(Envelope):
@@ -51,7 +52,9 @@ def decode_message(body: bytes, schema: PersonSchema) -> Message:
     Raises:
         MalformedMessage: The body is no JSON, no CloudEvent, or of no known type and schema.
     """
+    older = older_schema(body, schema)
     try:
-        return _reader(schema).validate_json(body)
+        message = _reader(older or schema).validate_json(body)
     except ValidationError as exc:
         raise malformed(exc) from exc
+    return lifted(message, schema) if older else message

@@ -27,7 +27,7 @@ def claim_name(kind: str, values: Sequence[Value]) -> str:
     """Return the name of the claim on some values together.
 
     Args:
-        kind: Of claim.
+        kind: Of claim, as claims call it.
         values: In the order in which the schema names their fields.
     """
     return ":".join((kind, *map(_part, values))) if len(values) > 1 else f"{kind}:{_text(values[0])}"
@@ -50,7 +50,8 @@ def _claimers(schema: PersonSchema) -> tuple[Callable[[Mapping[str, Value | None
     Asked several times a command: what most schemas have is joined in the quickest way.
     """
     return tuple(
-        _claimer(kind, [schema.by_name[name] for name in names]) for kind, names in schema.unique.items()
+        _claimer(called, [schema.by_name[name] for name in schema.unique[kind]])
+        for called, kind in schema.kinds.items()
     )
 
 
@@ -96,13 +97,13 @@ def claims_of(fields: Mapping[str, Value | None], schema: PersonSchema) -> froze
     return frozenset([name for claimer in _claimers(schema) if (name := claimer(fields)) is not None])
 
 
-def kind_of(claim: str) -> str:
-    """Return the kind of a claim."""
-    return claim.partition(":")[0]
+def kind_of(claim: str, schema: PersonSchema) -> str | None:
+    """Return the kind of a claim; None if it is of a kind that is not unique now."""
+    return schema.kinds.get(claim.partition(":")[0])
 
 
 def taken(claim: str, schema: PersonSchema) -> ValueTaken:
     """Return the rejection for a claim that another person holds."""
-    kind = kind_of(claim)
+    kind = schema.kinds[claim.partition(":")[0]]
     said = schema.taken[kind]
     return ValueTaken(said["en"], kind=kind, fields=schema.unique[kind], said=said)

@@ -8,12 +8,11 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     AliasChoices,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -23,8 +22,11 @@ from pydantic import (
 )
 
 from events.errors import MalformedMessage
+from events.person.expected_versions import Versions, written_versions
 from events.person.fields import Image, PersonChanges, PersonFields, stored_forms
 from events.person.schema.declarations import PersonSchema
+from events.person.schema.lifting import lift_values
+from events.person.schema.messages import older_schema
 from events.times import rfc3339
 
 Id = Annotated[
@@ -33,21 +35,6 @@ Id = Annotated[
 ]
 
 
-def _read_versions(versions: object) -> object:
-    """Read versions off the wire: numbers with commas between them, since no attribute is a list.
-
-    Commands of before named one, as a number (`expectedversion`).
-    """
-    if isinstance(versions, str):
-        return [number for number in versions.split(",") if number]
-    return [versions] if isinstance(versions, int) else versions
-
-
-def _written_versions(versions: frozenset[int] | None) -> str | None:
-    return None if versions is None else ",".join(map(str, sorted(versions)))
-
-
-Versions = Annotated[frozenset[Annotated[int, Field(ge=0)]], BeforeValidator(_read_versions)]
 CONTENT_TYPE: Final = "application/cloudevents+json"
 SOURCE: Final = "/rollcall/command-api"
 
@@ -192,7 +179,7 @@ def encode_command(command: Envelope) -> dict[str, Any]:
         "partitionkey": command.person_id,
         "actor": command.actor,
         "actorname": command.actor_name,
-        "expectedversions": _written_versions(command.expected_versions),
+        "expectedversions": written_versions(command.expected_versions),
         "idempotencyid": command.idempotency_id,
         "correlationid": command.correlation_id,
         "causationid": command.causation_id,
@@ -218,10 +205,34 @@ def decode_command(body: bytes, schema: PersonSchema) -> Command:
     Raises:
         MalformedMessage: The body is no JSON, no CloudEvent, or no command of a known type and schema.
     """
+    older = older_schema(body, schema)
     try:
-        return _reader(schema).validate_json(body)
+        command = _reader(older or schema).validate_json(body)
     except ValidationError as exc:
         raise malformed(exc) from exc
+    return lifted(command, schema) if older else command
+
+
+Written = TypeVar("Written", bound=Envelope)
+
+
+def lifted(command: Written, schema: PersonSchema) -> Written:
+    """Return a command of an earlier schema in the form of the one in force, which cannot refuse it.
+
+    Args:
+        command: As it was written; it was held to the schema of then.
+        schema: The one in force.
+    """
+    data, number, forms = getattr(command, "data", None), command.person_schema, stored_forms(schema)
+    if isinstance(data, Reversion):
+        left = tuple(lift_values("person.update", number, dict.fromkeys(data.left, True), schema))
+        return command.model_copy(update={"data": data.model_copy(update={"left": left})})
+    if not isinstance(data, PersonFields | PersonChanges):
+        return command
+    form = forms.fields if isinstance(data, PersonFields) else forms.changes
+    values = lift_values(command.type, number, data.model_dump(exclude_unset=True), schema)
+    present = {name: value for name, value in values.items() if name in schema.by_name}
+    return command.model_copy(update={"data": form.model_construct(set(present), **present)})
 
 
 _TOLD: Final = ("id", "subject", "type", "time", "actor", "correlationid", "causationid")

@@ -19,6 +19,7 @@ from events.person.commands import (
 )
 from events.person.rejections import PersonExists, PersonNotFound, UnknownVersion, VersionMismatch
 from events.person.schema.declarations import PersonSchema, Value
+from events.person.schema.lifting import lift_values, refuse_newer
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,9 @@ def _upserted(command: UpsertPerson, state: PersonState, schema: PersonSchema) -
     if state.status == "deleted":
         raise PersonExists(f"the person {command.person_id} was deleted: the id cannot be used again")
     given = command.data.model_dump(exclude_none=True)
+    if schema.earlier:
+        # Until it is known that there is nobody, it is no creation: so the defaults come here.
+        given = dict(lift_values("person.create", command.person_schema, given, schema))
     if missing := [name for name in schema.required if name not in given]:
         raise PersonNotFound(
             f"there is no person {command.person_id}, and to create one lacks {', '.join(missing)}"
@@ -130,19 +134,28 @@ def _require(command: Command, state: PersonState) -> None:
         raise VersionMismatch.of(state.version, expected)
 
 
-def evolve(state: PersonState, event: RecordedEvent) -> PersonState:
+def evolve(state: PersonState, event: RecordedEvent, schema: PersonSchema | None = None) -> PersonState:
     """Return the person after one more event, in whatever schema it was written.
 
+    Args:
+        state: Before it.
+        event: The event.
+        schema: The person schema in whose form the fields are; None where there has been one alone.
+
     Raises:
-        NewerSchema: This code is too old to know what it means.
+        NewerSchema: This code, or its person schema, is too old to know what it means.
         UnknownSchema: It has a schema that there has never been.
     """
+    data: Mapping[str, Value | None] = lift(event.type, event.schema, event.data)
+    if schema is not None and event.person_schema != schema.version:
+        refuse_newer(event.person_schema, schema)
+        data = lift_values(event.type, event.person_schema, data, schema)
     return PersonState(
         person_id=event.person_id,
         status="deleted" if event.type == "person.deleted" else "active",
         version=event.version,
         hash=event.hash,
-        fields=fields_after(state.fields, event.type, lift(event.type, event.schema, event.data)),
+        fields=fields_after(state.fields, event.type, data),
         created_at=event.applied_at if event.type == "person.created" else state.created_at,
         updated_at=event.applied_at,
     )
@@ -169,9 +182,9 @@ def fields_after(
             assert_never(event_type)
 
 
-def fold(person_id: str, events: Iterable[RecordedEvent]) -> PersonState:
-    """Return the person that a stream's events, in order of version, make."""
+def fold(person_id: str, events: Iterable[RecordedEvent], schema: PersonSchema | None = None) -> PersonState:
+    """Return the person that a stream's events, in order of version, make; arguments as of `evolve`."""
     state = PersonState(person_id)
     for event in events:
-        state = evolve(state, event)
+        state = evolve(state, event, schema)
     return state

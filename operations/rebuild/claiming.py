@@ -101,7 +101,7 @@ def _fields(document: Mapping[str, Any], schema: PersonSchema) -> dict[str, Any]
 def _tell(sides: RebuildConnections, lacking: Held, done: RebuildReport) -> None:
     there = sides.model.claims_named({name for name, _ in lacking}, strong=True) if lacking else {}
     for name, folded in lacking:
-        value = (kind_of(name),)
+        value = (_kind(name, sides.job.schema),)
         if name in there:
             reason = f"it is person {there[name].get('person_id')}"
             done.found.append(Difference("claim_taken", folded.person_id, value, reason))
@@ -138,7 +138,7 @@ class ClaimWalker:
 
     def _counts(self, claim: Mapping[str, Any]) -> bool:
         """Return whether a claim is of a kind that is unique now; those of another may be of use again."""
-        return kind_of(claim["_id"]) in self._sides.job.schema.unique
+        return kind_of(claim["_id"], self._sides.job.schema) is not None
 
     def _judge(self, claims: Sequence[Mapping[str, Any]], done: RebuildReport) -> None:
         sides = self._sides
@@ -157,9 +157,9 @@ class ClaimWalker:
                 done.repaired["claim_stray"] += sides.model.release(strays) if strays else 0
                 return
             lasting = [claim for claim in strays if not under_way(known[claim["person_id"]])]
-            done.found += map(_stray, lasting)
+            done.found += [_stray(claim, sides.job.schema) for claim in lasting]
             suspects = [claim for claim in strays if claim not in lasting]
-        done.found += map(_stray, suspects)
+        done.found += [_stray(claim, sides.job.schema) for claim in suspects]
 
     def _is_held(self, claim: Mapping[str, Any], holder: Mapping[str, Any] | None) -> bool:
         schema = self._sides.job.schema
@@ -179,5 +179,9 @@ def _is_stray(claim: Mapping[str, Any], folded: Folded) -> bool:
     return folded.problem is None and claim["_id"] not in folded.claims and claim["version"] <= folded.version
 
 
-def _stray(claim: Mapping[str, Any]) -> Difference:
-    return Difference("claim_stray", claim["person_id"], (kind_of(claim["_id"]),))
+def _stray(claim: Mapping[str, Any], schema: PersonSchema) -> Difference:
+    return Difference("claim_stray", claim["person_id"], (_kind(claim["_id"], schema),))
+
+
+def _kind(claim: str, schema: PersonSchema) -> str:
+    return kind_of(claim, schema) or claim.partition(":")[0]

@@ -87,13 +87,14 @@ def difference(folded: Folded, seen: Mapping[str, Any] | None) -> Difference | N
     if seen == wanted:
         return None
     names = tuple(sorted(name for name in wanted.keys() | seen.keys() if _differs(name, wanted, seen)))
-    if _number(seen.get("projection")) > PROJECTION:
+    projection = wanted["projection"]
+    if _number(seen.get("projection")) > projection:
         return Difference("newer", person_id, names)
     version = seen.get("version")
     if _number(version) > folded.version:
         return Difference("ahead", person_id, reason=f"version {version}, of {folded.version}")
     if _number(version) == folded.version:
-        kind: Kind = "outdated" if _number(seen.get("projection")) < PROJECTION else "changed"
+        kind: Kind = "outdated" if _number(seen.get("projection")) < projection else "changed"
         return Difference(kind, person_id, names)
     return Difference("stale", person_id, names)
 

@@ -15,7 +15,7 @@ from events.person.claims import claims_of
 from events.person.decider import PersonState, fields_after
 from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
-from service_kit.milestones import MILESTONE_EVERY, Milestone
+from service_kit.milestones import MILESTONE_EVERY, Milestone, milestone_form
 from service_kit.read_model import person_document
 from verifier import Link, walk
 
@@ -62,13 +62,13 @@ def folds(documents: Iterable[Mapping[str, Any]], schema: PersonSchema) -> Itera
     for person_id, stream in groupby(documents, _PERSON):
         if is_stream(person_id):
             continue
-        folding = _Folding(person_id)
+        folding = _Folding(person_id, schema)
         (verdict,) = walk(folding.links(stream))
         if verdict.finding:
             text = f"version {verdict.finding.version} of the log: {verdict.finding.text}"
             yield Folded(person_id, verdict.events, problem=text)
         else:
-            yield folding.end(verdict.events, schema)
+            yield folding.end(verdict.events)
 
 
 class _Folding:
@@ -82,10 +82,12 @@ class _Folding:
         "_newest",
         "_person_id",
         "_problem",
+        "_schema",
         "_status",
     )
 
-    def __init__(self, person_id: str) -> None:
+    def __init__(self, person_id: str, schema: PersonSchema) -> None:
+        self._schema = schema
         self._person_id = person_id
         self._fields: Mapping[str, Value] = {}
         self._status: Literal["absent", "active", "deleted"] = "absent"
@@ -113,7 +115,7 @@ class _Folding:
         type_ = document["type"]
         if type_ not in EVENT_TYPES:
             raise ValueError(f"type {type_}")
-        self._fields = fields_after(self._fields, *payload_of(document))
+        self._fields = fields_after(self._fields, *payload_of(document, self._schema))
         self._status = "deleted" if type_ == "person.deleted" else "active"
         if type_ == "person.created":
             self._created_at = _utc(document["applied_at"])
@@ -121,7 +123,7 @@ class _Folding:
         accepted_at = _utc(document["accepted_at"])
         self._newest = accepted_at if self._newest is None else max(self._newest, accepted_at)
         if document["version"] % MILESTONE_EVERY == 0:
-            self._milestones.append(Milestone(self._state(), self._newest))
+            self._milestones.append(Milestone(self._state(), self._newest, milestone_form(self._schema)))
 
     def _state(self) -> PersonState:
         last = self._last
@@ -136,15 +138,15 @@ class _Folding:
             applied_at,
         )
 
-    def end(self, events: int, schema: PersonSchema) -> Folded:
+    def end(self, events: int) -> Folded:
         """Return what they come to."""
         if self._problem is not None:
             return Folded(self._person_id, events, problem=self._problem)
         state = self._state()
         milestones = tuple(self._milestones) if state.status == "active" else ()
         try:
-            document = person_document(state, schema)
-            claims = claims_of(self._fields, schema)
+            document = person_document(state, self._schema)
+            claims = claims_of(self._fields, self._schema)
         except _ODD as exc:
             return Folded(self._person_id, events, problem=f"the log makes no person ({type(exc).__name__})")
         return Folded(self._person_id, events, state.version, state.updated_at, document, claims, milestones)

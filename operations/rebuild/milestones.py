@@ -10,7 +10,7 @@ from operations.log_walk import Range
 from operations.rebuild.connections import RebuildConnections, RebuildReport, pauses, under_way
 from operations.rebuild.differences import Difference, Kind
 from operations.rebuild.folding import Folded
-from service_kit.milestones import MILESTONE_FORM, Milestone, milestone_document
+from service_kit.milestones import Milestone, milestone_document, milestone_form
 
 
 @dataclass(slots=True)
@@ -41,7 +41,8 @@ def restore_milestones(
         done: Takes what became of it.
     """
     seen = sides.model.milestones(piece.after, piece.to, strong=not sides.job.check)
-    differing = _compare({one.person_id: one for one in people}, seen)
+    form = milestone_form(sides.job.schema)
+    differing = _compare({one.person_id: one for one in people}, seen, form)
     for pause in pauses():
         if not differing:
             return
@@ -49,7 +50,7 @@ def restore_milestones(
         # The milestones first: what they show is in the log.
         seen = sides.model.milestones_of(differing)
         folded = sides.folded(differing)
-        differing = _compare(folded, seen)
+        differing = _compare(folded, seen, form)
         if not sides.job.check:
             _repair(sides, differing, done)
             continue
@@ -59,7 +60,9 @@ def restore_milestones(
     _tell(differing, done)
 
 
-def _compare(people: Mapping[str, Folded], seen: Iterable[Mapping[str, Any]]) -> dict[str, _Differing]:
+def _compare(
+    people: Mapping[str, Folded], seen: Iterable[Mapping[str, Any]], form: int
+) -> dict[str, _Differing]:
     """Return by person id how milestones differ from what they should be; of whom they do not, nothing.
 
     What is in a newer form, or of somebody whose events cannot be folded, is left alone.
@@ -73,7 +76,7 @@ def _compare(people: Mapping[str, Folded], seen: Iterable[Mapping[str, Any]]) ->
     for document in seen:
         person_id = document["person_id"]
         folded = people.get(person_id)
-        if document["form"] > MILESTONE_FORM or (folded is not None and folded.problem is not None):
+        if document["form"] > form or (folded is not None and folded.problem is not None):
             continue
         milestone = wanted.get((person_id, document["version"]))
         content = {name: value for name, value in document.items() if name != "_id"}

@@ -118,6 +118,12 @@ class ReadModel:
         ]
         return len(documents) - len(self._insert("claims", documents))
 
+    def drop_claims(self, kind: str) -> None:
+        """Remove all claims of a kind, as they call it."""
+        with refusals():
+            # The semicolon follows the colon that ends a kind.
+            self._db["claims"].delete_many({"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}})
+
     def hand_over(self, seen: Mapping[str, Any], claim: Claim) -> bool:
         """Reserve a value for another person, if its claim is still as it was seen; return whether it was."""
         held_by = {"person_id": claim.person_id, "version": claim.version}

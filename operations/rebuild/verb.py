@@ -25,7 +25,7 @@ from operations.rebuild.read_model import ReadModel
 from operations.rebuild.rebuilding import PeopleWalker
 from operations.rebuild.resume import ResumeFile, what
 from operations.terminal import print_progress, print_result
-from service_kit.read_model import PROJECTION
+from service_kit.read_model import projection_of
 
 FINE, FOUND, CANNOT = 0, 1, 2
 _SHOWN: Final = 20
@@ -120,7 +120,7 @@ class _Run:
         if self._job.check:
             return
         with closing(ReadModel(self._job.address)) as model:
-            older = model.older_than(PROJECTION, len(self._left) + _SHOWN)
+            older = model.older_than(projection_of(self._job.schema), len(self._left) + _SHOWN)
         for person_id in set(older) - self._left:
             self._tell(Difference("outdated", person_id))
 

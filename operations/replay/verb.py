@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from events.accounts.event import ACCOUNT_EVENT_TYPES
 from events.errors import BrokerUnavailable, StoreUnavailable
+from events.log.applied_schema import SCHEMA_EVENT_TYPES
 from events.log.event import EVENT_TYPES
 from events.times import rfc3339
 from operations.addresses import broker_address, database_address
@@ -47,7 +48,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--type",
         action="append",
-        choices=(*EVENT_TYPES, *ACCOUNT_EVENT_TYPES),
+        choices=(*EVENT_TYPES, *ACCOUNT_EVENT_TYPES, *SCHEMA_EVENT_TYPES),
         help="these events only; repeatable",
     )
     parser.add_argument("--person", metavar="ID", help="events of this person only")

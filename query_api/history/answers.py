@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, RootModel
 
 from events.accounts.event import AccountEventType
+from events.log.applied_schema import SchemaEventType
 from events.log.event import EventType
 from events.person.schema.declarations import Value
 from service_kit.http.formats import Hash, Id, Next, Time
@@ -43,9 +44,10 @@ class Event(_Recorded):
     """An event of the log."""
 
     person_id: str = Field(
-        description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`, `token:ID`"
+        description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`, `token:ID`, "
+        "`schema:person`"
     )
-    type: Literal[EventType, AccountEventType]
+    type: Literal[EventType, AccountEventType, SchemaEventType]
     data: dict[str, Value | None] = Field(description="What it sets; null for what it removes")
 
 
@@ -69,6 +71,9 @@ class AppliedEntry(_Recorded):
     status: Literal["applied"]
     type: EventType
     changes: dict[str, Change] = Field(description="By field")
+    former_names: dict[str, str] = Field(
+        description="By field, what it was called when the event was written, if that was otherwise",
+    )
 
 
 class RejectedEntry(_Asked):

@@ -11,8 +11,9 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from events.accounts.event import ACCOUNT_EVENT_TYPES, AccountEventType, is_stream
+from events.log.applied_schema import SCHEMA_EVENT_TYPES, SCHEMA_STREAM, SchemaEventType
 from events.log.event import EVENT_TYPES, EventType
-from events.log.stored import ACCOUNT_EVENTS, EVENTS
+from events.log.stored import ACCOUNT_EVENTS, EVENTS, SCHEMA_EVENTS
 from query_api.reading.cursors import MAX_CURSOR
 from query_api.reading.forms import MAX_PAGE, TimedQuery, zone_in
 from query_api.reading.times import span_of
@@ -21,11 +22,18 @@ _Cursor = Annotated[str, Field(max_length=MAX_CURSOR)]
 
 
 def _stream(text: str) -> str:
-    return text if is_stream(text) else str(UUID(text))
+    return text if text == SCHEMA_STREAM or is_stream(text) else str(UUID(text))
 
 
 _Id = Annotated[str, Field(max_length=300), AfterValidator(_stream)]
 _FAMILIES: Final[dict[str, tuple[str, ...]]] = {"person.*": EVENT_TYPES, "account.*": ACCOUNT_EVENT_TYPES}
+
+_HOMES: Final = {"person": EVENTS, "account": ACCOUNT_EVENTS, "schema": SCHEMA_EVENTS}
+"""By what types begin with, the collection of their events."""
+_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    ACCOUNT_EVENTS: ACCOUNT_EVENT_TYPES,
+    SCHEMA_EVENTS: SCHEMA_EVENT_TYPES,
+}
 
 
 def _start(text: str, info: ValidationInfo) -> str:
@@ -80,13 +88,14 @@ class HistoryQuery(SpanQuery):
 class EventsQuery(SpanQuery):
     """Parameters of the search over everybody's events."""
 
-    type: Literal[EventType, AccountEventType, "person.*", "account.*"] | None = Field(
+    type: Literal[EventType, AccountEventType, SchemaEventType, "person.*", "account.*"] | None = Field(
         default=None, description="An event's type, or all that begin so"
     )
     actor: str | None = Field(default=None, max_length=255, description="Subject of who did it")
     person_id: _Id | None = Field(
         default=None,
-        description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`, `token:ID`",
+        description="A person's id; or `account:NAME`, `address:ADDRESS`, `invitation:ID`, `token:ID`, "
+        "`schema:person`",
     )
     correlation_id: str | None = Field(default=None, max_length=255, description="As the command gave it")
     sort: Literal["applied_at", "-applied_at"] = Field(
@@ -119,12 +128,14 @@ class EventsQuery(SpanQuery):
 
     @property
     def collections(self) -> tuple[str, ...]:
-        """Return where events may be that are asked for: those of people, those of accounts, or both."""
+        """Return where events may be that are asked for: of people, accounts, the schema, or all."""
+        if self.person_id == SCHEMA_STREAM:
+            return (SCHEMA_EVENTS,)
         if self.person_id is not None:
             return (ACCOUNT_EVENTS,) if is_stream(self.person_id) else (EVENTS,)
         if self.type is not None:
-            return (ACCOUNT_EVENTS,) if self.type.startswith("account.") else (EVENTS,)
-        return EVENTS, ACCOUNT_EVENTS
+            return (_HOMES[self.type.partition(".")[0]],)
+        return EVENTS, ACCOUNT_EVENTS, SCHEMA_EVENTS
 
     @property
     def conditions(self) -> list[dict[str, Any]]:
@@ -142,10 +153,10 @@ class EventsQuery(SpanQuery):
     def conditions_in(self, collection: str) -> list[dict[str, Any]]:
         """Return the conditions of the events in one of the collections.
 
-        Who keeps accounts could write an event of a person among theirs: it is none.
+        Who may add to another log than people's could write an event of a person there: it is none.
         """
-        if collection == ACCOUNT_EVENTS and self.type is None:
-            return [*self.conditions, {"type": {"$in": list(ACCOUNT_EVENT_TYPES)}}]
+        if collection in _TYPES and self.type is None:
+            return [*self.conditions, {"type": {"$in": list(_TYPES[collection])}}]
         return self.conditions
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from events.person.decider import PersonState
+from events.person.schema.declarations import PersonSchema
 from query_api.people.queries import Reads
 from query_api.reading.searches import Searches
 from service_kit.mongo.connection import Document, MemberAddress
@@ -27,9 +28,11 @@ class Folds:
     Args:
         reads: Finds documents.
         seconds: How long a fold of a long stream may take.
+        schema: The person schema in whose form people are; None where there has been one alone.
     """
 
-    def __init__(self, reads: Reads, seconds: float) -> None:
+    def __init__(self, reads: Reads, seconds: float, schema: PersonSchema | None = None) -> None:
+        self._schema = schema
         self._reads = reads
         self.long = Searches(LONG_AT_ONCE, seconds, "long histories")
 
@@ -87,4 +90,5 @@ class Folds:
                 member = answer.member
                 return answer.documents
 
-            return await state_at(find, person_id, version=version, as_of=as_of), member
+            state = await state_at(find, person_id, version=version, as_of=as_of, schema=self._schema)
+            return state, member

@@ -18,7 +18,7 @@ from events.person.views import person_view
 from events.times import parse_rfc3339, rfc3339
 from query_api.history.filters import EventsQuery, HistoryQuery, all_of, place_of
 from query_api.history.folding import Folds
-from query_api.history.views import event_view, history_entries, rejection_view
+from query_api.history.views import event_views, history_entries, rejection_view
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
 from service_kit.mongo.connection import MemberAddress
@@ -262,7 +262,7 @@ class LogReads:
             documents.pop()
             last = documents[-1]
             next_page = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode()
-        return Page(Answer(list(map(event_view, documents)), answers[0].member), next_page, None)
+        return Page(Answer(event_views(documents, self._schema), answers[0].member), next_page, None)
 
 
 async def _nothing() -> Answer:

@@ -1,5 +1,6 @@
 """Routes for audit: a person's history, and search in everybody's events, by page or as export."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -61,7 +62,10 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         query = dependencies.read(HistoryQuery, request)
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             page = await dependencies.log.history(caller.subject, str(person_id), query)
-        items = [_seen(item, "changes", dependencies.view(caller)) for item in page.answer.documents]
+        items = [
+            _seen(item, ("changes", "former_names"), dependencies.view(caller))
+            for item in page.answer.documents
+        ]
         return dependencies.page(request, page, {"person_id": str(person_id), "items": items})
 
     @app.get(
@@ -86,23 +90,26 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         form = choose(accept or None, (JSON, NDJSON, CSV))
         if form != JSON:
             # A line has all that its hash covers, so it is for those alone who may see all of it.
-            dependencies.view(caller).refuse_hidden(dependencies.schema.names)
+            view = dependencies.view(caller)
+            view.refuse_hidden(sorted(view.hidden))
             return await _export(request, sender, caller, query, form)
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             page = await dependencies.log.events(query)
-        items = [_seen(item, "data", dependencies.view(caller)) for item in page.answer.documents]
+        items = [_seen(item, ("data",), dependencies.view(caller)) for item in page.answer.documents]
         return dependencies.page(request, page, {"items": items}, dict(_VARY))
 
 
-def _seen(item: dict[str, Any], part: str, view: PersonView) -> dict[str, Any]:
+def _seen(item: dict[str, Any], parts: Sequence[str], view: PersonView) -> dict[str, Any]:
     """Return an event as a caller sees it.
 
     Args:
         item: The event.
-        part: Where it has values by field.
+        parts: Where it has something by field.
         view: What the caller sees.
     """
-    return {**item, part: view.of_values(item[part])} if view.hidden and part in item else item
+    if not view.hidden:
+        return item
+    return {**item, **{part: view.of_values(item[part]) for part in parts if part in item}}
 
 
 async def _export(

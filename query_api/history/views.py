@@ -1,13 +1,15 @@
 """How events and rejected commands are shown to auditors. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.person.decider import fields_after
-from events.person.fields import state_names
+from events.person.fields import IMAGE_NAMES, state_names
 from events.person.history import changes_between
 from events.person.schema.declarations import PersonSchema, Value
+from events.person.schema.lifting import former_names_in
 from events.times import rfc3339
 
 _TRACE: Final = (
@@ -20,9 +22,17 @@ _TRACE: Final = (
 )
 
 
-def event_view(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event of the log as audit search shows it."""
-    type_, data = payload_of(document)
+def event_view(document: Mapping[str, Any], schema: PersonSchema) -> dict[str, Any]:
+    """Return an event of the log as audit search shows it: with the present names of present fields.
+
+    Args:
+        document: The event.
+        schema: What a person is.
+    """
+    type_, data = payload_of(document, schema)
+    if document.get("person_schema") != schema.version and type_ in EVENT_TYPES:
+        # What this process does not know may want a scope: of a removed field, or of a newer schema.
+        data = {name: value for name, value in data.items() if name in schema.by_name or name in IMAGE_NAMES}
     return {
         "event_id": document["_id"],
         "person_id": document["person_id"],
@@ -34,6 +44,11 @@ def event_view(document: Mapping[str, Any]) -> dict[str, Any]:
         "prev": document["prev"],
         "hash": document["hash"],
     }
+
+
+def event_views(documents: Iterable[Mapping[str, Any]], schema: PersonSchema) -> list[dict[str, Any]]:
+    """Return events of the log, each as `event_view` does."""
+    return [event_view(document, schema) for document in documents]
 
 
 def rejection_view(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,12 +85,14 @@ def history_entries(
     entries = []
     before, names = dict(fields), state_names(schema)
     for document in stream:
-        after = fields_after(before, *payload_of(document))
+        after = fields_after(before, *payload_of(document, schema))
         entry = {
             "status": "applied",
-            **event_view(document),
+            **event_view(document, schema),
             "changes": changes_between(before, after, names),
         }
+        former = former_names_in(document.get("person_schema"), schema)
+        entry["former_names"] = {name: former[name] for name in entry["changes"] if name in former}
         del entry["data"], entry["person_id"]
         entries.append(entry)
         before = after

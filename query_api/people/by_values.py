@@ -47,7 +47,8 @@ def _add_unique_route(
         place = dependencies.place(strong=query.strong)
 
         async def find(strong: bool) -> Answer:
-            return await dependencies.reads.person_by_values(kind, values, strong=strong)
+            called = dependencies.schema.claimed_as.get(kind, kind)
+            return await dependencies.reads.person_by_values(called, values, strong=strong)
 
         answer = await read_expected(request.headers, query, find)
         missing = f"there is no person with this {kind.replace('_', ' ')}"

@@ -111,7 +111,7 @@ class Reads:
         does not have, or has of an earlier holder, is asked of the primary.
 
         Args:
-            kind: Of claim.
+            kind: Of claim, as claims call it.
             values: By field, in the order in which the schema names them.
             strong: Ask the primary at once.
         """

@@ -262,6 +262,9 @@ DETAILS: Final[Mapping[str, str]] = {
     "an event has schema {schema}, which no version of Rollcall wrote": (
         "un evento tiene el esquema {schema}, que no escribió ninguna versión de Rollcall"
     ),
+    "number {number} of the person schema is newer than {own}, by which this process goes": (
+        "el número {number} del esquema de personas es más nuevo que el {own}, que sigue este proceso"
+    ),
     "this process's clock is {seconds} s {side} MongoDB's": (
         "el reloj de este proceso está a {seconds} s del de MongoDB"
     ),

@@ -103,7 +103,12 @@ def examples(schema: PersonSchema) -> dict[str, Any]:
             "person_id": EXAMPLE_ID,
             "items": [
                 _REFUSED,
-                {"status": "applied", **_EVENT, "changes": {last: {"from": None, "to": person[last]}}},
+                {
+                    "status": "applied",
+                    **_EVENT,
+                    "changes": {last: {"from": None, "to": person[last]}},
+                    "former_names": {},
+                },
             ],
             "next": None,
         },

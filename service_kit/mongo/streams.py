@@ -6,7 +6,8 @@ from typing import Any, Final, Protocol
 
 from events.log.stored import event_of
 from events.person.decider import PersonState
-from service_kit.milestones import MILESTONE_EVERY, MILESTONE_FORM, Milestone, Step, milestone_of, next_step
+from events.person.schema.declarations import PersonSchema
+from service_kit.milestones import MILESTONE_EVERY, Milestone, Step, milestone_form, milestone_of, next_step
 from service_kit.mongo.connection import Document
 from service_kit.pieces import PIECE, next_piece
 
@@ -31,7 +32,12 @@ class Find(Protocol):
 
 
 async def state_at(
-    find: Find, person_id: str, *, version: int | None = None, as_of: datetime | None = None
+    find: Find,
+    person_id: str,
+    *,
+    version: int | None = None,
+    as_of: datetime | None = None,
+    schema: PersonSchema | None = None,
 ) -> PersonState:
     """Return a person as it was; absent if the log that is read knows of none.
 
@@ -40,12 +46,13 @@ async def state_at(
         person_id: The id.
         version: The version to go to; the newest one up to it that is there.
         as_of: Or the time to go to, UTC; neither: to the end.
+        schema: The person schema in whose form the person is; None where there has been one alone.
 
     Raises:
         StoreUnavailable: MongoDB is away, or too slow.
     """
     state = PersonState(person_id)
-    async for step in walk_stream(find, person_id, version=version, as_of=as_of):
+    async for step in walk_stream(find, person_id, version=version, as_of=as_of, schema=schema):
         state = step.after
     return state
 
@@ -57,6 +64,7 @@ async def walk_stream(
     since: int | None = None,
     version: int | None = None,
     as_of: datetime | None = None,
+    schema: PersonSchema | None = None,
 ) -> AsyncGenerator[Step, None]:
     """Yield the last events of a person, in order: at most `MILESTONE_EVERY` more than are asked for.
 
@@ -70,11 +78,12 @@ async def walk_stream(
         since: The first version that is to be among them, with the person before it; None: the last will do.
         version: The last version.
         as_of: Or the time of the last one, UTC; neither: to the end.
+        schema: As of `state_at`.
 
     Raises:
         StoreUnavailable: MongoDB is away, or too slow.
     """
-    milestone = await _newest_milestone(find, person_id, since, version, as_of)
+    milestone = await _newest_milestone(find, person_id, since, version, as_of, milestone_form(schema))
     step: Step | None = None
     start, limit = (1 if milestone is None else milestone.state.version), MILESTONE_EVERY + 1
     last = {} if version is None else {"$lte": version}
@@ -92,7 +101,7 @@ async def walk_stream(
             if as_of is not None and event.applied_at > as_of:
                 return
             if milestone is None:
-                step = next_step(person_id, step, event)
+                step = next_step(person_id, step, event, schema)
             else:
                 step, milestone = Step(event, None, milestone.state, milestone.newest), None
             yield step
@@ -102,12 +111,12 @@ async def walk_stream(
 
 
 async def _newest_milestone(
-    find: Find, person_id: str, since: int | None, version: int | None, as_of: datetime | None
+    find: Find, person_id: str, since: int | None, version: int | None, as_of: datetime | None, form: int
 ) -> Milestone | None:
     bounds = [one for one in (version, None if since is None else since - 1) if one is not None]
     if bounds and min(bounds) < MILESTONE_EVERY:
         return None
-    wanted: dict[str, Any] = {"person_id": person_id, "form": MILESTONE_FORM}
+    wanted: dict[str, Any] = {"person_id": person_id, "form": form}
     if bounds:
         wanted["version"] = {"$lte": min(bounds)}
     if as_of is not None:

@@ -174,7 +174,10 @@ def test_no_service_can_change_the_past_or_more_than_its_own(guarded, first_run,
 
 @pytest.mark.parametrize(
     "collection",
-    ["events", "account_events", "people", "claims", "rejections", "parked", "imports", "import_errors"],
+    [
+        *("events", "account_events", "schema_events", "people", "claims", "rejections", "parked", "imports"),
+        "import_errors",
+    ],
 )
 def test_the_query_api_s_user_only_reads(guarded, first_run, collection) -> None:
     with guarded.client("rollcall-query") as client:
@@ -200,6 +203,22 @@ def test_the_command_api_s_user_neither_reads_nor_writes_what_is_of_people(
     with guarded.client("rollcall-command") as client, pytest.raises(OperationFailure) as refusal:
         attempt(client.rollcall[collection])
     assert refusal.value.code == NOT_AUTHORISED
+
+
+@pytest.mark.parametrize("user", ["rollcall-worker", "rollcall-command", "rollcall-query"])
+def test_only_workers_may_put_a_schema_on_record_and_nobody_changes_one(guarded, first_run, user) -> None:
+    def put(schemas):
+        schemas.insert_one({"person_id": "schema:test", "version": 1})
+
+    refused = [lambda schemas: schemas.update_one({}, {"$set": {"x": 1}}), lambda schemas: schemas.drop()]
+    refused += [lambda schemas: schemas.delete_many({}), *([] if user == "rollcall-worker" else [put])]
+    with guarded.client(user) as client:
+        client.rollcall.schema_events.find_one()
+        if put not in refused:
+            put(client.rollcall.schema_events)
+        for attempt in refused:
+            with pytest.raises(OperationFailure, match="not authorized"):
+                attempt(client.rollcall.schema_events)
 
 
 def test_the_command_api_s_user_drops_nothing_and_changes_no_event_of_accounts(guarded, first_run) -> None:

@@ -36,9 +36,9 @@ def folded(monkeypatch):
     versions: list[int] = []
     evolve = milestones.evolve
 
-    def counting(state, event):
+    def counting(state, event, schema):
         versions.append(event.version)
-        return evolve(state, event)
+        return evolve(state, event, schema)
 
     monkeypatch.setattr(milestones, "evolve", counting)
     return versions

@@ -307,8 +307,7 @@ async def test_a_new_projection_is_rolled_out(log, system, mongo_clients, monkey
         states = await folded(log, ids)
         active = [one for one in ids if states[one].status == "active"]
         with monkeypatch.context() as patch:
-            for module in ("service_kit.read_model", "workers.store"):
-                patch.setattr(f"{module}.PROJECTION", 0)
+            patch.setattr("service_kit.read_model.PROJECTION", 0)
             await log.store.project([PersonChange(None, states[active[0]], is_new=False)])
             assert (await document(log, active[0]))["projection"] == PROJECTION
             await run(log.store, update(active[0], address="Calle 10"))

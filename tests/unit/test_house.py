@@ -79,6 +79,8 @@ ADAPTERS = {
         "service_kit/mongo/clocks.py",
         "service_kit/images/gridfs.py",
         "service_kit/mongo/connection.py",
+        "service_kit/mongo/schema_record.py",
+        "service_kit/mongo/schema_watch.py",
         "workers/store.py",
         "workers/streams.py",
         "workers/announcing/feed_store.py",

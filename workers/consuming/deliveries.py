@@ -4,21 +4,17 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 from aio_pika.abc import AbstractChannel
 from aiormq.channel import Channel
 
-from events.errors import MalformedMessage
-from events.parking.controls import Control, Message, decode_message
-from events.person.commands import Command, envelope_of
-from events.person.schema.declarations import PersonSchema
+from events.parking.controls import Control
+from events.person.commands import Command
 from service_kit.broker.connection import broker_errors
-from service_kit.broker.topology import partition_queue
 from workers.outcomes import UnreadableMessage
 
 PACE_SECONDS: Final = 0.05
@@ -86,6 +82,7 @@ class DeliveryQueue:
         self._waiting: deque[Delivery] = deque()
         self._unreconciled: dict[Partition, list[Delivery]] = {}
         self._filled = asyncio.Event()
+        self._closing = asyncio.Event()
         self._taken_at = 0.0
 
     def enqueue(self, delivery: Delivery) -> None:
@@ -159,6 +156,11 @@ class DeliveryQueue:
         self._waiting.clear()
         self._unreconciled.clear()
         self._filled.set()
+        self._closing.set()
+
+    async def until_closed(self) -> None:
+        """Return once nothing more is taken."""
+        await self._closing.wait()
 
     def note_finished(self, deliveries: Sequence[Delivery]) -> None:
         """Take note that deliveries are under way no more: acknowledged, or set aside."""
@@ -210,47 +212,6 @@ class Batch:
     def awaited_people(self) -> set[str]:
         """Return the ids of the people for whose commands somebody waits."""
         return {command.person_id for delivery, command in self.commands if delivery.reply_to is not None}
-
-
-def read_batches(
-    deliveries: Sequence[Delivery],
-    now: datetime,
-    schema: PersonSchema,
-    set_aside_if_suspect: Callable[[Delivery, Message], bool] = lambda _delivery, _message: False,
-) -> list[Batch]:
-    """Return the deliveries as batches, in order: a control has one of its own.
-
-    What is neither command nor control is set apart as unreadable.
-
-    Args:
-        deliveries: In order of arrival.
-        now: The time, UTC.
-        schema: What a person is.
-        set_aside_if_suspect: Tells whether a message is set aside, and no part of a batch.
-    """
-    batches = [Batch()]
-    for delivery in deliveries:
-        try:
-            message = decode_message(delivery.body, schema)
-        except MalformedMessage as exc:
-            batches[-1].unreadable.append(_unreadable(delivery, exc.detail, now))
-        else:
-            if set_aside_if_suspect(delivery, message):
-                continue
-            if isinstance(message, Control):
-                batches += [Batch([delivery], control=message), Batch()]
-                continue
-            batches[-1].commands.append((delivery, message))
-        batches[-1].deliveries.append(delivery)
-    return [batch for batch in batches if batch.deliveries]
-
-
-def _unreadable(delivery: Delivery, reason: str, now: datetime) -> UnreadableMessage:
-    envelope = envelope_of(delivery.body)
-    message_id = delivery.message_id or (envelope.command_id if envelope else None)
-    queue = partition_queue(delivery.partition.number)
-    waiting = {"reply_to": delivery.reply_to, "correlation_id": delivery.correlation_id}
-    return UnreadableMessage(delivery.body, message_id, queue, reason, now, envelope, **waiting)
 
 
 async def acknowledge_batch(batch: Batch) -> None:

@@ -18,7 +18,8 @@ from events.person.schema.declarations import PersonSchema
 from service_kit.tasks import together
 from workers import metrics
 from workers.announcing.announcer import Announcer, Reply
-from workers.consuming.deliveries import Batch, DeliveryQueue, acknowledge_batch, read_batches
+from workers.consuming.batch_reading import read_or_hold
+from workers.consuming.deliveries import Batch, DeliveryQueue, acknowledge_batch
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
@@ -134,8 +135,8 @@ class Pipeline:
         while not self._deliveries.closed:
             deliveries = await self._deliveries.take_some(BATCH, self._trials.due_in())
             self._trials.forget_handed_over()
-            for batch in read_batches(
-                deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
+            for batch in await read_or_hold(
+                self._deliveries, deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
             ):
                 if batch.control is None:
                     if anything_failed((await self._decide_and_hand_on(batch, decided)).values()):

@@ -126,6 +126,7 @@ class BatchDecider:
             self._waiting.positions(person_ids),
         )
         people: dict[str, PersonBatch] = {}
+        schema = self._inputs.schema
         reasons: dict[str, Reason] = {}
         for person_id in person_ids:
             if person_id in parked and person_id not in retried:
@@ -135,9 +136,7 @@ class BatchDecider:
                 continue
             head = heads.get(person_id)
             # One in another form, while a projection is rolled out, says nothing: the log is folded.
-            known = (
-                state_of(head, self._inputs.schema) if head and is_current(head) else PersonState(person_id)
-            )
+            known = state_of(head, schema) if head and is_current(head, schema) else PersonState(person_id)
             state = unprojected.get(person_id) or known
             people[person_id] = PersonBatch(state, before=state)
         firsts = first_commands((*applied.values(), *eventless.values())) if keys else {}

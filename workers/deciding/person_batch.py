@@ -130,7 +130,7 @@ class PersonBatch:
                 applied_at=max(now, state.updated_at) if state.updated_at else now,
                 prev=state.hash,
             )
-            after = evolve(state, recorded)
+            after = evolve(state, recorded, inputs.schema)
             held = claims_of(state.fields, inputs.schema)
             holds = claims_of(after.fields, inputs.schema)
             decision = Decision(command, recorded, after, holds - held, held - holds)

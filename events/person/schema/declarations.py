@@ -115,6 +115,9 @@ class PersonSchema:
         default_sort: The order of a list that names none.
         display: The fields that name a person to people.
         document: The file's content.
+        earlier: The schemas that were in force before it, the oldest first.
+        shape: Number of the newest schema that gave the read model another form; 0 for none.
+        claimed_as: By kind of claim, what claims call it, where that is another name.
     """
 
     title: str
@@ -126,11 +129,19 @@ class PersonSchema:
     default_sort: str
     display: tuple[str, ...]
     document: Mapping[str, Any]
+    earlier: "tuple[PersonSchema, ...]" = ()
+    shape: int = 0
+    claimed_as: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_name(self) -> Mapping[str, FieldDeclaration]:
         """Return the fields by name."""
         return {one.name: one for one in self.fields}
+
+    @cached_property
+    def kinds(self) -> Mapping[str, str]:
+        """Return the kinds of claims, by what claims call them."""
+        return {self.claimed_as.get(kind, kind): kind for kind in self.unique}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -162,7 +173,21 @@ class PersonSchema:
 
     @cached_property
     def _readers(self) -> Mapping[str, str]:
-        return {one.name: one.read for one in self.fields if one.read}
+        """Return the scopes of fields under all the names that they had: events keep theirs."""
+        readers: dict[str, str] = {}
+        former: dict[str, frozenset[str]] = {}
+        for schema in (*self.earlier, self):
+            former = {
+                one.name: frozenset({one.name, one.renamed_from} - {""})
+                | former.get(one.name, frozenset())
+                | former.get(one.renamed_from, frozenset())
+                for one in schema.fields
+            }
+            readers = {name: scope for name, scope in readers.items() if name not in schema.by_name}
+            for one in schema.fields:
+                if one.read:
+                    readers |= dict.fromkeys(former[one.name], one.read)
+        return readers
 
     @cached_property
     def _writers(self) -> Mapping[str, str]:
@@ -177,6 +202,10 @@ class PersonSchema:
     def has_views(self) -> bool:
         """Return whether callers with other scopes see other fields."""
         return bool(self._readers)
+
+    def read_scope(self, name: str) -> str:
+        """Return the scope that is wanted to see a field, under whichever of its names; empty for none."""
+        return self._readers.get(name, "")
 
     def hidden(self, scopes: Collection[str]) -> frozenset[str]:
         """Return the names of the fields that nobody sees who has these scopes alone."""

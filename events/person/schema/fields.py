@@ -215,6 +215,8 @@ def _with_values(field: FieldDeclaration, declared: SchemaObject) -> FieldDeclar
     if not examples and field.pattern:
         declared.fault("examples", "is missing beside a pattern", "write an array with a text that matches")
     default = declared.content.get("default")
-    if "default" in declared and (what := default_fault(field, default)):
+    # An enum without codes is a fault already, and has no value that could be one.
+    has_values = field.format != "code" or bool(field.words)
+    if "default" in declared and has_values and (what := default_fault(field, default)):
         declared.fault("default", what, "write a value as it is stored")
     return replace(field, examples=tuple(examples) or (plausible_example(field),), default=default)

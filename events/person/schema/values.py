@@ -70,7 +70,11 @@ def example_fault(field: FieldDeclaration, value: object) -> str:
         return _text_fault(field, value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return "" if _is_stored(field, value) else f"is {shown(value)}, which is no value of the field"
+    return (
+        ""
+        if _takes(TypeAdapter(stored_type(field)), value)
+        else f"is {shown(value)}, which is no value of the field"
+    )
 
 
 def _text_fault(field: FieldDeclaration, value: object) -> str:
@@ -89,18 +93,30 @@ def _text_fault(field: FieldDeclaration, value: object) -> str:
 
 def default_fault(field: FieldDeclaration, value: object) -> str:
     """Return what is wrong with a value as it is stored; nothing if all is well."""
-    if not _is_stored(field, value):
-        return f"is {shown(value)}, which is no value of the field in its normal form"
-    for text in value if isinstance(value, list) else [value]:
-        if not isinstance(text, str):
-            continue
-        if fault := text_fault(text, MOST_TEXT):
-            return fault
-        if field.format != "plain" and (normal := _normal(field, " ".join(text.split()))) != text:
-            return f"is {shown(text)}, which is not its normal form" + (
-                f": {shown(normal)}" if normal else ""
-            )
-    return ""
+    return stored_check(field)(value)
+
+
+def stored_check(field: FieldDeclaration) -> Callable[[object], str]:
+    """Return what says of a value as it is stored what is wrong with it; made once for many values."""
+    adapter = TypeAdapter(stored_type(field))
+
+    def fault(value: object) -> str:
+        if not _takes(adapter, value):
+            return f"is {shown(value)}, which is no value of the field in its normal form"
+        texts = value if isinstance(value, list) else [value]
+        return next((found for text in texts if (found := _stored_fault(field, text))), "")
+
+    return fault
+
+
+def _stored_fault(field: FieldDeclaration, text: object) -> str:
+    if not isinstance(text, str):
+        return ""
+    if fault := text_fault(text, MOST_TEXT):
+        return fault
+    if field.format == "plain" or (normal := _normal(field, " ".join(text.split()))) == text:
+        return ""
+    return f"is {shown(text)}, which is not its normal form" + (f": {shown(normal)}" if normal else "")
 
 
 def _normal(field: FieldDeclaration, text: str) -> str | None:
@@ -111,9 +127,9 @@ def _normal(field: FieldDeclaration, text: str) -> str | None:
         return None
 
 
-def _is_stored(field: FieldDeclaration, value: object) -> bool:
+def _takes(adapter: TypeAdapter[Any], value: object) -> bool:
     try:
-        TypeAdapter(stored_type(field)).validate_python(value, strict=True)
+        adapter.validate_python(value, strict=True)
     except ValidationError:
         return False
     return True

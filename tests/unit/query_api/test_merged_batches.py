@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.accounts.event import ACCOUNT_EVENT_TYPES
-from events.log.stored import ACCOUNT_EVENTS, EVENTS
+from events.log.applied_schema import SCHEMA_EVENT_TYPES
+from events.log.stored import ACCOUNT_EVENTS, EVENTS, SCHEMA_EVENTS
 from operations.log_reader import beside
 from query_api.exports.batches import MergedBatches
 from query_api.history.filters import EventsQuery
@@ -73,12 +74,14 @@ def test_two_orders_are_read_as_one_and_what_is_in_both_once(keys):
 
 def test_a_search_asks_only_where_what_it_wants_may_be():
     for filters, collections in (
-        ({}, (EVENTS, ACCOUNT_EVENTS)),
-        ({"actor": "ada"}, (EVENTS, ACCOUNT_EVENTS)),
+        ({}, (EVENTS, ACCOUNT_EVENTS, SCHEMA_EVENTS)),
+        ({"actor": "ada"}, (EVENTS, ACCOUNT_EVENTS, SCHEMA_EVENTS)),
         ({"type": "person.created"}, (EVENTS,)),
         ({"type": "person.*"}, (EVENTS,)),
         ({"type": "account.*"}, (ACCOUNT_EVENTS,)),
         ({"type": "account.logged_in"}, (ACCOUNT_EVENTS,)),
+        ({"type": "schema.applied"}, (SCHEMA_EVENTS,)),
+        ({"person_id": "schema:person"}, (SCHEMA_EVENTS,)),
         ({"person_id": PERSON}, (EVENTS,)),
         ({"person_id": "account:ada"}, (ACCOUNT_EVENTS,)),
         ({"person_id": f"token:{PERSON}"}, (ACCOUNT_EVENTS,)),
@@ -87,9 +90,9 @@ def test_a_search_asks_only_where_what_it_wants_may_be():
         assert EventsQuery(**filters).collections == collections, filters
 
 
-def test_an_event_of_a_person_that_stands_among_those_of_accounts_is_not_found():
+def test_an_event_of_a_person_that_stands_among_others_is_not_found():
     for filters in ({}, {"actor": "ada"}):
         query = EventsQuery(**filters)
         assert query.conditions_in(EVENTS) == query.conditions
-        *same, types = query.conditions_in(ACCOUNT_EVENTS)
-        assert (same, types) == (query.conditions, {"type": {"$in": list(ACCOUNT_EVENT_TYPES)}})
+        for log, types in ((ACCOUNT_EVENTS, ACCOUNT_EVENT_TYPES), (SCHEMA_EVENTS, SCHEMA_EVENT_TYPES)):
+            assert query.conditions_in(log) == [*query.conditions, {"type": {"$in": list(types)}}]

@@ -13,7 +13,8 @@ from service_kit.read_model import state_of
 from tests.default_schema import SCHEMA
 from tests.store.given import NOW, update
 from tests.store.mortal import drop, retry
-from workers.consuming.deliveries import Delivery, Partition, read_batches
+from workers.consuming.batch_reading import read_batches
+from workers.consuming.deliveries import Delivery, Partition
 from workers.outcomes import concerns_one, reason_of
 
 

@@ -10,7 +10,8 @@ from events.person.commands import encode_command
 from service_kit.read_model import unreadable_document
 from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import create
-from workers.consuming.deliveries import Delivery, read_batches
+from workers.consuming.batch_reading import read_batches
+from workers.consuming.deliveries import Delivery
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 MESSAGE = encode_command(create())

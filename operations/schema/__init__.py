@@ -1,0 +1,1 @@
+"""The verb that shows, checks and changes what a person is."""

@@ -1,0 +1,125 @@
+"""Who is in the way of a change of the person schema, how that is told, and what goes on record."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+
+from events.log.applied_schema import (
+    SCHEMA_STREAM,
+    AppliedSchema,
+    applied_schema,
+    record_schema,
+    schema_text,
+)
+from events.log.event import GENESIS, export_line, seal
+from events.log.stored import event_document
+from events.person.schema.changes import Change, Obstacle
+from events.person.schema.reading import default_schema, read_schema
+from operations.log_links import link_of_document
+from operations.schema.comparing import line_of, with_all_names
+from operations.schema.scan import SharedValues, is_in_way, unique_digest
+from service_kit.person_schema import MAX_BYTES
+from verifier.lines import LONGEST, link_of
+
+NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
+TEXT = {"type": "string", "format": "text"}
+
+
+def schema(version, **properties):
+    return read_schema({"version": version, "type": "object", "properties": properties})
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "in_way"),
+    [
+        ({**TEXT, "maxLength": 3}, ["abc", "abcd", None], [False, True, False]),
+        ({**TEXT, "pattern": "^a", "examples": ["a"]}, ["ab", "ba"], [False, True]),
+        ({"type": "integer", "maximum": 5}, [5, 6], [False, True]),
+        ({"enum": ["red"]}, ["red", "blue"], [False, True]),
+        ({"type": "string", "format": "date"}, ["2024-05-31", "2024-13-31", "soon"], [False, True, True]),
+        ({"type": "array", "items": {"enum": ["a"]}, "maxItems": 1}, [["a"], ["b"], ["a", "a"]], [0, 1, 1]),
+    ],
+)
+def test_who_has_a_value_that_is_none_any_more_is_in_the_way(declared, values, in_way):
+    field = schema(1, x=declared).by_name["x"]
+    judge = is_in_way(Obstacle("value", ("old",), field))
+    assert [judge({"old": value, "x": "other"}) for value in values] == in_way
+
+
+def test_who_lacks_what_is_to_be_required_is_in_the_way():
+    judge = is_in_way(Obstacle("lacks", ("x",)))
+    assert [judge(one) for one in ({"x": 0}, {"x": None}, {})] == [False, True, True]
+
+
+def test_people_who_share_all_of_some_values_are_counted():
+    shared = SharedValues()
+    people = [("a", 1), ("a", 1), ("a", 2), ("b", 1), (None, 1), (None, 1), ("b", 1), ("a", 1)]
+    for name, number in people:
+        shared.add(unique_digest(["name", "number"], {"name": name, "number": number}))
+    assert shared.count() == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "in_way", "line"),
+    [
+        ("value", 0, "free     x is narrower: all people fit"),
+        ("shared", 0, "rebuild  x is narrower: all people fit"),
+        (
+            "value",
+            1,
+            "refused  x is narrower: 1 person is in the way, who have a value that it would not take",
+        ),
+        ("lacks", 2_000, "refused  x is narrower: 2,000 people are in the way, who have no value"),
+    ],
+)
+def test_a_line_says_how_many_people_are_in_the_way(kind, in_way, line):
+    change = Change("data", "x", "is narrower", Obstacle(kind, ("x",)))
+    assert line_of(change, in_way)[1] == line
+
+
+def test_what_takes_no_look_at_the_data_says_what_it_takes():
+    assert line_of(Change("rebuild", "x", "is gone"), 0) == ("rebuild", "rebuild  x is gone")
+
+
+def test_events_are_looked_through_for_all_names_that_a_field_had():
+    renamed = [
+        schema(number, **{name: {**TEXT, "rollcall": {"renamed_from": former} if former else {}}})
+        for number, (name, former) in enumerate([("a", ""), ("b", "a"), ("c", "b"), ("c", "")], 1)
+    ]
+    assert with_all_names(Obstacle("logged", ("c",)), renamed).names == ("c", "b", "a")
+    assert with_all_names(Obstacle("lacks", ("c",)), renamed).names == ("c",)
+
+
+def recorded(one, last, **more):
+    return record_schema(
+        one, last, event_id="e1", command_id="c1", actor="operator:ada", user_agent="test", now=NOW, **more
+    )
+
+
+def test_what_goes_on_record_is_a_chain_that_verify_reads():
+    first = recorded(default_schema(), None)
+    assert (first.person_id, first.version, first.prev) == (SCHEMA_STREAM, 1, GENESIS)
+    assert (first.person_schema, first.hash) == (None, seal(first))
+    known = applied_schema(event_document(first))
+    assert known == AppliedSchema(
+        known.schema, schema_text(default_schema()), 1, first.hash, "operator:ada", NOW
+    )
+    second = recorded(schema(2, x=TEXT), known)
+    assert (second.version, second.prev, second.data["number"]) == (2, first.hash, 2)
+    naive = {"accepted_at": NOW.replace(tzinfo=None), "applied_at": NOW.replace(tzinfo=None)}
+    link = link_of_document(event_document(second) | naive)
+    assert link.hash == link.sealed == second.hash
+
+
+def test_what_goes_on_record_is_no_line_too_long_for_the_verifier():
+    text = '"' * MAX_BYTES
+    event = recorded(default_schema(), None)
+    line = export_line(dataclasses.replace(event, data={"number": 1, "document": text}))
+    assert len(line) < LONGEST
+    assert link_of(export_line(event), 1).sealed == event.hash
+
+
+def test_a_schema_comes_back_from_the_record_with_its_fields_in_order():
+    document = event_document(recorded(default_schema(), None))
+    assert applied_schema(document).schema.names == default_schema().names
