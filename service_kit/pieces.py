@@ -4,8 +4,8 @@ import asyncio
 from typing import Final
 from weakref import WeakKeyDictionary
 
-PIECE: Final = 50
-"""Documents that are looked at or written in one piece of work, in some two milliseconds at most."""
+PIECE: Final = 20
+"""Documents that are looked at or written in one piece of work, in a millisecond or two."""
 ROUNDS: Final = 8
 """How often the loop goes round from one piece to the next. A read of one document needs about so many, as
 MongoDB's driver waits for one thing after the other: so it waits for a piece or two, however many there are.

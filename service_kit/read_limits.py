@@ -20,9 +20,9 @@ class ReadLimits(BaseSettings):
         "the settings below; more wait five seconds, then are answered `503` with `Retry-After`",
     )
     searches_at_once: _AtOnce = Field(
-        default=AtOnce(4, 2),
+        default=AtOnce(4, 1),
         description="searches and counts that a query API does at once, in all and of one subject; more wait "
-        "a second, then are answered `503` with `Retry-After`",
+        "three seconds, then are answered `503` with `Retry-After`",
     )
     search_seconds: float = Field(
         default=3.0,

@@ -17,7 +17,7 @@ from service_kit.broker.stream import FeedEntry
 MAX_EVENTS: Final = 20_000
 MAX_BYTES: Final = 16_000_000
 """Of the announcements; the form without former values, which is kept beside each, is always smaller."""
-MAX_CHUNK: Final = 200
+MAX_CHUNK: Final = 100
 """Events that a client is given at once."""
 
 

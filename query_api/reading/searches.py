@@ -8,7 +8,7 @@ from service_kit.http.turns import step_aside
 from service_kit.mongo.budgets import search_budget
 from service_kit.slots import AtOnce, Slots
 
-WAIT_SECONDS: Final = 1.0
+WAIT_SECONDS: Final = 3.0
 """How long a search waits for those before it: people type faster than some are answered."""
 RETRY_SECONDS: Final = 2
 

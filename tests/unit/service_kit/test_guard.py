@@ -17,7 +17,7 @@ from service_kit.auth.tokens import Caller
 from service_kit.http import protocol as http_protocol
 from service_kit.http.guard import ALWAYS, EXPOSED, MAX_HEADERS_BYTES, MAX_TARGET_BYTES, Limits
 from service_kit.http.rates import Quota, Rate
-from service_kit.http.serving import serve
+from service_kit.http.serving import GARBAGE_THRESHOLDS, serve
 from service_kit.http.web import PlainRoute, authorize, create_app
 from service_kit.settings import Settings
 
@@ -354,4 +354,5 @@ async def test_what_serves_is_not_looked_through_for_garbage_while_requests_wait
         frozen = gc.get_freeze_count()
         assert frozen > 10_000
         assert not [one for one in gc.get_objects() if one is app]
+        assert gc.get_threshold() == GARBAGE_THRESHOLDS
     gc.unfreeze()
