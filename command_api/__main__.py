@@ -6,6 +6,7 @@ import uvloop
 
 from command_api.app import build_app
 from events.person.schema.declarations import PersonSchema
+from service_kit.auth.token_keys import KeySource
 from service_kit.http.serving import serve
 from service_kit.logs import configure_logs
 from service_kit.schema_in_force import schema_at_start
@@ -28,6 +29,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     settings = load_settings()
     configure_logs("command-api", settings.log_level)
+    KeySource(settings)  # what is wrong with keys is told at once, before MongoDB is asked
     uvloop.run(answer(settings, schema_at_start(settings)))
 
 

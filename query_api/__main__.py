@@ -4,6 +4,7 @@ import uvloop
 
 from events.person.schema.declarations import PersonSchema
 from query_api.app import build_app
+from service_kit.auth.token_keys import KeySource
 from service_kit.http.serving import serve
 from service_kit.logs import configure_logs
 from service_kit.schema_in_force import schema_at_start
@@ -26,6 +27,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     settings = load_settings("mongo_uri")
     configure_logs("query-api", settings.log_level)
+    KeySource(settings)  # what is wrong with keys is told at once, before MongoDB is asked
     uvloop.run(answer(settings, schema_at_start(settings)))
 
 

@@ -219,6 +219,8 @@ def test_only_workers_may_put_a_schema_on_record_and_nobody_changes_one(guarded,
         for attempt in refused:
             with pytest.raises(OperationFailure, match="not authorized"):
                 attempt(client.rollcall.schema_events)
+    with guarded.client("admin") as client:
+        client.rollcall.schema_events.delete_many({"person_id": "schema:test"})
 
 
 def test_the_command_api_s_user_drops_nothing_and_changes_no_event_of_accounts(guarded, first_run) -> None:
@@ -364,7 +366,7 @@ async def test_imports_are_kept_by_one_user_and_counted_by_another(guarded, firs
         for user in ("rollcall-command", "rollcall-worker", "rollcall-query")
     ]
     try:
-        keeping, order = ImportStore(clients[0], "rollcall", SCHEMA), ORDER
+        keeping, order = ImportStore(clients[0], "rollcall"), ORDER
         record = await keeping.begin(order, "a", NOW, {})
         await keeping.refuse(order.import_id, [Refused(1, [{"field": "row", "reason": "x"}])])
         record = await keeping.begin(order, "b", NOW, {})

@@ -21,7 +21,9 @@ def described(tmp_path, monkeypatch):
     for name in ("ROLLCALL_MONGO_URI", "ROLLCALL_MONGO_DB"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "run").mkdir()
-    return lambda parts: (tmp_path / "run" / "up.json").write_text(json.dumps(parts))
+    return lambda parts: (tmp_path / "run" / "up.json").write_text(
+        json.dumps({"parts": parts, "declarations": {}})
+    )
 
 
 def handed_over() -> DatabaseAddress:

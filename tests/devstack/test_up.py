@@ -15,6 +15,7 @@ from pymongo.errors import OperationFailure
 
 from devstack.demo.sending import send_people
 from devstack.servers.ports import is_free
+from events.person.schema.reading import default_schema
 from operations.accounts.signing_keys import ensure_signing_key
 from tests.devstack.conftest import RUN, Machine
 
@@ -174,7 +175,7 @@ def test_other_partitions_are_refused_and_a_moved_state_has_people_and_commands_
     token = machine.run("token", "--sub", "mover").stdout.strip()
     worker = json.loads((machine.state / "run" / "worker-0.process").read_text())["pid"]
     os.kill(worker, signal.SIGSTOP)
-    assert send_people(machine.url_of("COMMAND"), token, 20) == (20, 0)
+    assert send_people(machine.url_of("COMMAND"), token, default_schema(), 20) == (20, 0)
     down = subprocess.Popen([str(RUN), "down"], env=machine.env, cwd=machine.state.parent)
     eventually(lambda: "Stopping" in machine.said, 120, "it does not stop")
     os.kill(worker, signal.SIGKILL)
