@@ -35,9 +35,7 @@ class SearchKeys:
         self._lacking = tuple(field.name for field in schema.fields if may_lack(field))
         searched = [field for field in schema.fields if field.is_searched]
         self._found = tuple(field.name for field in searched if field.search == "words")
-        self._numbered = tuple(
-            field.name for field in searched if field.format == "document-number" and field.is_found_by_prefix
-        )
+        self._numbered = tuple(field.name for field in searched if field.is_word)
         self.keyed = frozenset(
             (*self._sorted, *self._compared, *self._lacking, *self._found, *self._numbered)
         )

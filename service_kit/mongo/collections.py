@@ -89,7 +89,7 @@ def person_indexes(schema: PersonSchema) -> tuple[Index, ...]:
             wanted[tuple((schema.by_name[name].key, 1) for name in names)] = None
         if field.sort and may_lack(field):
             wanted[((f"keys.lacks.{field.name}", 1), ("_id", 1))] = f"keys.lacks.{field.name}"
-    if any(field.search == "words" for field in schema.fields):
+    if any(field.is_searched and (field.search == "words" or field.is_word) for field in schema.fields):
         wanted[(("keys.words", 1),)] = None
     for names in schema.sorts:
         wanted[tuple(order_of([sort_of(schema, name) for name in names]))] = None

@@ -96,6 +96,11 @@ class FieldDeclaration:
         return self.search in ("prefix", "words") and not self.read
 
     @property
+    def is_word(self) -> bool:
+        """Return whether a value is found as a word, too: a document's number, without its dashes."""
+        return self.format == "document-number" and self.is_found_by_prefix
+
+    @property
     def key(self) -> str:
         """Return where the read model has what it is compared by."""
         return f"keys.{self.name}" if self.folded or self.format == "decimal" else self.name

@@ -210,6 +210,7 @@ def _check_indexes(own: SchemaObject, fields: Fields, sorts: Sequence[Sequence[s
     known = [one.field for one in fields.values() if one]
     count = _OWN_INDEXES + len(sorts) + any(field.search == "words" for field in known)
     count += sum(field.search in ("exact", "prefix") for field in known) + sum(field.sort for field in known)
+    count += sum(map(may_lack, known))  # those who lack a value come last by an index of their own
     if count > MOST_INDEXES:
         what = f"wants about {count} indexes of search, sort and sorts, of {MOST_INDEXES} that there can be"
         own.fault("sorts", what, "leave search or sort out of some fields")

@@ -29,6 +29,13 @@ def test_what_is_unique_has_an_index_and_a_rejection(kind):
     assert taken(f"{kind}:x", SCHEMA).code == f"duplicate-{kind}"
 
 
+def test_numbers_that_are_found_as_words_have_the_index_of_words():
+    number = {"type": "string", "format": "document-number", "rollcall": {"search": "prefix"}}
+    schema = read_schema({"version": 1, "type": "object", "properties": {"number": number}})
+    people = next(one for one in collections_of(schema) if one.name == "people")
+    assert (("keys.words", 1),) in [index.keys for index in people.indexes]
+
+
 def test_what_orders_people_of_one_name_is_another_sorted_name():
     for field in SCHEMA.fields:
         if field.sort and field.folded:

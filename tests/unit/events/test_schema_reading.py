@@ -549,6 +549,12 @@ def test_there_are_not_more_indexes_than_mongodb_has():
     ]
 
 
+def test_a_sort_that_some_people_lack_a_value_of_takes_two_indexes():
+    day = {"type": "string", "format": "date", "rollcall": {"sort": True}}
+    read_schema(file({f"f{at}": day for at in range(27)}))
+    assert "wants about 62 indexes" in lines(file({f"f{at}": day for at in range(28)}))[0]
+
+
 def test_all_faults_are_told_at_once_and_none_because_of_another():
     document = file(
         {"a": {"type": "number"}, "b": {"type": "string", "maxLength": 0}, "id": STRING}, version=0
