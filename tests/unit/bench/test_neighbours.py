@@ -75,12 +75,14 @@ async def answering(head: bytes):
     ],
 )
 async def test_an_abuser_takes_down_what_it_is_answered(head, dishonest):
+    status, clients = int(head[9:12]), ABUSES["exports not read"].clients
     async with answering(head) as port:
-        job = AbuseJob("exports not read", port, port, "token", "old", "oldest", 9, 0.3)
-        answered = await abuse(job)
-    status = int(head[9:12])
+        for seconds in (0.3, 3.0, 30.0):  # a busy machine may not get round to all clients in the first
+            job = AbuseJob("exports not read", port, port, "token", "old", "oldest", 9, seconds)
+            answered = await abuse(job)
+            if max(answered.most_open, answered.refused) >= clients:
+                break
     assert set(answered.statuses) == {status}
     assert {one.rpartition(": ")[2] for one in answered.dishonest} == ({dishonest} if dishonest else set())
-    clients = ABUSES["exports not read"].clients
     assert (answered.most_open == clients) == (status == 200)
     assert (answered.refused >= clients) == (status != 200)
