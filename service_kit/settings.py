@@ -143,6 +143,12 @@ class Settings(ReadLimits, ImportSettings):
         "tickets; the same for every command API. By default the HS256 token key, else Cloudinary's secret",
     )
 
+    kek_file: Path | None = Field(
+        default=None,
+        description="file with the key-encryption keys, under which people's keys are wrapped: each line an id "
+        "and 32 bytes in hexadecimal, the first one current; readable by its owner alone. Every service "
+        "needs it, and the same one. `./run up` makes it",
+    )
     tickets_key_file: Path | None = Field(
         default=None,
         description="file with a secret of 32 bytes or more that signs stream tickets; the same for every "
