@@ -1,4 +1,4 @@
-"""Makes the file of key-encryption keys: each on a line, its id and 32 bytes in hexadecimal; the first one wraps.
+"""Makes the file of key-encryption keys: each an id and 64 hexadecimal digits on a line; the first one wraps.
 
 Standard library only: `./run env` makes such a line before anything is installed.
 """
