@@ -26,6 +26,7 @@ from devstack.servers.ports import free_ports, listens
 from devstack.servers.rabbit import RabbitNode
 from devstack.services import readiness
 from operations.errors import SetupError
+from operations.keys.kek_file import ensure_kek_file
 from service_kit.auth.tokens import SCOPES, issue_token
 
 PARTITIONS = 8
@@ -106,6 +107,7 @@ class Stack:
         )
         self.memory: dict[str, dict[str, float]] = {}
         self._key = ensure_secret(self.directory / "jwt.key")
+        ensure_kek_file(self.directory / "kek")
         self._children: list[Child] = []
         self._started = 0
 
@@ -169,6 +171,7 @@ class Stack:
             "ROLLCALL_RATE_SUBJECT": "1000000/1",
             "ROLLCALL_STREAMS_AT_ONCE": "2000/2000",
             "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
+            "ROLLCALL_KEK_FILE": str(self.directory / "kek"),
         }
 
     def client(self) -> MongoClient[dict[str, Any]]:

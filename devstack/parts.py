@@ -17,7 +17,7 @@ from operations.terminal import short_path
 from service_kit.broker.users import OPERATOR
 from service_kit.files import write_whole
 
-DECLARATIONS: Final = ("ROLLCALL_PERSON_SCHEMA", "ROLLCALL_ROLES")
+DECLARATIONS: Final = ("ROLLCALL_PERSON_SCHEMA", "ROLLCALL_ROLES", "ROLLCALL_KEK_FILE")
 """The settings that name files of which services and operators' verbs must have the same."""
 _FILE = "up.json"
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})

@@ -67,6 +67,11 @@ class Paths:
         """The key that names images and signs upload tickets."""
         return self.state / "secrets" / "images.key"
 
+    @property
+    def kek_file(self) -> Path:
+        """The keys under which people's keys are wrapped."""
+        return self.state / "secrets" / "kek"
+
     def create(self) -> None:
         """Make the state directory and its parts, open to their owner alone.
 

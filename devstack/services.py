@@ -79,6 +79,7 @@ def service_environment(
         "ROLLCALL_QUERY_URL": ports.query_url,
         "ROLLCALL_READ_FROM_HEADER": "true",
         "ROLLCALL_IMAGES_KEY_FILE": str(paths.images_key),
+        "ROLLCALL_KEK_FILE": str(paths.kek_file),
         "PYTHONPATH": str(paths.root),
         "PYTHONUNBUFFERED": "1",
     }

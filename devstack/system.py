@@ -26,6 +26,7 @@ from events.errors import BrokerUnavailable
 from operations.accounts.signing_keys import ensure_signing_key
 from operations.addresses import ServicePorts, known_roles, number
 from operations.errors import SetupError
+from operations.keys.kek_file import ensure_kek_file
 from operations.terminal import print_progress, short_path
 from service_kit.settings import Settings
 
@@ -93,6 +94,8 @@ class System:
         install_missing(self._places, wants_mongod=self.own_mongo, wants_rabbitmq=self.own_rabbit)
         if not self._environ.get("ROLLCALL_IMAGES_KEY_FILE"):
             ensure_secret(self._places.images_key)
+        if not self._environ.get("ROLLCALL_KEK_FILE"):
+            ensure_kek_file(self._places.kek_file)
         if not any(self._environ.get(name) for name in TOKEN_SOURCES):
             algorithm = self._environ.get("ROLLCALL_JWT_ALGORITHM") or "EdDSA"
             ensure_signing_key(self._places.signing_keys, algorithm)

@@ -21,12 +21,14 @@ RollcallError
 ├── TooManyRequests         more than the client's quota
 ├── NotFound                nothing here, perhaps not yet
 ├── UnknownSchema           an event of a schema that there has never been
+├── Damaged                 sealed values that do not open, or are not what the event committed to
 └── Unavailable             a part is away; the same request may succeed later
     ├── BrokerUnavailable
     │   └── OutdatedQueue       a queue has the arguments of another version
     ├── StoreUnavailable
     │   ├── Outdated            the read model has documents of an older projection
     │   ├── LogBehindFeed       the feed knows of events that the log lacks
+    │   ├── KeyTrouble          a key that should be there is not, or does not open
     │   └── NewerSchema         an event or command that this process is too old to read
     ├── SearchTooLong           a search took all the time that it has
     └── Busy                    too much of it is asked for at once
@@ -193,6 +195,12 @@ class UnknownSchema(RollcallError):
     code = "unknown-schema"
 
 
+class Damaged(RollcallError):
+    """Sealed values do not open with their key, or are not what their event committed to: not erased."""
+
+    code = "damaged"
+
+
 class Unavailable(RollcallError):
     """A part of the system is away.
 
@@ -232,6 +240,12 @@ class Outdated(StoreUnavailable):
 
 class LogBehindFeed(StoreUnavailable):
     """The feed knows of events that the log lacks: it was restored from an older copy."""
+
+
+class KeyTrouble(StoreUnavailable):
+    """A key that should be there is not, or does not open: never the sign of an erased person."""
+
+    code = "key-trouble"
 
 
 class NewerSchema(StoreUnavailable):

@@ -10,10 +10,12 @@ import base64
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from operations.errors import SetupError
+from operations.keys.kek_file import new_line
 from operations.terminal import print_progress, short_path
 from service_kit.broker.users import password_hash
 from service_kit.files import is_lost, write_whole
@@ -127,6 +129,8 @@ def variables(known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]
         # Both are published, so the next one can sign at any time.
         "ROLLCALL_SIGNING_KEY": signing_key(),
         "ROLLCALL_SIGNING_KEY_NEXT": signing_key(),
+        # What it wraps opens with no other: a copy of it belongs in a safe place of its own.
+        "ROLLCALL_KEK": new_line(datetime.now(UTC)),
         "ROLLCALL_IMAGES_KEY": secrets.token_hex(48),
         "ROLLCALL_TICKETS_KEY": secrets.token_hex(48),
     }

@@ -25,7 +25,7 @@ async def answer(settings: Settings, schema: PersonSchema) -> None:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    settings = load_settings("mongo_uri")
+    settings = load_settings("mongo_uri", "kek_file")
     configure_logs("query-api", settings.log_level)
     KeySource(settings)  # what is wrong with keys is told at once, before MongoDB is asked
     uvloop.run(answer(settings, schema_at_start(settings)))

@@ -143,6 +143,12 @@ class Settings(ReadLimits, ImportSettings):
         "tickets; the same for every command API. By default the HS256 token key, else Cloudinary's secret",
     )
 
+    kek_file: Path | None = Field(
+        default=None,
+        description="file with the key-encryption keys, which wrap people's keys: each line an id, a blank, "
+        "and 64 hexadecimal digits; the first one is current. Others may not read it. Every service needs "
+        "the same ones. `./run up` makes it",
+    )
     tickets_key_file: Path | None = Field(
         default=None,
         description="file with a secret of 32 bytes or more that signs stream tickets; the same for every "

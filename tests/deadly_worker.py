@@ -26,7 +26,7 @@ def decide(command: Any, *rest: Any) -> Any:
 
 
 if __name__ == "__main__":
-    settings = load_settings("mongo_uri")
+    settings = load_settings("mongo_uri", "kek_file")
     configure_logs("worker", settings.log_level)
     person_batch.decide = decide
     uvloop.run(work(settings, now, new_id, LIVED_SECONDS))

@@ -25,6 +25,7 @@ from devstack.servers.mongo import ReplicaSet
 from devstack.servers.ports import free_ports
 from devstack.servers.rabbit import RabbitNode
 from devstack.servers.rabbit_cluster import RabbitCluster
+from operations.keys.kek_file import ensure_kek_file
 from service_kit.auth.tokens import SCOPES, issue_token
 from service_kit.broker.topology import PARTITIONS
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
@@ -201,6 +202,7 @@ class System:
         system = cls(directory, mongo, rabbit, secrets.token_hex(32))
         (directory / "jwt.key").write_text(system.key)
         (directory / "images.key").write_text(system.key)
+        ensure_kek_file(system.kek_file)
         write_schema(directory / "person-schema.json")
         try:
             mongo.spawn()
@@ -213,6 +215,11 @@ class System:
             system.stop()
             raise
         return system
+
+    @property
+    def kek_file(self) -> Path:
+        """The key-encryption keys of every service on these servers."""
+        return self.directory / "kek"
 
     @property
     def brokers(self) -> RabbitCluster:
@@ -261,6 +268,7 @@ class System:
             "ROLLCALL_MONGO_DB": database,
             "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
             "ROLLCALL_IMAGES_KEY_FILE": str(self.directory / "images.key"),
+            "ROLLCALL_KEK_FILE": str(self.kek_file),
             "ROLLCALL_READ_FROM_HEADER": "true",
             "ROLLCALL_PERSON_SCHEMA": str(self.directory / "person-schema.json"),
             "ROLLCALL_RATE_ADDRESS": "1000000/1",

@@ -19,7 +19,7 @@ def now() -> datetime:
 
 def main() -> None:
     """Work until SIGTERM, or until a newer person schema is on record."""
-    settings = load_settings("mongo_uri")
+    settings = load_settings("mongo_uri", "kek_file")
     configure_logs("worker", settings.log_level)
     schema = schema_at_start(settings, seed=True)
     uvloop.run(work(settings, now, new_id, schema=schema))

@@ -12,7 +12,7 @@ from datetime import datetime
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Literal, get_args
 
-from events.log.event import EVENT_SCHEMA, RecordedEvent, sealed
+from events.log.event import EVENT_SCHEMA, RecordedEvent, recorded
 
 AccountEventType = Literal[
     "account.created",
@@ -160,17 +160,20 @@ def record_fact(
         "version": version,
         "type": fact.type,
         "schema": EVENT_SCHEMA,
-        "data": dict(fact.data),
+        "data": {**fact.data, **_from_where(origin)},
         "command_id": fact.fact_id,
         "actor": origin.actor,
-        "actor_name": None,
         "accepted_at": fact.occurred_at,
         "applied_at": applied_at,
         "correlation_id": origin.correlation_id or fact.fact_id,
         "causation_id": None,
         "traceparent": origin.traceparent,
-        "source_address": origin.source_address,
-        "user_agent": origin.user_agent,
         "prev": prev,
     }
-    return sealed(content)
+    return recorded(content)
+
+
+def _from_where(origin: Origin) -> dict[str, str]:
+    """Return what is known of where a request came from: of accounts, it stays readable."""
+    known = {"source_address": origin.source_address, "user_agent": origin.user_agent}
+    return {name: value for name, value in known.items() if value is not None}

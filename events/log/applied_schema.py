@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
-from events.log.event import EVENT_SCHEMA, GENESIS, RecordedEvent, sealed
+from events.log.event import EVENT_SCHEMA, GENESIS, RecordedEvent, recorded
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.reading import parse_schema
 
@@ -71,20 +71,17 @@ def record_schema(
         "version": last.version + 1 if last else 1,
         "type": SCHEMA_EVENT_TYPES[0],
         "schema": EVENT_SCHEMA,
-        "data": {"number": schema.version, "document": schema_text(schema)},
+        "data": {"number": schema.version, "document": schema_text(schema), "user_agent": user_agent},
         "command_id": command_id,
         "actor": actor,
-        "actor_name": None,
         "accepted_at": now,
         "applied_at": max(now, last.applied_at) if last else now,
         "correlation_id": command_id,
         "causation_id": None,
         "traceparent": None,
-        "source_address": None,
-        "user_agent": user_agent,
         "prev": last.hash if last else GENESIS,
     }
-    return sealed(content)
+    return recorded(content)
 
 
 def applied_schema(document: Mapping[str, Any]) -> AppliedSchema:

@@ -7,7 +7,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from events.log.event import EventType, RecordedEvent
+from events.log.commitments import NOTHING_SEALED
+from events.log.event import ATTRIBUTES, EventType, RecordedEvent, clear_data
 from events.log.upcasting import lift
 from events.person.schema.declarations import PersonSchema, Value
 from events.person.schema.lifting import lift_values
@@ -18,21 +19,23 @@ ACCOUNT_EVENTS: Final = "account_events"
 """The collection with those of accounts: who keeps accounts has no business with people's."""
 SCHEMA_EVENTS: Final = "schema_events"
 """The collection with those of the person schema: what was in force, since when, and by whom."""
-NULLABLE: Final = ("actor_name", "causation_id", "traceparent", "source_address", "user_agent")
+NULLABLE: Final = ("causation_id", "traceparent", "person_schema", "sealed")
 """Fields of an event that its document leaves out when there is nothing to say."""
+OPENED: Final = tuple(ATTRIBUTES.values())
+"""Fields of an event that only an opened document has."""
 BESIDE: Final = "idempotency_id"
 """What a document has beside the event, if its command had a key: no hash covers it, and no export has it."""
 
 
 def event_document(event: RecordedEvent) -> dict[str, Any]:
-    """Return an event as its collection keeps it; absent values are left out."""
+    """Return an event as its collection keeps it: sealed, absent values left out."""
     document: dict[str, Any] = {
         "_id": event.event_id,
         "person_id": event.person_id,
         "version": event.version,
         "type": event.type,
         "schema": event.schema,
-        "data": event.data,
+        "data": clear_data(event),
         "command_id": event.command_id,
         "actor": event.actor,
         "accepted_at": event.accepted_at,
@@ -40,8 +43,10 @@ def event_document(event: RecordedEvent) -> dict[str, Any]:
         "correlation_id": event.correlation_id,
         "prev": event.prev,
         "hash": event.hash,
+        "sealed_fields": list(event.sealed_fields),
+        "values": event.values,
     }
-    for name in (*NULLABLE, BESIDE, "person_schema"):
+    for name in (*NULLABLE, BESIDE):
         value = getattr(event, name)
         if value is not None:
             document[name] = value
@@ -54,7 +59,7 @@ def payload_of(
     """Return the type and data of the event in a document of the log, in the newest schema's form.
 
     Args:
-        document: The event.
+        document: The event, opened (`service_kit.seals.opening`).
         schema: The person schema in whose form the fields are; None for what has none.
 
     Raises:
@@ -69,7 +74,7 @@ def payload_of(
 
 
 def event_of(document: Mapping[str, Any]) -> RecordedEvent:
-    """Return the event in a document of the log, as it was recorded."""
+    """Return the event in a document of the log, as it was recorded; opened if the document was opened."""
     return RecordedEvent(
         event_id=document["_id"],
         person_id=document["person_id"],
@@ -90,5 +95,8 @@ def event_of(document: Mapping[str, Any]) -> RecordedEvent:
         prev=document["prev"],
         hash=document["hash"],
         person_schema=document.get("person_schema"),
+        sealed_fields=tuple(document.get("sealed_fields", ())),
+        values=document.get("values", NOTHING_SEALED),
+        sealed=document.get("sealed"),
         idempotency_id=document.get(BESIDE),
     )

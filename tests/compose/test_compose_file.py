@@ -114,6 +114,7 @@ def test_no_secret_has_a_default(name):
         "ROLLCALL_ERLANG_COOKIE",
         "ROLLCALL_IMAGES_KEY",
         "ROLLCALL_TICKETS_KEY",
+        "ROLLCALL_KEK",
         *SIGNING_KEYS,
     }:
         assert {"environment": name} in read()["secrets"].values()
@@ -216,6 +217,13 @@ def test_secrets_are_their_users_alone():
             assert (use["uid"], use["mode"]) == (uid[service["image"].partition(":")[0]], 0o400), name
             # Compose copies it in, which a read-only file system refuses.
             assert not service.get("read_only"), name
+
+
+def test_every_service_has_the_same_key_encryption_keys():
+    for name, service in FILE.image("rollcall").items():
+        path = service["environment"].get("ROLLCALL_KEK_FILE")
+        assert (path is None) == (name == "initialise"), name
+        assert path is None or FILE.files(name)[path] == WRITTEN["ROLLCALL_KEK"]
 
 
 def test_a_worker_s_metrics_are_reachable_on_the_network_inside():

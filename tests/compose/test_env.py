@@ -53,6 +53,7 @@ def test_keys_are_of_the_form_that_the_servers_want():
     assert re.fullmatch(r"[A-Za-z0-9]{32,255}", made["ROLLCALL_ERLANG_COOKIE"])
     for name in ("ROLLCALL_SIGNING_KEY", "ROLLCALL_SIGNING_KEY_NEXT"):
         assert read_key(made[name].encode()).algorithm == "EdDSA"
+    assert re.fullmatch(r"\d{8}-[0-9a-f]{8} [0-9a-f]{64}", made["ROLLCALL_KEK"])
     hashes = {name: value for name, value in made.items() if name.endswith("_HASH")}
     assert len(hashes) == 3
     for name, hashed in hashes.items():

@@ -13,6 +13,7 @@ from tests.power import Disk
 
 SECRETS = (
     "secrets/images.key",
+    "secrets/kek",
     "secrets/signing-keys/*.pem",
     "data/rabbitmq/password",
     "data/rabbitmq/home/.*",

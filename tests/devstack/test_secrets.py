@@ -1,3 +1,4 @@
+import re
 import stat
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from devstack.keys import ensure_secret
 from operations.accounts.signing_keys import ensure_signing_key
 from operations.errors import SetupError
+from operations.keys.kek_file import ensure_kek_file
 
 
 def mode(path: Path) -> int:
@@ -59,3 +61,20 @@ def test_a_signing_key_that_a_power_cut_has_emptied_goes_and_the_good_one_stays(
     ensure_signing_key(folder, "EdDSA")
     (other,) = folder.iterdir()
     assert "PRIVATE KEY" in other.read_text()
+
+
+def test_key_encryption_keys_are_made_once_and_their_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "secrets" / "kek"
+    ensure_kek_file(path)
+    made = path.read_text()
+    assert re.fullmatch(r"\d{8}-[0-9a-f]{8} [0-9a-f]{64}\n", made)
+    assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+    path.chmod(0o644)
+    ensure_kek_file(path)
+    assert (path.read_text(), mode(path)) == (made, 0o600)
+    # Another one would not open what this one has wrapped, so it is not made in its place.
+    path.write_text("")
+    ensure_kek_file(path)
+    assert path.read_text() == ""
+    with pytest.raises(SetupError, match="cannot be used .*: run as the user who owns them"):
+        ensure_kek_file(path / "below")

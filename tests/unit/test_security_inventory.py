@@ -16,7 +16,7 @@ from tests.compose.test_env import SETTINGS as NO_SECRETS
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations" / "security.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
-FILES = {"jwt_key_file", "signing_keys", "images_key_file", "tickets_key_file"}
+FILES = {"jwt_key_file", "signing_keys", "images_key_file", "tickets_key_file", "kek_file"}
 """The settings that name files of keys. The first one is another issuer's, or for development."""
 
 
@@ -30,7 +30,9 @@ def test_every_secret_is_listed():
     assert secrets <= set(named("Keys and secrets"))
     listed = {name for name in named("Keys and secrets") if name.startswith("ROLLCALL_")}
     assert listed == secrets, "one that is not there any more"
-    files = {name for name in Settings.model_fields if name.endswith("_key_file") or name == "signing_keys"}
+    files = {
+        name for name in Settings.model_fields if name.endswith(("_key_file", "kek_file", "signing_keys"))
+    }
     assert files == FILES
     addresses = {
         name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)

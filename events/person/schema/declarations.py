@@ -177,6 +177,11 @@ class PersonSchema:
         return tuple(name for name in self.by_name if name not in always)
 
     @cached_property
+    def clear(self) -> frozenset[str]:
+        """The fields that are not personal: their values stay readable in the log for ever."""
+        return frozenset(field.name for field in self.fields if not field.personal)
+
+    @cached_property
     def _readers(self) -> Mapping[str, str]:
         """Return the scopes of fields under all the names that they had: events keep theirs."""
         readers: dict[str, str] = {}

@@ -35,5 +35,6 @@ def test_a_setting_that_one_process_needs_is_named(monkeypatch):
     monkeypatch.setenv("ROLLCALL_AMQP_URL", "amqp://a:b@127.0.0.1/")
     monkeypatch.setenv("ROLLCALL_JWKS_URL", "http://127.0.0.1/")
     monkeypatch.delenv("ROLLCALL_MONGO_URI", raising=False)
-    with pytest.raises(SystemExit, match="cannot start: ROLLCALL_MONGO_URI: is missing"):
-        load_settings("mongo_uri")
+    monkeypatch.delenv("ROLLCALL_KEK_FILE", raising=False)
+    with pytest.raises(SystemExit, match="cannot start: ROLLCALL_MONGO_URI, ROLLCALL_KEK_FILE: is missing"):
+        load_settings("mongo_uri", "kek_file")

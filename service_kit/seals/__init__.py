@@ -1,0 +1,1 @@
+"""Seals personal values: the cryptography, and the keys in memory."""
