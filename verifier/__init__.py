@@ -4,8 +4,8 @@
 
 It reads JSON, recomputes every hash, and follows the chain of each person's events; with checkpoints it also
 finds what was cut off, taken out or rewritten as a whole. Of values that were laid open it proves that they
-are those that were sealed; those that were withheld stay visible as names. It needs no key. It imports the standard library and `cryptography`
-alone, and writes nothing but its findings.
+are those that were sealed; those that were withheld stay visible as names. It needs no key. It imports the
+standard library and `cryptography` alone, and writes nothing but its findings.
 """
 
 from verifier.canonical import OlderLog, Unreadable, canonical

@@ -116,7 +116,17 @@ def _judge(person_id: str, recorded: Sequence[Recorded], links: Iterable[Link]) 
 class _Stream:
     """One person's events so far: the last good one, or what is wrong."""
 
-    __slots__ = ("_confirmed", "_finding", "_person_id", "_recorded", "_unlinked", "hash", "proved", "version", "withheld")
+    __slots__ = (
+        "_confirmed",
+        "_finding",
+        "_person_id",
+        "_recorded",
+        "_unlinked",
+        "hash",
+        "proved",
+        "version",
+        "withheld",
+    )
 
     def __init__(self, person_id: str, recorded: Sequence[Recorded]) -> None:
         self.version, self.hash = 0, GENESIS

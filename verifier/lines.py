@@ -32,8 +32,8 @@ def link_of(line: bytes, number: int) -> Link:
     content = parse(line)
     if is_older(content):
         raise OlderLog(
-            f"line {number} is an event of schema 1, and this program knows schema {SCHEMA} alone: verify it with "
-            "the version of Rollcall that wrote it"
+            f"line {number} is an event of schema 1, and this program knows schema {SCHEMA} alone: verify it "
+            "with the version of Rollcall that wrote it"
         )
     version = content.get("version")
     if type(version) is not int or not -MOST < version < MOST:

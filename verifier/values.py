@@ -67,8 +67,8 @@ def judge(content: Mapping[str, Any], opened: object = NOT_OPENED) -> Judgement:
     """Return whether an event has the form of its schema, and its opened values are those that were sealed.
 
     Args:
-        content: All that the event has but its hash and `opened`. Whether the hash is right is another matter.
-        opened: For each sealed name the salt and value, or the commitment; `NOT_OPENED` if there is none of it.
+        content: All that the event has but its hash and `opened`; whether the hash is right is not asked.
+        opened: For each sealed name the salt and value, or the commitment; or `NOT_OPENED`.
     """
     try:
         names = _names(content)
@@ -86,7 +86,9 @@ def _names(content: Mapping[str, Any]) -> Sequence[str]:
         Unreadable: The event has not the form of its schema.
     """
     if content.get("schema") != SCHEMA:
-        raise Unreadable(f"it is of schema {shown(str(content.get('schema')))}, and this program knows {SCHEMA}")
+        raise Unreadable(
+            f"it is of schema {shown(str(content.get('schema')))}, and this program knows {SCHEMA}"
+        )
     if content.keys() != MEMBERS:
         more, less = _listed(content.keys() - MEMBERS), _listed(MEMBERS - content.keys())
         raise Unreadable(f"it has what no event has: {more}" if more else f"it lacks {less}")
