@@ -165,8 +165,8 @@ def _retire(options: argparse.Namespace) -> int:
     print_progress(f"Nothing is wrapped under {options.id}.")
     take_out(path, options.id)
     print_progress(
-        f"Took it out of {short_path(path)}. Restart every service. Destroy the copies of the key once no backup "
-        f"from before is needed, and `{options.program} keys list` has shown for a day that nothing wants it."
+        f"Took it out of {short_path(path)}. Restart every service. Destroy its copies once no backup "
+        f"from before is needed and `{options.program} keys list` has shown for a day that nothing wants it."
     )
     return DONE
 
