@@ -81,7 +81,11 @@ def _read(content: bytes) -> Mapping[str, bytes]:
         else:
             found[match[1]] = bytes.fromhex(match[2])
     if not found and not faults:
-        faults.append(Fault("the file", "has no key", "`rollcall keys add` makes one"))
+        faults.append(
+            Fault(
+                "the file", "has no key", "put back a copy; where nothing is wrapped yet, `rollcall keys add`"
+            )
+        )
     if faults:
         raise WrongFile(faults)
     return found

@@ -50,7 +50,7 @@ def test_a_line_that_is_made_here_is_read_there(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("", "the file has no key: `rollcall keys add` makes one"),
+        ("", "the file has no key: put back a copy; where nothing is wrapped yet, `rollcall keys add`"),
         ("\n \n", "the file has no key"),
         (b"\0" * 90, "line 1 is no key: write an id of at most 40 lower-case letters"),
         (FIRST[:-1], "line 1 has 63 digits of a key: a key has 64"),
