@@ -45,9 +45,11 @@ from service_kit.http.web import create_app
 from service_kit.images.gridfs_reader import GridFsReader
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
 from service_kit.read_model import projection_of
+from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.slots import Slots
 
@@ -69,13 +71,15 @@ def build_app(
         heartbeat: Seconds of silence after which a live client is told its position.
 
     Raises:
-        SystemExit: The token key is missing or weak; a file that is named is wrong.
+        SystemExit: The token key is missing or weak; a file that is named is wrong; a key-encryption key is
+            missing.
     """
     schema = schema or load_person_schema(settings.person_schema)
     roles = load_roles(settings.roles, schema)
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
     reads = Reads(client, settings.mongo_db, lease)
+    keys = PersonKeys(client, settings.mongo_db, keks_of(settings))
     exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
     url = settings.amqp_url.get_secret_value()
     verifier, feed, positions = TokenVerifier(settings, roles), FeedBuffer(), Positions(time.monotonic)
@@ -137,7 +141,7 @@ def build_app(
     )
     sender = ExportSender(
         people,
-        Exports(exporting, settings.mongo_db, lease, schema),
+        Exports(exporting, settings.mongo_db, lease, schema, keys),
         settings.exports_at_once,
         settings.export_seconds,
     )
