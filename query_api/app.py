@@ -31,6 +31,7 @@ from query_api.metrics import ReplicationLag
 from query_api.people.by_values import add_unique_routes
 from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
+from query_api.reading.cursors import CURSORS, CursorSeal
 from query_api.reading.lease import Lease
 from query_api.reading.projection_check import NEEDED, ProjectionCheck
 from query_api.reading.searches import Searches
@@ -78,8 +79,9 @@ def build_app(
     roles = load_roles(settings.roles, schema)
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
-    reads = Reads(client, settings.mongo_db, lease)
-    keys = PersonKeys(client, settings.mongo_db, keks_of(settings))
+    keks = keks_of(settings)
+    reads = Reads(client, settings.mongo_db, lease, CursorSeal(keks.derived(CURSORS)))
+    keys = PersonKeys(client, settings.mongo_db, keks)
     exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
     url = settings.amqp_url.get_secret_value()
     verifier, feed, positions = TokenVerifier(settings, roles), FeedBuffer(), Positions(time.monotonic)
