@@ -128,7 +128,77 @@ class RevertPerson(Envelope):
     data: Reversion
 
 
-Command = CreatePerson | UpdatePerson | UpsertPerson | ChangeImage | DeletePerson | RevertPerson
+HoldReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:/@+\-]{1,40}$")]
+"""Names a hold: a case's number, say. It is in the clear for ever, so it is no free text."""
+HoldReason = Literal["litigation", "investigation", "contract", "other"]
+ErasureReason = Literal["asked", "retention", "mistake", "other"]
+
+
+class Hold(BaseModel):
+    """What forbids erasing a person: the data of `person.hold`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: HoldReason
+    reference: HoldReference
+
+
+class HoldPerson(Envelope):
+    """Ask that a person is not erased while there is this hold."""
+
+    type: Literal["person.hold"] = "person.hold"
+    data: Hold
+
+
+class Lifting(BaseModel):
+    """Which hold is lifted: the data of `person.lift_hold`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference: HoldReference
+
+
+class LiftHold(Envelope):
+    """Ask for an end of a hold."""
+
+    type: Literal["person.lift_hold"] = "person.lift_hold"
+    data: Lifting
+
+
+class Erasure(BaseModel):
+    """Why a person is erased: the data of `person.erase`.
+
+    Attributes:
+        reason: A code, since the event stays in the clear.
+        from_journal: Whether it was done before, and a backup has brought the person back.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: ErasureReason
+    from_journal: bool = False
+
+
+class ErasePerson(Envelope):
+    """Ask for the destruction of a person's key, so that nothing personal can be opened again."""
+
+    type: Literal["person.erase"] = "person.erase"
+    data: Erasure
+
+
+Protection = HoldPerson | LiftHold
+"""What is about holds: when its person is parked, it is decided before an erase goes ahead of what waits."""
+Command = (
+    CreatePerson
+    | UpdatePerson
+    | UpsertPerson
+    | ChangeImage
+    | DeletePerson
+    | RevertPerson
+    | HoldPerson
+    | LiftHold
+    | ErasePerson
+)
 COMMAND_TYPES: Final = (
     "person.create",
     "person.update",
@@ -136,6 +206,9 @@ COMMAND_TYPES: Final = (
     "person.change_image",
     "person.delete",
     "person.revert",
+    "person.hold",
+    "person.lift_hold",
+    "person.erase",
 )
 
 
@@ -155,7 +228,17 @@ def command_type(schema: PersonSchema) -> Any:
         create_model(kind.__name__, __base__=kind, __doc__=kind.__doc__, data=(form, ...))
         for kind, form in data.items()
     )
-    return create | update | upsert | ChangeImage | DeletePerson | RevertPerson
+    return (
+        create
+        | update
+        | upsert
+        | ChangeImage
+        | DeletePerson
+        | RevertPerson
+        | HoldPerson
+        | LiftHold
+        | ErasePerson
+    )
 
 
 @lru_cache(maxsize=16)
