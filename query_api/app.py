@@ -42,7 +42,7 @@ from service_kit.http.openapi import document
 from service_kit.http.schema_route import add_schema_route
 from service_kit.http.turns import turns_of
 from service_kit.http.web import create_app
-from service_kit.images.gridfs import GridFsReader
+from service_kit.images.gridfs_reader import GridFsReader
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.schema_watch import SchemaWatch

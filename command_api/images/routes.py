@@ -27,7 +27,7 @@ from service_kit.auth.tokens import Caller
 from service_kit.http.problems import problem_of
 from service_kit.http.reasons import language_of
 from service_kit.http.typed import PersonId, wants
-from service_kit.images import FoundImage, ImageSecret, ImageStore, Source, Ticket
+from service_kit.images import FoundImage, ImageSecret, ImageStore, Source, Ticket, image_name
 from service_kit.images.model import MAX_FILE_BYTES, MAX_PIXELS, MEDIA_TYPES
 from service_kit.images.secret import TICKET_SECONDS
 
@@ -73,7 +73,7 @@ class ImageDependencies:
         if found is None:
             raise _refused("ticket", "nothing was uploaded with it yet")
         if reason := _fault(found, ticket):
-            await store.delete(ticket.image_id)
+            await store.delete(image_name(ticket.image_id))
             raise _refused("file", reason)
         return found
 
@@ -163,9 +163,7 @@ def _add_direct_upload(app: FastAPI, dependencies: PeopleDependencies, images: I
         command_id = dependencies.stamp(request, caller, preferences, None)["command_id"]
         store, secret = images.ready()
         expires_at = dependencies.clock().replace(microsecond=0) + timedelta(seconds=TICKET_SECONDS)
-        ticket = Ticket(
-            secret.image_id("ticket", command_id), str(person_id), command_id, caller.subject, expires_at
-        )
+        ticket = secret.ticket(str(person_id), command_id, caller.subject, expires_at)
         upload = store.upload(Source(ticket.image_id, str(person_id), command_id), expires_at)
         signed, base = secret.sign(ticket), _base(request)
         return UploadTicket(
@@ -212,7 +210,8 @@ def _add_direct_upload(app: FastAPI, dependencies: PeopleDependencies, images: I
         # A repeated confirmation is the same command, whether or not it has an Idempotency-Key.
         stamp |= {"command_id": ticket.command_id, "idempotency_id": None}
         stamp["correlation_id"] = preferences.correlation_id or ticket.command_id
-        command = ChangeImage.model_construct(person_id=str(person_id), data=store.address(found), **stamp)
+        image = store.address(ticket.image_id, found)
+        command = ChangeImage.model_construct(person_id=str(person_id), data=image, **stamp)
         return await dependencies.submit(command, preferences, caller)
 
 

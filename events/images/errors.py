@@ -5,6 +5,7 @@ RollcallError
 │   ├── TicketUsed              a ticket for an upload that was used
 │   └── OtherImage              If-Match named another image
 ├── ImagesOff               images are kept nowhere here
+├── ImageDamaged            the bytes that are stored are not those that were sealed
 └── Unavailable
     └── ImagesUnavailable       the store of images is away, slow, or tells what cannot be true
 """
@@ -28,6 +29,12 @@ class ImagesOff(RollcallError):
     """No store of images is set up."""
 
     code = "images-off"
+
+
+class ImageDamaged(RollcallError):
+    """What is stored of an image is not what was sealed; never said of one that was erased."""
+
+    code = "image-damaged"
 
 
 class ImagesUnavailable(Unavailable):

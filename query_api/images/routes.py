@@ -1,4 +1,4 @@
-"""Serves images from GridFS: by ids that nobody can guess, without a token, for ever the same.
+"""Serves images from GridFS: by ids that nobody can guess, without a token, each always the same.
 
 A page's `<img>` sends no token, so the id is the permission (docs/adr/0030). RFC 9110 sections 13 and 14 say
 what conditions and ranges mean.
@@ -21,13 +21,13 @@ from service_kit.http.openapi import TEXT, problems
 from service_kit.http.problems import problem
 from service_kit.http.reasons import Language, language_of
 from service_kit.http.typed import PathId
-from service_kit.images.gridfs import THUMBNAIL, GridFsReader
+from service_kit.images.gridfs_reader import GridFsReader
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.IGNORECASE)
 _ALWAYS: Final = {
     "Accept-Ranges": "bytes",
-    # For ever in the browser; in no cache that many share, since a person may want to be forgotten.
-    "Cache-Control": "private, max-age=31536000, immutable",
+    # A day in the browser, since a person may want to be forgotten, and for that in no cache that many share.
+    "Cache-Control": "private, max-age=86400, immutable",
     "Content-Security-Policy": f"{POLICY}; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
     "X-Content-Type-Options": "nosniff",
@@ -43,7 +43,7 @@ _HEADERS: Final = {
         "description": "The same for ever: an image never changes, another one has another address",
         "schema": TEXT,
     },
-    "Cache-Control": {"description": "A year, in the client's own cache", "schema": TEXT},
+    "Cache-Control": {"description": "A day, in the client's own cache", "schema": TEXT},
     "Accept-Ranges": {"description": "`bytes`", "schema": TEXT},
 }
 _DOCUMENTED: Final[dict[str, Any]] = {
@@ -132,7 +132,8 @@ def add_image_routes(app: FastAPI, reader: GridFsReader) -> None:
         __: IfNoneMatch = "",
         range_: Range = "",
     ) -> Response:
-        return await _serve(request, reader, str(image_id), range_, strong=consistency == "strong")
+        strong = consistency == "strong"
+        return await _serve(request, reader, str(image_id), range_, thumbnail=False, strong=strong)
 
     @app.get(
         "/images/{image_id}/thumbnail",
@@ -147,14 +148,14 @@ def add_image_routes(app: FastAPI, reader: GridFsReader) -> None:
         __: IfNoneMatch = "",
         range_: Range = "",
     ) -> Response:
-        file_id = f"{image_id}{THUMBNAIL}"
-        return await _serve(request, reader, file_id, range_, strong=consistency == "strong")
+        strong = consistency == "strong"
+        return await _serve(request, reader, str(image_id), range_, thumbnail=True, strong=strong)
 
 
 async def _serve(
-    request: Request, reader: GridFsReader, file_id: str, range_: str, *, strong: bool
+    request: Request, reader: GridFsReader, image_id: str, range_: str, *, thumbnail: bool, strong: bool
 ) -> Response:
-    tag = file_id.replace("/", "-")
+    tag = f"{image_id}-thumbnail" if thumbnail else image_id
     etag = f'"{tag}"'
     expected = expected_tags(request.headers)
     known = is_known(request.headers, tag)
@@ -166,7 +167,7 @@ async def _serve(
     def bounds(length: int) -> tuple[int, int] | None:
         return span.within(length) if span else (0, length if reads else 0)
 
-    part = await reader.read(file_id, bounds, strong=strong)
+    part = await reader.read(image_id, bounds, thumbnail=thumbnail, strong=strong)
     if part is None:
         raise NotFound("there is no such image, or no more")
     if expected is not None and not expected.matches_strongly(tag):

@@ -1,5 +1,7 @@
 """Keeps images in Cloudinary, with signed requests, and takes no answer on trust.
 
+Cloudinary serves them to browsers by itself, so they are not sealed there: it has the pictures.
+
 https://cloudinary.com/documentation/image_upload_api_reference and /admin_api.
 """
 
@@ -14,6 +16,7 @@ from events.images.errors import ImagesUnavailable
 from events.person.fields import Image
 from service_kit.images.cloud_calls import DEADLINE_SECONDS, SdkCalls, account_of
 from service_kit.images.model import LONGEST_SIDE, THUMBNAIL_SIDE, FoundImage, Picture, Source, Upload
+from service_kit.images.sealing import image_name
 
 SIGNATURE_SECONDS: Final = 3600
 """Cloudinary takes a signature for so long after its timestamp."""
@@ -70,25 +73,26 @@ class CloudinaryImages:
 
     async def put(self, source: Source, picture: Picture) -> Image:
         """Keep a picture; see `ImageStore`."""
+        name = image_name(source.image_id)
         answer = await self._calls.call(
             self._sdk.uploader.upload,
-            (f"{source.image_id}.{picture.format}", picture.content),
+            (f"{name}.{picture.format}", picture.content),
             allowed_formats=_FORMATS,
             **self._parameters(source),
         )
         found = self._found(answer)
-        expected = (source.image_id, picture.format, len(picture.content), picture.width, picture.height)
-        if expected != (found.image_id, found.format, found.size, found.width, found.height):
+        expected = (name, picture.format, len(picture.content), picture.width, picture.height)
+        if expected != (found.name, found.format, found.size, found.width, found.height):
             raise _untrue("another picture than was sent")
         signed = {"public_id": answer["public_id"], "version": found.version}
         if answer.get("signature") != self._sign(signed):
             raise _untrue("an answer that it has not signed")
-        return self.address(found)
+        return self.address(source.image_id, found)
 
     def _parameters(self, source: Source) -> dict[str, Any]:
         return {
             # Good with fixed folders, where the path in the id is the folder, and with dynamic ones.
-            "public_id": self._public_id(source.image_id),
+            "public_id": self._public_id(image_name(source.image_id)),
             "asset_folder": self._folder,
             "overwrite": False,
             # Derived now, so that an account may forbid deriving others.
@@ -107,17 +111,16 @@ class CloudinaryImages:
 
     async def find(self, image_id: str) -> FoundImage | None:
         """Return what is there; see `ImageStore`."""
-        answer = await self._calls.call(
-            self._sdk.api.resource, self._public_id(image_id), media_metadata=True
-        )
+        name = image_name(image_id)
+        answer = await self._calls.call(self._sdk.api.resource, self._public_id(name), media_metadata=True)
         if answer is None:
             return None
         found = self._found(answer)
-        if found.image_id != image_id:
+        if found.name != name:
             raise _untrue("another image than was asked for")
         return found
 
-    def address(self, found: FoundImage) -> Image:
+    def address(self, image_id: str, found: FoundImage) -> Image:
         """Return where it is: an address that we make ourselves; see `ImageStore`."""
         options = {
             name: value
@@ -125,16 +128,14 @@ class CloudinaryImages:
             if name in {"cloud_name", "secure_distribution", "private_cdn"}
         }
         options |= {"secure": True, "version": found.version, "format": found.format}
-        public_id = self._public_id(found.image_id)
+        public_id = self._public_id(found.name)
         url, _ = self._sdk.utils.cloudinary_url(public_id, **options)
         small, _ = self._sdk.utils.cloudinary_url(public_id, transformation=[_THUMBNAIL], **options)
-        return Image(image_id=found.image_id, image_url=url, thumbnail_url=small)
+        return Image(image_id=image_id, image_url=url, thumbnail_url=small)
 
-    async def delete(self, image_id: str) -> bool:
+    async def delete(self, name: str) -> bool:
         """Remove it, also from the caches of its network; see `ImageStore`."""
-        answer = await self._calls.call(
-            self._sdk.uploader.destroy, self._public_id(image_id), invalidate=True
-        )
+        answer = await self._calls.call(self._sdk.uploader.destroy, self._public_id(name), invalidate=True)
         result = answer.get("result") if isinstance(answer, Mapping) else None
         if result not in {"ok", "not found"}:
             raise _untrue("neither that it removed an image nor that there is none")
@@ -157,7 +158,7 @@ class CloudinaryImages:
                 raise _untrue("no list of images")
             for resource in answer["resources"]:
                 found = self._described(resource)
-                if found.stored_at < time and resource["public_id"] == self._public_id(found.image_id):
+                if found.stored_at < time and resource["public_id"] == self._public_id(found.name):
                     yield found
             cursor = answer.get("next_cursor")
             if not cursor:
@@ -174,8 +175,8 @@ class CloudinaryImages:
         url = self._sdk.utils.cloudinary_api_url("upload", **self._account)
         return Upload(url, {name: str(value) for name, value in signed.items()})
 
-    def _public_id(self, image_id: str) -> str:
-        return f"{self._folder}/{image_id}"
+    def _public_id(self, name: str) -> str:
+        return f"{self._folder}/{name}"
 
     def _found(self, answer: Any) -> FoundImage:
         """Return the image of ours that an answer describes.
@@ -184,18 +185,18 @@ class CloudinaryImages:
             ImagesUnavailable: It describes none.
         """
         found = self._described(answer)
-        if answer["public_id"] != self._public_id(found.image_id):
+        if answer["public_id"] != self._public_id(found.name):
             raise _untrue("an image of another folder")
         return found
 
     @staticmethod
     def _described(answer: Any) -> FoundImage:
         try:
-            image_id = answer["public_id"].rpartition("/")[2]
+            name = answer["public_id"].rpartition("/")[2]
             context = (answer.get("context") or {}).get("custom", {})
             metadata = {**(answer.get("image_metadata") or {}), **(answer.get("media_metadata") or {})}
             return FoundImage(
-                image_id,
+                name,
                 str(context.get("person_id", "")),
                 str(context.get("command_id", "")),
                 datetime.fromisoformat(answer["created_at"]).astimezone(UTC),

@@ -1,14 +1,14 @@
 """Keeps images in MongoDB: GridFS, in the collections `images.files` and `images.chunks`.
 
 What is stored is what https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md
-describes, and every driver reads it. Written it is in another order than the drivers': a file's own document
-first and its chunks after it, and removed the other way round. So whatever a crash leaves behind, the list of
-files shows, and an upload that is repeated goes on where the first one ended. A file counts once all its
-chunks are there.
+describes, and every driver reads it: sealed bytes, under the hash of the image's id. Each chunk is sealed by
+itself, so that a part of an image can be read. Written it is in another order than the drivers': a file's own
+document first and its chunks after it, and removed the other way round. So whatever a crash leaves behind,
+the list of files shows, and an upload that is repeated goes on where the first one ended. A file counts once
+all its chunks are there.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -17,23 +17,16 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from events.images.errors import ImagesUnavailable, TicketUsed
 from events.person.fields import Image
 from events.times import to_milliseconds
-from service_kit.images.model import MEDIA_TYPES, FoundImage, Picture, Source, Upload
-from service_kit.mongo.connection import (
-    Client,
-    Document,
-    DocumentCollection,
-    kept_out,
-    reading,
-    store_errors,
-    writing,
-)
+from service_kit.images.model import FoundImage, Picture, Source, Upload
+from service_kit.images.sealing import SEAL_BYTES, ImageKey, image_name
+from service_kit.mongo.connection import Client, kept_out, store_errors, writing
 
 FILES: Final = "images.files"
 CHUNKS: Final = "images.chunks"
 CHUNK_BYTES: Final = 255 * 1024
-"""As the specification advises."""
+"""As the specification advises; of the picture, a chunk has `SEAL_BYTES` less."""
 THUMBNAIL: Final = "/thumbnail"
-"""Ends the id of a thumbnail, which is a file by itself."""
+"""Ends the name of a thumbnail, which is a file by itself."""
 _BATCH: Final = 500
 
 
@@ -55,26 +48,31 @@ class GridFsImages:
 
     async def put(self, source: Source, picture: Picture) -> Image:
         """Keep a picture; see `ImageStore`."""
+        key = ImageKey(source.image_id)
+        metadata = {
+            "person_id": source.person_id,
+            "command_id": source.command_id,
+            "digest": key.digest(picture.content),
+            "format": picture.format,
+            "width": picture.width,
+            "height": picture.height,
+        }
+        name = image_name(source.image_id)
         for suffix, content in ((THUMBNAIL, picture.thumbnail), ("", picture.content)):
-            await self._put(source, picture, suffix, content)
+            await self._put(name + suffix, content, key, metadata)
         return self._image(source.image_id)
 
-    async def _put(self, source: Source, picture: Picture, suffix: str, content: bytes) -> None:
-        file_id = source.image_id + suffix
+    async def _put(self, file_id: str, content: bytes, key: ImageKey, metadata: dict[str, Any]) -> None:
+        size = CHUNK_BYTES - SEAL_BYTES
+        parts = [content[at : at + size] for at in range(0, len(content), size)]
+        length = len(content) + SEAL_BYTES * len(parts)
         document = {
             "_id": file_id,
-            "length": len(content),
+            "length": length,
             "chunkSize": CHUNK_BYTES,
             "uploadDate": to_milliseconds(datetime.now(UTC)),
-            "filename": f"{source.image_id}{'-thumbnail' if suffix else ''}.{picture.format}",
-            "metadata": {
-                "person_id": source.person_id,
-                "command_id": source.command_id,
-                "digest": picture.digest,
-                "format": picture.format,
-                "width": picture.width,
-                "height": picture.height,
-            },
+            "filename": file_id,
+            "metadata": metadata,
         }
         with store_errors():
             try:
@@ -83,26 +81,24 @@ class GridFsImages:
                 there = await self._files.find_one({"_id": file_id})
                 if there is None:
                     raise ImagesUnavailable("the image is just being removed") from None
-                if there["metadata"]["digest"] != picture.digest:
+                if there["metadata"]["digest"] != metadata["digest"]:
                     raise TicketUsed("another picture was uploaded before: ask for another ticket") from None
-            await self._put_chunks(file_id, content)
-
-    async def _put_chunks(self, file_id: str, content: bytes) -> None:
-        chunks = [
-            {"files_id": file_id, "n": n, "data": content[at : at + CHUNK_BYTES]}
-            for n, at in enumerate(range(0, len(content), CHUNK_BYTES))
-        ]
-        try:
-            await self._chunks.insert_many(chunks, ordered=False)
-        except BulkWriteError as exc:
-            # Those of the same picture, from an upload that was broken off or is under way.
-            kept_out(exc)
+            chunks = [
+                {"files_id": file_id, "n": n, "data": key.seal(file_id, n, length, part)}
+                for n, part in enumerate(parts)
+            ]
+            try:
+                await self._chunks.insert_many(chunks, ordered=False)
+            except BulkWriteError as exc:
+                # Those of the same picture, from an upload that was broken off or is under way.
+                kept_out(exc)
 
     async def find(self, image_id: str) -> FoundImage | None:
         """Return what is there; see `ImageStore`."""
+        name = image_name(image_id)
         with store_errors():
-            file = await self._files.find_one({"_id": image_id})
-            small = await self._files.find_one({"_id": image_id + THUMBNAIL})
+            file = await self._files.find_one({"_id": name})
+            small = await self._files.find_one({"_id": name + THUMBNAIL})
             if file is None or small is None:
                 return None
             for one in (file, small):
@@ -111,19 +107,19 @@ class GridFsImages:
                     return None
         return _found(file)
 
-    def address(self, found: FoundImage) -> Image:
+    def address(self, image_id: str, found: FoundImage) -> Image:
         """Return where it is; see `ImageStore`."""
-        return self._image(found.image_id)
+        return self._image(image_id)
 
     def _image(self, image_id: str) -> Image:
         url = f"{self._query_url}/images/{image_id}"
         return Image(image_id=image_id, image_url=url, thumbnail_url=f"{url}{THUMBNAIL}")
 
-    async def delete(self, image_id: str) -> bool:
+    async def delete(self, name: str) -> bool:
         """Remove it; see `ImageStore`."""
         removed = 0
         with store_errors():
-            for file_id in (image_id + THUMBNAIL, image_id):
+            for file_id in (name + THUMBNAIL, name):
                 await self._chunks.delete_many({"files_id": file_id})
                 removed += (await self._files.delete_one({"_id": file_id})).deleted_count
         return removed > 0
@@ -155,6 +151,11 @@ def chunk_count(file: Mapping[str, Any]) -> int:
     return -(-int(file["length"]) // int(file["chunkSize"]))
 
 
+def content_length(file: Mapping[str, Any]) -> int:
+    """Return how many bytes a file has without its seals."""
+    return int(file["length"]) - SEAL_BYTES * chunk_count(file)
+
+
 def _found(file: Mapping[str, Any]) -> FoundImage:
     metadata = file["metadata"]
     return FoundImage(
@@ -163,77 +164,7 @@ def _found(file: Mapping[str, Any]) -> FoundImage:
         metadata["command_id"],
         file["uploadDate"],
         metadata["format"],
-        file["length"],
+        content_length(file),
         metadata["width"],
         metadata["height"],
     )
-
-
-Bounds = tuple[int, int]
-"""The first byte, and the one after the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some bytes of a file.
-
-    Attributes:
-        length: Of the whole file.
-        media_type: Of its content.
-        bounds: Which bytes these are; None if the file has none of those that were asked for.
-        content: The bytes.
-    """
-
-    length: int
-    media_type: str
-    bounds: Bounds | None
-    content: bytes
-
-
-class GridFsReader:
-    """Reads images for the query API: from a secondary, or from the primary what is not there yet.
-
-    Args:
-        client: A client of either driver.
-        database: Database name.
-    """
-
-    def __init__(self, client: Client, database: str) -> None:
-        self._databases = [reading(client, database, strong=strong) for strong in (False, True)]
-
-    async def read(
-        self, file_id: str, bounds_of: Callable[[int], Bounds | None], *, strong: bool = False
-    ) -> Part | None:
-        """Return some bytes of a file; None if there is none, or they are not all there.
-
-        Args:
-            file_id: An image's id, for its thumbnail with `THUMBNAIL` after it.
-            bounds_of: Says which bytes of a file of some length are wanted.
-            strong: Ask the primary at once.
-
-        Raises:
-            StoreUnavailable: MongoDB does not answer.
-        """
-        with store_errors():
-            for database in self._databases[strong:]:
-                file = await database[FILES].find_one({"_id": file_id})
-                if file is None:
-                    continue
-                bounds = bounds_of(file["length"])
-                content = await _content(database[CHUNKS], file, *(bounds or (0, 0)))
-                if content is not None:
-                    media_type = MEDIA_TYPES[file["metadata"]["format"]]
-                    return Part(file["length"], media_type, bounds, content)
-        return None
-
-
-async def _content(chunks: DocumentCollection, file: Document, start: int, end: int) -> bytes | None:
-    """Return the bytes from one up to another; None if some are not there."""
-    if start == end:
-        return b""
-    size = file["chunkSize"]
-    first, last = start // size, (end - 1) // size
-    wanted = {"files_id": file["_id"], "n": {"$gte": first, "$lte": last}}
-    found = await chunks.find(wanted, {"_id": 0, "data": 1}, sort=[("n", 1)]).to_list(None)
-    content = b"".join([chunk["data"] for chunk in found])[start - first * size : end - first * size]
-    return content if len(content) == end - start else None

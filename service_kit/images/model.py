@@ -62,7 +62,7 @@ class FoundImage:
     """An image that a store has, whole or in part.
 
     Attributes:
-        image_id: Names it.
+        name: What it is stored under: see `image_name`. Its id is nowhere in a store.
         person_id: Whose it is; empty if the store does not know.
         command_id: The command that it is for; empty likewise.
         stored_at: Since when, UTC.
@@ -74,7 +74,7 @@ class FoundImage:
         metadata: Names of what a camera wrote into it, if the store can tell.
     """
 
-    image_id: str
+    name: str
     person_id: str
     command_id: str
     stored_at: datetime
@@ -100,7 +100,7 @@ class Upload:
 
 
 class ImageStore(Protocol):
-    """Keeps images under ids that are never used twice.
+    """Keeps images by ids that are never used twice, each under the hash of its id.
 
     Every method raises `ImagesUnavailable`, or `StoreUnavailable` where MongoDB is the store, when it cannot
     be done now; the same call may then be repeated.
@@ -117,15 +117,19 @@ class ImageStore(Protocol):
         ...
 
     async def find(self, image_id: str) -> FoundImage | None:
-        """Return what is there under an id; None for nothing, or for something that is not whole."""
+        """Return what is there of an id; None for nothing, or for something that is not whole."""
         ...
 
-    def address(self, found: FoundImage) -> Image:
+    def address(self, image_id: str, found: FoundImage) -> Image:
         """Return where an image that was found is."""
         ...
 
-    async def delete(self, image_id: str) -> bool:
-        """Remove an image and its thumbnail, whole or not; return whether anything was there."""
+    async def delete(self, name: str) -> bool:
+        """Remove an image and its thumbnail, whole or not; return whether anything was there.
+
+        Args:
+            name: What it is stored under: see `image_name`.
+        """
         ...
 
     def older_than(self, time: datetime) -> AsyncIterator[FoundImage]:

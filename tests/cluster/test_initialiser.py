@@ -27,8 +27,9 @@ from events.log.stored import event_of
 from operations.__main__ import main
 from query_api.people.queries import Reads
 from service_kit.ids import new_id
-from service_kit.images import Picture, Source
-from service_kit.images.gridfs import GridFsImages, GridFsReader
+from service_kit.images import Picture, Source, image_name
+from service_kit.images.gridfs import GridFsImages
+from service_kit.images.gridfs_reader import GridFsReader
 from service_kit.milestones import MILESTONE_EVERY
 from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
@@ -415,7 +416,7 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         assert (await reader.read(image.image_id, lambda length: (0, length))).content == PICTURE.content
         remover = GridFsImages(clients[0], "rollcall")
         assert [one async for one in remover.older_than(datetime.now(UTC) + timedelta(minutes=1))]
-        assert await remover.delete(image.image_id)
+        assert await remover.delete(image_name(image.image_id))
     finally:
         for client in clients:
             await mongo.close(client)

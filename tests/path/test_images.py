@@ -111,12 +111,12 @@ async def test_a_revert_brings_back_words_and_leaves_the_image(commands, queries
     assert past.json() == person
 
 
-async def test_an_image_is_served_for_ever_in_parts_and_to_nobody_s_surprise(commands, stranger):
+async def test_an_image_is_served_whole_in_parts_and_to_nobody_s_surprise(commands, stranger):
     person = await changed(commands, await created(commands), photo())
     url = person["image_url"]
     whole = await stranger.get(url)
     size, etag = len(whole.content), whole.headers["etag"]
-    assert whole.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert whole.headers["cache-control"] == "private, max-age=86400, immutable"
     assert whole.headers["x-content-type-options"] == "nosniff"
     assert whole.headers["content-security-policy"] == f"{POLICY}; sandbox"
     head = await stranger.head(url)

@@ -5,18 +5,21 @@ import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 
+import bson
 import gridfs
 import httpx
 import pytest
 from pymongo import MongoClient
 
 from command_api.images.pictures import picture_of
-from events.images.errors import ImagesUnavailable, TicketUsed
+from events.images.errors import ImageDamaged, ImagesUnavailable, TicketUsed
 from service_kit.ids import new_id
-from service_kit.images import FoundImage, ImageStore, Picture, Source
+from service_kit.images import FoundImage, ImageStore, Picture, Source, image_name
 from service_kit.images.cloud import CloudinaryImages
 from service_kit.images.cloud_calls import CALLS
-from service_kit.images.gridfs import CHUNK_BYTES, THUMBNAIL, GridFsImages, GridFsReader
+from service_kit.images.gridfs import CHUNK_BYTES, THUMBNAIL, GridFsImages
+from service_kit.images.gridfs_reader import GridFsReader
+from service_kit.images.sealing import SEAL_BYTES
 from tests import fake_cloudinary
 from tests.fake_cloudinary import Cloudinary, changing, hanging_up, refusing, saying, signature_of, slow
 from tests.pictures import halves, opened, photo, saved, telling
@@ -36,8 +39,7 @@ def source() -> Source:
 
 async def listed(store: ImageStore, ahead: float = 60) -> dict[str, FoundImage]:
     return {
-        image.image_id: image
-        async for image in store.older_than(datetime.now(UTC) + timedelta(seconds=ahead))
+        image.name: image async for image in store.older_than(datetime.now(UTC) + timedelta(seconds=ahead))
     }
 
 
@@ -66,21 +68,20 @@ class Contract:
         assert await images.find(one.image_id) is None
         image = await images.put(one, picture)
         assert image.image_id == one.image_id
-        assert one.image_id in image.image_url and one.image_id in image.thumbnail_url
         assert image.image_url != image.thumbnail_url
         found = await images.find(one.image_id)
-        assert (found.image_id, found.person_id, found.command_id) == (
-            one.image_id,
+        assert (found.name, found.person_id, found.command_id) == (
+            image_name(one.image_id),
             one.person_id,
             one.command_id,
         )
         assert (found.format, found.size) == (picture.format, len(picture.content))
         assert (found.width, found.height) == (picture.width, picture.height)
         assert abs(found.stored_at - datetime.now(UTC)) < timedelta(seconds=30)
-        assert images.address(found) == image
-        assert await images.delete(one.image_id)
+        assert images.address(one.image_id, found) == image
+        assert await images.delete(found.name)
         assert await images.find(one.image_id) is None
-        assert not await images.delete(one.image_id)
+        assert not await images.delete(found.name)
 
     async def test_a_repeated_upload_is_the_same_image(self, images):
         one = source()
@@ -101,12 +102,13 @@ class Contract:
             await images.put(one, PICTURE)
         known = await listed(images)
         for one in some:
-            found = known[one.image_id]
+            found = known[image_name(one.image_id)]
             assert (found.person_id, found.command_id) == (one.person_id, one.command_id)
-        assert not {one.image_id for one in some} & (await listed(images, ahead=-60)).keys()
-        for one in some:
-            await images.delete(one.image_id)
-        assert not {one.image_id for one in some} & (await listed(images)).keys()
+        names = {image_name(one.image_id) for one in some}
+        assert not names & (await listed(images, ahead=-60)).keys()
+        for name in names:
+            await images.delete(name)
+        assert not names & (await listed(images)).keys()
 
 
 class TestGridFs(Contract):
@@ -131,25 +133,66 @@ class TestGridFs(Contract):
         await images.put(one, LARGE)
         with MongoClient(system.mongo.uri) as client:
             bucket = gridfs.GridFSBucket(client[database], "images")
-            assert bucket.open_download_stream(one.image_id).read() == LARGE.content
-            assert bucket.open_download_stream(one.image_id + THUMBNAIL).read() == LARGE.thumbnail
+            name = image_name(one.image_id)
+            for file_id, content in ((name, LARGE.content), (name + THUMBNAIL, LARGE.thumbnail)):
+                stored = bucket.open_download_stream(file_id).read()
+                assert len(stored) == len(content) + SEAL_BYTES * -(-len(stored) // CHUNK_BYTES)
+
+    async def test_without_its_id_nothing_tells_what_an_image_shows(self, images, system, database):
+        one = source()
+        await images.put(one, PICTURE)
+        name = image_name(one.image_id)
+        with MongoClient(system.mongo.uri) as client:
+            files = client[database]["images.files"].find({"_id": {"$in": [name, name + THUMBNAIL]}})
+            chunks = client[database]["images.chunks"].find({"files_id": {"$in": [name, name + THUMBNAIL]}})
+            stored = b"".join(bson.encode(document) for document in (*files, *chunks))
+        assert name.encode() in stored and one.person_id.encode() in stored
+        assert one.image_id.encode() not in stored and PICTURE.digest.encode() not in stored
+        for content in (PICTURE.content, PICTURE.thumbnail):
+            assert not any(content[at : at + 16] in stored for at in range(0, len(content) - 16, 16))
+
+    @pytest.mark.parametrize("damage", ["swapped", "cut", "another's", "changed"])
+    async def test_what_was_damaged_is_named_and_not_served(self, images, mongo_client, database, damage):
+        one, other = source(), source()
+        for each in (one, other):
+            await images.put(each, LARGE)
+        name = image_name(one.image_id)
+        first, second, last = await images._chunks.find({"files_id": name}, sort=[("n", 1)]).to_list(None)
+        changes = {
+            "swapped": {0: second["data"], 1: first["data"]},
+            "changed": {1: second["data"][:-1] + bytes([second["data"][-1] ^ 1])},
+        }
+        if damage == "cut":
+            shorter = {"length": 2 * CHUNK_BYTES}
+            await images._files.update_one({"_id": name}, {"$set": shorter})
+            await images._chunks.delete_one({"_id": last["_id"]})
+        elif damage == "another's":
+            theirs = await images._chunks.find_one({"files_id": image_name(other.image_id), "n": 1})
+            changes[damage] = {1: theirs["data"]}
+        for n, data in changes.get(damage, {}).items():
+            await images._chunks.update_one({"files_id": name, "n": n}, {"$set": {"data": data}})
+        reader = GridFsReader(mongo_client, database)
+        with pytest.raises(ImageDamaged, match=f"of the stored image {name} is damaged") as failure:
+            await reader.read(one.image_id, lambda length: (0, length), strong=True)
+        assert one.image_id not in failure.value.detail
+        assert await reader.read(other.image_id, lambda length: (0, length), strong=True)
 
     async def test_any_part_is_read(self, images, mongo_client, database):
         one = source()
         await images.put(one, LARGE)
         reader = GridFsReader(mongo_client, database)
-        size = len(LARGE.content)
+        size, own = len(LARGE.content), CHUNK_BYTES - SEAL_BYTES
         for start, end in [
             (0, size),
             (0, 1),
             (size - 1, size),
-            (CHUNK_BYTES - 1, CHUNK_BYTES + 1),
-            (CHUNK_BYTES, 2 * CHUNK_BYTES),
+            (own - 1, own + 1),
+            (own, 2 * own),
         ]:
             part = await reader.read(one.image_id, lambda _, bounds=(start, end): bounds)
             assert (part.content, part.length) == (LARGE.content[start:end], size)
         assert (
-            await reader.read(one.image_id + THUMBNAIL, lambda length: (0, length))
+            await reader.read(one.image_id, lambda length: (0, length), thumbnail=True)
         ).content == LARGE.thumbnail
         assert await reader.read(new_id(), lambda length: (0, length)) is None
 
@@ -159,26 +202,27 @@ class TestGridFs(Contract):
         self, images, mongo_client, database, step, at
     ):
         one = source()
+        name = image_name(one.image_id)
         if step == "delete":
             await images.put(one, PICTURE)
         dying = GridFsImages(mongo_client, database)
         left = iter(range(at))
         dying._files, dying._chunks = Dying(dying._files, left), Dying(dying._chunks, left)
         with contextlib.suppress(Died):
-            await (dying.put(one, PICTURE) if step == "put" else dying.delete(one.image_id))
+            await (dying.put(one, PICTURE) if step == "put" else dying.delete(name))
         whole = at == 4 if step == "put" else at == 0
         assert (await images.find(one.image_id) is not None) == whole
         # The thumbnail comes first and goes first; the picture is served as long as it is whole.
         reader = GridFsReader(mongo_client, database)
         served = whole if step == "put" else at < 3
         assert (await reader.read(one.image_id, lambda length: (0, length)) is not None) == served
-        files_ids = [one.image_id, one.image_id + THUMBNAIL]
+        files_ids = [name, name + THUMBNAIL]
         chunks = await images._chunks.count_documents({"files_id": {"$in": files_ids}})
-        assert one.image_id in await listed(images) or chunks == 0
+        assert name in await listed(images) or chunks == 0
 
         await images.put(one, PICTURE)
         assert await images.find(one.image_id) is not None
-        assert await images.delete(one.image_id)
+        assert await images.delete(name)
         assert await images._files.count_documents({"_id": {"$in": files_ids}}) == 0
         assert await images._chunks.count_documents({"files_id": {"$in": files_ids}}) == 0
 
@@ -210,17 +254,14 @@ class TestCloudinary(Contract):
     async def test_what_is_asked_is_signed_with_folder_own_id_and_thumbnail(self, images, account):
         one = source()
         image = await images.put(one, PICTURE)
-        fields = account.uploads[-1]
+        fields, name = account.uploads[-1], image_name(one.image_id)
         assert fields["asset_folder"] == "people/faces"
-        assert (fields["public_id"], fields["overwrite"]) == (f"people/faces/{one.image_id}", "0")
+        assert (fields["public_id"], fields["overwrite"]) == (f"people/faces/{name}", "0")
         assert fields["eager"] == "c_fill,g_auto,h_256,w_256"
-        version = account.assets[f"people/faces/{one.image_id}"].version
+        version = account.assets[f"people/faces/{name}"].version
         base = "https://res.cloudinary.com/demo/image/upload"
-        assert image.image_url == f"{base}/v{version}/people/faces/{one.image_id}.jpg"
-        assert (
-            image.thumbnail_url
-            == f"{base}/c_fill,g_auto,h_256,w_256/v{version}/people/faces/{one.image_id}.jpg"
-        )
+        assert image.image_url == f"{base}/v{version}/people/faces/{name}.jpg"
+        assert image.thumbnail_url == f"{base}/c_fill,g_auto,h_256,w_256/v{version}/people/faces/{name}.jpg"
 
     async def test_sha256_is_used_where_it_is_asked_for(self, account):
         store = CloudinaryImages(f"{account.url}&signature_algorithm=sha256", "people", seconds=2.0)
@@ -284,7 +325,7 @@ class TestCloudinary(Contract):
             images.put(one, PICTURE),
             images.find(one.image_id),
             listed(images),
-            images.delete(one.image_id),
+            images.delete(image_name(one.image_id)),
         ):
             with pytest.raises(ImagesUnavailable) as failure:
                 await attempt
@@ -316,8 +357,9 @@ class TestCloudinary(Contract):
         await images.put(one, PICTURE)
         inner = CloudinaryImages(account.url, "people/faces/inner", seconds=2.0)
         await inner.put(foreign, PICTURE)
-        assert {one.image_id, foreign.image_id} & (await listed(images)).keys() == {one.image_id}
-        await inner.delete(foreign.image_id)
+        ours, theirs = image_name(one.image_id), image_name(foreign.image_id)
+        assert {ours, theirs} & (await listed(images)).keys() == {ours}
+        await inner.delete(theirs)
         inner.close()
 
     async def test_an_address_of_its_choosing_is_not_used(self, images, account):
@@ -377,8 +419,11 @@ def test_the_address_of_an_account_is_checked():
 
 def test_a_private_distribution_is_where_its_images_are():
     store = CloudinaryImages("cloudinary://k:s@cloud/images.example.com?private_cdn=true", "people")
-    found = FoundImage(PERSON, "p", "c", datetime.now(UTC), "jpg", 1, 1, 1, version=7)
-    assert store.address(found).image_url == f"https://images.example.com/image/upload/v7/people/{PERSON}.jpg"
+    name = image_name(PERSON)
+    found = FoundImage(name, "p", "c", datetime.now(UTC), "jpg", 1, 1, 1, version=7)
+    address = store.address(PERSON, found)
+    assert address.image_id == PERSON
+    assert address.image_url == f"https://images.example.com/image/upload/v7/people/{name}.jpg"
     store.close()
 
 

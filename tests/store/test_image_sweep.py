@@ -13,7 +13,7 @@ from events.person.fields import NO_IMAGE, Image
 from events.person.rejections import ImageExpired, PersonNotFound
 from operations.__main__ import main
 from service_kit.ids import new_id
-from service_kit.images import FoundImage, Source
+from service_kit.images import FoundImage, Source, image_name
 from service_kit.images.cloud import CloudinaryImages
 from service_kit.images.gridfs import GridFsImages
 from tests.pictures import halves, photo, saved
@@ -144,11 +144,12 @@ async def test_a_picture_that_is_half_there_is_swept(store, mongo_client):
     sweep = ImageSweep(mongo_client, store._db.name, [images], store, later)
     source = Source(new_id(), new_id(), new_id())
     await images.put(source, PICTURE)
-    await images._chunks.delete_many({"files_id": source.image_id})
-    await images._files.delete_one({"_id": source.image_id})
+    name = image_name(source.image_id)
+    await images._chunks.delete_many({"files_id": name})
+    await images._files.delete_one({"_id": name})
     for _ in range(2):
         await sweep.run(OLDER)
-    assert await images._files.count_documents({"_id": {"$regex": f"^{source.image_id}"}}) == 0
+    assert await images._files.count_documents({"_id": {"$regex": f"^{name}"}}) == 0
 
 
 async def test_a_refused_image_is_recorded_like_any_other_refusal(scene):

@@ -10,7 +10,7 @@ import structlog
 from events.errors import Unavailable
 from events.log.stored import payload_of
 from service_kit.broker.topology import IMAGE_TOPICS, IMAGES
-from service_kit.images import ImageStore
+from service_kit.images import ImageStore, image_name
 from service_kit.mongo.connection import Client, store_errors, writing
 from service_kit.tasks import together
 from subscriber import Event, subscribe
@@ -44,8 +44,9 @@ class ImageRemover:
         # An event names its own image, if it has one: never the one that it replaced.
         if image_id is None or image_id == event["data"].get("image_id"):
             return
-        removed = [store.name for store in self._stores if await store.delete(image_id)]
-        log.info("image removed", image_id=image_id, person_id=event["subject"], stores=removed)
+        # Its id opens it, so the log has the event alone.
+        removed = [store.name for store in self._stores if await store.delete(image_name(image_id))]
+        log.info("image removed", event_id=event["id"], person_id=event["subject"], stores=removed)
 
     async def _image_before(self, person_id: str, version: int) -> str | None:
         """Return the image that a person had just before a version, as the log tells."""

@@ -16,7 +16,7 @@ from events.accounts.event import ROLLCALL
 from events.log.stored import payload_of
 from events.person.rejections import ImageExpired
 from events.times import to_milliseconds
-from service_kit.images import FoundImage, ImageStore
+from service_kit.images import FoundImage, ImageStore, image_name
 from service_kit.mongo.connection import Client, store_errors, writing
 from workers.store import Store
 
@@ -64,8 +64,8 @@ class Known:
     """What is on record of the people and commands of some images.
 
     Attributes:
-        current: The image that each person has, by the log: the read model may be behind it.
-        in_log: Images and commands that are in the log.
+        current: The name of the image that each person has, by the log: the read model may be behind it.
+        in_log: Names of images, and commands, that are in the log.
         refused: When each refused command was refused.
     """
 
@@ -84,9 +84,9 @@ def judge(image: FoundImage, known: Known, before: datetime) -> Verdict:
     """
     if not (image.person_id and image.command_id):
         return Verdict.UNKNOWN
-    if image.image_id in known.current:
+    if image.name in known.current:
         return Verdict.WANTED
-    if image.image_id in known.in_log or image.command_id in known.in_log:
+    if image.name in known.in_log or image.command_id in known.in_log:
         return Verdict.REMOVED
     refused_at = known.refused.get(image.command_id)
     if refused_at is None:
@@ -133,7 +133,7 @@ class ImageSweep:
         for store in self._stores:
             batch: dict[str, FoundImage] = {}
             async for image in store.older_than(before):
-                batch[image.image_id] = image
+                batch[image.name] = image
                 if len(batch) == _BATCH:
                     await self._sweep_some(store, batch.values(), before, swept, dry=dry)
                     batch = {}
@@ -151,7 +151,7 @@ class ImageSweep:
             if verdict is Verdict.REFUSED:
                 refused.append(self._refusal(image))
             elif verdict is Verdict.REMOVED and not dry:
-                await store.delete(image.image_id)
+                await store.delete(image.name)
         if not dry:
             await self._records.record_eventless(refused)
 
@@ -169,9 +169,10 @@ class ImageSweep:
             for event in await events.to_list(None):
                 _, data = payload_of(event)
                 image_id = cast("str | None", data.get("image_id"))
-                current[event["person_id"]] = image_id
-                known.in_log.update({event["command_id"], image_id} - {None})
-            known.current.update(image_id for image_id in current.values() if image_id)
+                name = image_name(image_id) if image_id else None
+                current[event["person_id"]] = name
+                known.in_log.update({event["command_id"], name} - {None})
+            known.current.update(name for name in current.values() if name)
             found = self._db["rejections"].find({**of_them, "command_id": {"$in": commands}})
             known.refused.update({one["command_id"]: one["rejected_at"] for one in await found.to_list(None)})
         return known

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import jwt
 import pytest
 from pydantic import SecretStr
 
@@ -87,10 +88,14 @@ def test_an_id_is_the_same_for_the_same_and_tells_nothing():
 
 def test_a_ticket_is_read_again_and_only_by_who_signed_it():
     expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=1)
-    ticket = Ticket("i", "p", "c", "ada", expires_at)
     secret = ImageSecret(KEY.encode())
+    ticket = secret.ticket("p", "c", "ada", expires_at)
     text = secret.sign(ticket)
     assert secret.read(text) == ticket
+    assert ticket == Ticket(ticket.image_id, "p", "c", "ada", expires_at)
+    # It stands in an address, and whoever has an image's id has the image.
+    assert "image" not in jwt.decode(text, options={"verify_signature": False})
+    assert ticket.image_id not in jwt.decode(text, options={"verify_signature": False}).values()
     late = secret.sign(replace(ticket, expires_at=expires_at - timedelta(hours=1)))
     with pytest.raises(InvalidFields) as refusal:
         secret.read(late)
