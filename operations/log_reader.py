@@ -129,7 +129,7 @@ class LogReader:
     def deleted_of(self, person_ids: Sequence[str]) -> set[str]:
         """Return which people are deleted, as the primary has them."""
         with refusals():
-            wanted = {"person_id": {"$in": list(person_ids)}, "type": "person.deleted"}
+            wanted = {"person_id": {"$in": list(person_ids)}, "type": {"$in": ["person.deleted", "person.erased"]}}
             return {one["person_id"] for one in self._people[True].find(wanted, {"person_id": 1})}
 
     def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

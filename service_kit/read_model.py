@@ -103,9 +103,6 @@ def person_changes(before: PersonState, after: PersonState, schema: PersonSchema
     keys = search_keys(schema)
     if not keys.keyed.isdisjoint(changed):
         changed["keys"] = keys.of(after.fields)
-    if before.holds != after.holds:
-        # An empty one is what a document without holds has.
-        changed["holds"] = dict(after.holds)
     changed["version"], changed["hash"] = after.version, after.hash
     if after.updated_at is not None:
         changed["updated_at"] = rfc3339(after.updated_at)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
+from events.log.event import GONE
 from events.log.stored import event_of
 from events.person.commands import Command
 from events.person.decider import PersonState
@@ -199,7 +200,7 @@ class Streams:
     async def _is_deleted(self, person_id: str) -> bool:
         with store_errors():
             newest = self._events.find({"person_id": person_id}, {"type": 1}, sort=[("version", -1)], limit=1)
-            return any(one["type"] == "person.deleted" for one in await newest.to_list(1))
+            return any(one["type"] in GONE for one in await newest.to_list(1))
 
     async def remove_milestones(self, person_ids: Collection[str]) -> None:
         """Remove all milestones of people who are deleted: they are personal."""

@@ -28,6 +28,8 @@ CLEAR_TYPES: Final = frozenset({"person.erased"})
 """Types of events that seal nothing, as nobody could open it."""
 CODE_TYPES: Final = frozenset({"person.held", "person.hold_lifted", "person.erased"})
 """Types of events whose data are codes and references, no fields of a person: clear, and of no person schema."""
+GONE: Final = frozenset({"person.deleted", "person.erased"})
+"""Types of events after which there is nobody to show."""
 GENESIS: Final = "0" * 64
 """`prev` of a person's first event."""
 

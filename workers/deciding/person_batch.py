@@ -242,6 +242,7 @@ class PersonBatch:
         before = self.before
         # One who is deleted, or was, is written whole: a tombstone shares no field with a person.
         updated = before is not None and before.status == self.state.status == "active"
+        updated = updated and before is not None and before.holds == self.state.holds
         is_new = self.applied[0][1].version == 1
         change = PersonChange(before if updated else None, self.state, is_new)
         return [AppliedCommand(command, event, after, change) for command, event, after in self.applied]

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 
 from events.errors import StoreUnavailable
-from events.log.event import RecordedEvent
+from events.log.event import GONE, RecordedEvent
 from service_kit.milestones import MILESTONE_EVERY
 from service_kit.retries import backoff
 from workers.announcing.announcer import Announcer
@@ -84,7 +84,7 @@ class Projector:
     async def _keep_milestones(self, outcomes: Outcomes) -> None:
         """See to the milestones of those who have come to one, or are deleted; most have no such event."""
         events = [one.event for one in applied_in(outcomes) if one.event.version >= MILESTONE_EVERY]
-        deleted = {event.person_id for event in events if event.type == "person.deleted"}
+        deleted = {event.person_id for event in events if event.type in GONE}
         passed = {one.person_id: one.version for one in events if one.version % MILESTONE_EVERY == 0}
         for person_id, version in passed.items():
             if person_id not in deleted:

@@ -1,0 +1,27 @@
+"""The bodies that ask for an erasure or a hold."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from events.person.commands import ErasureReason, HoldReason, HoldReference
+
+REFERENCE = "Names the hold: a case's number, say; stays in the clear for ever"
+
+
+class ErasureInput(BaseModel):
+    """Why a person is to be erased."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "asked"}]})
+
+    reason: ErasureReason = Field(description="A code, since the event stays in the clear for ever")
+
+
+class HoldInput(BaseModel):
+    """What is to forbid erasing a person."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"reason": "litigation", "reference": "2026-114"}]},
+    )
+
+    reason: HoldReason = Field(description="A code, since the event stays in the clear for ever")
+    reference: HoldReference = Field(description=REFERENCE)
