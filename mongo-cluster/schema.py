@@ -9,7 +9,7 @@ from pymongo import IndexModel
 from pymongo.errors import OperationFailure
 
 from events.person.schema.declarations import PersonSchema
-from service_kit.mongo.collections import PEOPLE, Collection, Index, collections_of
+from service_kit.mongo.collections import PEOPLE, Collection, Index, collections_of, keys_database
 
 _LATER: Final = frozenset({6, 7, 46, 70, 117, 133, 189, 91, 10107, 13436})
 """Host unreachable or not found, lock busy, shard not found yet, conflicting operation, no primary yet."""
@@ -52,13 +52,18 @@ def ensure_collections(
     """
     changes = []
     routed = _is_routed(client)
-    there = set(client[database].list_collection_names())
+    there = {
+        (home, name)
+        for home in (database, keys_database(database))
+        for name in client[home].list_collection_names()
+    }
     for collection in collections_of(schema):
-        name = f"{database}.{collection.name}"
-        if collection.name not in there:
-            client[database].create_collection(collection.name)
+        home = collection.home(database)
+        name = f"{home}.{collection.name}"
+        if (home, collection.name) not in there:
+            client[home].create_collection(collection.name)
             changes.append(f"created collection {collection.name}")
-        changes += _ensure_indexes(client, database, collection)
+        changes += _ensure_indexes(client, home, collection)
         if routed and not _is_sharded(client, name):
             _steadily(access, client, {"shardCollection": name, "key": dict(collection.shard_key)})
             shards = len(client.admin.command("listShards")["shards"])

@@ -70,7 +70,7 @@ def spread(client: Client, database: str) -> Iterable[str]:
     """
     shards = sorted(shard["_id"] for shard in client.admin.command("listShards")["shards"])
     for collection in load_collections():
-        name = f"{database}.{collection.name}"
+        name = f"{collection.home(database)}.{collection.name}"
         ((key, _),) = collection.shard_key
         for one in moves(_ranges(client, name, key), shards):
             bounds = {"min": {key: _bound(one.low)}, "max": {key: _bound(one.high)}}

@@ -8,6 +8,8 @@ from deployment import AUTHENTICATION_FAILED, Access, Client
 from pymongo.errors import OperationFailure
 
 from events.log.stored import ACCOUNT_EVENTS, SCHEMA_EVENTS
+from service_kit.mongo.collections import keys_database
+from service_kit.seals.wrapping import ACCESS_KEYS, KEYS, LABELS, SECRETS, TRANSPORT
 
 _READ: Final = ("find",)
 _NOTE: Final = ("insert",)
@@ -72,6 +74,14 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can
 one that is stolen make a user, an index or a collection."""
 
+KEY_GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
+    "rollcall-worker": dict.fromkeys(LABELS, _GUARD),
+    "rollcall-command": {TRANSPORT: _READ},
+    "rollcall-query": {KEYS: _READ, TRANSPORT: _READ, SECRETS: _READ, ACCESS_KEYS: _APPEND},
+}
+"""What each user may do in the database of keys. Nobody may remove: to destroy a key is to take it out of its
+row, which stays, so that none can be made in its place."""
+
 
 @dataclass(frozen=True)
 class Passwords:
@@ -108,20 +118,26 @@ def ensure_users(
         A line for each change; passwords are never in it.
     """
     changes = []
-    users = [("admin", "admin", "root", passwords.admin)]
-    users += [(database, name, name, password) for name, password in passwords.services.items()]
-    for home, name, role, password in users:
+    keys = keys_database(database)
+    root, homes = [{"role": "root", "db": "admin"}], (database, keys)
+    users = [("admin", "admin", root, passwords.admin)]
+    users += [
+        (database, name, [{"role": name, "db": home} for home in homes], password)
+        for name, password in passwords.services.items()
+    ]
+    for home, name, roles, password in users:
         if password is None:
             continue
-        if role in GRANTS:
-            changes += _ensure_role(client, home, role, closed)
+        if name in GRANTS:
+            changes += _ensure_role(client, database, name, _privileges(database, GRANTS[name], closed))
+            changes += _ensure_role(client, keys, name, _privileges(keys, KEY_GRANTS[name]))
         found = client[home].command({"usersInfo": name})["users"]
         if not found:
-            client[home].command({"createUser": name, "pwd": password, "roles": [role], **_KEPT})
+            client[home].command({"createUser": name, "pwd": password, "roles": roles, **_KEPT})
             changes.append(f"created user {name}")
             continue
-        if [one["role"] for one in found[0]["roles"]] != [role]:
-            client[home].command({"updateUser": name, "roles": [role]})
+        if not _are_same(found[0]["roles"], roles):
+            client[home].command({"updateUser": name, "roles": roles})
             changes.append(f"changed the roles of user {name}")
         if not _opens(access.open_as(uri, name, password, home), home):
             client[home].command({"updateUser": name, "pwd": password, **_KEPT})
@@ -129,9 +145,17 @@ def ensure_users(
     return changes
 
 
-def _privileges(database: str, name: str, closed: Collection[str]) -> list[dict[str, Any]]:
+def _are_same(found: Sequence[Mapping[str, str]], wanted: Sequence[Mapping[str, str]]) -> bool:
+    return sorted((one["db"], one["role"]) for one in found) == sorted(
+        (one["db"], one["role"]) for one in wanted
+    )
+
+
+def _privileges(
+    database: str, grants: Mapping[str, Sequence[str]], closed: Collection[str] = ()
+) -> list[dict[str, Any]]:
     granted = {
-        collection: _READ if collection in closed else actions for collection, actions in GRANTS[name].items()
+        collection: _READ if collection in closed else actions for collection, actions in grants.items()
     }
     return [
         {"resource": {"db": database, "collection": collection}, "actions": sorted({*actions, *_LOOK})}
@@ -139,15 +163,14 @@ def _privileges(database: str, name: str, closed: Collection[str]) -> list[dict[
     ]
 
 
-def _ensure_role(client: Client, database: str, name: str, closed: Collection[str]) -> list[str]:
-    wanted = _privileges(database, name, closed)
+def _ensure_role(client: Client, database: str, name: str, wanted: Sequence[Mapping[str, Any]]) -> list[str]:
     found = client[database].command({"rolesInfo": name, "showPrivileges": True})["roles"]
     if not found:
         client[database].command({"createRole": name, "privileges": wanted, "roles": []})
-        return [f"created role {name}"]
+        return [f"created role {name} of {database}"]
     if _comparable(found[0]["privileges"]) != _comparable(wanted) or found[0]["roles"]:
         client[database].command({"updateRole": name, "privileges": wanted, "roles": []})
-        return [f"changed the rights of role {name}"]
+        return [f"changed the rights of role {name} of {database}"]
     return []
 
 

@@ -145,9 +145,9 @@ class Settings(ReadLimits, ImportSettings):
 
     kek_file: Path | None = Field(
         default=None,
-        description="file with the key-encryption keys, which wrap people's keys: each line an id, a blank and 64 "
-        "hexadecimal digits, the first one current; others may not read it. Every service needs the same one. "
-        "`./run up` makes it",
+        description="file with the key-encryption keys, which wrap people's keys: each line an id, a blank, "
+        "and 64 hexadecimal digits; the first one is current. Others may not read it. Every service needs "
+        "the same ones. `./run up` makes it",
     )
     tickets_key_file: Path | None = Field(
         default=None,

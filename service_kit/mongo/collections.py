@@ -33,11 +33,28 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A collection: its name, the key that its documents are spread by, and its indexes."""
+    """A collection: its name, the key that its documents are spread by, and its indexes.
+
+    With `of_keys`, it is in the database of keys, apart from the others.
+    """
 
     name: str
     shard_key: tuple[tuple[str, str], ...]
     indexes: tuple[Index, ...]
+    of_keys: bool = False
+
+    def home(self, database: str) -> str:
+        """Return the name of the database that it is in.
+
+        Args:
+            database: The services' database.
+        """
+        return keys_database(database) if self.of_keys else database
+
+
+def keys_database(database: str) -> str:
+    """Return the name of the database of keys that belongs to a database of people."""
+    return f"{database}_keys"
 
 
 @cache
@@ -57,6 +74,7 @@ def load_collections() -> tuple[Collection, ...]:
                 )
                 for index in one["indexes"]
             ),
+            one.get("database") == "keys",
         )
         for name, one in content.items()
     )

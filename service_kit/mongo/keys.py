@@ -9,20 +9,17 @@ from typing import Final
 from pymongo.errors import BulkWriteError
 
 from events.errors import KeyTrouble
+from service_kit.mongo.collections import keys_database
 from service_kit.mongo.connection import Client, Document, kept_out, store_errors, writing
 from service_kit.seals.kek import Keks
 from service_kit.seals.opening import ERASED, Key
 from service_kit.seals.person_key import PersonKey
+from service_kit.seals.wrapping import KEYS
 
 KEPT: Final = 20_000
 """Keys that a process has in memory at most: some 10 MB."""
 KEPT_SECONDS: Final = 60.0
 """So long a key stays in memory at most: an erased person's is gone by then, whoever did not hear of it."""
-
-
-def keys_database(database: str) -> str:
-    """Return the name of the database of keys that belongs to a database of people."""
-    return f"{database}_keys"
 
 
 class PersonKeys:
@@ -38,7 +35,7 @@ class PersonKeys:
     """
 
     def __init__(self, client: Client, database: str, keks: Keks, seconds: float = KEPT_SECONDS) -> None:
-        self._rows = writing(client, keys_database(database))["keys"]
+        self._rows = writing(client, keys_database(database))[KEYS]
         self._keks = keks
         self._seconds = seconds
         self._known: OrderedDict[str, tuple[PersonKey, float]] = OrderedDict()

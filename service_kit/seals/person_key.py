@@ -12,12 +12,12 @@ from events.errors import Damaged
 from events.log.commitments import salts_of
 from events.person.schema.declarations import Value
 from service_kit.seals.kek import NONCE_SIZE, Keks
+from service_kit.seals.wrapping import KEYS, bound_to
 
 _HALF: Final = 32
 _BLOCK: Final = 64
 """Sealed values are padded to a multiple of it, so that a short one does not tell itself by its length."""
 _SEALED: Final = b"rollcall.sealed.2\0"
-_KEY: Final = b"rollcall.key.2\0"
 
 
 class PersonKey:
@@ -67,9 +67,7 @@ class PersonKey:
             Damaged: This is not what was sealed with this key for this event.
         """
         try:
-            content = self._cipher.decrypt(
-                sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], _SEALED + hash_.encode()
-            )
+            content = self._cipher.decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], _SEALED + hash_.encode())
             values: Mapping[str, Value | None] = orjson.loads(content)
         except (InvalidTag, ValueError):
             raise Damaged("the sealed values do not open with the person's key") from None
@@ -82,7 +80,7 @@ class PersonKey:
             person_id: Whose it is.
             keks: The key-encryption keys.
         """
-        return keks.wrap(self._secret, _KEY + person_id.encode())
+        return keks.wrap(self._secret, bound_to(KEYS, person_id))
 
     @classmethod
     def unwrapped(cls, person_id: str, kek: str, wrapped: bytes, keks: Keks) -> Self:
@@ -91,4 +89,4 @@ class PersonKey:
         Raises:
             KeyTrouble: The key-encryption key is not there, or the row is another person's or damaged.
         """
-        return cls(keks.unwrap(kek, wrapped, _KEY + person_id.encode()))
+        return cls(keks.unwrap(kek, wrapped, bound_to(KEYS, person_id)))

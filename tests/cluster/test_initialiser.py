@@ -1,6 +1,7 @@
 """The initialiser on a replica set whose members authenticate: users, rights, members, and what is missing."""
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
+from users import KEY_GRANTS
 
 from command_api.accounts.families import Family, RefreshToken
 from command_api.accounts.services import open_account_services
@@ -32,6 +34,7 @@ from service_kit.images.gridfs import GridFsImages
 from service_kit.images.gridfs_reader import GridFsReader
 from service_kit.milestones import MILESTONE_EVERY
 from service_kit.mongo import connection as mongo
+from service_kit.seals.wrapping import LABELS
 from service_kit.settings import Settings
 from tests.default_schema import SCHEMA
 from tests.store.given import (
@@ -45,7 +48,7 @@ from tests.store.given import (
     streams_of,
     update,
 )
-from tests.system import run_script
+from tests.system import ROOT, run_script
 from workers.imports.counts import ImportCounts
 from workers.imports.expiry import ImportExpiry
 from workers.outcomes import BEHIND, ParkedCommand
@@ -224,6 +227,43 @@ def test_only_workers_may_put_a_schema_on_record_and_nobody_changes_one(guarded,
         client.rollcall.schema_events.delete_many({"person_id": "schema:test"})
 
 
+@pytest.mark.parametrize("user", SERVICES)
+def test_no_service_removes_a_key_and_each_has_the_rights_on_keys_that_are_stated(
+    guarded, first_run, user
+) -> None:
+    attempts = {
+        "find": lambda rows: rows.find_one(),
+        "insert": lambda rows: rows.insert_one({"_id": f"{user}:{rows.name}"}),
+        "update": lambda rows: rows.update_one({"_id": "nobody"}, {"$unset": {"key": ""}}),
+        "remove": lambda rows: rows.delete_one({"_id": "nobody"}),
+        "drop": lambda rows: rows.drop(),
+        "rename": lambda rows: rows.rename("gone"),
+    }
+    granted = KEY_GRANTS[user]
+    assert not {"remove", "drop", "rename"} & {action for actions in granted.values() for action in actions}
+    with guarded.client(user) as client:
+        for collection in (*LABELS, "others"):
+            for action, attempt in attempts.items():
+                if action in granted.get(collection, ()):
+                    attempt(client.rollcall_keys[collection])
+                else:
+                    with pytest.raises(OperationFailure) as refusal:
+                        attempt(client.rollcall_keys[collection])
+                    assert refusal.value.code == NOT_AUTHORISED, (collection, action)
+    with guarded.client("admin") as client:
+        for collection in LABELS:
+            client.rollcall_keys[collection].delete_many({"_id": {"$regex": "^rollcall-"}})
+
+
+def test_the_command_api_reads_the_transport_keys_alone_and_the_page_says_the_same():
+    assert KEY_GRANTS["rollcall-command"] == {"transport": ("find",)}
+    page = (ROOT / "mongo-cluster" / "README.md").read_text(encoding="utf-8")
+    for user, granted in KEY_GRANTS.items():
+        (line,) = re.findall(rf"^\| `{user}` \| ((?:find|insert)[^|]*) \|$", page, re.MULTILINE)
+        assert set(re.findall("`([a-z_]+)`", line)) == set(granted)
+        assert ("update" in line) == any("update" in actions for actions in granted.values())
+
+
 def test_the_command_api_s_user_drops_nothing_and_changes_no_event_of_accounts(guarded, first_run) -> None:
     with guarded.client("rollcall-command") as client:
         for attempt in (
@@ -327,7 +367,7 @@ async def test_events_of_accounts_of_before_are_carried_over_and_their_chains_go
             assert events.count_documents({"_id": "another"}) == 1
         finally:
             events.delete_one({"_id": "another"})
-        assert guarded.initialise() == ["changed the rights of role rollcall-command"]
+        assert guarded.initialise() == ["changed the rights of role rollcall-command of rollcall"]
 
 
 def _none_but_accounts(admin: Any) -> list[dict[str, Any]]:
@@ -426,9 +466,11 @@ def test_a_new_password_and_lost_rights_are_put_right(guarded: Guarded, first_ru
     with guarded.client("admin") as admin:
         admin.rollcall.command({"updateRole": "rollcall-worker", "privileges": []})
         admin.rollcall.command({"updateUser": "rollcall-query", "roles": ["readWrite"]})
+        admin.rollcall_keys.command({"updateRole": "rollcall-query", "privileges": []})
     guarded.passwords["rollcall-query"] = secrets.token_urlsafe(24)
     assert guarded.initialise() == [
-        "changed the rights of role rollcall-worker",
+        "changed the rights of role rollcall-worker of rollcall",
+        "changed the rights of role rollcall-query of rollcall_keys",
         "changed the roles of user rollcall-query",
         "changed the password of user rollcall-query",
     ]

@@ -45,7 +45,7 @@ class Databases:
             name = self._free.pop()
             with MongoClient[dict[str, Any]](self._system.mongo.uri, w="majority") as client:
                 for collection in load_collections():
-                    client[name][collection.name].delete_many({})
+                    client[collection.home(name)][collection.name].delete_many({})
             await eventually(lambda: everywhere(self._system))
         else:
             name = self.make()
