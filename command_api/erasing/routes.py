@@ -65,9 +65,9 @@ def add_erasing_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
     async def erase_person(asked: Asked, body: ErasureInput) -> Response:
         """Scope `people:erase`. Of deleted people, too, and of parked ones, before what waits of them.
 
-        The person's key is destroyed: nothing personal in the log can be opened again, and the log stays whole.
-        The values that were unique are free, images are removed, and the id cannot be used again. A hold
-        forbids it.
+        The person's key is destroyed: nothing personal in the log can be opened again, and the log stays
+        whole. The values that were unique are free, images are removed, and the id cannot be used again. A
+        hold forbids it.
         """
         return await submit(ErasePerson, Erasure(reason=body.reason), asked)
 

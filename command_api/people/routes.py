@@ -208,7 +208,9 @@ def _json(content: object, status: int, headers: dict[str, str]) -> Response:
 
 def _is_former(command: Command, outcome: Applied | Unchanged | Rejected, caller: Caller) -> bool:
     """Return whether an outcome has values of before, which the caller may not see."""
-    if isinstance(command, RevertPerson | Protection) or isinstance(outcome, Rejected) or outcome.person is None:
+    if isinstance(command, RevertPerson | Protection) or isinstance(outcome, Rejected):
+        return False
+    if outcome.person is None:
         return False
     return outcome.former and AUDIT_SCOPE not in caller.scopes
 

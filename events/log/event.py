@@ -27,7 +27,7 @@ EVENT_SOURCE: Final = "/rollcall/people"
 CLEAR_TYPES: Final = frozenset({"person.erased"})
 """Types of events that seal nothing, as nobody could open it."""
 CODE_TYPES: Final = frozenset({"person.held", "person.hold_lifted", "person.erased"})
-"""Types of events whose data are codes and references, no fields of a person: clear, and of no person schema."""
+"""Types of events whose data are codes and references, no fields of a person: clear, of no person schema."""
 GONE: Final = frozenset({"person.deleted", "person.erased"})
 """Types of events after which there is nobody to show."""
 GENESIS: Final = "0" * 64

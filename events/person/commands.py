@@ -188,6 +188,7 @@ class ErasePerson(Envelope):
 
 Protection = HoldPerson | LiftHold
 """What is about holds: when its person is parked, it is decided before an erase goes ahead of what waits."""
+PROTECTIONS: Final = ("person.hold", "person.lift_hold")
 Command = (
     CreatePerson
     | UpdatePerson

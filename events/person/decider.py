@@ -32,7 +32,6 @@ from events.person.rejections import (
 from events.person.schema.declarations import PersonSchema, Value
 from events.person.schema.lifting import lift_values, refuse_newer
 
-
 Status = Literal["absent", "active", "deleted", "erased"]
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from events.person.claims import Claim, taken
-from events.person.commands import Command
+from events.person.commands import PROTECTIONS, Command, ErasePerson, Protection, decode_command
 from events.person.decider import PersonState
 from service_kit.mongo.connection import Document
 from service_kit.read_model import is_current, state_of
@@ -17,6 +17,7 @@ from workers.deciding.eventless import (
     versions_on_record,
 )
 from workers.deciding.person_batch import Decision, DecisionInputs, PersonBatch
+from workers.erasing.ahead import ahead_of_line
 from workers.outcomes import (
     BEHIND,
     LOG_BEHIND,
@@ -99,6 +100,19 @@ class BatchDecider:
             StoreUnavailable: MongoDB is away; some events may be in.
         """
         people, outcomes = await self._load(commands, unprojected, retried)
+        await self._decide_all(people, outcomes)
+        followed = [one for one in people if one.following]
+        for one in followed:
+            behind = {command.command_id: ParkedCommand(command, BEHIND) for command in one.follow()}
+            outcomes.update(behind)
+        await self._decide_all(followed, outcomes)
+        await self._store.release([claim for one in people for claim in one.claims_to_free(self._inputs)])
+        for one in people:
+            outcomes.update((outcome.command.command_id, outcome) for outcome in one.outcomes())
+        return outcomes
+
+    async def _decide_all(self, people: Sequence[PersonBatch], outcomes: dict[str, CommandOutcome]) -> None:
+        """Decide all that is undecided; what makes no event is put into the outcomes."""
         busy = [one for one in people if one.undecided]
         while busy:
             # By turns: one event of each person, of whom most have no more; then the rest of those who do.
@@ -107,10 +121,6 @@ class BatchDecider:
             if busy:
                 outcomes |= await self._append_chains(busy)
                 busy = [one for one in busy if one.undecided]
-        await self._store.release([claim for one in people for claim in one.claims_to_free(self._inputs)])
-        for one in people:
-            outcomes.update((outcome.command.command_id, outcome) for outcome in one.outcomes())
-        return outcomes
 
     async def _load(
         self, commands: Sequence[Command], unprojected: Mapping[str, PersonState], retried: Collection[str]
@@ -128,8 +138,12 @@ class BatchDecider:
         people: dict[str, PersonBatch] = {}
         schema = self._inputs.schema
         reasons: dict[str, Reason] = {}
+        erased = {one for one, state in unprojected.items() if state.status == "erased"}
+        bare = _going_ahead(commands, {*parked} - {*retried} - erased, applied, eventless)
         for person_id in person_ids:
-            if person_id in parked and person_id not in retried:
+            if person_id in bare:
+                continue
+            if person_id in parked and person_id not in retried and person_id not in erased:
                 continue  # its head may be what cannot be read
             if person_id in self._gaps.people:
                 reasons[person_id] = LOG_BEHIND
@@ -145,7 +159,11 @@ class BatchDecider:
         again: list[tuple[Command, Document]] = []
         for command in commands:
             unique.setdefault(command.command_id, command)
+        for person_id, its in bare.items():
+            people[person_id] = await self._ahead(person_id, its, applied)
         for command in unique.values():
+            if command.person_id in bare and command in bare[command.person_id]:
+                continue
             # Should both be on record, as when a sweep rejected what was under way, the log is right.
             if command.command_id in eventless and command.command_id not in applied:
                 again.append((command, eventless[command.command_id]))
@@ -161,6 +179,24 @@ class BatchDecider:
         newest |= {person_id: one.state.version for person_id, one in people.items()}
         outcomes |= await self._from_record(again, newest)
         return list(people.values()), outcomes
+
+    async def _ahead(
+        self, person_id: str, commands: Sequence[Command], applied: Mapping[str, Document]
+    ) -> PersonBatch:
+        """Return the batch of a person of whom an erase goes ahead of what waits, or is in the log."""
+        state = (await self._streams.bare_heads([person_id]))[person_id]
+        one = PersonBatch(state, is_bare=True)
+        if state.status == "erased":
+            one.undecided.extend(commands)
+            ids = [command.command_id for command in commands]
+            one.take_bare(state, await self._streams.events_of(person_id, ids))
+            return one
+        bodies = await self._waiting.of_types(person_id, PROTECTIONS)
+        waiting = [decode_command(body, self._inputs.schema) for body in bodies]
+        protections = [command for command in waiting if isinstance(command, Protection)]
+        one.state, decided, one.following = ahead_of_line(state, protections, commands)
+        one.undecided.extend(decided)
+        return one
 
     async def _from_record(
         self, again: Collection[tuple[Command, Document]], newest: Mapping[str, int]
@@ -180,8 +216,15 @@ class BatchDecider:
         return {outcome.command.command_id: outcome for outcome in outcomes}
 
     async def _read_log(self, people: Collection[PersonBatch]) -> None:
-        readings = await self._streams.read({one.state.person_id: one.undecided for one in people})
+        folded = [one for one in people if not one.is_bare]
         for one in people:
+            if one.is_bare:
+                person_id = one.state.person_id
+                heads = await self._streams.bare_heads([person_id])
+                ids = [command.command_id for command in one.undecided]
+                one.take_bare(heads[person_id], await self._streams.events_of(person_id, ids))
+        readings = await self._streams.read({one.state.person_id: one.undecided for one in folded})
+        for one in folded:
             one.take_from_log(readings[one.state.person_id], self._inputs)
 
     async def _read_past(self, people: Collection[PersonBatch]) -> None:
@@ -265,3 +308,30 @@ class BatchDecider:
                 one.note_claimed(claim.name)
         outcomes = await self._record_eventless(beaten.values())
         return [(one, d) for one, d in planned if d.command.command_id not in beaten], outcomes
+
+
+def _going_ahead(
+    commands: Sequence[Command],
+    parked: Collection[str],
+    applied: Mapping[str, Document],
+    eventless: Mapping[str, Document],
+) -> dict[str, list[Command]]:
+    """Return the commands of each person whose erase is in the log, or is to go ahead of what waits.
+
+    Those that have an outcome without an event are not among them.
+    """
+    erasures = {
+        command.person_id
+        for command in commands
+        if isinstance(command, ErasePerson)
+        and (
+            command.command_id in applied
+            or (command.person_id in parked and command.command_id not in eventless)
+        )
+    }
+    by_person: dict[str, dict[str, Command]] = {person_id: {} for person_id in erasures}
+    for command in commands:
+        is_open = command.command_id in applied or command.command_id not in eventless
+        if command.person_id in erasures and is_open:
+            by_person[command.person_id].setdefault(command.command_id, command)
+    return {person_id: list(its.values()) for person_id, its in by_person.items()}

@@ -70,6 +70,8 @@ class PersonBatch:
         freed: Claims that an event gave up, by the version of that event.
         newest: When the newest of the commands in the log was accepted; known once the log was read.
         first_commands: The command that had an idempotency id first, by that.
+        is_bare: Whether the fields are not known: of a parked person, an erase goes ahead of what waits.
+        following: Commands that are decided only if the person is erased; else they wait.
         past: Earlier versions that undecided commands want back, each with the id of its event.
     """
 
@@ -82,6 +84,8 @@ class PersonBatch:
     newest: datetime | None = None
     past: dict[int, tuple[PersonState, str]] = field(default_factory=dict)
     first_commands: dict[str, str] = field(default_factory=dict)
+    is_bare: bool = False
+    following: list[Command] = field(default_factory=list)
 
     def decide_next(
         self, inputs: DecisionInputs, *, chained: bool
@@ -166,6 +170,8 @@ class PersonBatch:
 
         A create of somebody it lacks finds out at its append whether the log knows of them.
         """
+        if self.is_bare:
+            return False
         if any(command.late for command in self.undecided):
             return True  # how late it is, the log alone can tell
         first = self.undecided[0] if self.undecided else None
@@ -234,6 +240,28 @@ class PersonBatch:
             self.newest = _later(self.newest, reading.newest)
         for name in ever - claims_of(self.state.fields, inputs.schema):
             self.freed[name] = self.state.version + 1
+
+    def take_bare(self, head: PersonState, events: Mapping[str, RecordedEvent]) -> None:
+        """Take a person whose fields are not known from the log; as `take_from_log` does.
+
+        Args:
+            head: The person.
+            events: Those that undecided commands have made, by command id.
+        """
+        self.state = head
+        for command in list(self.undecided):
+            if (event := events.get(command.command_id)) is not None:
+                self._take_out(command.command_id)
+                self.applied.append((command, event, head))
+        self.applied.sort(key=lambda one: one[1].version)
+
+    def follow(self) -> list[Command]:
+        """Return the commands that wait on; those of an erased person are to be decided instead."""
+        left, self.following = self.following, []
+        if self.state.status == "erased":
+            self.undecided.extend(left)
+            return []
+        return left
 
     def outcomes(self) -> list[AppliedCommand]:
         """Return what became of the applied commands, in order of version but for a race that was lost."""
