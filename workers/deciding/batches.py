@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from events.person.claims import Claim, taken
-from events.person.commands import PROTECTIONS, Command, ErasePerson, Protection, decode_command
+from events.person.commands import Command
 from events.person.decider import PersonState
 from service_kit.mongo.connection import Document
 from service_kit.read_model import is_current, state_of
@@ -17,7 +17,7 @@ from workers.deciding.eventless import (
     versions_on_record,
 )
 from workers.deciding.person_batch import Decision, DecisionInputs, PersonBatch
-from workers.erasing.ahead import ahead_of_line
+from workers.erasing.going_ahead import ErasuresAhead, going_ahead, what_follows
 from workers.outcomes import (
     BEHIND,
     LOG_BEHIND,
@@ -60,6 +60,7 @@ class BatchDecider:
         self._waiting = waiting
         self._gaps = gaps
         self._inputs = inputs
+        self._erasures = ErasuresAhead(streams, waiting, inputs.schema)
 
     async def decide_batch(
         self,
@@ -103,7 +104,7 @@ class BatchDecider:
         await self._decide_all(people, outcomes)
         followed = [one for one in people if one.following]
         for one in followed:
-            behind = {command.command_id: ParkedCommand(command, BEHIND) for command in one.follow()}
+            behind = {command.command_id: ParkedCommand(command, BEHIND) for command in what_follows(one)}
             outcomes.update(behind)
         await self._decide_all(followed, outcomes)
         await self._store.release([claim for one in people for claim in one.claims_to_free(self._inputs)])
@@ -139,7 +140,7 @@ class BatchDecider:
         schema = self._inputs.schema
         reasons: dict[str, Reason] = {}
         erased = {one for one, state in unprojected.items() if state.status == "erased"}
-        bare = _going_ahead(commands, {*parked} - {*retried} - erased, applied, eventless)
+        bare = going_ahead(commands, {*parked} - {*retried} - erased, applied, eventless)
         for person_id in person_ids:
             if person_id in bare:
                 continue
@@ -160,7 +161,7 @@ class BatchDecider:
         for command in commands:
             unique.setdefault(command.command_id, command)
         for person_id, its in bare.items():
-            people[person_id] = await self._ahead(person_id, its, applied)
+            people[person_id] = await self._erasures.batch_of(person_id, its)
         for command in unique.values():
             if command.person_id in bare and command in bare[command.person_id]:
                 continue
@@ -179,24 +180,6 @@ class BatchDecider:
         newest |= {person_id: one.state.version for person_id, one in people.items()}
         outcomes |= await self._from_record(again, newest)
         return list(people.values()), outcomes
-
-    async def _ahead(
-        self, person_id: str, commands: Sequence[Command], applied: Mapping[str, Document]
-    ) -> PersonBatch:
-        """Return the batch of a person of whom an erase goes ahead of what waits, or is in the log."""
-        state = (await self._streams.bare_heads([person_id]))[person_id]
-        one = PersonBatch(state, is_bare=True)
-        if state.status == "erased":
-            one.undecided.extend(commands)
-            ids = [command.command_id for command in commands]
-            one.take_bare(state, await self._streams.events_of(person_id, ids))
-            return one
-        bodies = await self._waiting.of_types(person_id, PROTECTIONS)
-        waiting = [decode_command(body, self._inputs.schema) for body in bodies]
-        protections = [command for command in waiting if isinstance(command, Protection)]
-        one.state, decided, one.following = ahead_of_line(state, protections, commands)
-        one.undecided.extend(decided)
-        return one
 
     async def _from_record(
         self, again: Collection[tuple[Command, Document]], newest: Mapping[str, int]
@@ -219,10 +202,7 @@ class BatchDecider:
         folded = [one for one in people if not one.is_bare]
         for one in people:
             if one.is_bare:
-                person_id = one.state.person_id
-                heads = await self._streams.bare_heads([person_id])
-                ids = [command.command_id for command in one.undecided]
-                one.take_bare(heads[person_id], await self._streams.events_of(person_id, ids))
+                await self._erasures.read_again(one)
         readings = await self._streams.read({one.state.person_id: one.undecided for one in folded})
         for one in folded:
             one.take_from_log(readings[one.state.person_id], self._inputs)
@@ -308,30 +288,3 @@ class BatchDecider:
                 one.note_claimed(claim.name)
         outcomes = await self._record_eventless(beaten.values())
         return [(one, d) for one, d in planned if d.command.command_id not in beaten], outcomes
-
-
-def _going_ahead(
-    commands: Sequence[Command],
-    parked: Collection[str],
-    applied: Mapping[str, Document],
-    eventless: Mapping[str, Document],
-) -> dict[str, list[Command]]:
-    """Return the commands of each person whose erase is in the log, or is to go ahead of what waits.
-
-    Those that have an outcome without an event are not among them.
-    """
-    erasures = {
-        command.person_id
-        for command in commands
-        if isinstance(command, ErasePerson)
-        and (
-            command.command_id in applied
-            or (command.person_id in parked and command.command_id not in eventless)
-        )
-    }
-    by_person: dict[str, dict[str, Command]] = {person_id: {} for person_id in erasures}
-    for command in commands:
-        is_open = command.command_id in applied or command.command_id not in eventless
-        if command.person_id in erasures and is_open:
-            by_person[command.person_id].setdefault(command.command_id, command)
-    return {person_id: list(its.values()) for person_id, its in by_person.items()}

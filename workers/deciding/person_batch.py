@@ -207,13 +207,14 @@ class PersonBatch:
     def note_eventless(self, command: Command) -> None:
         """Take note that it is on record that a command makes no event."""
         self._note_first(command)
-        self._take_out(command.command_id)
+        self.take_out(command.command_id)
 
     def _note_first(self, command: Command) -> None:
         if command.idempotency_id is not None:
             self.first_commands.setdefault(command.idempotency_id, command.command_id)
 
-    def _take_out(self, command_id: str) -> None:
+    def take_out(self, command_id: str) -> None:
+        """Take note that a command has its outcome."""
         self.undecided = deque(c for c in self.undecided if c.command_id != command_id)
 
     def take_from_log(self, reading: StreamReading, inputs: DecisionInputs) -> None:
@@ -233,35 +234,13 @@ class PersonBatch:
                 self.first_commands[event.idempotency_id] = event.command_id
             # What is asked for is there with the event before it, and perhaps once more without.
             if command := asked.pop(event.command_id, None):
-                self._take_out(event.command_id)
+                self.take_out(event.command_id)
                 self.applied.append((command, event, step.after))
         self.state, self.before = reading.head, None
         if reading.newest is not None:
             self.newest = _later(self.newest, reading.newest)
         for name in ever - claims_of(self.state.fields, inputs.schema):
             self.freed[name] = self.state.version + 1
-
-    def take_bare(self, head: PersonState, events: Mapping[str, RecordedEvent]) -> None:
-        """Take a person whose fields are not known from the log; as `take_from_log` does.
-
-        Args:
-            head: The person.
-            events: Those that undecided commands have made, by command id.
-        """
-        self.state = head
-        for command in list(self.undecided):
-            if (event := events.get(command.command_id)) is not None:
-                self._take_out(command.command_id)
-                self.applied.append((command, event, head))
-        self.applied.sort(key=lambda one: one[1].version)
-
-    def follow(self) -> list[Command]:
-        """Return the commands that wait on; those of an erased person are to be decided instead."""
-        left, self.following = self.following, []
-        if self.state.status == "erased":
-            self.undecided.extend(left)
-            return []
-        return left
 
     def outcomes(self) -> list[AppliedCommand]:
         """Return what became of the applied commands, in order of version but for a race that was lost."""
