@@ -151,8 +151,8 @@ class Settings(ReadLimits, ImportSettings):
     )
     erasure_journal: Path | None = Field(
         default=None,
-        description="folder in which workers keep the erasures on record, outside the database, each in a file "
-        "of its own: what no restore of a backup undoes. Without it there is no such record",
+        description="folder in which workers keep the erasures on record, outside the database, each in a "
+        "file of its own: what no restore of a backup undoes. Without it there is no such record",
     )
     tickets_key_file: Path | None = Field(
         default=None,

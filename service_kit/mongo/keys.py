@@ -122,7 +122,10 @@ class PersonKeys:
             now: UTC.
         """
         # Also of a row that is a fence already: a restore may have brought the key back into it.
-        destroyed: list[Document] = [{"$set": {"erased_at": {"$ifNull": ["$erased_at", now]}}}, {"$unset": ["key", "kek"]}]
+        destroyed: list[Document] = [
+            {"$set": {"erased_at": {"$ifNull": ["$erased_at", now]}}},
+            {"$unset": ["key", "kek"]},
+        ]
         with store_errors():
             await self._rows.update_one({"_id": person_id}, destroyed, upsert=True)
         self.forget(person_id)
