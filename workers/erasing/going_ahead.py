@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from events.person.commands import PROTECTIONS, Command, ErasePerson, Protection, decode_command
 from events.person.schema.declarations import PersonSchema
 from service_kit.mongo.connection import Document
+from service_kit.seals.person_key import PersonKey
 from workers.deciding.person_batch import PersonBatch
 from workers.erasing.ahead import ahead_of_line
 from workers.parking.parked import WaitingCommands
@@ -30,15 +31,18 @@ class ErasuresAhead:
         self._waiting = waiting
         self._schema = schema
 
-    async def batch_of(self, person_id: str, commands: Sequence[Command]) -> PersonBatch:
+    async def batch_of(
+        self, person_id: str, commands: Sequence[Command], key: PersonKey | None
+    ) -> PersonBatch:
         """Return the batch of a person.
 
         Args:
             person_id: The id.
             commands: Those that came, in order, without an outcome that is no event; an erase is among them.
+            key: The person's, if there is one.
         """
         state = (await self._streams.bare_heads([person_id]))[person_id]
-        one = PersonBatch(state, is_bare=True)
+        one = PersonBatch(state, is_bare=True, key=key)
         if state.status == "erased":
             one.undecided.extend(commands)
             await self.read_again(one)
