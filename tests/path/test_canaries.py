@@ -73,7 +73,7 @@ async def _failed_import(commands, queries, told) -> None:
     import_id = told["import"].headers["location"].rpartition("/")[2]
     assert (await finished(queries, import_id))["rejected"] == 4
     errors = await queries.get(f"/imports/{import_id}/errors", params={"consistency": "strong"})
-    assert [json.loads(line)["row"] for line in errors.text.splitlines()] == [1, 2, 3, 4]
+    assert {json.loads(line)["row"] for line in errors.text.splitlines()} == {1, 2, 3, 4}
     told["import's errors"] = errors
 
 
