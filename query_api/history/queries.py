@@ -19,7 +19,7 @@ from events.times import parse_rfc3339, rfc3339
 from query_api.history.filters import EventsQuery, HistoryQuery, all_of, place_of
 from query_api.history.folding import Folds
 from query_api.history.views import event_views, history_entries, rejection_view
-from query_api.people.queries import Answer, Page, Reads
+from query_api.people.queries import Answer, Page, Reads, erased
 from query_api.reading.cursors import Cursor, CursorSeal, after, fingerprint, invalid_cursor
 from query_api.reading.opening import Keys, opened
 from service_kit.mongo.connection import MemberAddress
@@ -136,15 +136,16 @@ class LogReads:
 
         Raises:
             NotFound: The person is not at that version yet.
-            PersonNotFound: There was no such person then; or it was deleted by then, or erased.
+            PersonNotFound: There was no such person then, or it was deleted by then.
+            PersonErased: It was erased, then or since.
             Busy: Too many long streams are folded already.
             SearchTooLong: The stream is too long to be folded in time.
         """
         state, member, is_erased = await self._folds.state_at(
             subject, person_id, version=version, as_of=as_of, strong=strong
         )
-        if is_erased:
-            raise PersonNotFound(f"the person {person_id} was erased")
+        if is_erased or state.status == "erased":
+            raise erased(person_id)
         if state.status == "absent":
             if as_of is None:
                 raise PersonNotFound(f"there is no person {person_id}")
