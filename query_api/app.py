@@ -99,7 +99,7 @@ def build_app(
     parked = ParkedReads(reads)
     people = PeopleDependencies(
         reads,
-        LogReads(reads, Folds(reads, settings.search_seconds, schema), schema),
+        LogReads(reads, Folds(reads, settings.search_seconds, keys, schema), schema, keys),
         parked,
         verifier,
         settings.read_from_header,

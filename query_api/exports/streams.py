@@ -15,7 +15,7 @@ from events.person.outcomes import UNCHANGED
 from events.person.schema.declarations import PersonSchema
 from query_api.exports.batches import Batches, CursorBatches, MergedBatches
 from query_api.exports.event_lines import CSV, EVENTS_HEADER, NDJSON, SEALED, csv_rows, ndjson
-from query_api.exports.opened_batches import Keys, OpenedBatches
+from query_api.exports.opened_batches import OpenedBatches
 from query_api.exports.options import EventsExportQuery
 from query_api.exports.people_lines import (
     WORKBOOK,
@@ -32,6 +32,7 @@ from query_api.people.listing import LIVING, SHOWN
 from query_api.people.search import Condition
 from query_api.people.sorting import lacking, there
 from query_api.reading.lease import Databases, Lease
+from query_api.reading.opening import Keys
 from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
 from service_kit.person_view import PersonView

@@ -112,7 +112,10 @@ def _seen(item: dict[str, Any], parts: Sequence[str], view: PersonView) -> dict[
     """
     if not view.hidden:
         return item
-    return {**item, **{part: view.of_values(item[part]) for part in parts if part in item}}
+    seen = {**item, **{part: view.of_values(item[part]) for part in parts if part in item}}
+    if item.get("erased"):
+        seen["erased"] = list(view.shown(item["erased"]))
+    return seen
 
 
 async def _export(
