@@ -24,9 +24,11 @@ from operations.keys.rotating import rotate
 from operations.log_reader import refusals
 from operations.progress_bar import ProgressBar
 from operations.terminal import print_progress, print_result, short_path
+from service_kit.declared_files import WrongDeclaration
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.key_rows import KeyRows
 from service_kit.seals.kek import Keks
+from service_kit.seals.kek_source import kek_source
 from service_kit.seals.wrapping import LABELS
 
 DONE, IN_THE_WAY, CANNOT = 0, 1, 2
@@ -83,13 +85,22 @@ async def _counts() -> Counts:
         return await rows.counts()
 
 
+def _keks() -> Keks:
+    kek_file()  # that none is named is said first
+    try:
+        return Keks(kek_source(database_settings()).keks())
+    except WrongDeclaration as exc:
+        raise SetupError(f"The keys cannot be used: {exc.text}") from None
+
+
 def _list(options: argparse.Namespace) -> int:
-    known = read_keys(kek_file())
+    keks = _keks()
+    known = keks.ids
     counts = asyncio.run(_counts())
     used = {kek for by_kek in counts.values() for kek in by_kek}
-    missing = sorted(kek for kek in used - known.keys() if kek is not None)
+    missing = sorted(kek for kek in used - set(known) if kek is not None)
     states = {**dict.fromkeys(known, "known"), **dict.fromkeys(missing, "MISSING")}
-    states[next(iter(known))] = "current"
+    states[keks.current] = "current"
     rows = [
         {"kek": kek, "state": state, **{name: counts[name].get(kek, 0) for name in LABELS}}
         for kek, state in states.items()
@@ -131,7 +142,7 @@ def _use(options: argparse.Namespace) -> int:
 
 
 def _rotate(_options: argparse.Namespace) -> int:
-    return asyncio.run(_rewrapped(Keks(read_keys(kek_file()))))
+    return asyncio.run(_rewrapped(_keks()))
 
 
 async def _rewrapped(keks: Keks) -> int:

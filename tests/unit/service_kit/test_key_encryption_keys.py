@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import command_api.__main__ as command_api
+import query_api.__main__ as query_api
+import workers.__main__ as workers
 from events.errors import KeyTrouble
 from operations.keys.kek_file import new_line
 from service_kit.seals.kek import KekFile, Keks, load_keks
@@ -93,6 +96,20 @@ def test_the_settings_name_the_file(tmp_path):
     assert keks_of(settings).current == "first"
     with pytest.raises(SystemExit, match="cannot start: ROLLCALL_KEK_FILE: is missing"):
         keks_of(settings.model_copy(update={"kek_file": None}))
+
+
+@pytest.mark.parametrize("service", [command_api, query_api, workers], ids=lambda module: module.__package__)
+def test_no_service_starts_with_a_file_that_will_not_do(tmp_path, monkeypatch, service):
+    monkeypatch.setenv("ROLLCALL_AMQP_URL", "amqp://a:b@127.0.0.1/")
+    monkeypatch.setenv("ROLLCALL_MONGO_URI", "mongodb://127.0.0.1:1/")
+    monkeypatch.setenv("ROLLCALL_KEK_FILE", str(written(tmp_path, FIRST, 0o644)))
+    with pytest.raises(
+        SystemExit, match="cannot start: the key-encryption keys' file .* can be read by others"
+    ):
+        service.main()
+    monkeypatch.setenv("ROLLCALL_KEK_FILE", "")
+    with pytest.raises(SystemExit, match="cannot start: ROLLCALL_KEK_FILE: is missing"):
+        service.main()
 
 
 class Counting:
