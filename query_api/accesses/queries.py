@@ -1,20 +1,19 @@
 """Queries on access records: about a person, by who read, or all; newest first, by page or to the end."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
-import orjson
 from pydantic import Field
 
-from events.access.batch import ACCESSES, marks_for, unpacked
+from events.access.batch import ACCESSES, marks_for
 from events.times import rfc3339
+from query_api.accesses.views import access_views
 from query_api.history.filters import SpanQuery
 from query_api.people.queries import Answer, Page
 from query_api.reading.cursors import MAX_CURSOR, Cursor, fingerprint, invalid_cursor
 from query_api.reading.forms import MAX_PAGE, LinesQuery
-from service_kit.access.records import decode
 from service_kit.http.typed import PathId
 from service_kit.mongo.collections import keys_database
 from service_kit.mongo.connection import Client, Document, MemberAddress, reading, store_errors
@@ -29,7 +28,6 @@ READ_AT_ONCE: Final = 20
 """Batches that are read at once."""
 _ORDER: Final = [("ended_at", -1), ("_id", -1)]
 _SORT: Final = "accesses"
-_ID_SIZE: Final = 16
 
 
 class AccessesOfPersonQuery(SpanQuery, LinesQuery):
@@ -181,7 +179,7 @@ class AccessReads:
                     least = place[2]
                 some = [
                     (view["number"], view)
-                    for view in _views(document, keys.get(document.get("key")))
+                    for view in access_views(document, keys.get(document.get("key")))
                     if wanted.has(view) and (least is None or view["number"] < least)
                 ]
                 yield {**document, "member": found.address}, some
@@ -216,61 +214,3 @@ def _place_in(cursor: str | None, mark: str) -> tuple[datetime, str, int] | None
         return datetime.fromisoformat(time), decoded.last_id, int(number)
     except ValueError:
         raise invalid_cursor("is no cursor of this API") from None
-
-
-def _views(batch: Document, key: AccessKey | None) -> Iterator[dict[str, Any]]:
-    """Yield a batch's accesses as the API shows them, newest first."""
-    records = decode(batch["records"])
-    sealed = _opened(batch, key)
-    people, end = batch.get("people", b""), 0
-    spans = []
-    for record in records:
-        begin, end = end, end + record.get("shown", 0) * _ID_SIZE
-        spans.append((begin, end))
-    _, _, process = batch["person_id"].partition(":")
-    for record, (begin, end) in zip(reversed(records), reversed(spans), strict=True):
-        own = sealed.get(str(record["number"]), {})
-        yield {
-            "id": f"{process}:{record['number']}",
-            "number": record["number"],
-            "at": rfc3339(
-                datetime.fromtimestamp(record["at"] // 1000, UTC).replace(
-                    microsecond=record["at"] % 1000 * 1000
-                )
-            ),
-            "service": batch["service"],
-            "subject": record.get("subject"),
-            "address": record.get("address"),
-            "method": record["method"],
-            "route": record["route"],
-            "status": record["status"],
-            "outcome": _outcome(record["status"]),
-            "purpose": own.get("purpose"),
-            "filters": record.get("filters", []),
-            "values": own.get("values"),
-            "people": unpacked(people[begin:end]),
-            "left_out": record.get("left_out", 0),
-            "position": record.get("position"),
-            "lines": record.get("lines"),
-            "whole": record.get("whole"),
-            "begun": f"{process}:{record['of']}" if "of" in record else None,
-            "times": record.get("times", 1),
-        }
-
-
-def _opened(batch: Document, key: AccessKey | None) -> Mapping[str, Any]:
-    """Return the values of a batch by a record's number; nothing once their key has ended.
-
-    Raises:
-        Damaged: They are not those that were sealed.
-    """
-    if key is None or batch.get("sealed") is None:
-        return {}
-    values: Mapping[str, Any] = orjson.loads(key.open(batch["_id"], batch["sealed"]))
-    return values
-
-
-def _outcome(status: int) -> str:
-    if status < 400:
-        return "answered"
-    return "refused" if status in (401, 403) else "absent"

@@ -16,8 +16,8 @@ from events.errors import Forbidden, StoreUnavailable, Unauthenticated
 from events.log.event import GENESIS
 from service_kit.access import log as access_log
 from service_kit.access.log import AccessLog
-from service_kit.access.records import AccessRecord, decode
 from service_kit.access.recording import AccessRecording, note_export, note_people
+from service_kit.access.records import AccessRecord, decode
 from service_kit.http.guard import SUBJECT
 from service_kit.http.web import create_app
 from service_kit.ids import new_id
