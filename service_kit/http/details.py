@@ -250,12 +250,6 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "RabbitMQ: {fault}": "RabbitMQ no responde como debe en este momento",
     "MongoDB gave no more, though there is more": "MongoDB no dio más, aunque hay más",
-    "access records cannot be kept: {fault}": "no se pueden guardar los registros de acceso: {fault}",
-    "too many access records wait to be written": "demasiados registros de acceso esperan a ser escritos",
-    "the access could not be put on record": "no se pudo dejar constancia del acceso",
-    "{count} accesses are on no record, the last one of {time}": (
-        "de {count} accesos no hay constancia; el último es de {time}"
-    ),
     "MongoDB does not answer: {fault}": "MongoDB no responde: {fault}",
     "MongoDB: {fault}": "MongoDB no responde como debe en este momento",
     "Cloudinary {fault}": "Cloudinary no responde como debe en este momento",
