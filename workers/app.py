@@ -15,8 +15,11 @@ from service_kit.http.web import create_app
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
+from service_kit.seals.kek import Keks
+from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.tasks import end
 from workers.accesses.expiry import AccessExpiry
@@ -54,6 +57,7 @@ async def work(
     new_id: Callable[[], str],
     lived_seconds: float = LIVED_SECONDS,
     schema: PersonSchema | None = None,
+    keks: Keks | None = None,
 ) -> None:
     """Consume commands, and serve health and metrics, until SIGTERM; finish what is under way.
 
@@ -66,6 +70,7 @@ async def work(
         new_id: Makes an event's id.
         lived_seconds: How long the worker must have lived before it tries suspects.
         schema: What a person is; without it, what the settings' file says.
+        keks: The key-encryption keys; without them, those that the settings name.
     """
     url = settings.amqp_url.get_secret_value()
     client = mongo.connect(settings, "rollcall-worker")
@@ -77,13 +82,14 @@ async def work(
     schema = schema or load_person_schema(settings.person_schema)
     inputs = DecisionInputs(clock, new_id, schema)
     store = Store(client, settings.mongo_db, schema)
-    streams = Streams(client, settings.mongo_db, schema)
+    keys = PersonKeys(client, settings.mongo_db, keks or keks_of(settings))
+    streams = Streams(client, settings.mongo_db, keys, schema)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
     feed = FeedStore(client, settings.mongo_db)
     gaps = KnownGaps()
     visibility = Visibility(client, settings.mongo_db)
-    decider = BatchDecider(store, streams, waiting, gaps, inputs)
+    decider = BatchDecider(store, streams, keys, waiting, gaps, inputs)
     try_from = time.monotonic() + lived_seconds
 
     def wire(connection: AbstractConnection, channel: Channel) -> Consumption:
@@ -112,8 +118,8 @@ async def work(
         return Consumption(deliveries, consumers, reconciler, pipeline)
 
     consumer = CommandConsumer(url, settings.partitions, wire)
-    remover = ImageRemover(client, settings.mongo_db, images.all)
-    sweep = ImageSweep(client, settings.mongo_db, images.all, store, clock)
+    remover = ImageRemover(client, settings.mongo_db, keys, images.all)
+    sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)

@@ -83,16 +83,19 @@ async def test_all_collections_are_wrapped_anew_and_open_as_before(database, mon
 
 async def test_what_changed_since_it_was_read_is_left_alone(database, mongo_client):
     keys, rows = PersonKeys(mongo_client, database, BEFORE), KeyRows(mongo_client, database)
-    made = await insert(keys, 3)
+    made = await insert(keys, 4)
     (batch,) = [batch async for batch in rows.under_others(KEYS, "second")]
-    erased, rewrapped, _ = (row.row_id for row in batch)
+    erased, rewrapped, anew, _ = (row.row_id for row in batch)
     await keys.destroy(erased, NOW)
     kept = mongo_client[keys_database(database)][KEYS]
     kek, key = made[rewrapped].wrapped(rewrapped, AFTER)
     await kept.update_one({"_id": rewrapped}, {"$set": {"kek": kek, "key": key}})
+    _, other = made[anew].wrapped(anew, BEFORE)
+    await kept.update_one({"_id": anew}, {"$set": {"key": other}})
     assert await rows.replace(batch, [replace(row, kek="second", key=b"mine") for row in batch]) == 1
     assert await kept.find_one({"_id": erased}, {"_id": 0, "erased_at": 0}) == {}
     assert (await kept.find_one({"_id": rewrapped}))["key"] == key
+    assert (await kept.find_one({"_id": anew}))["key"] == other
 
 
 async def test_a_rotation_goes_on_where_it_was_cut_off_and_misses_nobody_under_load(
