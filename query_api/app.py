@@ -182,7 +182,7 @@ def build_app(
     add_read_routes(app, people)
     add_schema_route(app, verifier, schema)
     add_audit_routes(app, people, sender)
-    add_access_routes(app, people, AccessReads(settings, client), sender)
+    add_access_routes(app, people, AccessReads(settings, client, reads.cursors), sender)
     add_import_routes(app, people, sender, lambda: datetime.now(UTC))
     add_dead_letter_routes(app, people)
     add_live_route(app, live)

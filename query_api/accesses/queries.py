@@ -12,7 +12,7 @@ from events.times import rfc3339
 from query_api.accesses.views import access_views
 from query_api.history.filters import SpanQuery
 from query_api.people.queries import Answer, Page
-from query_api.reading.cursors import MAX_CURSOR, Cursor, fingerprint, invalid_cursor
+from query_api.reading.cursors import MAX_CURSOR, Cursor, CursorSeal, fingerprint, invalid_cursor
 from query_api.reading.forms import MAX_PAGE, LinesQuery
 from service_kit.http.typed import PathId
 from service_kit.mongo.collections import keys_database
@@ -114,9 +114,11 @@ class AccessReads:
     Args:
         settings: Name the database, and the key-encryption keys.
         client: A client of either driver.
+        seal: Seals cursors.
     """
 
-    def __init__(self, settings: Settings, client: Client) -> None:
+    def __init__(self, settings: Settings, client: Client, seal: CursorSeal) -> None:
+        self._seal = seal
         self._databases = {
             strong: reading(client, settings.mongo_db, strong=strong) for strong in (False, True)
         }
@@ -134,7 +136,7 @@ class AccessReads:
             InvalidFields: The cursor belongs to another query.
         """
         limit, mark = wanted.query.limit, wanted.mark
-        place = _place_in(wanted.query.cursor, mark)
+        place = _place_in(wanted.query.cursor, mark, self._seal)
         views: list[dict[str, Any]] = []
         places: list[tuple[datetime, str, int]] = []
         member: MemberAddress | None = None
@@ -149,7 +151,7 @@ class AccessReads:
         if len(views) > limit:
             ended_at, batch_id, number = places[limit - 1]
             key = f"{rfc3339(ended_at)} {number}"
-            following = Cursor(_SORT, mark, key, batch_id).encode()
+            following = Cursor(_SORT, mark, key, batch_id).encode(self._seal)
         return Page(Answer(views[:limit], member), following, None)
 
     async def batches(
@@ -200,7 +202,7 @@ class AccessReads:
         }
 
 
-def _place_in(cursor: str | None, mark: str) -> tuple[datetime, str, int] | None:
+def _place_in(cursor: str | None, mark: str, seal: CursorSeal) -> tuple[datetime, str, int] | None:
     """Return the place in a cursor; None if there is none.
 
     Raises:
@@ -208,7 +210,7 @@ def _place_in(cursor: str | None, mark: str) -> tuple[datetime, str, int] | None
     """
     if cursor is None:
         return None
-    decoded = Cursor.decode(cursor, _SORT, mark)
+    decoded = Cursor.decode(cursor, _SORT, mark, seal)
     time, _, number = decoded.key.partition(" ")
     try:
         return datetime.fromisoformat(time), decoded.last_id, int(number)

@@ -85,6 +85,7 @@ def test_the_walk_over_the_database_hashes_any_event_as_the_log_does(one):
         None,
         0,
         0,
+        0,
     )
     assert event_of(document) == one
 
