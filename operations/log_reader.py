@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from heapq import merge
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -12,12 +14,13 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from events.access.batch import ACCESSES, is_access_stream
+from events.access.batch import ACCESSES
 from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from operations.access_links import link_of_batch
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_links import NOT_HASHED, link_of_document
+from operations.log_opening import Opening
 from operations.log_places import BESIDE_PEOPLE, STRAY_PLACES, is_of
 from operations.side_by_side import beside
 from service_kit.mongo.connection import reading, store_errors
@@ -64,10 +67,12 @@ class LogReader:
 
     Args:
         address: Where the log is.
+        opening: Proves sealed values, where that is asked for.
     """
 
-    def __init__(self, address: DatabaseAddress) -> None:
+    def __init__(self, address: DatabaseAddress, opening: Opening | None = None) -> None:
         self._client = connect(address)
+        self._opening = opening
         near, strong = (
             reading(self._client, address.database, strong=strong).with_options(codec_options=_CODEC)
             for strong in (False, True)
@@ -101,12 +106,16 @@ class LogReader:
         return self._links({"person_id": stream}, strong=True)
 
     def _links(self, query: Mapping[str, Any], *, strong: bool) -> Iterator[Link]:
-        events = self._read(query, _ORDER, _place, strong=strong, without=NOT_HASHED)
-        batches = read_all(self._accesses[strong], query, _ORDER)
+        if self._opening is None:
+            read = self._read(query, _ORDER, _place, strong=strong, without=NOT_HASHED)
+            events: Iterator[Link] = map(link_of_document, read)
+        else:
+            events = self._opening.links(self._client, self._read(query, _ORDER, _place, strong=strong))
+        batches = map(link_of_batch, read_all(self._accesses[strong], query, _ORDER))
         first = next(batches, None)
         if first is None:
-            return map(link_of_document, events)
-        return map(_link, beside(events, chain((first,), batches), _place))
+            return events
+        return merge(events, chain((first,), batches), key=itemgetter(0, 1))
 
     def _read(
         self,
@@ -183,11 +192,6 @@ class LogReader:
                         yield Finding("altered", text, event_id=str(document["_id"]))
 
 
-def _link(document: Mapping[str, Any]) -> Link:
-    is_access = is_access_stream(str(document.get("person_id")))
-    return link_of_batch(document) if is_access else link_of_document(document)
-
-
 def _borders(collection: Collection[dict[str, Any]], ranges: int) -> list[str]:
     pipeline = [{"$sample": {"size": ranges * _SAMPLED}}, {"$project": {"_id": 0, "person_id": 1}}]
     with refusals():
@@ -226,21 +230,14 @@ def read_all(
     order: Sequence[tuple[str, int]],
     without: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Yield every document that a query finds, in order, however long that takes.
-
-    Args:
-        collection: Where.
-        query: Which.
-        order: In which order.
-        without: Fields that are not read.
+    """Yield every document that a query finds, in order, without some fields, however long that takes.
 
     Raises:
         StoreUnavailable: MongoDB is away.
         SetupError: It refuses.
     """
     with refusals():
-        shown = dict.fromkeys(without, 0) or None
-        cursor = collection.find(query, shown, sort=order, batch_size=_BATCH)
+        cursor = collection.find(query, dict.fromkeys(without, 0) or None, sort=order, batch_size=_BATCH)
         while batch := cursor.to_list(_BATCH):
             yield from batch
 

@@ -15,7 +15,7 @@ from operations.proof.signed_accesses import note_signed_accesses
 from operations.terminal import print_progress, print_result, short_path
 from operations.tokens.access import seconds
 from operations.tokens.verb import checked
-from verifier import Finding, OlderLog, digest, key_id
+from verifier import Finding, digest, key_id
 from verifier.findings import result
 
 FINE, FOUND, CANNOT = 0, 1, 2
@@ -55,7 +55,7 @@ def _add(options: argparse.Namespace, key: Key) -> int:
     """Make one; what is away now may be back the next time."""
     try:
         return _make(options, key)
-    except (StoreUnavailable, OlderLog, OSError) as exc:
+    except (StoreUnavailable, OSError) as exc:
         print_progress(f"No checkpoint was made: {exc}")
         return CANNOT
 

@@ -260,6 +260,9 @@ DETAILS: Final[Mapping[str, str]] = {
     "an event has schema {schema}, and this version of Rollcall knows those up to {newest}: upgrade it": (
         "un evento tiene el esquema {schema}, y esta versión de Rollcall conoce hasta {newest}: actualícela"
     ),
+    "an event has schema 1, with values in the clear: such a log is not read any more": (
+        "un evento tiene el esquema 1, con valores en claro: un registro así ya no se lee"
+    ),
     "an event has schema {schema}, which no version of Rollcall wrote": (
         "un evento tiene el esquema {schema}, que no escribió ninguna versión de Rollcall"
     ),
