@@ -15,6 +15,7 @@ from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 from events.access.batch import ACCESSES
+from events.log.event import GONE
 from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from operations.access_links import link_of_batch
 from operations.addresses import DatabaseAddress
@@ -150,7 +151,7 @@ class LogReader:
     def deleted_of(self, person_ids: Sequence[str]) -> set[str]:
         """Return which people are deleted, as the primary has them."""
         with refusals():
-            wanted = {"person_id": {"$in": list(person_ids)}, "type": "person.deleted"}
+            wanted = {"person_id": {"$in": list(person_ids)}, "type": {"$in": sorted(GONE)}}
             return {one["person_id"] for one in self._people[True].find(wanted, {"person_id": 1})}
 
     def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
