@@ -19,6 +19,8 @@ from service_kit.seals.wrapping import KEYS
 from verifier import Link
 
 _BATCH: Final = 2_000
+KEY: Final = "key"
+"""Where a document that is to be opened has its person's key."""
 Document = Mapping[str, Any]
 
 
@@ -47,10 +49,30 @@ class Opening:
             SetupError: A key that should be there is not, or does not open; that says nothing of the values.
             StoreUnavailable: MongoDB is away.
         """
+        for document, keys in self._with_keys(client, documents):
+            yield proved(document, keys)
+
+    def keyed(self, client: MongoClient[dict[str, Any]], documents: Iterator[Document]) -> Iterator[Document]:
+        """Yield events as they are stored, each with its person's key as `KEY`, for who folds them.
+
+        Args:
+            client: As for `links`.
+            documents: Likewise.
+
+        Raises:
+            SetupError: As of `links`.
+            StoreUnavailable: Likewise.
+        """
+        for document, keys in self._with_keys(client, documents):
+            yield {**document, KEY: keys.get(document["person_id"], ERASED)}
+
+    def _with_keys(
+        self, client: MongoClient[dict[str, Any]], documents: Iterator[Document]
+    ) -> Iterator[tuple[Document, dict[str, Key]]]:
         while batch := list(islice(documents, _BATCH)):
             keys = self._keys(client, {one["person_id"] for one in batch if one.get("sealed_fields")})
             for document in batch:
-                yield proved(document, keys)
+                yield document, keys
 
     def _keys(self, client: MongoClient[dict[str, Any]], person_ids: set[str]) -> dict[str, Key]:
         rows = reading(client, keys_database(self.database), strong=True)[KEYS]

@@ -134,19 +134,18 @@ class LogReader:
             events = beside(events, few, place)
         return events
 
-    def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[dict[str, Any]]:
-        """Yield the events of the people after one id, up to another, as they are stored.
-
-        Args:
-            after: The id before the first.
-            to: The last id.
-            strong: Ask the primary; else a secondary, if there is one.
+    def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[Mapping[str, Any]]:
+        """Yield the events of the people after one id, up to another, as they are stored: from the primary if
+        `strong`, else from a secondary, if there is one.
         """
-        return read_all(self._people[strong], {"person_id": between(after, to)}, _ORDER)
+        return self._keyed(read_all(self._people[strong], {"person_id": between(after, to)}, _ORDER))
 
-    def documents_of(self, person_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def documents_of(self, person_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         """Yield the events of some people as they are stored, in order, from the primary."""
-        return read_all(self._people[True], {"person_id": {"$in": list(person_ids)}}, _ORDER)
+        return self._keyed(read_all(self._people[True], {"person_id": {"$in": list(person_ids)}}, _ORDER))
+
+    def _keyed(self, documents: Iterator[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        return self._opening.keyed(self._client, documents) if self._opening else documents
 
     def deleted_of(self, person_ids: Sequence[str]) -> set[str]:
         """Return which people are deleted, as the primary has them."""

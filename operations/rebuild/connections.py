@@ -8,6 +8,7 @@ from typing import Final
 
 from events.person.schema.declarations import PersonSchema
 from operations.addresses import DatabaseAddress
+from operations.log_opening import Opening
 from operations.log_reader import LogReader
 from operations.rebuild.differences import Difference
 from operations.rebuild.folding import Folded, folds
@@ -30,12 +31,14 @@ class Rebuilding:
         schema: What a person is.
         check: Write nothing, only compare.
         drop_orphans: Remove people of whom the log knows nothing; they are the last copy.
+        opening: Opens what is sealed.
     """
 
     address: DatabaseAddress
     schema: PersonSchema
     check: bool
     drop_orphans: bool = False
+    opening: Opening | None = None
 
 
 @dataclass
@@ -73,7 +76,7 @@ class RebuildConnections:
 
     def __init__(self, job: Rebuilding) -> None:
         self.job = job
-        self.log = LogReader(job.address)
+        self.log = LogReader(job.address, job.opening)
         self.model = ReadModel(job.address)
 
     def close(self) -> None:

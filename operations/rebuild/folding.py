@@ -8,15 +8,17 @@ from operator import itemgetter
 from typing import Any, Final
 
 from events.accounts.event import is_stream
-from events.errors import NewerSchema, UnknownSchema
+from events.errors import Damaged, NewerSchema, UnknownSchema
 from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.person.claims import claims_of
 from events.person.decider import PersonState, Status, fields_after, holds_after, status_after
 from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
+from operations.log_opening import KEY
 from service_kit.milestones import MILESTONE_EVERY, Milestone, milestone_form
 from service_kit.read_model import person_document
+from service_kit.seals.opening import ERASED, open_document
 from verifier import Link, walk
 
 _PERSON: Final = itemgetter("person_id")
@@ -102,11 +104,13 @@ class _Folding:
     def links(self, stream: Iterable[Mapping[str, Any]]) -> Iterator[Link]:
         """Yield the events as the chain sees them, and take each."""
         for document in stream:
-            yield link_of_document(document)
+            stored = {**document}
+            key = stored.pop(KEY, ERASED)
+            yield link_of_document(stored)
             if self._problem is None:
                 try:
-                    self._take(document)
-                except (NewerSchema, UnknownSchema) as exc:
+                    self._take(open_document(stored, key))
+                except (NewerSchema, UnknownSchema, Damaged) as exc:
                     self._problem = f"version {document['version']} of the log: {exc.detail}"
                 except _ODD as exc:
                     self._problem = (

@@ -10,12 +10,14 @@ from bson import BSON
 from bson.codec_options import CodecOptions
 from hypothesis import given
 
-from events.log.event import seal
+from events.log.commitments import jcs
+from events.log.event import hash_of, sealed_values
 from events.log.stored import event_document
 from events.person.claims import claims_of
 from events.person.decider import fold
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
+from operations.log_opening import KEY
 from operations.log_walk import Range, all_ranges
 from operations.rebuild.connections import RebuildReport
 from operations.rebuild.differences import LEFT_ALONE, TEXTS, difference
@@ -26,6 +28,7 @@ from operations.rebuild.verb import described
 from query_api.reading import projection_check
 from service_kit import read_model as documents
 from service_kit.read_model import person_document
+from tests.chained import SEALING
 from tests.default_schema import SCHEMA, UNIQUE_EMAIL
 from tests.unit.events.test_decider import ID, STEPS, apply, commands_of, create, delete, update
 
@@ -33,7 +36,7 @@ NAIVE = CodecOptions(tz_aware=False)
 
 
 def stored(log):
-    return [BSON.encode(event_document(one)).decode(NAIVE) for one in log]
+    return [{**BSON.encode(event_document(one)).decode(NAIVE), KEY: SEALING} for one in log]
 
 
 def folded(*commands) -> Folded:
@@ -60,19 +63,21 @@ def test_what_it_makes_of_events_is_what_a_worker_makes(steps):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"data": {"last_name": "Eve"}}, "version 2 of the log: it was altered"),
+        ({"actor": "eve"}, "version 2 of the log: it was altered"),
         ({"version": 3}, "version 2 of the log: it is missing"),
         ({"type": "person.renamed"}, "version 2 of the log is no event"),
-        ({"schema": 7}, "version 2 of the log: an event has schema 7"),
+        ({"schema": 7}, "version 2 of the log: it is damaged: it is of schema 7"),
         ({"data": {"last_name": 5}}, "the log makes no person"),
-        ({"data": 7}, "version 2 of the log is no event"),
+        ({"sealed": b"x"}, f"version 2 of the log: version 2 of {ID} is damaged"),
     ],
 )
 def test_what_cannot_be_folded_says_so(changes, words):
     log = apply(create(), update(2, last_name="Paz"))[1]
     bad = dataclasses.replace(log[1], **changes)
     if words != "version 2 of the log: it was altered":
-        bad = dataclasses.replace(bad, hash=seal(bad))
+        bad = dataclasses.replace(bad, hash=hash_of(bad))
+    if bad.sealed != b"x":
+        bad = dataclasses.replace(bad, sealed=SEALING.seal(bad.hash, jcs(sealed_values(bad))))
     (one,) = folds(stored([log[0], bad]), SCHEMA)
     assert one.document is None
     assert one.problem is not None and one.problem.startswith(words)
