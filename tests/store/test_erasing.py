@@ -38,7 +38,7 @@ class Worker:
     def __init__(self, client, name, keks, folder) -> None:
         self.db, self.folder = client[name], folder
         self.keys = PersonKeys(client, name, keks)
-        self.store = Store(client, name, SCHEMA)
+        self.store = Store(client, name, SCHEMA, self.keys)
         streams = Streams(client, name, self.keys, SCHEMA)
         self.waiting = WaitingCommands(self.db["parked"])
         inputs = DecisionInputs(lambda: NOW, new_id, SCHEMA)
