@@ -13,7 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from events.log.commitments import jcs, root_of_values
-from events.log.event import GENESIS, RecordedEvent, export_line, hash_of, sealed_values
+from events.log.event import (
+    ATTRIBUTES,
+    GENESIS,
+    RecordedEvent,
+    clear_data,
+    export_line,
+    hash_of,
+    sealed_values,
+)
 from operations.proof.checkpoint_folder import Key, write_checkpoint
 from service_kit.seals.person_key import PersonKey
 from verifier import Checkpoint, Head, KnownHeads, key_id, read_chain
@@ -66,6 +74,12 @@ def resealed(of: RecordedEvent, **changes: Any) -> RecordedEvent:
     """Return an event with some changes and the hash that it then must bear; what it seals stays."""
     changed = dataclasses.replace(of, **changes)
     return dataclasses.replace(changed, hash=hash_of(changed))
+
+
+def closed(of: RecordedEvent) -> RecordedEvent:
+    """Return an event as it is read from an export: without what is sealed in it."""
+    absent = dict.fromkeys(ATTRIBUTES.values())
+    return dataclasses.replace(of, **absent, data=clear_data(of), sealed=None, idempotency_id=None)
 
 
 def stream(person_id: str, length: int) -> Log:

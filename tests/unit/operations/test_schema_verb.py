@@ -12,7 +12,7 @@ from events.log.applied_schema import (
     record_schema,
     schema_text,
 )
-from events.log.event import GENESIS, export_line, seal
+from events.log.event import GENESIS, export_line, hash_of
 from events.log.stored import event_document
 from events.person.schema.changes import Change, Obstacle
 from events.person.schema.reading import default_schema, read_schema
@@ -100,7 +100,7 @@ def recorded(one, last, **more):
 def test_what_goes_on_record_is_a_chain_that_verify_reads():
     first = recorded(default_schema(), None)
     assert (first.person_id, first.version, first.prev) == (SCHEMA_STREAM, 1, GENESIS)
-    assert (first.person_schema, first.hash) == (None, seal(first))
+    assert (first.person_schema, first.hash) == (None, hash_of(first))
     known = applied_schema(event_document(first))
     assert known == AppliedSchema(
         known.schema, schema_text(default_schema()), 1, first.hash, "operator:ada", NOW
