@@ -80,8 +80,8 @@ async def work(
     # What outlives a connection to the broker.
     schema = schema or load_person_schema(settings.person_schema)
     inputs = DecisionInputs(clock, new_id, schema)
-    store = Store(client, settings.mongo_db, schema)
     keys = PersonKeys(client, settings.mongo_db, keks or keks_of(settings))
+    store = Store(client, settings.mongo_db, schema, keys)
     streams = Streams(client, settings.mongo_db, keys, schema)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
