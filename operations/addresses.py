@@ -20,8 +20,6 @@ from service_kit.auth.roles_file import load_roles
 from service_kit.mongo.schema_record import open_record
 from service_kit.person_schema import load_person_schema
 from service_kit.schema_in_force import schema_of_file
-from service_kit.seals.kek import Keks
-from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings, setting_faults
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -143,15 +141,7 @@ def database_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     Raises:
         SetupError: Where MongoDB is is not known, or a setting is wrong.
     """
-    return settings_of(database_address(environ))
-
-
-def settings_of(address: DatabaseAddress) -> Settings:
-    """Return the settings of what speaks with one MongoDB alone.
-
-    Raises:
-        SetupError: A setting is wrong.
-    """
+    address = database_address(environ)
     return _settings(mongo_uri=SecretStr(address.uri), mongo_db=address.database, amqp_url=_NO_BROKER)
 
 
@@ -206,17 +196,6 @@ def kek_file(environ: Mapping[str, str] = os.environ) -> Path:
     """
     lacking = "No key-encryption keys are known here: run `./run up` first, which makes one"
     return Path(_named(environ, "ROLLCALL_KEK_FILE", lacking)).absolute()
-
-
-def key_encryption_keys() -> Keks:
-    """Return the key-encryption keys.
-
-    Raises:
-        SetupError: No setting says where they are.
-        SystemExit: They cannot be had.
-    """
-    kek_file()  # that none is named is said first
-    return keks_of(database_settings())
 
 
 def state_folder() -> Path:

@@ -7,7 +7,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 from events.errors import Unavailable
-from operations.addresses import database_settings, key_encryption_keys, person_schema
+from operations.addresses import database_settings, person_schema
+from operations.keys.verb import known_keks
 from operations.terminal import print_progress, print_result
 from operations.tokens.access import seconds
 from operations.tokens.verb import checked
@@ -37,7 +38,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
 
 def images(options: argparse.Namespace) -> int:
     """Remove the images that no person has, and say how many there were of each kind."""
-    keks, grace = key_encryption_keys(), timedelta(seconds=options.older_than)
+    keks, grace = known_keks(), timedelta(seconds=options.older_than)
     try:
         swept = asyncio.run(_sweep(database_settings(), keks, grace, dry=options.dry_run))
     except Unavailable as exc:

@@ -1,19 +1,18 @@
 """The two sides of a rebuild, log and read model, as one process sees them, and its result."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from events.person.schema.declarations import PersonSchema
 from operations.addresses import DatabaseAddress
-from operations.log_keys import LogKeys
+from operations.log_opening import Opening
 from operations.log_reader import LogReader
 from operations.rebuild.differences import Difference
 from operations.rebuild.folding import Folded, folds
 from operations.rebuild.read_model import ReadModel
-from service_kit.seals.kek import Keks
 
 BATCH: Final = 1_000
 _ROUNDS: Final = 6
@@ -30,14 +29,14 @@ class Rebuilding:
     Attributes:
         address: The log and the read model.
         schema: What a person is.
-        keks: What the people's keys are wrapped by.
+        opening: Opens sealed values.
         check: Write nothing, only compare.
         drop_orphans: Remove people of whom the log knows nothing; they are the last copy.
     """
 
     address: DatabaseAddress
     schema: PersonSchema
-    keks: Keks
+    opening: Opening
     check: bool
     drop_orphans: bool = False
 
@@ -77,34 +76,19 @@ class RebuildConnections:
 
     def __init__(self, job: Rebuilding) -> None:
         self.job = job
-        self.log = LogReader(job.address)
-        self._keys = LogKeys(job.address, job.keks)
+        self.log = LogReader(job.address, job.opening)
         self.model = ReadModel(job.address)
 
     def close(self) -> None:
         """Close the connections."""
         self.log.close()
-        self._keys.close()
         self.model.close()
-
-    def folds_between(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[Folded]:
-        """Yield what the events of the people after one id, up to another, come to.
-
-        Args:
-            after: The id before the first.
-            to: The last id.
-            strong: Ask the primary for the events; else a secondary, if there is one.
-        """
-        return self._folds(self.log.documents(after, to, strong=strong))
 
     def folded(self, person_ids: Collection[str]) -> dict[str, Folded]:
         """Return what some people's events come to, by id, as the primary has them."""
-        folded = self._folds(self.log.documents_of(list(person_ids)))
-        found = {one.person_id: one for one in folded}
+        documents = self.log.documents_of(list(person_ids))
+        found = {one.person_id: one for one in folds(documents, self.job.schema)}
         return {one: found.get(one) or Folded(one) for one in person_ids}
-
-    def _folds(self, documents: Iterable[dict[str, Any]]) -> Iterator[Folded]:
-        return folds(self._keys.beside(documents), self.job.schema)
 
 
 def under_way(folded: Folded) -> bool:

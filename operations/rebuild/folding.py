@@ -13,8 +13,8 @@ from events.log.stored import payload_of
 from events.person.claims import claims_of
 from events.person.decider import PersonState, fields_after
 from events.person.schema.declarations import PersonSchema, Value
-from operations.log_keys import Keyed, opened
 from operations.log_links import link_of_document
+from operations.log_opening import Keyed, opened
 from service_kit.milestones import MILESTONE_EVERY, Milestone, milestone_form
 from service_kit.read_model import person_document
 from verifier import Link, walk

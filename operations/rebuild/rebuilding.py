@@ -15,7 +15,7 @@ from operations.rebuild.connections import (
     under_way,
 )
 from operations.rebuild.differences import LEFT_ALONE, difference
-from operations.rebuild.folding import Folded
+from operations.rebuild.folding import Folded, folds
 from operations.rebuild.milestones import restore_milestones
 
 Pair = tuple[Folded, dict[str, Any] | None]
@@ -51,7 +51,8 @@ class PeopleWalker:
         """
         done = RebuildReport()
         strong = not self._check
-        known = self._sides.folds_between(piece.after, piece.to, strong=strong)
+        documents = self._sides.log.documents(piece.after, piece.to, strong=strong)
+        known = folds(documents, self._sides.job.schema)
         seen = self._model.people(piece.after, piece.to, strong=strong)
         after = piece.after
         for batch in _batches(beside(known, seen)):

@@ -13,8 +13,10 @@ from contextlib import closing
 from typing import Final
 
 from events.errors import StoreUnavailable
-from operations.addresses import database_address, key_encryption_keys, person_schema, state_folder
+from operations.addresses import database_address, person_schema, state_folder
 from operations.errors import SetupError
+from operations.keys.verb import known_keks
+from operations.log_opening import Opening
 from operations.log_walk import walk_ranges
 from operations.progress_bar import ProgressBar
 from operations.proof.proof import add_jobs, end_politely
@@ -58,8 +60,9 @@ def rebuild(options: argparse.Namespace) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    address, keks = database_address(), key_encryption_keys()
-    job = Rebuilding(address, person_schema(), keks, options.check, options.drop_orphans)
+    address = database_address()
+    opening = Opening(address.database, known_keks())
+    job = Rebuilding(address, person_schema(), opening, options.check, options.drop_orphans)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()

@@ -14,12 +14,11 @@ from events.person.schema.changes import Obstacle
 from events.person.schema.values import stored_check
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
-from operations.log_keys import Keyed, LogKeys, opened
+from operations.log_opening import Keyed, Opening, opened
 from operations.log_reader import LogReader
 from operations.log_walk import RANGES, Range, walk_ranges
 from operations.progress_bar import ProgressBar
 from operations.rebuild.read_model import ReadModel
-from service_kit.seals.kek import Keks
 
 Person = Mapping[str, Any]
 """A document of the read model."""
@@ -90,12 +89,11 @@ class PeopleScanner:
     Args:
         address: The log and the read model.
         obstacles: What is looked for.
-        keks: What the people's keys are wrapped by.
+        opening: Opens sealed values.
     """
 
-    def __init__(self, address: DatabaseAddress, obstacles: Sequence[Obstacle], keks: Keks) -> None:
-        self._log, self._model = LogReader(address), ReadModel(address)
-        self._keys = LogKeys(address, keks)
+    def __init__(self, address: DatabaseAddress, obstacles: Sequence[Obstacle], opening: Opening) -> None:
+        self._log, self._model = LogReader(address, opening), ReadModel(address)
         numbered = list(enumerate(obstacles))
         self._ways = [(at, is_in_way(one)) for at, one in numbered if one.kind in ("value", "lacks")]
         self._shared = [(at, one.names) for at, one in numbered if one.kind == "shared"]
@@ -106,9 +104,8 @@ class PeopleScanner:
         return self._log.borders(RANGES)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close both connections."""
         self._log.close()
-        self._keys.close()
         self._model.close()
 
     def walk(self, piece: Range) -> ScanReport:
@@ -128,7 +125,7 @@ class PeopleScanner:
         return ScanReport(people, in_way, {at: bytes(one) for at, one in digests.items()})
 
     def _read_log(self, piece: Range, in_way: Counter[int]) -> None:
-        events = self._keys.beside(self._log.documents(piece.after, piece.to, strong=True))
+        events = self._log.documents(piece.after, piece.to, strong=True)
         for _, stream in groupby(events, lambda keyed: keyed[0]["person_id"]):
             data = [values_of(event) for event in stream]
             for at, names in self._logged:
@@ -139,7 +136,7 @@ def values_of(keyed: Keyed) -> Mapping[str, Any]:
     """Return the values in an event; of an erased person, those that were never sealed.
 
     Args:
-        keyed: The event, and the keys of its page.
+        keyed: The event, with the keys of its page.
 
     Raises:
         SetupError: It cannot be opened, so that nobody can say what is in it.
@@ -152,14 +149,14 @@ def values_of(keyed: Keyed) -> Mapping[str, Any]:
 
 
 def count_in_way(
-    address: DatabaseAddress, obstacles: Sequence[Obstacle], keks: Keks, processes: int
+    address: DatabaseAddress, obstacles: Sequence[Obstacle], opening: Opening, processes: int
 ) -> list[int]:
     """Return how many people are in the way of each change.
 
     Args:
         address: The log and the read model.
         obstacles: Of the changes.
-        keks: What the people's keys are wrapped by.
+        opening: Opens sealed values.
         processes: How many read.
 
     Raises:
@@ -171,7 +168,7 @@ def count_in_way(
     people, in_way = 0, Counter[int]()
     shared = {at: SharedValues() for at, one in enumerate(obstacles) if one.kind == "shared"}
     with ProgressBar("people") as bar:
-        opened = partial(PeopleScanner, address, obstacles, keks)
+        opened = partial(PeopleScanner, address, obstacles, opening)
         for part, _, report in walk_ranges(opened, processes):
             people += report.people
             in_way += report.in_way

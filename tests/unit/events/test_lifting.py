@@ -105,7 +105,8 @@ def event(number, version, type_, data) -> RecordedEvent:
         person_schema=number,
     )
     stamps = {"event_id": new_id(), "version": version, "applied_at": NOW, "prev": GENESIS}
-    return record(Event(type_, data), command, person_schema=number, **stamps)
+    written = CHAIN[number - 1]
+    return record(Event(type_, data), command, schema=written, key=SEALING, **stamps)
 
 
 STREAM = [
