@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,15 +59,23 @@ def event(person_id: str, version: int, prev: str, **changes: Any) -> RecordedEv
         "source_address": "127.0.0.1",
         "user_agent": None,
         "person_schema": 1,
-        "sealed_fields": SEALED,
         "prev": prev,
         "hash": "",
     }
-    made = RecordedEvent(**{**content, **changes})
+    content |= changes
+    made = RecordedEvent(**{"sealed_fields": _sealed_fields(content), **content})
     secret = sealed_values(made)
     salts = SEALING.salts(made.event_id, len(secret))
     made = resealed(made, values=root_of_values(salts, secret.items()))
     return dataclasses.replace(made, sealed=SEALING.seal(made.hash, jcs(secret))) if secret else made
+
+
+def _sealed_fields(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is sealed of an event: all of a person's but the grade."""
+    if not content["type"].startswith("person."):
+        return ()
+    attributes = [name for name, attribute in ATTRIBUTES.items() if content[attribute] is not None]
+    return (*attributes, *sorted(content["data"].keys() - {"grade"}))
 
 
 def resealed(of: RecordedEvent, **changes: Any) -> RecordedEvent:
@@ -78,7 +86,7 @@ def resealed(of: RecordedEvent, **changes: Any) -> RecordedEvent:
 
 def closed(of: RecordedEvent) -> RecordedEvent:
     """Return an event as it is read from an export: without what is sealed in it."""
-    absent = dict.fromkeys(ATTRIBUTES.values())
+    absent: dict[str, Any] = dict.fromkeys(ATTRIBUTES.values())
     return dataclasses.replace(of, **absent, data=clear_data(of), sealed=None, idempotency_id=None)
 
 

@@ -54,8 +54,8 @@ async def _sweep(settings: Settings, keks: Keks, grace: timedelta, *, dry: bool)
     client = mongo.connect(settings, "rollcall images")
     stores = open_stores(settings, client)
     try:
-        records = Store(client, settings.mongo_db, person_schema())
         keys = PersonKeys(client, settings.mongo_db, keks)
+        records = Store(client, settings.mongo_db, person_schema(), keys)
         sweep = ImageSweep(client, settings.mongo_db, keys, stores.all, records, lambda: datetime.now(UTC))
         return await sweep.run(grace, dry=dry)
     finally:

@@ -10,6 +10,7 @@ from events.accounts.event import is_stream
 from events.errors import Damaged, KeyTrouble, NewerSchema, UnknownSchema
 from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
+from events.log.upcasting import refuse_newer_event
 from events.person.claims import claims_of
 from events.person.decider import PersonState, fields_after
 from events.person.schema.declarations import PersonSchema, Value
@@ -65,7 +66,7 @@ def folds(documents: Iterable[Keyed], schema: PersonSchema) -> Iterator[Folded]:
             continue
         folding = _Folding(person_id, schema)
         (verdict,) = walk(folding.links(stream))
-        if verdict.finding:
+        if verdict.finding and not folding.is_newer:
             text = f"version {verdict.finding.version} of the log: {verdict.finding.text}"
             yield Folded(person_id, verdict.events, problem=text)
         else:
@@ -86,6 +87,7 @@ class _Folding:
         "_problem",
         "_schema",
         "_status",
+        "is_newer",
     )
 
     def __init__(self, person_id: str, schema: PersonSchema) -> None:
@@ -99,6 +101,8 @@ class _Folding:
         self._newest: datetime | None = None
         self._milestones: list[Milestone] = []
         self._problem: str | None = None
+        self.is_newer = False
+        """Whether an event is of a newer schema: whoever cannot read it cannot say that it is damaged."""
 
     def links(self, stream: Iterable[Keyed]) -> Iterator[Link]:
         """Yield the events as the chain sees them, and take each."""
@@ -106,8 +110,10 @@ class _Folding:
             yield link_of_document(document)
             if self._problem is None:
                 try:
+                    refuse_newer_event(document["schema"])
                     self._take(opened(document, keys))
                 except (NewerSchema, UnknownSchema, KeyTrouble, Damaged) as exc:
+                    self.is_newer = isinstance(exc, NewerSchema)
                     self._problem = f"version {document['version']} of the log: {exc.detail}"
                 except _ODD as exc:
                     self._problem = (

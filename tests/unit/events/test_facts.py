@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from events.errors import MalformedMessage
-from events.log.event import HASHED, canonical, clear_data, encode_event, export_line, hash_of
+from events.log.event import HASHED, canonical, encode_event, export_line, hash_of
 from events.log.stored import event_document, event_of
 from events.person.commands import decode_command, encode_command
 from events.times import rfc3339
