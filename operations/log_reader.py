@@ -11,6 +11,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
+from events.log.event import GONE
 from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
@@ -141,7 +142,7 @@ class LogReader:
     def deleted_of(self, person_ids: Sequence[str]) -> set[str]:
         """Return which people are deleted, as the primary has them."""
         with refusals():
-            wanted = {"person_id": {"$in": list(person_ids)}, "type": "person.deleted"}
+            wanted = {"person_id": {"$in": list(person_ids)}, "type": {"$in": sorted(GONE)}}
             return {one["person_id"] for one in self._people[True].find(wanted, {"person_id": 1})}
 
     def applied(self, conditions: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

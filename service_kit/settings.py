@@ -149,6 +149,11 @@ class Settings(ReadLimits, ImportSettings):
         "and 64 hexadecimal digits; the first one is current. Others may not read it. Every service needs "
         "the same ones. `./run up` makes it",
     )
+    erasure_journal: Path | None = Field(
+        default=None,
+        description="folder in which workers keep the erasures on record, outside the database, each in a "
+        "file of its own: what no restore of a backup undoes. Without it there is no such record",
+    )
     tickets_key_file: Path | None = Field(
         default=None,
         description="file with a secret of 32 bytes or more that signs stream tickets; the same for every "

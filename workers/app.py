@@ -4,12 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 
 from events.person.schema.declarations import PersonSchema
+from service_kit.broker.dead_letters import give_up_all_of
+from service_kit.erasure_journal import ErasureJournal
 from service_kit.http.serving import serve
 from service_kit.http.web import create_app
 from service_kit.images.stores import open_stores
@@ -33,6 +36,7 @@ from workers.consuming.pipeline import Pipeline
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
+from workers.erasing.eraser import Eraser
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
 from workers.imports.counts import ImportCounts
@@ -88,6 +92,9 @@ async def work(
     feed = FeedStore(client, settings.mongo_db)
     gaps = KnownGaps()
     visibility = Visibility(client, settings.mongo_db)
+    journal = ErasureJournal(settings.erasure_journal)
+    give_up = partial(give_up_all_of, url)
+    eraser = Eraser(client, settings.mongo_db, keys, journal, give_up, clock)
     decider = BatchDecider(store, streams, keys, waiting, gaps, inputs)
     try_from = time.monotonic() + lived_seconds
 
@@ -98,7 +105,7 @@ async def work(
         consumers = PartitionConsumers(connection, deliveries, settings.partitions, announcer.send_probes)
         marks = PartitionMarks(feed, settings.partitions)
         reconciler = FeedReconciler(connection, announcer, feed, marks, consumers, deliveries, gaps, clock)
-        projector = Projector(store, streams, announcer, reconciler.wait_until_reconciled)
+        projector = Projector(store, streams, announcer, reconciler.wait_until_reconciled, eraser)
         controls = ControlHandler(store, streams, waiting, decider, projector, inputs)
         trials = SuspectTrials(deliveries, attempts, try_from, clock)
         unreadable = UnreadableHandler(store, announcer)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from events.accounts.event import is_stream
 from events.errors import Damaged, KeyTrouble, NewerSchema, UnknownSchema
@@ -12,7 +12,7 @@ from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.log.upcasting import refuse_newer_event
 from events.person.claims import claims_of
-from events.person.decider import PersonState, fields_after
+from events.person.decider import PersonState, Status, fields_after, holds_after, status_after
 from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
 from operations.log_opening import Keyed, opened
@@ -80,6 +80,7 @@ class _Folding:
         "_created_at",
         "_erased",
         "_fields",
+        "_holds",
         "_last",
         "_milestones",
         "_newest",
@@ -94,7 +95,8 @@ class _Folding:
         self._schema = schema
         self._person_id = person_id
         self._fields: Mapping[str, Value] = {}
-        self._status: Literal["absent", "active", "deleted"] = "absent"
+        self._status: Status = "absent"
+        self._holds: Mapping[str, str] = {}
         self._created_at: datetime | None = None
         self._erased = False
         self._last: Mapping[str, Any] = {}
@@ -124,8 +126,10 @@ class _Folding:
         type_ = document["type"]
         if type_ not in EVENT_TYPES:
             raise ValueError(f"type {type_}")
-        self._fields = fields_after(self._fields, *payload_of(document, self._schema))
-        self._status = "deleted" if type_ == "person.deleted" else "active"
+        payload = payload_of(document, self._schema)
+        self._fields = fields_after(self._fields, *payload)
+        self._status = status_after(self._status, payload[0])
+        self._holds = holds_after(self._holds, *payload)
         if type_ == "person.created":
             self._created_at = _utc(document["applied_at"])
         self._erased = self._erased or "erased" in document
@@ -146,6 +150,7 @@ class _Folding:
             self._fields,
             self._created_at,
             applied_at,
+            self._holds,
         )
 
     def end(self, events: int) -> Folded:

@@ -19,7 +19,7 @@ from events.times import parse_rfc3339, rfc3339
 from query_api.history.filters import EventsQuery, HistoryQuery, all_of, place_of
 from query_api.history.folding import Folds
 from query_api.history.views import event_views, history_entries, rejection_view
-from query_api.people.queries import Answer, Page, Reads
+from query_api.people.queries import Answer, Page, Reads, erased
 from query_api.reading.cursors import Cursor, CursorSeal, after, fingerprint, invalid_cursor
 from service_kit.mongo.connection import MemberAddress
 from service_kit.pieces import next_piece
@@ -133,6 +133,7 @@ class LogReads:
         Raises:
             NotFound: The person is not at that version yet.
             PersonNotFound: There was no such person then, or it was deleted by then.
+            PersonErased: It was erased, then or since.
             Busy: Too many long streams are folded already.
             SearchTooLong: The stream is too long to be folded in time.
         """
@@ -145,6 +146,8 @@ class LogReads:
             raise PersonNotFound(f"there was no person {person_id}")
         if version is not None and state.version < version:
             raise NotFound(f"the person is not at version {version} yet", retry_after=1)
+        if state.status == "erased":
+            raise erased(person_id)
         if state.status == "deleted":
             raise PersonNotFound(f"the person {person_id} was deleted with version {state.version}")
         view = person_view(state, self._schema)

@@ -19,6 +19,8 @@ COMMAND: Final[Mapping[str, tuple[str, ...]]] = {
     "/people/import": ("POST",),
     "/people/{person_id}": ("PATCH", "DELETE"),
     "/people/{person_id}/revert": ("POST",),
+    "/people/{person_id}/erase": ("POST",),
+    "/people/{person_id}/hold": ("PUT", "DELETE"),
     "/people/{person_id}/image": ("PATCH", "DELETE"),
     "/people/{person_id}/image/upload-ticket": ("POST",),
     "/people/{person_id}/image/confirm": ("POST",),

@@ -122,6 +122,8 @@ def examples(schema: PersonSchema) -> dict[str, Any]:
 
 _EXAMPLES: Final[dict[str, Any]] = {
     "deleted": {"id": EXAMPLE_ID, "version": 3, "deleted": True},
+    "erased": {"id": EXAMPLE_ID, "version": 4, "erased": True},
+    "person_version": {"id": EXAMPLE_ID, "version": 4},
     "accepted": {**_COMMAND, "status": "accepted"},
     "applied": {
         **_COMMAND,

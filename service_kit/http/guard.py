@@ -263,7 +263,7 @@ def guarded(app: ASGIApp, limits: Limits) -> ASGIApp:
     return _Sharing(
         guard,
         allow_origins=limits.origins,
-        allow_methods=("GET", "HEAD", "POST", "PATCH", "DELETE"),
+        allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=("*",),
         expose_headers=EXPOSED,
         max_age=600,
