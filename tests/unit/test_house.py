@@ -69,6 +69,7 @@ ADAPTERS = {
         "query_api/feed/tickets.py",
         "query_api/reading/lease.py",
         "workers/projecting/visibility.py",
+        "operations/log_opening.py",
         "operations/log_reader.py",
         "workers/parking/attempts.py",
         "operations/rebuild/read_model.py",
