@@ -25,6 +25,7 @@ from service_kit.seals.kek import Keks
 from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.tasks import end
+from workers.accesses.expiry import AccessExpiry
 from workers.announcing.announcer import Announcer
 from workers.announcing.feed_store import FeedStore, KnownGaps
 from workers.announcing.marks import PartitionMarks
@@ -128,6 +129,7 @@ async def work(
     sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
+    accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)
     clocks = ClockWatch(client, clock)
     schemas = SchemaWatch(client, settings.mongo_db, schema)
     app = create_app(
@@ -141,6 +143,7 @@ async def work(
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
+        asyncio.create_task(accesses.run()),
         asyncio.create_task(clocks.run()),
         asyncio.create_task(schemas.until_outdated()),
     }

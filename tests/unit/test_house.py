@@ -79,6 +79,8 @@ ADAPTERS = {
         "service_kit/mongo/budgets.py",
         "service_kit/mongo/clocks.py",
         "service_kit/images/gridfs.py",
+        "service_kit/mongo/access_store.py",
+        "operations/proof/signed_accesses.py",
         "service_kit/mongo/connection.py",
         "service_kit/mongo/keys.py",
         "service_kit/mongo/key_rows.py",
