@@ -96,7 +96,8 @@ def _stream(number: int) -> Iterator[RecordedEvent]:
         recorded = record(
             event,
             command,
-            person_schema=SCHEMA.version,
+            schema=SCHEMA,
+            key=_KEY,
             event_id=new_id(),
             version=version,
             applied_at=applied_at,

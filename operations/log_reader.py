@@ -21,7 +21,7 @@ from operations.access_links import link_of_batch
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_links import NOT_HASHED, link_of_document
-from operations.log_opening import Opening
+from operations.log_opening import Keyed, Opening
 from operations.log_places import BESIDE_PEOPLE, STRAY_PLACES, is_of
 from operations.side_by_side import beside
 from service_kit.mongo.connection import reading, store_errors
@@ -68,7 +68,7 @@ class LogReader:
 
     Args:
         address: Where the log is.
-        opening: Proves sealed values, where that is asked for.
+        opening: Opens sealed values, or proves them, where that is asked for.
     """
 
     def __init__(self, address: DatabaseAddress, opening: Opening | None = None) -> None:
@@ -134,18 +134,24 @@ class LogReader:
             events = beside(events, few, place)
         return events
 
-    def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[Mapping[str, Any]]:
-        """Yield the events of the people after one id, up to another, as they are stored: from the primary if
-        `strong`, else from a secondary, if there is one.
+    def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[Keyed]:
+        """Yield the events of the people after one id, up to another, as they are stored, with the keys.
+
+        Args:
+            after: The id before the first.
+            to: The last id.
+            strong: Ask the primary; else a secondary, if there is one.
         """
-        return self._keyed(read_all(self._people[strong], {"person_id": between(after, to)}, _ORDER))
+        return self._keyed({"person_id": between(after, to)}, strong=strong)
 
-    def documents_of(self, person_ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-        """Yield the events of some people as they are stored, in order, from the primary."""
-        return self._keyed(read_all(self._people[True], {"person_id": {"$in": list(person_ids)}}, _ORDER))
+    def documents_of(self, person_ids: Sequence[str]) -> Iterator[Keyed]:
+        """Yield the events of some people as they are stored, in order, from the primary, with the keys."""
+        return self._keyed({"person_id": {"$in": list(person_ids)}}, strong=True)
 
-    def _keyed(self, documents: Iterator[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        return self._opening.keyed(self._client, documents) if self._opening else documents
+    def _keyed(self, query: Mapping[str, Any], *, strong: bool) -> Iterator[Keyed]:
+        if self._opening is None:
+            raise ValueError("this reader was made for what needs no keys")
+        return self._opening.beside(self._client, read_all(self._people[strong], query, _ORDER))
 
     def deleted_of(self, person_ids: Sequence[str]) -> set[str]:
         """Return which people are deleted, as the primary has them."""

@@ -29,16 +29,16 @@ class Rebuilding:
     Attributes:
         address: The log and the read model.
         schema: What a person is.
+        opening: Opens sealed values.
         check: Write nothing, only compare.
         drop_orphans: Remove people of whom the log knows nothing; they are the last copy.
-        opening: Opens what is sealed.
     """
 
     address: DatabaseAddress
     schema: PersonSchema
+    opening: Opening
     check: bool
     drop_orphans: bool = False
-    opening: Opening | None = None
 
 
 @dataclass

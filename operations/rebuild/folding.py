@@ -4,24 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final
 
 from events.accounts.event import is_stream
-from events.errors import Damaged, NewerSchema, UnknownSchema
+from events.errors import Damaged, KeyTrouble, NewerSchema, UnknownSchema
 from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
+from events.log.upcasting import refuse_newer_event
 from events.person.claims import claims_of
 from events.person.decider import PersonState, Status, fields_after, holds_after, status_after
 from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
-from operations.log_opening import KEY
+from operations.log_opening import Keyed, opened
 from service_kit.milestones import MILESTONE_EVERY, Milestone, milestone_form
 from service_kit.read_model import person_document
-from service_kit.seals.opening import ERASED, open_document
 from verifier import Link, walk
 
-_PERSON: Final = itemgetter("person_id")
 _ODD: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading an event raises that no worker of ours wrote."""
 
@@ -51,22 +49,24 @@ class Folded:
     problem: str | None = None
 
 
-def folds(documents: Iterable[Mapping[str, Any]], schema: PersonSchema) -> Iterator[Folded]:
+def folds(documents: Iterable[Keyed], schema: PersonSchema) -> Iterator[Folded]:
     """Yield what each person's events come to, in memory for one event.
 
-    Every person's chain is proved on the way: what was altered gets into no document. What the log says of
-    accounts is passed over.
+    Every person's chain is proved on the way, and by the seals that its values are those that were sealed:
+    what was altered gets into no document. Whose key is destroyed comes to a tombstone; who has none, though
+    there are sealed values, to a problem. What the log says of accounts is passed over.
 
     Args:
-        documents: Of the collection `events`, times without a zone, in order of person and version.
+        documents: Of the collection `events`, times without a zone, in order of person and version; with
+            the people's keys.
         schema: What a person is.
     """
-    for person_id, stream in groupby(documents, _PERSON):
+    for person_id, stream in groupby(documents, _person):
         if is_stream(person_id):
             continue
         folding = _Folding(person_id, schema)
         (verdict,) = walk(folding.links(stream))
-        if verdict.finding:
+        if verdict.finding and not folding.is_newer:
             text = f"version {verdict.finding.version} of the log: {verdict.finding.text}"
             yield Folded(person_id, verdict.events, problem=text)
         else:
@@ -78,6 +78,7 @@ class _Folding:
 
     __slots__ = (
         "_created_at",
+        "_erased",
         "_fields",
         "_holds",
         "_last",
@@ -87,6 +88,7 @@ class _Folding:
         "_problem",
         "_schema",
         "_status",
+        "is_newer",
     )
 
     def __init__(self, person_id: str, schema: PersonSchema) -> None:
@@ -96,21 +98,24 @@ class _Folding:
         self._status: Status = "absent"
         self._holds: Mapping[str, str] = {}
         self._created_at: datetime | None = None
+        self._erased = False
         self._last: Mapping[str, Any] = {}
         self._newest: datetime | None = None
         self._milestones: list[Milestone] = []
         self._problem: str | None = None
+        self.is_newer = False
+        """Whether an event is of a newer schema: whoever cannot read it cannot say that it is damaged."""
 
-    def links(self, stream: Iterable[Mapping[str, Any]]) -> Iterator[Link]:
+    def links(self, stream: Iterable[Keyed]) -> Iterator[Link]:
         """Yield the events as the chain sees them, and take each."""
-        for document in stream:
-            stored = {**document}
-            key = stored.pop(KEY, ERASED)
-            yield link_of_document(stored)
+        for document, keys in stream:
+            yield link_of_document(document)
             if self._problem is None:
                 try:
-                    self._take(open_document(stored, key))
-                except (NewerSchema, UnknownSchema, Damaged) as exc:
+                    refuse_newer_event(document["schema"])
+                    self._take(opened(document, keys))
+                except (NewerSchema, UnknownSchema, KeyTrouble, Damaged) as exc:
+                    self.is_newer = isinstance(exc, NewerSchema)
                     self._problem = f"version {document['version']} of the log: {exc.detail}"
                 except _ODD as exc:
                     self._problem = (
@@ -127,6 +132,7 @@ class _Folding:
         self._holds = holds_after(self._holds, *payload)
         if type_ == "person.created":
             self._created_at = _utc(document["applied_at"])
+        self._erased = self._erased or "erased" in document
         self._last = document
         accepted_at = _utc(document["accepted_at"])
         self._newest = accepted_at if self._newest is None else max(self._newest, accepted_at)
@@ -151,6 +157,9 @@ class _Folding:
         """Return what they come to."""
         if self._problem is not None:
             return Folded(self._person_id, events, problem=self._problem)
+        if self._erased and self._status == "active":
+            # The log lacks what tells of the erasure, as after a restore: it forgets nothing, the key does.
+            self._status, self._fields = "deleted", {}
         state = self._state()
         milestones = tuple(self._milestones) if state.status == "active" else ()
         try:
@@ -159,6 +168,11 @@ class _Folding:
         except _ODD as exc:
             return Folded(self._person_id, events, problem=f"the log makes no person ({type(exc).__name__})")
         return Folded(self._person_id, events, state.version, state.updated_at, document, claims, milestones)
+
+
+def _person(keyed: Keyed) -> str:
+    person_id: str = keyed[0]["person_id"]
+    return person_id
 
 
 def _utc(time: datetime) -> datetime:

@@ -62,7 +62,7 @@ def rebuild(options: argparse.Namespace) -> int:
 def _rebuild(options: argparse.Namespace) -> int:
     address = database_address()
     opening = Opening(address.database, known_keks())
-    job = Rebuilding(address, person_schema(), options.check, options.drop_orphans, opening)
+    job = Rebuilding(address, person_schema(), opening, options.check, options.drop_orphans)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()

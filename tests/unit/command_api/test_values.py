@@ -23,6 +23,7 @@ from events.person.decider import PersonState, decide, evolve
 from service_kit.ids import new_id
 from service_kit.person_values.readers import reader_of
 from service_kit.read_model import person_document, state_of
+from tests.chained import SEALING
 from tests.default_schema import (
     FIELD_NAMES,
     SCHEMA,
@@ -90,7 +91,8 @@ def applied(command: Command, state: PersonState) -> PersonState:
         version=state.version + 1,
         applied_at=NOW,
         prev=state.hash,
-        person_schema=SCHEMA.version,
+        schema=SCHEMA,
+        key=SEALING,
     )
     after = evolve(state, recorded)
     document = person_document(after, SCHEMA)

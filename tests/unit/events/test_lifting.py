@@ -17,6 +17,8 @@ from query_api.history.views import event_view, history_entries
 from service_kit.ids import new_id
 from service_kit.milestones import MILESTONE_FORM, milestone_form
 from service_kit.read_model import PROJECTION, is_current, person_document, projection_name, projection_of
+from service_kit.seals.opening import open_document
+from tests.chained import SEALING
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 PERSON = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
@@ -105,7 +107,8 @@ def event(number, version, type_, data) -> RecordedEvent:
         person_schema=number,
     )
     stamps = {"event_id": new_id(), "version": version, "applied_at": NOW, "prev": GENESIS}
-    return record(Event(type_, data), command, person_schema=number, **stamps)
+    written = CHAIN[number - 1]
+    return record(Event(type_, data), command, schema=written, key=SEALING, **stamps)
 
 
 STREAM = [
@@ -113,6 +116,11 @@ STREAM = [
     event(2, 2, "person.updated", {"work": "notary"}),
     event(4, 3, "person.updated", {"role": "clerk", "grade": "high"}),
 ]
+
+
+def document_of(event):
+    """Return an event as it is read from the log, opened."""
+    return open_document(event_document(event), SEALING)
 
 
 def test_a_person_is_what_events_of_all_schemas_say():
@@ -125,7 +133,7 @@ def test_a_person_is_what_events_of_all_schemas_say():
 
 
 def test_a_history_shows_the_present_names_of_present_fields():
-    documents = [event_document(one) for one in STREAM]
+    documents = [document_of(one) for one in STREAM]
     entries = history_entries(documents, {}, in_force(CHAIN[:4]))
     assert [entry["changes"] for entry in entries] == [
         {
@@ -155,7 +163,7 @@ def test_an_event_of_a_newer_schema_is_not_understood_by_who_decides():
         evolve(state, STREAM[2], in_force(CHAIN[:3]))
     with pytest.raises(NewerSchema):
         refuse_newer(2, FIRST)
-    assert payload_of(event_document(STREAM[2]), in_force(CHAIN[:3]))[1] == STREAM[2].data
+    assert payload_of(document_of(STREAM[2]), in_force(CHAIN[:3]))[1] == STREAM[2].data
 
 
 def message(number, type_="person.create", **data):

@@ -16,10 +16,14 @@ from events.log.event import GENESIS, export_line, hash_of
 from events.log.stored import event_document
 from events.person.schema.changes import Change, Obstacle
 from events.person.schema.reading import default_schema, read_schema
+from operations.errors import SetupError
 from operations.log_links import link_of_document
 from operations.schema.comparing import line_of, with_all_names
-from operations.schema.scan import SharedValues, is_in_way, unique_digest
+from operations.schema.scan import SharedValues, is_in_way, unique_digest, values_of
 from service_kit.person_schema import MAX_BYTES
+from service_kit.seals.opening import ERASED
+from service_kit.seals.person_key import PersonKey
+from tests.chained import SEALING, event
 from verifier.lines import LONGEST, link_of
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -123,3 +127,13 @@ def test_what_goes_on_record_is_no_line_too_long_for_the_verifier():
 def test_a_schema_comes_back_from_the_record_with_its_fields_in_order():
     document = event_document(recorded(default_schema(), None))
     assert applied_schema(document).schema.names == default_schema().names
+
+
+def test_values_in_the_log_are_looked_through_opened_and_a_missing_key_is_said():
+    document = event_document(event("p", 1, GENESIS))
+    assert values_of((document, {"p": SEALING}))["first_name"] == "Zoé"
+    assert dict(values_of((document, {"p": ERASED}))) == {"grade": 1}
+    with pytest.raises(SetupError, match="there is no key for p"):
+        values_of((document, {}))
+    with pytest.raises(SetupError, match="version 1 of p is damaged"):
+        values_of((document, {"p": PersonKey.new()}))
