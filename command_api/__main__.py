@@ -10,6 +10,7 @@ from service_kit.auth.token_keys import KeySource
 from service_kit.http.serving import serve
 from service_kit.logs import configure_logs
 from service_kit.schema_in_force import schema_at_start
+from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings, load_settings
 
 
@@ -28,8 +29,9 @@ async def answer(settings: Settings, schema: PersonSchema) -> None:
 def main() -> None:
     """Serve until SIGTERM."""
     settings = load_settings("kek_file")
+    keks_of(settings)  # what is wrong with keys is told at once
     configure_logs("command-api", settings.log_level)
-    KeySource(settings)  # what is wrong with keys is told at once, before MongoDB is asked
+    KeySource(settings)  # likewise, before MongoDB is asked
     uvloop.run(answer(settings, schema_at_start(settings)))
 
 

@@ -113,6 +113,8 @@ def operators_environment(paths: Paths, environ: Mapping[str, str]) -> dict[str,
     """
     database = environ.get("ROLLCALL_MONGO_DB") or "rollcall"
     here = {
+        # Known while nothing runs, too: a key is added before a start.
+        "ROLLCALL_KEK_FILE": str(paths.kek_file) if paths.kek_file.exists() else None,
         **running_declarations(paths),
         "ROLLCALL_STATE_DIR": str(paths.state),
         "ROLLCALL_SIGNING_KEYS": str(paths.signing_keys),

@@ -209,6 +209,8 @@ def _in_the_child(parent: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+    # A core dump holds whatever a process has in memory: values, keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Databases want many open files; a limit in the billions makes Erlang slow to start.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)

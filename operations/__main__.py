@@ -59,6 +59,11 @@ VERBS = {
         "bring the read model to what the log says, in place", "operations.rebuild.verb", "rebuild"
     ),
     "schema": Verb("show, check and change what a person is", "operations.schema.verb", "schema"),
+    "keys": Verb(
+        "list, change and retire the keys under which people's keys are wrapped",
+        "operations.keys.verb",
+        "keys",
+    ),
     "replay": Verb("deliver events again, as lines or to a queue", "operations.replay.verb", "replay"),
     "dead-letters": Verb(
         "list, show, retry or drop parked people's commands and dead letters",

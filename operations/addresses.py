@@ -188,6 +188,16 @@ def signing_keys(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(_named(environ, "ROLLCALL_SIGNING_KEYS", lacking)).absolute()
 
 
+def kek_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the file of the key-encryption keys.
+
+    Raises:
+        SetupError: No setting says it.
+    """
+    lacking = "No key-encryption keys are known here: run `./run up` first, which makes one"
+    return Path(_named(environ, "ROLLCALL_KEK_FILE", lacking)).absolute()
+
+
 def state_folder() -> Path:
     """Return the folder for what a verb keeps between runs."""
     return Path(os.environ.get("ROLLCALL_STATE_DIR") or ".rollcall").absolute()

@@ -8,29 +8,42 @@ from typing import Any, Final
 import orjson
 from bson.int64 import Int64
 
-from events.log.stored import BESIDE, NULLABLE
-from verifier import Link
+from events.log.stored import BESIDE
+from verifier import Link, OlderLog, is_older, judge
 
-_ABSENT: Final = dict.fromkeys(NULLABLE)
+NOT_HASHED: Final = (BESIDE, "sealed")
+"""What of a document no hash covers, and a walk need not read."""
+_ABSENT: Final = dict.fromkeys(("causation_id", "traceparent", "person_schema"))
 
 
 def link_of_document(document: Mapping[str, Any]) -> Link:
     """Return the event in a document of the log, whatever else is in there, with the hash of its content.
 
-    Every field that is there counts but what stands beside the event, so one that was added is found, too.
+    Every field that is there counts but those that no hash covers, so one that was added is found, too.
     What is hashed are the bytes of `events.log.event.canonical`, by a faster way; a test holds that.
+
+    Raises:
+        OlderLog: It is of schema 1.
     """
     content = {**_ABSENT, **document}
     try:
         event_id = content.pop("_id")
         stated = content.pop("hash")
-        content.pop(BESIDE, None)
+        for name in NOT_HASHED:
+            content.pop(name, None)
         content["accepted_at"] = _rfc3339(content["accepted_at"])
         content["applied_at"] = _rfc3339(content["applied_at"])
         if "event_id" not in content and type(event_id) is str and type(content["version"]) in _WHOLE:
             content["event_id"] = event_id
             sealed = hashlib.sha256(orjson.dumps(content, _plain, _OPTIONS)).hexdigest()
-            return Link(content["person_id"], content["version"], content["prev"], stated, sealed, event_id)
+            fault = judge(content).fault
+            person_id, version, prev = content["person_id"], content["version"], content["prev"]
+            if fault and is_older(content):
+                raise OlderLog(
+                    "the log has events of schema 1, which this version of Rollcall does not read: verify it "
+                    "with the version that wrote it"
+                )
+            return Link(person_id, version, prev, stated, sealed, event_id, fault=fault)
     except (KeyError, AttributeError, TypeError):
         pass
     return _link_without_seal(document)

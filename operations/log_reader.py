@@ -14,7 +14,7 @@ from pymongo.errors import PyMongoError
 from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
-from operations.log_links import link_of_document
+from operations.log_links import NOT_HASHED, link_of_document
 from operations.log_places import BESIDE_PEOPLE, STRAY_PLACES, is_of
 from service_kit.mongo.connection import reading, store_errors
 from verifier import Finding, Link
@@ -96,7 +96,7 @@ class LogReader:
         return self._links({"person_id": stream}, strong=True)
 
     def _links(self, query: Mapping[str, Any], *, strong: bool) -> Iterator[Link]:
-        return map(link_of_document, self._read(query, _ORDER, _place, strong=strong))
+        return map(link_of_document, self._read(query, _ORDER, _place, strong=strong, without=NOT_HASHED))
 
     def _read(
         self,
@@ -105,11 +105,13 @@ class LogReader:
         place: Callable[[Mapping[str, Any]], tuple[Any, ...]],
         *,
         strong: bool,
+        without: Sequence[str] = (),
     ) -> Iterator[dict[str, Any]]:
         """Yield the events that a query finds in all the log, in one order."""
-        events = read_all(self._people[strong], query, order)
+        events = read_all(self._people[strong], query, order, without)
         for name, places in self._beside.items():
-            events = beside(events, filter(is_of(name), read_all(places[strong], query, order)), place)
+            few = filter(is_of(name), read_all(places[strong], query, order, without))
+            events = beside(events, few, place)
         return events
 
     def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[dict[str, Any]]:
@@ -233,16 +235,26 @@ def between(after: str | None, to: str | None) -> dict[str, str]:
 
 
 def read_all(
-    collection: Collection[dict[str, Any]], query: Mapping[str, Any], order: Sequence[tuple[str, int]]
+    collection: Collection[dict[str, Any]],
+    query: Mapping[str, Any],
+    order: Sequence[tuple[str, int]],
+    without: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """Yield every document that a query finds, in order, however long that takes.
+
+    Args:
+        collection: Where.
+        query: Which.
+        order: In which order.
+        without: Fields that are not read.
 
     Raises:
         StoreUnavailable: MongoDB is away.
         SetupError: It refuses.
     """
     with refusals():
-        cursor = collection.find(query, sort=order, batch_size=_BATCH)
+        shown = dict.fromkeys(without, 0) or None
+        cursor = collection.find(query, shown, sort=order, batch_size=_BATCH)
         while batch := cursor.to_list(_BATCH):
             yield from batch
 

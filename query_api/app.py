@@ -31,6 +31,7 @@ from query_api.metrics import ReplicationLag
 from query_api.people.by_values import add_unique_routes
 from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
+from query_api.reading.cursors import CURSORS, CursorSeal
 from query_api.reading.lease import Lease
 from query_api.reading.projection_check import NEEDED, ProjectionCheck
 from query_api.reading.searches import Searches
@@ -48,6 +49,7 @@ from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
 from service_kit.read_model import projection_of
+from service_kit.seals.kek import KekFile, load_keks
 from service_kit.settings import Settings
 from service_kit.slots import Slots
 
@@ -56,6 +58,17 @@ _ABOUT: Final = """Reads people, what they were, and who changed them, from Mong
 Each route wants a scope. An account's roles give it scopes:
 
 """
+
+
+def cursors_of(settings: Settings) -> CursorSeal:
+    """Return what seals the cursors of pages: the same for every process with these key-encryption keys.
+
+    Raises:
+        SystemExit: The keys' file is wrong.
+    """
+    if settings.kek_file is None:
+        return CursorSeal()
+    return CursorSeal(load_keks(KekFile(settings.kek_file)).derived(CURSORS))
 
 
 def build_app(
@@ -75,7 +88,7 @@ def build_app(
     roles = load_roles(settings.roles, schema)
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
-    reads = Reads(client, settings.mongo_db, lease)
+    reads = Reads(client, settings.mongo_db, lease, cursors_of(settings))
     exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
     url = settings.amqp_url.get_secret_value()
     verifier, feed, positions = TokenVerifier(settings, roles), FeedBuffer(), Positions(time.monotonic)

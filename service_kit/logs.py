@@ -7,6 +7,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -25,6 +26,15 @@ def _dumps(event: Any, **_: Any) -> str:
 
 def _dump_bytes(event: Any, **_: Any) -> bytes:
     return orjson.dumps(event, default=str)
+
+
+def class_and_place(exc: BaseException) -> str:
+    """Return what an exception is and where it was raised, `KeyError at mirror.py:12 in handle` say."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    if not frames:
+        return type(exc).__name__
+    last = frames[-1]
+    return f"{type(exc).__name__} at {Path(last.filename).name}:{last.lineno} in {last.name}"
 
 
 def described(exc: BaseException) -> str:

@@ -11,6 +11,7 @@ import structlog
 from events.errors import NewerSchema, UnknownSchema
 from events.log.event import EVENT_SCHEMA
 from events.log.upcasting import lift
+from service_kit.logs import class_and_place
 from service_kit.retries import backoff
 
 Event = dict[str, Any]
@@ -82,7 +83,7 @@ class Handling:
             try:
                 await self._handle(event)
             except Exception as exc:  # noqa: BLE001 - it is not our code, and whatever it raises is a failure
-                reason = type(exc).__name__  # what it says may quote the event
+                reason = class_and_place(exc)  # what it says may quote the event
                 log.warning("event not handled", id=event["id"], attempt=attempt, reason=reason)
             else:
                 return None

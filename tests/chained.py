@@ -12,8 +12,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from events.log.event import GENESIS, RecordedEvent, export_line, seal
+from events.log.commitments import jcs, root_of_values
+from events.log.event import GENESIS, RecordedEvent, export_line, hash_of, sealed_values
 from operations.proof.checkpoint_folder import Key, write_checkpoint
+from service_kit.seals.person_key import PersonKey
 from verifier import Checkpoint, Head, KnownHeads, key_id, read_chain
 from verifier.__main__ import main
 
@@ -21,6 +23,9 @@ KEY = Key(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 PUBLIC = KEY.private.public_key()
 KEYS = {key_id(PUBLIC): PUBLIC}
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
+SEALING = PersonKey(bytes(range(64)))
+"""The key of everybody in these logs."""
+SEALED = ("@source_address", "first_name", "last_name")
 Log = list[RecordedEvent]
 
 
@@ -33,8 +38,8 @@ def event(person_id: str, version: int, prev: str, **changes: Any) -> RecordedEv
         "person_id": person_id,
         "version": version,
         "type": kind,
-        "schema": 1,
-        "data": {"first_name": "Zoé", "last_name": f"Ñu\t{version}", "address": None},
+        "schema": 2,
+        "data": {"first_name": "Zoé", "last_name": f"Ñu\t{version}", "grade": version},
         "command_id": f"c-{person_id}-{version}",
         "actor": "ada",
         "actor_name": None,
@@ -44,17 +49,23 @@ def event(person_id: str, version: int, prev: str, **changes: Any) -> RecordedEv
         "causation_id": None,
         "traceparent": None,
         "source_address": "127.0.0.1",
-        "user_agent": "curl/8",
+        "user_agent": None,
+        "person_schema": 1,
+        "sealed_fields": SEALED,
         "prev": prev,
         "hash": "",
     }
-    return resealed(RecordedEvent(**{**content, **changes}))
+    made = RecordedEvent(**{**content, **changes})
+    secret = sealed_values(made)
+    salts = SEALING.salts(made.event_id, len(secret))
+    made = resealed(made, values=root_of_values(salts, secret.items()))
+    return dataclasses.replace(made, sealed=SEALING.seal(made.hash, jcs(secret))) if secret else made
 
 
 def resealed(of: RecordedEvent, **changes: Any) -> RecordedEvent:
-    """Return an event with some changes and the hash that it then must bear."""
+    """Return an event with some changes and the hash that it then must bear; what it seals stays."""
     changed = dataclasses.replace(of, **changes)
-    return dataclasses.replace(changed, hash=seal(changed))
+    return dataclasses.replace(changed, hash=hash_of(changed))
 
 
 def stream(person_id: str, length: int) -> Log:

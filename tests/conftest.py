@@ -11,6 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from service_kit.mongo import connection as mongo
+from service_kit.seals.kek import KekFile, Keks, load_keks
 from service_kit.settings import Settings
 from tests import fake_cloudinary
 from tests.system import TOPOLOGIES, Service, System
@@ -87,6 +88,12 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield started
     finally:
         started.stop()
+
+
+@pytest.fixture(scope="session")
+def keks(system: System) -> Keks:
+    """The key-encryption keys of every service on the system's servers."""
+    return load_keks(KekFile(system.kek_file))
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -54,7 +54,7 @@ class _Run:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._findings = self._events = self._people = 0
+        self._findings = self._events = self._people = self._proved = self._withheld = 0
 
     def verify(self, scratch: Path) -> int:
         """Read everything, tell what was found, return the exit status."""
@@ -67,9 +67,15 @@ class _Run:
             links.add(self._links(stack.enter_context(_open(self._options.log))))
             for verdict in walk(links.in_order(), heads.recorded()):
                 self._people += bool(verdict.events)
+                self._proved += verdict.proved
+                self._withheld += verdict.withheld
                 if verdict.finding:
                     self._report(verdict.finding)
-        _tell(f"{self._events:,} events in {self._people:,} streams{against}: {result(self._findings)}.")
+        opened = ""
+        if self._proved or self._withheld:
+            opened = f", {self._proved:,} values proved and {self._withheld:,} withheld"
+        counted = f"{self._events:,} events in {self._people:,} streams{opened}{against}"
+        _tell(f"{counted}: {result(self._findings)}.")
         return FOUND if self._findings else FINE
 
     def _read_checkpoints(self, heads: KnownHeads) -> Chain:

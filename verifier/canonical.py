@@ -1,7 +1,6 @@
 """The bytes that are hashed and signed: canonical JSON, and JSON that is read without tolerance."""
 
 import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 _ENCODE: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
@@ -11,10 +10,14 @@ class Unreadable(ValueError):
     """Bytes that are not what they should be; the text says in what way."""
 
 
-def canonical(content: Mapping[str, Any]) -> bytes:
+class OlderLog(Unreadable):
+    """A log of schema 1: another program is for it."""
+
+
+def canonical(content: object) -> bytes:
     """Return JSON with sorted keys and no white space, in UTF-8.
 
-    For text, whole numbers, nulls and nested objects of these this is RFC 8785 (JCS).
+    For texts, whole numbers, truth values, nulls, and lists and objects of these this is RFC 8785 (JCS).
 
     Raises:
         Unreadable: A text holds half a surrogate pair, which has no UTF-8 form.

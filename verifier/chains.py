@@ -23,6 +23,9 @@ class Link(NamedTuple):
         sealed: The hash that its content has.
         event_id: Its id.
         line: Where it was read, if from an export.
+        fault: Why its form is none, or its opened values are not those that were sealed; None if all is good.
+        proved: How many of its sealed values are laid open and proved.
+        withheld: How many have a commitment in their place.
     """
 
     person_id: str
@@ -32,6 +35,9 @@ class Link(NamedTuple):
     sealed: str
     event_id: str
     line: int | None = None
+    fault: str | None = None
+    proved: int = 0
+    withheld: int = 0
 
 
 class Head(NamedTuple):
@@ -59,12 +65,16 @@ class Verdict(NamedTuple):
         events: How many events there are.
         head: Its last event, if all of it is good.
         finding: Its first bad version, if it is not.
+        proved: How many values of its good events are laid open and proved.
+        withheld: How many of them have a commitment in their place.
     """
 
     person_id: str
     events: int
     head: Head | None
     finding: Finding | None
+    proved: int = 0
+    withheld: int = 0
 
 
 def walk(links: Iterable[Link], recorded: Iterable[Recorded] = ()) -> Iterator[Verdict]:
@@ -100,16 +110,27 @@ def _judge(person_id: str, recorded: Sequence[Recorded], links: Iterable[Link]) 
         count += 1
     finding = stream.end()
     head = None if finding else Head(person_id, stream.version, stream.hash)
-    return Verdict(person_id, count, head, finding)
+    return Verdict(person_id, count, head, finding, stream.proved, stream.withheld)
 
 
 class _Stream:
     """One person's events so far: the last good one, or what is wrong."""
 
-    __slots__ = ("_confirmed", "_finding", "_person_id", "_recorded", "_unlinked", "hash", "version")
+    __slots__ = (
+        "_confirmed",
+        "_finding",
+        "_person_id",
+        "_recorded",
+        "_unlinked",
+        "hash",
+        "proved",
+        "version",
+        "withheld",
+    )
 
     def __init__(self, person_id: str, recorded: Sequence[Recorded]) -> None:
         self.version, self.hash = 0, GENESIS
+        self.proved = self.withheld = 0
         self._person_id = person_id
         self._recorded = recorded
         self._confirmed = 0
@@ -126,12 +147,16 @@ class _Stream:
             self._out_of_turn(link)
         elif link.sealed != link.hash:
             self._find("altered", link, "it was altered: its hash is not that of its content")
+        elif link.fault:
+            self._find("damaged", link, f"it is damaged: {link.fault}")
         elif link.prev != self.hash:
             if link.version == 1:
                 self._find("unlinked", link, "it says that an event came before it, and none can")
             self._unlinked = link
         else:
             self.version, self.hash = link.version, link.hash
+            self.proved += link.proved
+            self.withheld += link.withheld
             if self._recorded:
                 self._compare(link)
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "altered",
+    "damaged",
     "missing",
     "doubled",
     "replaced",
@@ -45,7 +46,7 @@ class Finding:
         """The finding with its place, as one line; what was read is shown with its odd characters escaped."""
         places = []
         if self.person_id is not None:
-            places.append(f"person {_shown(self.person_id)}")
+            places.append(f"person {shown(self.person_id)}")
         if self.version is not None:
             places.append(f"version {self.version}")
         if self.person_id is None and self.line is not None:
@@ -55,7 +56,7 @@ class Finding:
         said = f"{', '.join(places)}: {self.text}" if places else self.text
         notes = []
         if self.event_id is not None:
-            notes.append(f"event {_shown(self.event_id)}")
+            notes.append(f"event {shown(self.event_id)}")
         if self.person_id is not None and self.line is not None:
             notes.append(f"line {self.line}")
         return f"{said} ({', '.join(notes)})" if notes else said
@@ -72,7 +73,7 @@ def result(count: int) -> str:
     return f"{count:,} finding{'s' * (count != 1)}"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Return a text from the log so that it cannot pass for a line, or a terminal's command, of ours."""
-    shown = text if text.isprintable() else ascii(text)[1:-1]
-    return shown if len(shown) <= 100 else f"{shown[:100]}…"
+    escaped = text if text.isprintable() else ascii(text)[1:-1]
+    return escaped if len(escaped) <= 100 else f"{escaped[:100]}…"

@@ -4,59 +4,60 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
-from verifier.canonical import Unreadable, canonical, parse, parse_unique
+from verifier.canonical import OlderLog, Unreadable, canonical, parse, parse_unique
 from verifier.chains import Link
 from verifier.checkpoints import MOST
 from verifier.findings import Finding
+from verifier.values import BESIDE, NOT_OPENED, SCHEMA, is_older, judge
 
 LONGEST: Final = 1 << 20
 """Bytes of a line at most; an event has some 2,000."""
 _CACHE_KB: Final = 64 * 1024
-_AROUND_HASH: Final = len(b'"hash":"",')
 
 
 def link_of(line: bytes, number: int) -> Link:
     """Return the event in a line of an export, with the hash that its content has.
 
     Args:
-        line: A JSON object: every field of the event under its own name, nulls too; times in RFC 3339.
+        line: A JSON object: every member that the hash covers, nulls too, and the hash; times in RFC 3339.
+            Perhaps `opened`: for each sealed name its salt and value, or its commitment.
         number: Of the line, from 1.
 
     Raises:
+        OlderLog: It is of schema 1.
         Unreadable: It is none; says why.
     """
     content = parse(line)
+    if is_older(content):
+        raise OlderLog(
+            f"line {number} is an event of schema 1, and this program knows schema {SCHEMA} alone: verify it "
+            "with the version of Rollcall that wrote it"
+        )
     version = content.get("version")
     if type(version) is not int or not -MOST < version < MOST:
         raise Unreadable("it has no version")
     for name in ("person_id", "event_id", "prev", "hash"):
         if not isinstance(content.get(name), str):
             raise Unreadable(f"it has no {name}")
-    stated = content.pop("hash")
-    try:
-        # What is sealed is the line without its hash. If that is so byte for byte, nothing else need be done.
-        hashed = line.replace(b'"hash":"%b",' % stated.encode(), b"", 1)
-        (content["person_id"] + content["prev"] + content["event_id"]).encode()
-    except UnicodeEncodeError:
-        raise Unreadable("it has no UTF-8 form") from None
-    sealed = hashlib.sha256(hashed).hexdigest()
-    if sealed != stated:
-        sealed = _sealed(line, content, stated)
-    return Link(content["person_id"], version, content["prev"], stated, sealed, content["event_id"], number)
-
-
-def _sealed(line: bytes, content: dict[str, Any], stated: str) -> str:
-    """Return the hash of a line's content, in whatever way it is written."""
+    beside = {name: content.pop(name) for name in BESIDE if name in content}
     hashed = canonical(content)
-    if len(line) != len(hashed) + len(stated) + _AROUND_HASH:
+    # Two objects have two braces more than one, and a comma less.
+    if len(line) != len(hashed) + len(canonical(beside)) - 1:
         parse_unique(line)
-    return hashlib.sha256(hashed).hexdigest()
+    sealed = hashlib.sha256(hashed).hexdigest()
+    judgement = judge(content, beside.get("opened", NOT_OPENED))
+    event_id, stated = content["event_id"], beside["hash"]
+    return Link(content["person_id"], version, content["prev"], stated, sealed, event_id, number, *judgement)
 
 
 def read_lines(file: BinaryIO) -> Iterator[Link | Finding]:
-    """Yield what each line holds: an event, or why there is none in it. Empty lines are passed over."""
+    """Yield what each line holds: an event, or why there is none in it. Empty lines are passed over.
+
+    Raises:
+        OlderLog: One is of schema 1.
+    """
     number = 0
     while line := file.readline(LONGEST + 1):
         number += 1
@@ -70,6 +71,8 @@ def read_lines(file: BinaryIO) -> Iterator[Link | Finding]:
             continue
         try:
             yield link_of(line, number)
+        except OlderLog:
+            raise
         except Unreadable as exc:
             yield _unreadable(str(exc), number)
 
@@ -91,7 +94,7 @@ class SortedLinks:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute(
             "CREATE TABLE links (person TEXT, version INTEGER, prev TEXT, hash TEXT, sealed TEXT, "
-            "event TEXT, line INTEGER)"
+            "event TEXT, line INTEGER, fault TEXT, proved INTEGER, withheld INTEGER)"
         )
         self._db.execute("BEGIN")
 
@@ -103,7 +106,7 @@ class SortedLinks:
 
     def add(self, links: Iterator[Link]) -> None:
         """Take events."""
-        self._db.executemany("INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?)", links)
+        self._db.executemany("INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", links)
 
     def in_order(self) -> Iterator[Link]:
         """Yield all events in order of person and version."""

@@ -16,8 +16,8 @@ MAX_WAIT_SECONDS: Final = 30
 
 KEY: Final = re.compile(r"[!-~]{1,255}")
 """What an idempotency key is."""
-CAUSATION: Final = re.compile(r"[A-Za-z0-9_.:/@+\-]{1,128}")
-"""What the id of an event or message is."""
+CAUSATION: Final = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
+"""What the id of an event or message is. It stays in the log, so no e-mail address is one."""
 # An import is counted by its correlation id: nobody else may write under it.
 _CORRELATION: Final = re.compile(rf"(?!{CORRELATION}){CAUSATION.pattern}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -116,5 +116,5 @@ def _matching(name: str, value: str | None, pattern: re.Pattern[str]) -> str | N
     if value.startswith(CORRELATION):
         reason = f"must not begin with {CORRELATION}, which imports begin with"
     else:
-        reason = "must be 1 to 128 letters (A-Z, a-z), digits or any of . _ : / @ + -"
+        reason = "must be 1 to 128 letters (A-Z, a-z), digits or any of . _ : -"
     raise InvalidFields("a header is not valid", [{"field": name, "reason": reason}])

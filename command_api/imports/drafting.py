@@ -21,6 +21,7 @@ from service_kit.http.reasons import told
 from service_kit.ids import derived_id
 
 CREATE: Final = CreatePerson.model_fields["type"].default
+UNKNOWN_NAME: Final = "has a name that is not known"
 WHOLE: Final = "row"
 """Stands for the field where the whole row is wrong."""
 MOST_OF_A_ROW: Final = 10
@@ -43,6 +44,13 @@ class Refused:
 
 def _refused(number: int, field: str, reason: str) -> Refused:
     return Refused(number, [told({"field": field, "reason": reason}, "en")])
+
+
+def _kept(error: dict[str, str]) -> dict[str, str]:
+    """Return what is wrong as it may be kept: a name that we do not know may be a value."""
+    if error["code"] not in ("unknown-name", "unknown-field"):
+        return error
+    return told({"field": WHOLE, "reason": UNKNOWN_NAME}, "en")
 
 
 class Drafter:
@@ -107,7 +115,7 @@ class Drafter:
                 return self._outgoing(self._upserting, number, person_id, changes)
             person = self._create(fields, context=self._context)
         except ValidationError as exc:
-            return Refused(number, field_errors(exc, most=MOST_OF_A_ROW, whole=WHOLE))
+            return Refused(number, [_kept(one) for one in field_errors(exc, most=MOST_OF_A_ROW, whole=WHOLE)])
         data = person.fields()
         if refused := self._refused_fixed(number, {name for name in self._fixed if data[name] is not None}):
             return refused

@@ -102,8 +102,8 @@ class JsonRows:
             return Row(None, line, f"is no JSON, at character {exc.colno}")
         if not isinstance(found, dict):
             return Row(None, line, "is no JSON object")
-        if _may_repeat(line, len(found)) and (name := _repeated(text, self._encoding)):
-            return Row(None, line, f"has {name[:100]} more than once")
+        if _may_repeat(line, len(found)) and _repeated(text, self._encoding):
+            return Row(None, line, "has a name more than once")
         if self._titles:
             found = {self._titles.get(title_key(name), name): value for name, value in found.items()}
             found.pop("", None)

@@ -16,6 +16,8 @@ from devstack.servers.mongod import find_mongod
 from devstack.servers.ports import LOOPBACK, listens
 from service_kit.files import make_folder
 
+LOG_NO_VALUES = ("--slowms", "2147483647", "--profile", "0")
+"""No operation is slow, and none is profiled: of either, mongod writes down the filters and the documents."""
 _NOT_YET_INITIALISED = 94
 _ALREADY_INITIALISED = 23
 _STANDING = {1, 2}  # PRIMARY and SECONDARY
@@ -79,6 +81,7 @@ class ReplicaSet:
                     *("--replSet", name, "--oplogSize", str(oplog_mb), "--nounixsocket"),
                     *("--wiredTigerCacheSizeGB", str(cache_gb)),
                     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+                    *LOG_NO_VALUES,
                     # The journal else takes 300 MB of disk for each member before the first write.
                     *("--wiredTigerEngineConfigString", "log=(file_max=32MB,prealloc=false)"),
                     # The members leave together: no waiting for clients to find another one.

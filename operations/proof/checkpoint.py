@@ -14,7 +14,7 @@ from operations.proof.proof import Proof, add_jobs, end_politely, read_public_ke
 from operations.terminal import print_progress, print_result, short_path
 from operations.tokens.access import seconds
 from operations.tokens.verb import checked
-from verifier import Finding, digest, key_id
+from verifier import Finding, OlderLog, digest, key_id
 from verifier.findings import result
 
 FINE, FOUND, CANNOT = 0, 1, 2
@@ -54,7 +54,7 @@ def _add(options: argparse.Namespace, key: Key) -> int:
     """Make one; what is away now may be back the next time."""
     try:
         return _make(options, key)
-    except (StoreUnavailable, OSError) as exc:
+    except (StoreUnavailable, OlderLog, OSError) as exc:
         print_progress(f"No checkpoint was made: {exc}")
         return CANNOT
 

@@ -12,7 +12,7 @@ from operations.errors import SetupError
 from operations.feed.verb import forgotten
 from operations.proof.proof import Proof, add_jobs, end_politely, read_public_keys
 from operations.terminal import print_progress, print_result, short_path
-from verifier import Finding
+from verifier import Finding, OlderLog
 from verifier.findings import result
 
 FINE, FOUND, CANNOT = 0, 1, 2
@@ -33,7 +33,9 @@ def verify(options: argparse.Namespace) -> int:
         return _verify(options)
     except (SetupError, StoreUnavailable) as exc:
         print_progress(str(exc))
-        return CANNOT
+    except OlderLog as exc:
+        print_progress(f"Cannot verify: {exc}.")
+    return CANNOT
 
 
 def _verify(options: argparse.Namespace) -> int:

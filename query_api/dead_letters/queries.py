@@ -42,7 +42,11 @@ class ParkedReads:
     async def people(self, query: ParkedQuery) -> Page:
         """Return a page of parked people, by id, each with the command at the head of its line."""
         mark = fingerprint({"of": "people"})
-        after = {} if query.cursor is None else {"$gt": Cursor.decode(query.cursor, "parked", mark).key}
+        after = (
+            {}
+            if query.cursor is None
+            else {"$gt": Cursor.decode(query.cursor, "parked", mark, self._reads.cursors).key}
+        )
         pipeline: list[dict[str, Any]] = [
             {"$match": {"person_id": after} if after else {}},
             {"$sort": _ORDER},
@@ -61,7 +65,7 @@ class ParkedReads:
         following = None
         if len(answer.documents) > query.limit:
             answer.documents.pop()
-            following = Cursor("parked", mark, answer.documents[-1]["_id"], "").encode()
+            following = Cursor("parked", mark, answer.documents[-1]["_id"], "").encode(self._reads.cursors)
         return Page(Answer([_person(one) for one in answer.documents], answer.member), following, None)
 
     async def line(self, person_id: str, query: ParkedQuery) -> Page:
@@ -73,7 +77,7 @@ class ParkedReads:
         mark = fingerprint({"of": person_id})
         wanted: dict[str, Any] = {"person_id": person_id}
         if query.cursor is not None:
-            key = Cursor.decode(query.cursor, "position", mark).key
+            key = Cursor.decode(query.cursor, "position", mark, self._reads.cursors).key
             if not (key.isascii() and key.isdigit() and len(key) < 10):
                 raise invalid_cursor("is no cursor of this API")
             wanted["position"] = {"$gt": int(key)}
@@ -85,7 +89,9 @@ class ParkedReads:
         following = None
         if len(answer.documents) > query.limit:
             answer.documents.pop()
-            following = Cursor("position", mark, str(answer.documents[-1]["position"]), "").encode()
+            following = Cursor("position", mark, str(answer.documents[-1]["position"]), "").encode(
+                self._reads.cursors
+            )
         return Page(Answer([_command(one) for one in answer.documents], answer.member), following, None)
 
     async def _in_order(self, wanted: Mapping[str, Any], limit: int, *, strong: bool) -> Answer:

@@ -20,7 +20,7 @@ from query_api.history.filters import EventsQuery, HistoryQuery, all_of, place_o
 from query_api.history.folding import Folds
 from query_api.history.views import event_views, history_entries, rejection_view
 from query_api.people.queries import Answer, Page, Reads
-from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
+from query_api.reading.cursors import Cursor, CursorSeal, after, fingerprint, invalid_cursor
 from service_kit.mongo.connection import MemberAddress
 from service_kit.pieces import next_piece
 
@@ -54,7 +54,7 @@ class HistoryCursor:
     rejection: tuple[datetime, str] | None = None
 
     @classmethod
-    def read(cls, text: str | None, mark: str) -> Self:
+    def read(cls, text: str | None, mark: str, seal: CursorSeal) -> Self:
         """Return the place in a cursor; the beginning if there is none.
 
         Raises:
@@ -62,7 +62,7 @@ class HistoryCursor:
         """
         if text is None:
             return cls()
-        cursor = Cursor.decode(text, _HISTORY, mark)
+        cursor = Cursor.decode(text, _HISTORY, mark, seal)
         time, _, command_id = cursor.last_id.partition(" ")
         if cursor.key and not _VERSION.fullmatch(cursor.key):
             raise invalid_cursor("is no cursor of this API")
@@ -71,13 +71,13 @@ class HistoryCursor:
             raise invalid_cursor("is no cursor of this API")
         return cls(version, (_time_in(time), command_id) if time else None)
 
-    def encode(self, mark: str) -> str:
+    def encode(self, mark: str, seal: CursorSeal) -> str:
         """Return the place as a cursor."""
         version = "" if self.version is None else str(self.version)
         rejection = (
             "" if self.rejection is None else " ".join((rfc3339(self.rejection[0]), self.rejection[1]))
         )
-        return Cursor(_HISTORY, mark, version, rejection).encode()
+        return Cursor(_HISTORY, mark, version, rejection).encode(seal)
 
     @property
     def events(self) -> dict[str, Any]:
@@ -164,8 +164,8 @@ class LogReads:
             InvalidFields: The cursor belongs to another history.
             PersonNotFound: Nothing is known of such a person.
         """
-        mark = fingerprint([person_id, query.include, query.from_, query.to])
-        place = HistoryCursor.read(query.cursor, mark)
+        mark, seal = fingerprint([person_id, query.include, query.from_, query.to]), self._reads.cursors
+        place = HistoryCursor.read(query.cursor, mark, seal)
         member, found = await self._decided(person_id, place, query, strong=query.strong)
         if not (found or query.cursor or query.strong):
             member, found = await self._decided(person_id, place, query, strong=True)
@@ -177,7 +177,7 @@ class LogReads:
             raise PersonNotFound(f"nothing is known of a person {person_id}")
         page = found[: query.limit]
         shown = await self._shown(subject, person_id, page, strong=query.strong)
-        following = place.beyond(page).encode(mark) if len(found) > query.limit else None
+        following = place.beyond(page).encode(mark, seal) if len(found) > query.limit else None
         return Page(Answer(shown, member), following, None)
 
     async def _decided(
@@ -239,10 +239,10 @@ class LogReads:
         Raises:
             InvalidFields: The cursor belongs to another query.
         """
-        mark = fingerprint(query.filters)
+        mark, seal = fingerprint(query.filters), self._reads.cursors
         following: list[dict[str, Any]] = []
         if query.cursor is not None:
-            cursor = Cursor.decode(query.cursor, query.sort, mark)
+            cursor = Cursor.decode(query.cursor, query.sort, mark, seal)
             time = _time_in(cursor.key)
             following = after("applied_at", time, cursor.last_id, descending=query.descending)
         shape: dict[str, Any] = {"sort": query.order, "limit": query.limit + 1}
@@ -261,7 +261,7 @@ class LogReads:
         if len(documents) > query.limit:
             documents.pop()
             last = documents[-1]
-            next_page = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode()
+            next_page = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode(seal)
         return Page(Answer(event_views(documents, self._schema), answers[0].member), next_page, None)
 
 

@@ -10,7 +10,7 @@ from events.person.orders import Sort, order_of
 from query_api.people.filters import PeopleQuery
 from query_api.people.search import Condition
 from query_api.people.sorting import Orders, behind, beyond, group_of, lacking, there, up_to
-from query_api.reading.cursors import Cursor, after, fingerprint, invalid_cursor
+from query_api.reading.cursors import Cursor, CursorSeal, after, fingerprint, invalid_cursor
 from service_kit.mongo.connection import Document, DocumentCollection, MemberAddress
 
 LIVING: Final[Condition] = {"deleted": {"$exists": False}}
@@ -43,8 +43,12 @@ class Listing:
     last_id: str
 
     @classmethod
-    def of(cls, query: PeopleQuery) -> Self:
+    def of(cls, query: PeopleQuery, seal: CursorSeal) -> Self:
         """Return what a query asks for.
+
+        Args:
+            query: The query.
+            seal: What has sealed its cursor.
 
         Raises:
             InvalidFields: The cursor belongs to another query.
@@ -53,7 +57,7 @@ class Listing:
         mark = fingerprint(filters)
         if query.cursor is None:
             return cls(orders, sorts, query.sort, filters, mark, None, "")
-        cursor = Cursor.decode(query.cursor, query.sort, mark)
+        cursor = Cursor.decode(query.cursor, query.sort, mark, seal)
         return cls(orders, sorts, query.sort, filters, mark, _values_in(cursor.key, sorts), cursor.last_id)
 
     @property
@@ -67,11 +71,11 @@ class Listing:
             return [*self.filters, LIVING]
         return [there(self.sorts[0])]
 
-    def cursor_after(self, person: Mapping[str, Any]) -> str:
+    def cursor_after(self, person: Mapping[str, Any], seal: CursorSeal) -> str:
         """Return the cursor of the page that follows a person."""
         values = self.orders.values_of(person, self.sorts)
         key = values[0] if _is_text(self.sorts) else orjson.dumps(values).decode()
-        return Cursor(self.written, self.mark, key, person["_id"]).encode()
+        return Cursor(self.written, self.mark, key, person["_id"]).encode(seal)
 
     async def next_people(
         self, people: DocumentCollection, limit: int

@@ -7,6 +7,7 @@ from typing import Any, Final
 from events.errors import NotFound
 from query_api.people.filters import COUNTED, PeopleQuery
 from query_api.people.listing import SHOWN, Listing
+from query_api.reading.cursors import CursorSeal
 from query_api.reading.lease import Databases, Lease
 from service_kit.mongo.connection import Client, Database, MemberAddress, aggregate, store_errors
 
@@ -64,9 +65,17 @@ class Reads:
         client: A client of either driver.
         database: Database name.
         lease: Says whether secondaries may be read; for who promises nothing to those who waited, None.
+        cursors: Seals the cursors of pages; without, they are good in this process alone.
     """
 
-    def __init__(self, client: Client, database: str, lease: Lease | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        database: str,
+        lease: Lease | None = None,
+        cursors: CursorSeal | None = None,
+    ) -> None:
+        self.cursors = cursors or CursorSeal()
         self._client = client
         self._databases = Databases(client, database, lease)
 
@@ -150,7 +159,7 @@ class Reads:
         Raises:
             InvalidFields: The cursor belongs to another query.
         """
-        listing = Listing.of(query)
+        listing = Listing.of(query, self.cursors)
         database = self._database(query.strong)
         page = await self._page(listing, query, database)
         if not query.strong and page.next is None and len(page.answer.documents) < query.at_least:
@@ -166,7 +175,7 @@ class Reads:
         following = None
         if len(documents) > query.limit:
             documents.pop()
-            following = listing.cursor_after(documents[-1])
+            following = listing.cursor_after(documents[-1], self.cursors)
         for document in documents:
             document.pop("keys", None)
         return Page(Answer(documents, member), following, count)

@@ -142,6 +142,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "dropped by {actor} while the person was parked": (
         "descartado por {actor} mientras la persona estaba aparcada"
     ),
+    "chunk {n} of the stored image {name} is damaged": "la parte {n} de la imagen {name} está dañada",
     "the image waited too long to be applied: send it again": (
         "la imagen esperó demasiado para aplicarse: envíela de nuevo"
     ),

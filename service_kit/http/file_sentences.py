@@ -30,7 +30,8 @@ FILE_REASONS: Final = (
     _row("is no CSV", "no es CSV"),
     _row("is no JSON, at character {at}", "no es JSON, en el carácter {at}"),
     _row("is no JSON object", "no es un objeto JSON"),
-    _row("has {name} more than once", "tiene {name} más de una vez"),
+    _row("has a name more than once", "tiene un nombre más de una vez"),
+    _row("has a name that is not known", "tiene un nombre que no se conoce"),
     _row(
         "has 1 cell where the header row has {needed}",
         "tiene 1 celda, y la fila de títulos tiene {needed}",

@@ -201,8 +201,8 @@ REASONS: Final = (
     ),
     Reason(
         "no-id",
-        "must be 1 to 128 letters (A-Z, a-z), digits or any of . _ : / @ + -",
-        "debe tener de 1 a 128 letras (A-Z, a-z), cifras o alguno de . _ : / @ + -",
+        "must be 1 to 128 letters (A-Z, a-z), digits or any of . _ : -",
+        "debe tener de 1 a 128 letras (A-Z, a-z), cifras o alguno de . _ : -",
     ),
     Reason(
         "reserved-id",

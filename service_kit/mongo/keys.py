@@ -98,7 +98,7 @@ class PersonKeys:
         Returns:
             For those who have a row already, what is in it: that one is to be used.
         """
-        rows = []
+        rows: list[Document] = []
         for person_id, key in new.items():
             kek, wrapped = key.wrapped(person_id, self._keks)
             rows.append({"_id": person_id, "kek": kek, "key": wrapped})

@@ -6,6 +6,7 @@ plugs in by unwrapping the same text once.
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
@@ -22,7 +23,13 @@ from service_kit.declared_files import WrongDeclaration, declaration_in
 KEK_SIZE: Final = 32
 NONCE_SIZE: Final = 12
 _MAX_BYTES: Final = 64 * 2**10
-_LINE: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,39}) ([0-9a-f]{64})")
+_FILE: Final = "the key-encryption keys' file"
+_LINE: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,39}) ([0-9a-f]+)")
+_NO_KEY: Final = (
+    "is no key",
+    "write an id of at most 40 lower-case letters, digits and hyphens, a blank, and 64 hexadecimal digits "
+    "(0-9, a-f)",
+)
 
 
 class KekSource(Protocol):
@@ -47,8 +54,14 @@ class KekFile:
         self._path = path
 
     def keks(self) -> Mapping[str, bytes]:
-        """Return the keys by id, as of any `KekSource`."""
-        return declaration_in(self._path, "the key-encryption keys' file", _MAX_BYTES, _read)
+        """Return the keys by id, as of any `KekSource`.
+
+        A file that its group may read is taken: where secrets are mounted, a service has it by its group.
+        """
+        keys = declaration_in(self._path, _FILE, _MAX_BYTES, _read)
+        if self._path.stat().st_mode & stat.S_IRWXO:
+            raise WrongDeclaration(f"{_FILE} {self._path} can be read by others: `chmod 600 {self._path}`")
+        return keys
 
 
 def _read(content: bytes) -> Mapping[str, bytes]:
@@ -56,20 +69,23 @@ def _read(content: bytes) -> Mapping[str, bytes]:
     faults: list[Fault] = []
     for number, line in enumerate(content.decode("ascii", "replace").splitlines(), 1):
         match = _LINE.fullmatch(line)
-        if match is not None and match[1] not in found:
-            found[match[1]] = bytes.fromhex(match[2])
-        elif match is not None:
-            faults.append(Fault(f"line {number}", "has an id that is there before", "give each key its own"))
-        elif line.strip():
+        if match is None:
+            if line.strip():
+                faults.append(Fault(f"line {number}", *_NO_KEY))
+        elif len(match[2]) != 2 * KEK_SIZE:
             faults.append(
-                Fault(
-                    f"line {number}",
-                    "is no key",
-                    "write an id of lower-case letters, digits and hyphens, a blank, and 64 hexadecimal digits",
-                )
+                Fault(f"line {number}", f"has {len(match[2])} digits of a key", f"a key has {2 * KEK_SIZE}")
             )
+        elif match[1] in found:
+            faults.append(Fault(f"line {number}", "has an id that is there before", "give each key its own"))
+        else:
+            found[match[1]] = bytes.fromhex(match[2])
     if not found and not faults:
-        faults.append(Fault("the file", "has no key", "`rollcall keys add` makes one"))
+        faults.append(
+            Fault(
+                "the file", "has no key", "put back a copy; where nothing is wrapped yet, `rollcall keys add`"
+            )
+        )
     if faults:
         raise WrongFile(faults)
     return found

@@ -77,6 +77,18 @@ def test_a_service_is_limited_watched_and_started_again(name):
         assert "test" in service.get("healthcheck", {}) or in_image
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_service_leaves_its_memory_in_a_core_dump(name):
+    assert FILE.services[name]["ulimits"]["core"] == 0
+
+
+@pytest.mark.parametrize("name", [*FILE.running("mongod"), *FILE.running("mongos")])
+def test_mongodb_logs_no_values_of_slow_operations(name):
+    command = FILE.services[name]["command"]
+    assert command[command.index("--slowms") + 1] == str(2**31 - 1)
+    assert name.startswith("mongos") or command[command.index("--profile") + 1] == "0"
+
+
 @pytest.mark.parametrize("name", FILE.running("mongod"))
 def test_a_mongod_cache_leaves_room(name):
     command = FILE.services[name]["command"]

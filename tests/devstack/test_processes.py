@@ -124,3 +124,11 @@ def test_the_record_of_this_process_is_alive() -> None:
     me = ProcessRecord.of("me", os.getpid())
     assert me is not None
     assert me.alive
+
+
+def test_no_child_leaves_its_memory_in_a_core_dump(tmp_path: Path) -> None:
+    program = "import resource; print(resource.getrlimit(resource.RLIMIT_CORE), flush=True)"
+    one = child(tmp_path, [sys.executable, "-c", program])
+    one.start()
+    assert one.wait(time.monotonic() + 10)
+    assert one.last_words() == "(0, 0)"

@@ -76,6 +76,14 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
     assert machine.run("reset").returncode == 1
     assert machine.run("accounts", "list").stdout == "admin\tadmin\tactive\n"
     assert machine.run("accounts", "rotate-key").returncode == 0
+    kek = machine.state / "secrets" / "kek"
+    made = kek.read_text()
+    listed = machine.run("keys", "list")
+    assert (listed.returncode, f"{made.split()[0]}  current" in listed.stdout) == (0, True), listed.stderr
+    assert made.split()[1] not in listed.stdout + listed.stderr + machine.said
+    # Known to all before one wraps under it; here all are restarted at once.
+    assert machine.run("keys", "add").returncode == 0
+    other = kek.read_text().split()[2]
 
     down = machine.run("down")
     assert down.returncode == 0
@@ -83,8 +91,13 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
     assert machine.processes() == []
     assert all(is_free(port) for port in machine.ports)
 
+    assert machine.run("keys", "use", other).returncode == 0
     third = machine.up()
     wait_ready(machine, third)
+    for words in (("rotate",), ("retire", made.split()[0])):
+        done = machine.run("keys", *words)
+        assert done.returncode == 0, done.stderr
+    assert (kek.read_text().split()[0], kek.stat().st_mode & 0o777) == (other, 0o600)
     assert "First administrator" not in machine.said
     assert [p["id"] for p in paste(curl_lines(machine)[-2])["items"]] == [created["id"]]  # type: ignore[attr-defined]
     # Ctrl-C twice, by someone impatient.

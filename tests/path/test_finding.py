@@ -9,7 +9,8 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from query_api.reading.cursors import Cursor, fingerprint
+from query_api.reading.cursors import CURSORS, Cursor, CursorSeal, fingerprint
+from service_kit.seals.kek import KekFile, load_keks
 from tests.system import eventually, new_person
 
 WAIT = {"Prefer": "wait=20"}
@@ -357,8 +358,9 @@ async def test_consistency_works_on_every_read(system, queries, town):
 @pytest.mark.parametrize(
     "time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-31", "x", ""]
 )
-async def test_a_forged_cursor_is_refused(queries, town, time):
-    forged = Cursor("-applied_at", fingerprint({}), time, "x").encode()
+async def test_a_forged_cursor_is_refused(system, queries, town, time):
+    seal = CursorSeal(load_keks(KekFile(system.kek_file)).derived(CURSORS))
+    forged = Cursor("-applied_at", fingerprint({}), time, "x").encode(seal)
     answer = await queries.get("/events", params={"cursor": forged})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "cursor")
     person = town[0]["id"]
@@ -366,7 +368,7 @@ async def test_a_forged_cursor_is_refused(queries, town, time):
     for key, last in (("", f"{time} x"), ("1_0", ""), ("9" * 12, ""), ("٣", ""), ("-1", "")):
         if last == " x":
             continue
-        forged = Cursor("history", mark, key, last).encode()
+        forged = Cursor("history", mark, key, last).encode(seal)
         answer = await queries.get(
             f"/people/{person}/history", params={"cursor": forged, "include": "rejected"}
         )

@@ -10,10 +10,12 @@ from starlette.datastructures import Headers, QueryParams
 from command_api.dispatch.preferences import read_preferences
 from command_api.people.documentation import PeopleDocuments
 from events.errors import InvalidFields
-from query_api.reading.cursors import Cursor, fingerprint
+from query_api.reading.cursors import Cursor, CursorSeal, fingerprint
 from query_api.reading.forms import read_query
 from service_kit.http.reasons import told
 from tests.default_schema import SCHEMA, PeopleQuery
+
+SEAL = CursorSeal()
 
 
 @pytest.mark.parametrize(
@@ -120,22 +122,42 @@ def test_a_malformed_traceparent_is_dropped(value):
 @given(st.text(), st.text(), st.text())
 def test_a_cursor_survives_the_wire(key, last_id, query):
     cursor = Cursor("-last_name", query, key, last_id)
-    assert Cursor.decode(cursor.encode(), "-last_name", query) == cursor
+    assert Cursor.decode(cursor.encode(SEAL), "-last_name", query, SEAL) == cursor
 
 
 @given(st.text())
 def test_any_other_text_is_no_cursor(text):
     with pytest.raises(InvalidFields):
-        Cursor.decode(text, "last_name", "")
+        Cursor.decode(text, "last_name", "", SEAL)
 
 
 @pytest.mark.parametrize("parts", ['["a","b","c"]', '["a","b",{"$gt":""},"d"]', "7", "{}"])
 def test_a_forged_cursor_brings_no_operator(parts):
     import base64
 
-    text = base64.urlsafe_b64encode(parts.encode()).decode()
-    with pytest.raises(InvalidFields):
-        Cursor.decode(text, "a", "b")
+    for content in (parts.encode(), SEAL.seal(parts.encode())):
+        text = base64.urlsafe_b64encode(content).decode()
+        with pytest.raises(InvalidFields):
+            Cursor.decode(text, "a", "b", SEAL)
+
+
+def test_a_cursor_shows_neither_a_value_nor_its_length():
+    import base64
+
+    texts = [Cursor("last_name", "f", name, "i").encode(SEAL) for name in ("canary", "o", "canary")]
+    shown = [base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) for text in texts]
+    assert not any(b"canary" in one or b"last_name" in one for one in shown)
+    assert len(set(texts)) == 3 and len({len(text) for text in texts}) == 1
+
+
+def test_a_cursor_outlives_the_change_of_its_key_but_not_the_end_of_it():
+    first, second = bytes(32), bytes(range(32))
+    cursor = Cursor("last_name", "f", "Arango", "i")
+    text = cursor.encode(CursorSeal({"k1": first}))
+    assert Cursor.decode(text, "last_name", "f", CursorSeal({"k2": second, "k1": first})) == cursor
+    for others in ({"k2": second}, {"k1": second}):
+        with pytest.raises(InvalidFields):
+            Cursor.decode(text, "last_name", "f", CursorSeal(others))
 
 
 def test_fingerprints_differ_with_the_filters():

@@ -302,7 +302,7 @@ async def test_an_element_that_is_not_valid_costs_no_other():
         {"id": 1},
         "is no JSON object",
         "is no JSON, at character 7",
-        "has id more than once",
+        "has a name more than once",
         "is no JSON object",
         "is no JSON object",
         {"id": 5},
@@ -311,7 +311,7 @@ async def test_an_element_that_is_not_valid_costs_no_other():
     nested = "[" * 900 + '{"x":1}' + "]" * 900
     odd = f'{{"id":1,"id":{"0." + "9" * 5_000}}}\n{{"id":2,"a":{nested}}}\n{{"id":"a\\":b"}}\n'
     first, second, third = await read(odd.encode(), "application/x-ndjson")
-    assert (first, second["id"], third) == ("has id more than once", 2, {"id": 'a":b'})
+    assert (first, second["id"], third) == ("has a name more than once", 2, {"id": 'a":b'})
     renamed = await read(
         b'{"id":1,"Notas":2,"Correo":"x"}', "application/json", map=["notas=", "CORREO=email"]
     )

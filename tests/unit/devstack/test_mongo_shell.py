@@ -90,6 +90,17 @@ def test_verbs_go_by_the_declarations_of_what_runs_here_unless_others_are_set(he
     assert not files.keys() & operators_environment(here, {}).keys()
 
 
+def test_verbs_know_the_key_encryption_keys_while_nothing_runs_unless_others_are_set(here):
+    assert "ROLLCALL_KEK_FILE" not in operators_environment(here, {})
+    here.kek_file.parent.mkdir(parents=True, exist_ok=True)
+    here.kek_file.touch()
+    assert operators_environment(here, {})["ROLLCALL_KEK_FILE"] == str(here.kek_file)
+    assert "ROLLCALL_KEK_FILE" not in operators_environment(here, {"ROLLCALL_KEK_FILE": "/mine"})
+    save_description(here, [], {"ROLLCALL_KEK_FILE": "/theirs"})
+    assert operators_environment(here, {})["ROLLCALL_KEK_FILE"] == "/theirs"
+    forget_description(here)
+
+
 def test_what_the_user_has_set_wins(here, capsys, monkeypatch):
     save_description(here, [Part("mongod-1", "mongod", port=27101)])
     monkeypatch.setenv("ROLLCALL_MONGO_URI", "mongodb://elsewhere/")

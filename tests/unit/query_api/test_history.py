@@ -23,6 +23,7 @@ from query_api.history.filters import EventsQuery
 from query_api.history.queries import HistoryCursor
 from query_api.history.views import history_entries
 from query_api.reading.accept import choose
+from query_api.reading.cursors import CursorSeal
 from tests.default_schema import FIELD_NAMES, SCHEMA
 from tests.unit.events.test_decider import ID, NOW, STEPS, apply, commands_of, create, delete, stamp, update
 from tests.unit.verifier.test_verifier import events as any_events
@@ -180,10 +181,10 @@ def test_what_cannot_be_had_is_refused(accept):
 def test_a_place_in_a_history_survives_its_cursor(version, rejection):
     if rejection:
         rejection = parse_rfc3339(f"{rejection[0].isoformat()}Z"), str(rejection[1])
-    place = HistoryCursor(version, rejection)
-    assert HistoryCursor.read(place.encode("mark"), "mark") == place
+    place, seal = HistoryCursor(version, rejection), CursorSeal()
+    assert HistoryCursor.read(place.encode("mark", seal), "mark", seal) == place
     with pytest.raises(InvalidFields):
-        HistoryCursor.read(place.encode("mark"), "another")
+        HistoryCursor.read(place.encode("mark", seal), "another", seal)
 
 
 def test_what_a_client_sends_is_a_value_in_a_query_and_nothing_else():

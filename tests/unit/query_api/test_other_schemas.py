@@ -15,7 +15,7 @@ from query_api.people.asked_values import stored_value_of
 from query_api.people.filters import people_queries
 from query_api.people.search import NOBODY, Search
 from query_api.people.sorting import orders_of
-from query_api.reading.cursors import MAX_CURSOR, Cursor
+from query_api.reading.cursors import MAX_CURSOR, Cursor, CursorSeal
 from query_api.reading.forms import read_query
 
 
@@ -62,7 +62,7 @@ def test_what_a_page_ends_with_fits_into_an_address(format_):
     letters = "".join(chr(0x20000 + at * 97) for at in range(200))
     person = {"it": letters, "keys": {}, "_id": "0" * 36}
     key = orjson.dumps(orders.values_of(person, orders.read("it"))).decode()
-    assert len(Cursor("it", "0" * 12, key, "0" * 36).encode()) < MAX_CURSOR
+    assert len(Cursor("it", "0" * 12, key, "0" * 36).encode(CursorSeal({"k" * 40: bytes(32)}))) < MAX_CURSOR
 
 
 def test_a_word_that_no_value_begins_with_finds_nobody():

@@ -1,19 +1,26 @@
 """What a subscriber's helper does with one event, and how it remembers its place."""
 
+import re
+
 import orjson
 import pytest
+import structlog
 
 import subscriber
 from events.feed.position import Position
+from events.log.event import EVENT_SCHEMA
 from subscriber import SavedPosition
 from subscriber.handling import REMEMBERED, Handling
 from subscriber.stream import place
 
+VALUE = "zoe.canary@example.com"
 EVENT = "0199b1f0-7a35-7d0e-b6f3-6f0d3c2b1a09"
 
 
 def body(number: int) -> bytes:
-    return orjson.dumps({"id": f"e{number}", "type": "person.updated", "schemaversion": 1, "data": {}})
+    return orjson.dumps(
+        {"id": f"e{number}", "type": "person.updated", "schemaversion": EVENT_SCHEMA, "data": {}}
+    )
 
 
 class Taken:
@@ -27,7 +34,7 @@ class Taken:
         self.events.append(event["id"])
         if self.failures:
             self.failures -= 1
-            raise ValueError("not now")
+            raise ValueError(f"not now: {VALUE}")
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +58,12 @@ async def test_an_event_is_tried_until_it_succeeds():
 
 async def test_an_event_that_never_succeeds_is_given_up_with_the_reason():
     taken = Taken(failures=9)
-    assert await Handling(taken, attempts=3).take(body(1)) == "ValueError"
+    with structlog.testing.capture_logs() as logs:
+        reason = await Handling(taken, attempts=3).take(body(1))
+    assert reason is not None
+    assert re.fullmatch(r"ValueError at test_subscriber\.py:\d+ in __call__", reason)
+    assert [line["reason"] for line in logs] == [reason] * 3
+    assert VALUE not in f"{logs}{reason}", "what it says may quote the event"
     assert taken.events == ["e1"] * 3
 
 

@@ -2,17 +2,17 @@
 
 import io
 import random
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from events.log.event import RecordedEvent, export_line
+from events.log.event import HASHED, RecordedEvent, export_line
 from tests.chained import Log, checkpoint, event, heads, lines, resealed, stream, verify
 from verifier import Finding, Recorded, read_lines, walk
 
 LENGTHS = {1: 600, 2: 400, 4: 400, 100: 20}
-FIELDS = [field.name for field in fields(RecordedEvent) if field.name != "idempotency_id"]
+FIELDS = [*HASHED, "hash"]
 
 
 def place(length: int) -> list[int]:
@@ -49,7 +49,9 @@ def changed(of: RecordedEvent, field: str) -> RecordedEvent:
     if isinstance(value, int):
         return replace(of, **{field: value + 1})
     if isinstance(value, dict):
-        return replace(of, data={**value, "last_name": "X"})
+        return replace(of, data={**value, "grade": -1})
+    if isinstance(value, tuple):
+        return replace(of, sealed_fields=value[1:])
     if value is None or isinstance(value, str):
         return replace(of, **{field: f"{value}0"})
     return replace(of, **{field: value + timedelta(milliseconds=1)})
@@ -57,7 +59,7 @@ def changed(of: RecordedEvent, field: str) -> RecordedEvent:
 
 def forged(log: Log, at: int) -> RecordedEvent:
     """An event that nobody sealed, in the place of one."""
-    return replace(log[at], data={"last_name": "Forged"}, event_id="forged", command_id="forged")
+    return replace(log[at], data={**log[at].data, "grade": 99}, event_id="forged", command_id="forged")
 
 
 def sealed(log: Log, at: int, **changes) -> RecordedEvent:
