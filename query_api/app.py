@@ -45,11 +45,13 @@ from service_kit.http.turns import turns_of
 from service_kit.http.web import create_app
 from service_kit.images.gridfs_reader import GridFsReader
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
 from service_kit.read_model import projection_of
 from service_kit.seals.kek import KekFile, load_keks
+from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.slots import Slots
 
@@ -155,7 +157,8 @@ def build_app(
         settings.export_seconds,
     )
     add_export_route(app, people, sender)
-    add_unique_routes(app, people)
+    claims = ClaimSecrets(client, settings.mongo_db, keks_of(settings), schema)
+    add_unique_routes(app, people, claims.load)
     add_read_routes(app, people)
     add_schema_route(app, verifier, schema)
     add_audit_routes(app, people, sender)

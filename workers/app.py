@@ -14,9 +14,11 @@ from service_kit.http.serving import serve
 from service_kit.http.web import create_app
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
+from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.tasks import end
 from workers.announcing.announcer import Announcer
@@ -74,7 +76,8 @@ async def work(
 
     # What outlives a connection to the broker.
     schema = schema or load_person_schema(settings.person_schema)
-    inputs = DecisionInputs(clock, new_id, schema)
+    claims = ClaimSecrets(client, settings.mongo_db, keks_of(settings), schema, makes=True)
+    inputs = DecisionInputs(clock, new_id, schema, claims.names, claims.load)
     store = Store(client, settings.mongo_db, schema)
     streams = Streams(client, settings.mongo_db, schema)
     waiting = WaitingCommands(database["parked"])

@@ -3,14 +3,12 @@
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from json import JSONEncoder
 from typing import Final, Literal
 
+from events.log.commitments import jcs
 from events.person.rejections import ValueTaken
 from events.person.schema.declarations import PersonSchema, Value
 
-_canonical: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""As RFC 8785 has it: what is unique has no floats."""
 _NONE: Final = frozenset[str]()
 
 
@@ -32,8 +30,8 @@ class Claim:
 ClaimState = Literal["made", "filling", "whole", "old"]
 """What a secret of claims is good for; each state comes after the one before.
 
-`made` and `old`: values are freed under it, and not claimed. `filling`: they are claimed under it, too, but not
-all are yet. `whole`: all are, so that they are looked up under it.
+`made` and `old`: values are freed under it, and not claimed. `filling`: they are claimed under it, too, but
+not all are yet. `whole`: all are, so that they are looked up under it.
 """
 
 
@@ -101,8 +99,7 @@ class ClaimNames:
             kind: Of claim, as claims call it.
             values: In the order in which the schema names their fields.
         """
-        (number, secret) = self._complete
-        return _name(_written(kind, values), number, secret)
+        return _name(_written(kind, values), *self._complete)
 
     def names(self, kind: str, values: Sequence[Value]) -> list[str]:
         """Return the names under which some values together are claimed; arguments as of `name`."""
@@ -113,9 +110,9 @@ class ClaimNames:
         number = claim.split(":", 2)[1:2]
         return bool(number) and number[0].isdecimal() and int(number[0]) > self.newest
 
-    def _values(self, fields: Mapping[str, Value | None]) -> set[tuple[str, str]]:
+    def _values(self, fields: Mapping[str, Value | None]) -> set[tuple[str, bytes]]:
         """Return the values that must be unique, by what claims call their kind, as a hash takes them."""
-        found = set()
+        found = set[tuple[str, bytes]]()
         if not fields:
             return found
         for called, names in self._kinds:
@@ -125,18 +122,18 @@ class ClaimNames:
         return found
 
     def _names(
-        self, values: Iterable[tuple[str, str]], secrets: Sequence[tuple[str, bytes]]
+        self, values: Iterable[tuple[str, bytes]], secrets: Sequence[tuple[str, bytes]]
     ) -> frozenset[str]:
         return frozenset([_name(one, *secret) for one in values for secret in secrets])
 
 
-def _written(kind: str, values: Sequence[Value]) -> tuple[str, str]:
-    return kind, _canonical([kind, *values])
+def _written(kind: str, values: Sequence[Value]) -> tuple[str, bytes]:
+    return kind, jcs([kind, *values])
 
 
-def _name(written: tuple[str, str], number: str, secret: bytes) -> str:
+def _name(written: tuple[str, bytes], number: str, secret: bytes) -> str:
     kind, text = written
-    return kind + number + hmac.digest(secret, text.encode(), "sha256").hex()
+    return kind + number + hmac.digest(secret, text, "sha256").hex()
 
 
 def kind_of(claim: str, schema: PersonSchema) -> str | None:

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Final
 
 from events.errors import StoreUnavailable
-from operations.addresses import database_address, person_schema, state_folder
+from operations.addresses import claim_names, database_address, person_schema, state_folder
 from operations.errors import SetupError
 from operations.log_walk import walk_ranges
 from operations.progress_bar import ProgressBar
@@ -58,7 +58,8 @@ def rebuild(options: argparse.Namespace) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    job = Rebuilding(database_address(), person_schema(), options.check, options.drop_orphans)
+    address, schema = database_address(), person_schema()
+    job = Rebuilding(address, schema, claim_names(schema), options.check, options.drop_orphans)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()

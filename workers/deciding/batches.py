@@ -98,6 +98,7 @@ class BatchDecider:
         Raises:
             StoreUnavailable: MongoDB is away; some events may be in.
         """
+        await self._inputs.load_claims()
         people, outcomes = await self._load(commands, unprojected, retried)
         busy = [one for one in people if one.undecided]
         while busy:

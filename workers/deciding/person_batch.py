@@ -1,7 +1,7 @@
 """One person's commands of a batch, in order, and what the rules make of them. Pure."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -32,12 +32,14 @@ class DecisionInputs:
         new_id: Makes an event's id.
         schema: What a person is.
         claims: Names the claims, by the secrets that are known at the moment.
+        load_claims: Reads those secrets anew if that was long ago; asked before each batch.
     """
 
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     schema: PersonSchema
     claims: Callable[[], ClaimNames]
+    load_claims: Callable[[], Awaitable[ClaimNames]]
 
 
 @dataclass(frozen=True, slots=True)

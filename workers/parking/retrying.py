@@ -189,7 +189,7 @@ class ControlHandler:
         state, fields = reading.head, [step.after.fields for step in reading.steps]
         wanted = [c.data.model_dump(exclude_unset=True) for c in commands if isinstance(c, CHANGES)]
         fields += [{k: v for k, v in {**state.fields, **one}.items() if v is not None} for one in wanted]
-        claims = self._inputs.claims()
+        claims = await keep_until_stored("dropping", self._inputs.load_claims)
         names = {name for one in fields for name in claims.possible(one)}
         stray = names - claims.possible(state.fields)
         freed = [Claim(name, person_id, state.version + 2) for name in sorted(stray)]
