@@ -21,10 +21,10 @@ def now() -> datetime:
 def main() -> None:
     """Work until SIGTERM, or until a newer person schema is on record."""
     settings = load_settings("mongo_uri", "kek_file")
-    keks_of(settings)  # what is wrong with keys is told at once
+    keks = keks_of(settings)  # what is wrong with keys is told at once
     configure_logs("worker", settings.log_level)
     schema = schema_at_start(settings, seed=True)
-    uvloop.run(work(settings, now, new_id, schema=schema))
+    uvloop.run(work(settings, now, new_id, schema=schema, keks=keks))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,10 @@ from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
+from service_kit.seals.kek import Keks
 from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.tasks import end
@@ -40,7 +42,7 @@ from workers.parking.attempts import Attempts
 from workers.parking.parked import WaitingCommands
 from workers.parking.retrying import ControlHandler
 from workers.parking.suspects import SuspectTrials
-from workers.projecting.projector import Projector
+from workers.projecting.projector import Projector, keep_until_stored
 from workers.projecting.visibility import Visibility
 from workers.store import Store
 from workers.streams import Streams
@@ -55,6 +57,7 @@ async def work(
     new_id: Callable[[], str],
     lived_seconds: float = LIVED_SECONDS,
     schema: PersonSchema | None = None,
+    keks: Keks | None = None,
 ) -> None:
     """Consume commands, and serve health and metrics, until SIGTERM; finish what is under way.
 
@@ -67,6 +70,7 @@ async def work(
         new_id: Makes an event's id.
         lived_seconds: How long the worker must have lived before it tries suspects.
         schema: What a person is; without it, what the settings' file says.
+        keks: The key-encryption keys; without them, those that the settings name.
     """
     url = settings.amqp_url.get_secret_value()
     client = mongo.connect(settings, "rollcall-worker")
@@ -76,16 +80,18 @@ async def work(
 
     # What outlives a connection to the broker.
     schema = schema or load_person_schema(settings.person_schema)
-    claims = ClaimSecrets(client, settings.mongo_db, keks_of(settings), schema, makes=True)
+    keks = keks or keks_of(settings)
+    claims = ClaimSecrets(client, settings.mongo_db, keks, schema, makes=True)
     inputs = DecisionInputs(clock, new_id, schema, claims.names, claims.load)
     store = Store(client, settings.mongo_db, schema)
-    streams = Streams(client, settings.mongo_db, schema)
+    keys = PersonKeys(client, settings.mongo_db, keks)
+    streams = Streams(client, settings.mongo_db, keys, schema)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
     feed = FeedStore(client, settings.mongo_db)
     gaps = KnownGaps()
     visibility = Visibility(client, settings.mongo_db)
-    decider = BatchDecider(store, streams, waiting, gaps, inputs)
+    decider = BatchDecider(store, streams, keys, waiting, gaps, inputs)
     try_from = time.monotonic() + lived_seconds
 
     def wire(connection: AbstractConnection, channel: Channel) -> Consumption:
@@ -114,8 +120,8 @@ async def work(
         return Consumption(deliveries, consumers, reconciler, pipeline)
 
     consumer = CommandConsumer(url, settings.partitions, wire)
-    remover = ImageRemover(client, settings.mongo_db, images.all)
-    sweep = ImageSweep(client, settings.mongo_db, images.all, store, clock)
+    remover = ImageRemover(client, settings.mongo_db, keys, images.all)
+    sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     clocks = ClockWatch(client, clock)
@@ -135,6 +141,8 @@ async def work(
         asyncio.create_task(schemas.until_outdated()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
+    # Query APIs look values up by the first secret of claims, which is there from the first start on.
+    making = asyncio.create_task(keep_until_stored("reading secrets", claims.load))
     try:
         await asyncio.wait({*tasks, serving}, return_when=asyncio.FIRST_COMPLETED)
         await consumer.finish_batches()
@@ -142,7 +150,7 @@ async def work(
             if task.done():
                 task.result()  # a fault of ours: let it end the process
     finally:
-        await end([*tasks, serving])
+        await end([*tasks, serving, making])
         images.close()
         await mongo.close(client)
         await mongo.close(counting_client)

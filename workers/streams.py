@@ -25,6 +25,7 @@ from service_kit.milestones import (
     next_step,
 )
 from service_kit.mongo.connection import Client, Document, kept_out, store_errors, writing
+from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.streams import PORTION, walk_stream
 from workers.store import commands_on_record
 
@@ -62,11 +63,15 @@ class Streams:
     Args:
         client: A client of either driver.
         database: Database name.
+        keys: The people's keys.
         schema: The person schema in whose form people are; None where there has been one alone.
     """
 
-    def __init__(self, client: Client, database: str, schema: PersonSchema | None = None) -> None:
+    def __init__(
+        self, client: Client, database: str, keys: PersonKeys, schema: PersonSchema | None = None
+    ) -> None:
         self._schema = schema
+        self._keys = keys
         self._db = writing(client, database)
         self._events = self._db["events"]
         self._milestones = self._db["milestones"]
@@ -136,7 +141,7 @@ class Streams:
         with store_errors():
             first = {"person_id": {"$in": list(person_ids)}, "version": {"$lte": MILESTONE_EVERY}}
             found = self._events.find(first, sort=[("person_id", 1), ("version", 1)])
-            documents = await found.to_list(None)
+            documents = await self._keys.open(await found.to_list(None))
         return [
             (person_id, list(_steps(person_id, its, self._schema)))
             for person_id, its in groupby(documents, _BY_PERSON)
@@ -163,7 +168,7 @@ class Streams:
     ) -> list[Document]:
         with store_errors():
             found = self._db[collection].find(wanted, sort=sort, limit=limit, batch_size=limit)
-            return await found.to_list(limit)
+            return await self._keys.open(await found.to_list(limit))
 
     async def extend_milestones(self, person_id: str, version: int) -> None:
         """Keep the milestones of a person up to a version that is in the log.

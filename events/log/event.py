@@ -94,7 +94,11 @@ class RecordedEvent:
     idempotency_id: str | None = None
 
 
-ATTRIBUTES: Final = {"@actor_name": "actor_name", "@source_address": "source_address", "@user_agent": "user_agent"}
+ATTRIBUTES: Final = {
+    "@actor_name": "actor_name",
+    "@source_address": "source_address",
+    "@user_agent": "user_agent",
+}
 """What of an event is sealed with its data: names in `sealed_fields`, and those of the event."""
 HASHED: Final = (
     *("event_id", "person_id", "version", "type", "schema", "person_schema", "command_id", "actor"),
@@ -225,7 +229,7 @@ def record(
         secret |= {name: value for name, value in sorted(event.data.items()) if name not in clear}
     names = tuple(secret)
     values = root_of_values(key.salts(event_id, len(names)), secret.items()) if names else NOTHING_SEALED
-    attributes = {name: secret.get(f"@{name}") for name in ATTRIBUTES.values()}
+    attributes: dict[str, Any] = {name: secret.get(f"@{name}") for name in ATTRIBUTES.values()}
     content: dict[str, Any] = {
         "event_id": event_id,
         "person_id": command.person_id,
@@ -261,8 +265,9 @@ def recorded(content: Mapping[str, Any]) -> RecordedEvent:
     Args:
         content: What is hashed of it, but for what says that nothing is sealed and no person schema applies.
     """
+    absent: dict[str, Any] = dict.fromkeys(ATTRIBUTES.values())
     whole = {"person_schema": None, "sealed_fields": (), "values": NOTHING_SEALED, **content}
-    return RecordedEvent(**whole, **dict.fromkeys(ATTRIBUTES.values()), hash=_hash_of_content(whole))
+    return RecordedEvent(**whole, **absent, hash=_hash_of_content(whole))
 
 
 def _hash_of_content(content: Mapping[str, Any]) -> str:

@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr, ValidationError
 
 from events.errors import Unavailable
-from operations.addresses import database_address, person_schema
+from operations.addresses import database_address, kek_file, person_schema
 from operations.errors import SetupError
 from operations.terminal import print_progress, print_result
 from operations.tokens.access import seconds
 from operations.tokens.verb import checked
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.keys import PersonKeys
+from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings, setting_faults
 from workers.images.sweep import GRACE, ImageSweep, Swept
 from workers.store import Store
@@ -41,8 +43,9 @@ def add_images(parser: argparse.ArgumentParser) -> None:
 def images(options: argparse.Namespace) -> int:
     """Remove the images that no person has, and say how many there were of each kind."""
     address = database_address()
+    names = {"amqp_url": _UNUSED, "mongo_uri": SecretStr(address.uri), "mongo_db": address.database}
     try:
-        settings = Settings(amqp_url=_UNUSED, mongo_uri=SecretStr(address.uri), mongo_db=address.database)
+        settings = Settings(**names, kek_file=kek_file())
     except ValidationError as exc:
         raise SetupError(f"A setting is wrong: {setting_faults(exc)[0]}.") from None
     try:
@@ -61,7 +64,8 @@ async def _sweep(settings: Settings, grace: timedelta, *, dry: bool) -> Swept:
     stores = open_stores(settings, client)
     try:
         records = Store(client, settings.mongo_db, person_schema())
-        sweep = ImageSweep(client, settings.mongo_db, stores.all, records, lambda: datetime.now(UTC))
+        keys = PersonKeys(client, settings.mongo_db, keks_of(settings))
+        sweep = ImageSweep(client, settings.mongo_db, keys, stores.all, records, lambda: datetime.now(UTC))
         return await sweep.run(grace, dry=dry)
     finally:
         stores.close()

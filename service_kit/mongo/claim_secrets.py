@@ -1,8 +1,9 @@
-"""The secrets of claims in MongoDB: wrapped, in the database of keys, and for a moment unwrapped in memory."""
+"""The secrets of claims in MongoDB: wrapped in the database of keys, and for a moment opened in memory."""
 
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from pymongo import MongoClient
@@ -74,11 +75,8 @@ class ClaimSecrets:
             return await self._read.find(_OURS).to_list(None)
 
     async def _make_first(self) -> None:
-        try:
-            with store_errors():
-                await self._rows.insert_one(_first_row(self._keks))
-        except DuplicateKeyError:
-            pass  # another worker was faster: its secret counts
+        with suppress(DuplicateKeyError), store_errors():  # another worker may be faster: its secret counts
+            await self._rows.insert_one(_first_row(self._keks))
 
 
 def read_claim_names(uri: str, database: str, keks: Keks, schema: PersonSchema) -> ClaimNames:
@@ -97,10 +95,8 @@ def read_claim_names(uri: str, database: str, keks: Keks, schema: PersonSchema) 
     with MongoClient[Document](uri, appname="rollcall claims") as client, store_errors():
         rows = reading(client, keys_database(database), strong=True)[SECRETS]
         if not (found := list(rows.find(_OURS))):
-            try:
+            with suppress(DuplicateKeyError):  # a worker may be faster: its secret counts then
                 writing(client, keys_database(database))[SECRETS].insert_one(_first_row(keks))
-            except DuplicateKeyError:
-                pass  # a worker was faster: its secret counts
             found = list(rows.find(_OURS))
     return names_of(found, keks, schema)
 

@@ -2,9 +2,9 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pymongo.errors import BulkWriteError
 
@@ -12,7 +12,7 @@ from events.errors import KeyTrouble
 from service_kit.mongo.collections import keys_database
 from service_kit.mongo.connection import Client, Document, kept_out, store_errors, writing
 from service_kit.seals.kek import Keks
-from service_kit.seals.opening import ERASED, Key
+from service_kit.seals.opening import ERASED, Key, open_document
 from service_kit.seals.person_key import PersonKey
 from service_kit.seals.wrapping import KEYS
 
@@ -113,6 +113,19 @@ class PersonKeys:
             if person_id not in known:
                 self._keep(person_id, key)
         return await self.load(known) if known else {}
+
+    async def open(self, documents: Sequence[Mapping[str, Any]]) -> list[Document]:
+        """Return documents of the log with their sealed values in them, as `open_document` does.
+
+        Args:
+            documents: Of any people's events.
+
+        Raises:
+            KeyTrouble: As of `load`.
+            Damaged: As of `open_document`.
+        """
+        keys = await self.load({one["person_id"] for one in documents if one.get("sealed_fields")})
+        return [open_document(one, keys.get(one["person_id"])) for one in documents]
 
     async def destroy(self, person_id: str, now: datetime) -> None:
         """Destroy a person's key; the row stays as a fence. Once more does nothing.

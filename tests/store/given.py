@@ -4,13 +4,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 
-from events.log.event import GENESIS, Event, RecordedEvent, record, seal
+from events.log.event import GENESIS, Event, RecordedEvent, hash_of, record
 from events.log.stored import event_document, event_of
+from events.person.claims import ClaimNames
 from events.person.commands import CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
 from events.person.decider import PersonState, fold
 from events.person.rejections import Rejection
 from service_kit.ids import new_id
+from service_kit.mongo.keys import PersonKeys
 from service_kit.read_model import person_document, state_of
+from service_kit.seals.kek import Keks
+from service_kit.seals.person_key import PersonKey
+from tests.claims import known_names
 from tests.default_schema import SCHEMA, PersonChanges, PersonFields
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.batches import BatchDecider
@@ -27,6 +32,7 @@ from workers.parking.parked import WaitingCommands
 from workers.store import Store
 from workers.streams import Streams
 
+KEKS = Keks({"tests": bytes(range(32))})
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 _documents = count(100_000)
 
@@ -36,9 +42,17 @@ def new_value() -> str:
     return f"P{next(_documents)}"
 
 
+def claim_names() -> ClaimNames:
+    return known_names(SCHEMA)
+
+
+async def load_claims() -> ClaimNames:
+    return claim_names()
+
+
 def inputs(*times: datetime) -> DecisionInputs:
     later = iter(times)
-    return DecisionInputs(lambda: next(later, NOW), new_id, SCHEMA)
+    return DecisionInputs(lambda: next(later, NOW), new_id, SCHEMA, claim_names, load_claims)
 
 
 def envelope(person_id: str, **more):
@@ -92,6 +106,11 @@ def document_of(command: CreatePerson) -> dict[str, str]:
     return {name: getattr(command.data, name) for name in SCHEMA.unique["document"]}
 
 
+def claim_of(command: CreatePerson) -> str:
+    """Return the name of the claim on what together belongs to nobody else."""
+    return claim_names().name("document", list(document_of(command).values()))
+
+
 @dataclass(frozen=True)
 class Decided:
     """What became of a batch."""
@@ -124,7 +143,7 @@ class Decided:
 async def run(store: Store, *commands, project: bool = True, unprojected=None, given=None) -> Decided:
     """Decide a batch and project it, as the pipeline does."""
     parked = WaitingCommands(store._db["parked"])
-    decider = BatchDecider(store, streams_of(store), parked, KnownGaps(), given or inputs())
+    decider = BatchDecider(store, streams_of(store), keys_of(store), parked, KnownGaps(), given or inputs())
     decided = Decided(await decider.decide_together(commands, unprojected or {}))
     if project:
         await store.project(decided.changes.values())
@@ -135,6 +154,8 @@ async def long_stream(store: Store, length: int) -> list[RecordedEvent]:
     """Put a person with so many events into the log and the read model, as if before there were milestones."""
     person = create()
     person_id, log = person.person_id, list[RecordedEvent]()
+    key = PersonKey.new()
+    await keys_of(store).insert({person_id: key})
     changes = (update(person_id, address=f"Calle {number}") for number in range(2, length + 1))
     for version, command in enumerate((person, *changes), 1):
         first = version == 1
@@ -143,21 +164,25 @@ async def long_stream(store: Store, length: int) -> list[RecordedEvent]:
         )
         prev = GENESIS if first else log[-1].hash
         stamps = {"event_id": new_id(), "version": version, "applied_at": NOW, "prev": prev}
-        log.append(record(event, command, person_schema=SCHEMA.version, **stamps))
+        log.append(record(event, command, schema=SCHEMA, key=key, **stamps))
     await store._db["events"].insert_many([event_document(event) for event in log])
     await store._people.insert_one(person_document(fold(person_id, log), SCHEMA))
     return log
 
 
 def streams_of(store: Store) -> Streams:
-    return Streams(store._db.client, store._db.name)
+    return Streams(store._db.client, store._db.name, keys_of(store))
+
+
+def keys_of(store: Store) -> PersonKeys:
+    return PersonKeys(store._db.client, store._db.name, KEKS)
 
 
 async def streams(store: Store, person_ids):
     """Return every event of each person, in order of version."""
     found: dict[str, list[RecordedEvent]] = {person_id: [] for person_id in person_ids}
     events = store._db["events"].find({"person_id": {"$in": list(found)}}, sort=[("version", 1)])
-    for document in await events.to_list(None):
+    for document in await keys_of(store).open(await events.to_list(None)):
         found[document["person_id"]].append(event_of(document))
     return found
 
@@ -172,7 +197,7 @@ async def check_stream(store: Store, person_id: str, length: int) -> None:
     assert [event.version for event in log] == list(range(1, length + 1))
     previous = GENESIS
     for event in log:
-        assert (event.prev, event.hash) == (previous, seal(event))
+        assert (event.prev, event.hash) == (previous, hash_of(event))
         previous = event.hash
     times = [event.applied_at for event in log]
     assert times == sorted(times)

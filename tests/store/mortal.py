@@ -10,7 +10,7 @@ from events.log.event import RecordedEvent
 from events.parking.controls import Chosen, DropParked, RetryParked
 from events.person.commands import encode_command
 from events.person.decider import PersonState
-from tests.store.given import envelope, inputs
+from tests.store.given import envelope, inputs, keys_of
 from tests.system import PATIENCE
 from workers.announcing.feed_store import KnownGaps
 from workers.consuming import deliveries
@@ -105,9 +105,11 @@ def pipeline(queue: DeliveryQueue, store: Store, town: "Town") -> Pipeline:
     """Return a pipeline whose every write may be its last."""
     given, twin = inputs(), mortal(store, town.fate)
     parked = WaitingCommands(Mortal(store._db["parked"], town.fate))
-    streams = Streams(store._db.client, store._db.name)
+    keys = keys_of(store)
+    keys._rows = Mortal(keys._rows, town.fate)  # type: ignore[assignment]
+    streams = Streams(store._db.client, store._db.name, keys)
     streams._milestones = Mortal(streams._milestones, town.fate)  # type: ignore[assignment]
-    decider = BatchDecider(twin, streams, parked, KnownGaps(), given)
+    decider = BatchDecider(twin, streams, keys, parked, KnownGaps(), given)
     projector = Projector(twin, streams, town, town.wait_until_reconciled)  # type: ignore[arg-type]
     controls = ControlHandler(twin, streams, parked, decider, projector, given)
     attempts = Attempts(Mortal(store._db["attempts"], town.fate))

@@ -17,7 +17,7 @@ from service_kit.images import FoundImage, Source, image_name
 from service_kit.images.cloud import CloudinaryImages
 from service_kit.images.gridfs import GridFsImages
 from tests.pictures import halves, photo, saved
-from tests.store.given import check_stream, create, delete, envelope, run, stream, update
+from tests.store.given import check_stream, create, delete, envelope, keys_of, run, stream, update
 from workers.images.removal import ImageRemover
 from workers.images.sweep import ImageSweep, Known, Verdict, judge
 
@@ -41,8 +41,8 @@ class Scene:
     def __init__(self, client, store, stores) -> None:
         self.records, self.images = store, stores[0]
         database = store._db.name
-        self.sweep = ImageSweep(client, database, stores, store, later)
-        self.remover = ImageRemover(client, database, stores)
+        self.sweep = ImageSweep(client, database, keys_of(store), stores, store, later)
+        self.remover = ImageRemover(client, database, keys_of(store), stores)
 
     async def stored(self, person_id: str) -> tuple[Source, ChangeImage]:
         """Store a picture as the command API does; return the command that it would publish."""
@@ -141,7 +141,7 @@ async def test_after_a_crash_at_any_step_two_sweeps_leave_what_people_have_and_n
 
 async def test_a_picture_that_is_half_there_is_swept(store, mongo_client):
     images = GridFsImages(mongo_client, store._db.name)
-    sweep = ImageSweep(mongo_client, store._db.name, [images], store, later)
+    sweep = ImageSweep(mongo_client, store._db.name, keys_of(store), [images], store, later)
     source = Source(new_id(), new_id(), new_id())
     await images.put(source, PICTURE)
     name = image_name(source.image_id)

@@ -15,7 +15,6 @@ from command_api.imports.rows import CsvRows, JsonRows
 from command_api.people.input import input_forms
 from devstack.demo.values import made_person
 from events.log.event import event_of_line, export_line, record, seal
-from events.person.claims import claims_of
 from events.person.commands import CreatePerson, UpdatePerson, decode_command, encode_command
 from events.person.decider import PersonState, decide, evolve, fold
 from events.person.fields import READ_ONLY, stored_forms
@@ -24,6 +23,7 @@ from events.person.schema.reading import read_schema
 from events.person.views import person_view
 from query_api.exports.people_lines import columns_of, people_csv, people_header, people_ndjson
 from service_kit.read_model import person_changes, person_document, state_of
+from tests.claims import known_names
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 CONTEXT = {"today": NOW.date(), "phone_region": "CO"}
@@ -131,7 +131,7 @@ def test_what_is_sent_is_what_is_stored_and_told(schema, data, number):
     assert {name: view[name] for name in schema.names} == sent
     document = person_document(state, schema)
     assert state_of(document, schema) == state
-    assert claims_of(state.fields, schema) == frozenset()
+    assert known_names(schema).held(state.fields) == frozenset()
 
 
 @settings(max_examples=80, deadline=None)

@@ -7,7 +7,9 @@ from events.person.claims import Claim, taken
 from events.person.commands import Command
 from events.person.decider import PersonState
 from service_kit.mongo.connection import Document
+from service_kit.mongo.keys import PersonKeys
 from service_kit.read_model import is_current, state_of
+from service_kit.seals.opening import ERASED
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.apart import decide_apart
 from workers.deciding.eventless import (
@@ -41,6 +43,7 @@ class BatchDecider:
     Args:
         store: The collections.
         streams: The log by people.
+        keys: The people's keys.
         waiting: The commands that wait.
         gaps: The people to whose streams nothing may be appended.
         inputs: Clock, ids and person schema.
@@ -50,12 +53,14 @@ class BatchDecider:
         self,
         store: Store,
         streams: Streams,
+        keys: PersonKeys,
         waiting: WaitingCommands,
         gaps: KnownGaps,
         inputs: DecisionInputs,
     ) -> None:
         self._store = store
         self._streams = streams
+        self._keys = keys
         self._waiting = waiting
         self._gaps = gaps
         self._inputs = inputs
@@ -120,11 +125,12 @@ class BatchDecider:
         person_ids = list({command.person_id: None for command in commands})
         command_ids = [command.command_id for command in commands]
         keys = [command.idempotency_id for command in commands if command.idempotency_id is not None]
-        applied, eventless, heads, parked = await asyncio.gather(
+        applied, eventless, heads, parked, person_keys = await asyncio.gather(
             self._store.applied(person_ids, command_ids, keys),
             self._store.eventless(person_ids, command_ids, keys),
             self._store.heads([person_id for person_id in person_ids if person_id not in unprojected]),
             self._waiting.positions(person_ids),
+            self._keys.find(person_ids),
         )
         people: dict[str, PersonBatch] = {}
         schema = self._inputs.schema
@@ -139,7 +145,7 @@ class BatchDecider:
             # One in another form, while a projection is rolled out, says nothing: the log is folded.
             known = state_of(head, schema) if head and is_current(head, schema) else PersonState(person_id)
             state = unprojected.get(person_id) or known
-            people[person_id] = PersonBatch(state, before=state)
+            people[person_id] = PersonBatch(state, before=state, key=person_keys.get(person_id))
         firsts = first_commands((*applied.values(), *eventless.values())) if keys else {}
         outcomes: dict[str, CommandOutcome] = {}
         unique: dict[str, Command] = {}
@@ -196,7 +202,11 @@ class BatchDecider:
         """Append the next event of each person, all at once; return the outcomes that are no event."""
         await self._read_past(busy)
         planned, eventless = await self._plan(busy, chained=False)
-        planned, beaten = await self._win_claims(planned)
+        (planned, beaten), known = await asyncio.gather(
+            self._win_claims(planned), self._keep_new_keys(planned)
+        )
+        if known:
+            planned = [(one, decision) for one, decision in planned if one.state.person_id not in known]
         if planned:
             lost = await self._store.append_each([decision.event for _, decision in planned])
             for position, (one, decision) in enumerate(planned):
@@ -206,6 +216,22 @@ class BatchDecider:
                 # Another worker was faster, or the command was applied before: the log tells which.
                 await self._read_log([planned[position][0] for position in lost])
         return {**eventless, **beaten}
+
+    async def _keep_new_keys(self, planned: Planned) -> set[str]:
+        """Put the keys of new people on record, and return those whose key was there before.
+
+        With that one, what was decided is decided again; if it was destroyed, the log tells why.
+        """
+        new = {one.state.person_id: one for one, _ in planned if one.has_new_key}
+        if not new:
+            return set()
+        known = await self._keys.insert(
+            {person_id: key for person_id, one in new.items() if (key := one.key)}
+        )
+        for person_id, one in new.items():
+            one.take_key(known.get(person_id) if person_id in known else one.key)
+        await self._read_log([new[person_id] for person_id, key in known.items() if key is ERASED])
+        return set(known)
 
     async def _append_chains(self, busy: Sequence[PersonBatch]) -> Outcomes:
         """Append the following events of each person that need no claim, in one ordered insert.

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from events.errors import KeyTrouble
 from events.log.event import RecordedEvent, record
 from events.person.claims import Claim, ClaimNames
 from events.person.commands import Command, CreatePerson, RevertPerson
@@ -12,6 +13,7 @@ from events.person.decider import PersonState, decide, evolve
 from events.person.rejections import Rejection, Superseded
 from events.person.schema.declarations import PersonSchema
 from service_kit.milestones import Step
+from service_kit.seals.person_key import PersonKey
 from workers.deciding.eventless import repeats
 from workers.outcomes import (
     AppliedCommand,
@@ -33,6 +35,7 @@ class DecisionInputs:
         schema: What a person is.
         claims: Names the claims, by the secrets that are known at the moment.
         load_claims: Reads those secrets anew if that was long ago; asked before each batch.
+        new_key: Makes the key of a new person.
     """
 
     clock: Callable[[], datetime]
@@ -40,6 +43,7 @@ class DecisionInputs:
     schema: PersonSchema
     claims: Callable[[], ClaimNames]
     load_claims: Callable[[], Awaitable[ClaimNames]]
+    new_key: Callable[[], PersonKey] = PersonKey.new
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class PersonBatch:
         newest: When the newest of the commands in the log was accepted; known once the log was read.
         first_commands: The command that had an idempotency id first, by that.
         past: Earlier versions that undecided commands want back, each with the id of its event.
+        key: What the person's events are sealed with; None before there are any, and for an erased person.
+        has_new_key: Whether the key is not on record yet.
     """
 
     state: PersonState
@@ -86,6 +92,8 @@ class PersonBatch:
     newest: datetime | None = None
     past: dict[int, tuple[PersonState, str]] = field(default_factory=dict)
     first_commands: dict[str, str] = field(default_factory=dict)
+    key: PersonKey | None = None
+    has_new_key: bool = False
 
     def decide_next(
         self, inputs: DecisionInputs, *, chained: bool
@@ -127,7 +135,8 @@ class PersonBatch:
             recorded = record(
                 events[0],
                 command,
-                person_schema=inputs.schema.version,
+                schema=inputs.schema,
+                key=self._event_key(inputs),
                 event_id=inputs.new_id(),
                 version=state.version + 1,
                 # A worker's clock may be behind that of the last one; time within a stream never goes back.
@@ -145,6 +154,22 @@ class PersonBatch:
             if not chained:
                 break
         return decisions, eventless
+
+    def _event_key(self, inputs: DecisionInputs) -> PersonKey:
+        """Return the person's key; a new one for somebody without events.
+
+        Raises:
+            KeyTrouble: There are events, and no key.
+        """
+        if self.key is None:
+            if self.state.version:
+                raise KeyTrouble(f"there is no key for {self.state.person_id}, who has events")
+            self.key, self.has_new_key = inputs.new_key(), True
+        return self.key
+
+    def take_key(self, key: PersonKey | None) -> None:
+        """Take the key that is on record; what was decided with another one is to be decided again."""
+        self.key, self.has_new_key = key, False
 
     def _with_past(self, command: Command) -> tuple[Command, PersonState | None]:
         """Return a command with the version that it wants back; the event there is what causes it."""

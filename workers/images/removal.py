@@ -12,6 +12,7 @@ from events.log.stored import payload_of
 from service_kit.broker.topology import IMAGE_TOPICS, IMAGES
 from service_kit.images import ImageStore, image_name
 from service_kit.mongo.connection import Client, store_errors, writing
+from service_kit.mongo.keys import PersonKeys
 from service_kit.tasks import together
 from subscriber import Event, subscribe
 from workers.images.sweep import ImageSweep
@@ -27,11 +28,13 @@ class ImageRemover:
     Args:
         client: A client of either driver.
         database: Database name.
+        keys: The people's keys.
         stores: Where images may be.
     """
 
-    def __init__(self, client: Client, database: str, stores: Sequence[ImageStore]) -> None:
+    def __init__(self, client: Client, database: str, keys: PersonKeys, stores: Sequence[ImageStore]) -> None:
         self._events = writing(client, database)["events"]
+        self._keys = keys
         self._stores = stores
 
     async def handle(self, event: Event) -> None:
@@ -40,21 +43,24 @@ class ImageRemover:
         Raises:
             Unavailable: A store is away; the event is to come again.
         """
-        image_id = await self._image_before(event["subject"], event["version"])
-        # An event names its own image, if it has one: never the one that it replaced.
-        if image_id is None or image_id == event["data"].get("image_id"):
+        image_id = await self._image_taken(event["subject"], event["version"])
+        if image_id is None:
             return
         # Its id opens it, so the log has the event alone.
         removed = [store.name for store in self._stores if await store.delete(image_name(image_id))]
         log.info("image removed", event_id=event["id"], person_id=event["subject"], stores=removed)
 
-    async def _image_before(self, person_id: str, version: int) -> str | None:
-        """Return the image that a person had just before a version, as the log tells."""
-        wanted = {"person_id": person_id, "type": "person.image_changed", "version": {"$lt": version}}
+    async def _image_taken(self, person_id: str, version: int) -> str | None:
+        """Return the image that a person had just before a version and has no more, as the log tells."""
+        wanted = {"person_id": person_id, "type": "person.image_changed", "version": {"$lte": version}}
         with store_errors():
-            found = self._events.find(wanted, sort=[("version", -1)], limit=1)
-            documents = await found.to_list(1)
-        return cast("str | None", payload_of(documents[0])[1]["image_id"]) if documents else None
+            found = self._events.find(wanted, sort=[("version", -1)], limit=2)
+            documents = await self._keys.open(await found.to_list(2))
+        images = {one["version"]: payload_of(one)[1].get("image_id") for one in documents}
+        # An event names its own image, if it has one: never the one that it replaced.
+        own = images.pop(version, None)
+        before = next(iter(images.values()), None)
+        return None if before == own else cast("str | None", before)
 
 
 async def tend(url: str, remover: ImageRemover, sweep: ImageSweep) -> None:

@@ -18,6 +18,7 @@ from events.person.rejections import ImageExpired
 from events.times import to_milliseconds
 from service_kit.images import FoundImage, ImageStore, image_name
 from service_kit.mongo.connection import Client, store_errors, writing
+from service_kit.mongo.keys import PersonKeys
 from workers.store import Store
 
 GRACE: Final = timedelta(hours=1)
@@ -100,6 +101,7 @@ class ImageSweep:
     Args:
         client: A client of either driver.
         database: Database name.
+        keys: The people's keys.
         stores: Where images may be.
         records: Keeps refusals.
         clock: Tells the time, UTC.
@@ -109,11 +111,13 @@ class ImageSweep:
         self,
         client: Client,
         database: str,
+        keys: PersonKeys,
         stores: Sequence[ImageStore],
         records: Store,
         clock: Callable[[], datetime],
     ) -> None:
         self._db = writing(client, database)
+        self._keys = keys
         self._records = records
         self._stores = stores
         self._clock = clock
@@ -166,7 +170,7 @@ class ImageSweep:
             kinds = {"type": {"$in": ["person.image_changed", "person.deleted"]}}
             events = self._db["events"].find({**of_them, **kinds}, sort=[("person_id", 1), ("version", 1)])
             current: dict[str, str | None] = {}
-            for event in await events.to_list(None):
+            for event in await self._keys.open(await events.to_list(None)):
                 _, data = payload_of(event)
                 image_id = cast("str | None", data.get("image_id"))
                 name = image_name(image_id) if image_id else None
