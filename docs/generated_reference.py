@@ -313,10 +313,12 @@ def _routes(app: Any) -> list[list[str]]:
 def _applications() -> Iterator[tuple[str, Any]]:
     """Yield both APIs; nothing connects before they run."""
     with tempfile.TemporaryDirectory() as folder:
-        key = Path(folder) / "key"
+        key, kek = Path(folder) / "key", Path(folder) / "kek"
         key.write_text("x" * MIN_SECRET_BYTES)
+        kek.write_text(f"one {'0' * 64}")
+        kek.chmod(0o600)
         chosen = Settings(
-            amqp_url="amqp://a:b@localhost/", mongo_uri="mongodb://localhost/", jwt_key_file=key
+            amqp_url="amqp://a:b@localhost/", mongo_uri="mongodb://localhost/", jwt_key_file=key, kek_file=kek
         )
         yield "Command API", build_command_api(chosen, lambda: datetime.now(UTC))
         yield "Query API", build_query_api(chosen)

@@ -15,6 +15,7 @@ from events.log.stored import ACCOUNT_EVENTS, EVENTS
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_links import NOT_HASHED, link_of_document
+from operations.log_opening import Opening
 from operations.log_places import BESIDE_PEOPLE, STRAY_PLACES, is_of
 from service_kit.mongo.connection import reading, store_errors
 from verifier import Finding, Link
@@ -60,10 +61,12 @@ class LogReader:
 
     Args:
         address: Where the log is.
+        opening: Proves sealed values, where that is asked for.
     """
 
-    def __init__(self, address: DatabaseAddress) -> None:
+    def __init__(self, address: DatabaseAddress, opening: Opening | None = None) -> None:
         self._client = connect(address)
+        self._opening = opening
         near, strong = (
             reading(self._client, address.database, strong=strong).with_options(codec_options=_CODEC)
             for strong in (False, True)
@@ -96,7 +99,9 @@ class LogReader:
         return self._links({"person_id": stream}, strong=True)
 
     def _links(self, query: Mapping[str, Any], *, strong: bool) -> Iterator[Link]:
-        return map(link_of_document, self._read(query, _ORDER, _place, strong=strong, without=NOT_HASHED))
+        if self._opening is None:
+            return map(link_of_document, self._read(query, _ORDER, _place, strong=strong, without=NOT_HASHED))
+        return self._opening.links(self._client, self._read(query, _ORDER, _place, strong=strong))
 
     def _read(
         self,
@@ -240,21 +245,14 @@ def read_all(
     order: Sequence[tuple[str, int]],
     without: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Yield every document that a query finds, in order, however long that takes.
-
-    Args:
-        collection: Where.
-        query: Which.
-        order: In which order.
-        without: Fields that are not read.
+    """Yield every document that a query finds, in order, without some fields, however long that takes.
 
     Raises:
         StoreUnavailable: MongoDB is away.
         SetupError: It refuses.
     """
     with refusals():
-        shown = dict.fromkeys(without, 0) or None
-        cursor = collection.find(query, shown, sort=order, batch_size=_BATCH)
+        cursor = collection.find(query, dict.fromkeys(without, 0) or None, sort=order, batch_size=_BATCH)
         while batch := cursor.to_list(_BATCH):
             yield from batch
 

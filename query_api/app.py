@@ -47,10 +47,10 @@ from service_kit.images.gridfs_reader import GridFsReader
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
+from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
 from service_kit.read_model import projection_of
-from service_kit.seals.kek import KekFile, load_keks
 from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.slots import Slots
@@ -60,17 +60,6 @@ _ABOUT: Final = """Reads people, what they were, and who changed them, from Mong
 Each route wants a scope. An account's roles give it scopes:
 
 """
-
-
-def cursors_of(settings: Settings) -> CursorSeal:
-    """Return what seals the cursors of pages: the same for every process with these key-encryption keys.
-
-    Raises:
-        SystemExit: The keys' file is wrong.
-    """
-    if settings.kek_file is None:
-        return CursorSeal()
-    return CursorSeal(load_keks(KekFile(settings.kek_file)).derived(CURSORS))
 
 
 def build_app(
@@ -84,13 +73,16 @@ def build_app(
         heartbeat: Seconds of silence after which a live client is told its position.
 
     Raises:
-        SystemExit: The token key is missing or weak; a file that is named is wrong.
+        SystemExit: The token key is missing or weak; a file that is named is wrong; a key-encryption key is
+            missing.
     """
     schema = schema or load_person_schema(settings.person_schema)
     roles = load_roles(settings.roles, schema)
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
-    reads = Reads(client, settings.mongo_db, lease, cursors_of(settings))
+    keks = keks_of(settings)
+    reads = Reads(client, settings.mongo_db, lease, CursorSeal(keks.derived(CURSORS)))
+    keys = PersonKeys(client, settings.mongo_db, keks)
     exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
     url = settings.amqp_url.get_secret_value()
     verifier, feed, positions = TokenVerifier(settings, roles), FeedBuffer(), Positions(time.monotonic)
@@ -152,12 +144,12 @@ def build_app(
     )
     sender = ExportSender(
         people,
-        Exports(exporting, settings.mongo_db, lease, schema),
+        Exports(exporting, settings.mongo_db, lease, schema, keys),
         settings.exports_at_once,
         settings.export_seconds,
     )
     add_export_route(app, people, sender)
-    claims = ClaimSecrets(client, settings.mongo_db, keks_of(settings), schema)
+    claims = ClaimSecrets(client, settings.mongo_db, keks, schema)
     add_unique_routes(app, people, claims.load)
     add_read_routes(app, people)
     add_schema_route(app, verifier, schema)

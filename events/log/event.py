@@ -168,7 +168,7 @@ def event_of_line(line: bytes) -> RecordedEvent:
 
 
 def encode_event(event: RecordedEvent) -> dict[str, Any]:
-    """Return an event as a CloudEvents 1.0 structured-mode message, JSON-ready: sealed, whatever was opened."""
+    """Return an event as a CloudEvents 1.0 structured-mode message, JSON-ready: sealed."""
     attributes = {
         "specversion": "1.0",
         "id": event.event_id,

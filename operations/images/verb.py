@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
@@ -43,7 +44,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
 def images(options: argparse.Namespace) -> int:
     """Remove the images that no person has, and say how many there were of each kind."""
     address = database_address()
-    names = {"amqp_url": _UNUSED, "mongo_uri": SecretStr(address.uri), "mongo_db": address.database}
+    names: dict[str, Any] = {"amqp_url": _UNUSED, "mongo_uri": SecretStr(address.uri), "mongo_db": address.database}
     try:
         settings = Settings(**names, kek_file=kek_file())
     except ValidationError as exc:

@@ -85,7 +85,12 @@ async def _counts() -> Counts:
         return await rows.counts()
 
 
-def _keks() -> Keks:
+def known_keks() -> Keks:
+    """Return the key-encryption keys that the settings name.
+
+    Raises:
+        SetupError: There are none that can be used.
+    """
     kek_file()  # that none is named is said first
     try:
         return Keks(kek_source(database_settings()).keks())
@@ -94,7 +99,7 @@ def _keks() -> Keks:
 
 
 def _list(options: argparse.Namespace) -> int:
-    keks = _keks()
+    keks = known_keks()
     known = keks.ids
     counts = asyncio.run(_counts())
     used = {kek for by_kek in counts.values() for kek in by_kek}
@@ -142,7 +147,7 @@ def _use(options: argparse.Namespace) -> int:
 
 
 def _rotate(_options: argparse.Namespace) -> int:
-    return asyncio.run(_rewrapped(_keks()))
+    return asyncio.run(_rewrapped(known_keks()))
 
 
 async def _rewrapped(keks: Keks) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from operations.addresses import DatabaseAddress
+from operations.log_opening import Opening
 from operations.log_reader import LogReader
 from operations.log_walk import RANGES, Range
 from verifier import Finding, KnownHeads, Verdict, head_line, walk
@@ -18,11 +19,13 @@ class Job:
         address: The log.
         known: File of the heads that checkpoints recorded (`KnownHeads`), if any.
         heads: Folder where each range leaves its heads as lines, if they are wanted.
+        opening: Proves sealed values, if that is asked for.
     """
 
     address: DatabaseAddress
     known: Path | None = None
     heads: Path | None = None
+    opening: Opening | None = None
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,15 @@ class RangeReport:
         people: How many have events.
         events: How many events they have.
         findings: The first bad version of each bad stream.
+        proved: How many sealed values were opened and proved.
+        erased: How many are those of erased people, so that nobody opens them.
     """
 
     people: int
     events: int
     findings: tuple[Finding, ...]
+    proved: int = 0
+    erased: int = 0
 
 
 def heads_file(folder: Path, number: int) -> Path:
@@ -50,7 +57,7 @@ class ChainWalker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._reader = LogReader(job.address)
+        self._reader = LogReader(job.address, job.opening)
         self._known = KnownHeads(job.known) if job.known else None
 
     def borders(self) -> list[str]:
@@ -59,7 +66,7 @@ class ChainWalker:
 
     def walk(self, piece: Range) -> RangeReport:
         """Walk a range."""
-        people = events = 0
+        people = events = proved = erased = 0
         findings: list[Finding] = list(self._reader.strays()) if piece.after is None else []
         recorded = self._known.recorded(piece.after, piece.to) if self._known else ()
         with ExitStack() as stack:
@@ -71,11 +78,13 @@ class ChainWalker:
                     verdict = self._again(verdict)
                 people += verdict.events > 0
                 events += verdict.events
+                proved += verdict.proved
+                erased += verdict.withheld
                 if verdict.finding:
                     findings.append(verdict.finding)
                 elif heads and verdict.head:
                     heads.write(head_line(verdict.head) + b"\n")
-        return RangeReport(people, events, tuple(findings))
+        return RangeReport(people, events, tuple(findings), proved, erased)
 
     def _again(self, verdict: Verdict) -> Verdict:
         """Ask the primary: a secondary may be behind the checkpoint, and a range may move between shards."""

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
+from operations.log_opening import Opening
 from operations.log_reader import connect, read_all
 from operations.log_walk import walk_ranges
 from operations.progress_bar import ProgressBar
@@ -31,12 +32,14 @@ from verifier import Chain, Finding, Head, KnownHeads, Unreadable, public_keys, 
 
 @dataclass(frozen=True)
 class Totals:
-    """What a walk came to, and how many seconds it took."""
+    """What a walk came to, how many seconds it took, and how many sealed values were proved or are erased."""
 
     people: int
     events: int
     ranges: int
     seconds: float
+    proved: int = 0
+    erased: int = 0
 
     @property
     def described(self) -> str:
@@ -88,31 +91,34 @@ class Proof:
             self._found(finding)
         return chain
 
-    def walk(self, *, keep_heads: bool = False) -> Totals:
+    def walk(self, *, keep_heads: bool = False, opening: Opening | None = None) -> Totals:
         """Walk the whole log.
 
         Args:
             keep_heads: Whether `heads` will be asked.
+            opening: Proves sealed values, if that is asked for.
 
         Raises:
             StoreUnavailable: MongoDB stays away.
             SetupError: A process was killed.
         """
         began = time.monotonic()
-        people = events = ranges = 0
+        people = events = ranges = proved = erased = 0
         heads = self._scratch if keep_heads else None
-        job = Job(self._address, self._scratch / "known", heads)
+        job = Job(self._address, self._scratch / "known", heads, opening)
         with ProgressBar("events") as bar:
             for part, _, walked in walk_ranges(lambda: ChainWalker(job), self._processes):
                 ranges += 1
                 people += walked.people
                 events += walked.events
+                proved += walked.proved
+                erased += walked.erased
                 if walked.findings:
                     bar.clear()
                 for finding in walked.findings:
                     self._found(finding)
                 bar.show(part, events)
-        return Totals(people, events, ranges, time.monotonic() - began)
+        return Totals(people, events, ranges, time.monotonic() - began, proved, erased)
 
     def read_gaps(self) -> None:
         """Find what the feed is known to have and the log lacks, unless somebody has accepted that.

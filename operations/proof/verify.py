@@ -10,6 +10,8 @@ from events.errors import StoreUnavailable, Unavailable
 from operations.addresses import database_address
 from operations.errors import SetupError
 from operations.feed.verb import forgotten
+from operations.keys.verb import known_keks
+from operations.log_opening import Opening
 from operations.proof.proof import Proof, add_jobs, end_politely, read_public_keys
 from operations.terminal import print_progress, print_result, short_path
 from verifier import Finding, OlderLog
@@ -22,6 +24,9 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
     """Options of `verify`."""
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="compare the log with these, too")
     parser.add_argument("--public-key", type=Path, metavar="FILE", help="the key, or keys, that sign them")
+    parser.add_argument(
+        "--open", action="store_true", help="open every sealed value, too, and prove it; wants the keys"
+    )
     parser.add_argument("--json", action="store_true", help="findings as JSON, one a line")
     add_jobs(parser)
 
@@ -46,13 +51,17 @@ def _verify(options: argparse.Namespace) -> int:
         print_result(json.dumps(finding.as_json()) if options.json else finding.sentence)
 
     against = ""
-    with Proof(database_address(), options.jobs, tell) as proof:
+    address = database_address()
+    opening = Opening(address.database, known_keks()) if options.open else None
+    with Proof(address, options.jobs, tell) as proof:
         if options.checkpoints:
             chain = proof.read_checkpoints(options.checkpoints, read_public_keys(options.public_key))
             if not chain.checkpoints and not chain.findings:
                 raise SetupError(f"There is no checkpoint in {short_path(options.checkpoints)}.")
             against = f", against {chain.described}"
-        totals = proof.walk()
+        totals = proof.walk(opening=opening)
+        if opening:
+            against += f", {totals.proved:,} values proved and {totals.erased:,} of erased people"
         proof.read_gaps()
         against += _against_the_feed(proof)
     print_progress(f"{totals.described}{against}: {result(proof.findings)}.")

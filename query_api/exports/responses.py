@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from prometheus_client import Counter
 from starlette.types import Send
 
-from events.errors import StoreUnavailable
+from events.errors import Damaged, StoreUnavailable
 from query_api.exports.streams import Export, Exports
 from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
@@ -105,10 +105,8 @@ class _Stream(StreamingResponse):
             try:
                 async with asyncio.timeout(self._seconds):
                     await super().stream_response(send)
-            except (StoreUnavailable, TimeoutError) as exc:
-                reason = (
-                    exc.detail if isinstance(exc, StoreUnavailable) else f"takes over {self._seconds:g} s"
-                )
+            except (StoreUnavailable, Damaged, TimeoutError) as exc:
+                reason = f"takes over {self._seconds:g} s" if isinstance(exc, TimeoutError) else exc.detail
                 BROKEN_OFF.inc()
                 log.warning("an export broke off", lines=self._export.lines, reason=reason)
 

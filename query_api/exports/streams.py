@@ -14,7 +14,9 @@ from events.person.orders import Sort, order_of
 from events.person.outcomes import UNCHANGED
 from events.person.schema.declarations import PersonSchema
 from query_api.exports.batches import Batches, CursorBatches, MergedBatches
-from query_api.exports.event_lines import CSV, EVENTS_HEADER, NDJSON, csv_rows, ndjson
+from query_api.exports.event_lines import CSV, EVENTS_HEADER, NDJSON, SEALED, csv_rows, ndjson
+from query_api.exports.opened_batches import Keys, OpenedBatches
+from query_api.exports.options import EventsExportQuery
 from query_api.exports.people_lines import (
     WORKBOOK,
     PeopleWorkbook,
@@ -23,7 +25,7 @@ from query_api.exports.people_lines import (
     people_header,
     people_ndjson,
 )
-from query_api.history.filters import EventsQuery, all_of, place_of
+from query_api.history.filters import all_of, place_of
 from query_api.imports.lines import ERRORS_HEADER, invalid_csv, invalid_ndjson, undone_csv, undone_ndjson
 from query_api.people.filters import ExportQuery
 from query_api.people.listing import LIVING, SHOWN
@@ -41,7 +43,7 @@ WRITTEN: Final = 100
 """Documents that are written at once: a millisecond or two in which nobody else is answered."""
 
 Write = Callable[[Sequence[dict[str, Any]]], bytes]
-_EVENTS: Final[Mapping[str, Write]] = {NDJSON: ndjson, CSV: csv_rows}
+_EVENTS: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: ndjson, CSV: csv_rows}
 _INVALID: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: invalid_ndjson, CSV: invalid_csv}
 _UNDONE: Final[Mapping[str, Callable[..., bytes]]] = {NDJSON: undone_ndjson, CSV: undone_csv}
 
@@ -141,10 +143,14 @@ class Exports:
         database: Database name.
         lease: Says whether secondaries may be read; None if they always may.
         schema: What a person is.
+        keys: Has the keys of people.
     """
 
-    def __init__(self, client: Client, database: str, lease: Lease | None, schema: PersonSchema) -> None:
+    def __init__(
+        self, client: Client, database: str, lease: Lease | None, schema: PersonSchema, keys: Keys
+    ) -> None:
         self._schema = schema
+        self._keys = keys
         self._databases = Databases(client, database, lease)
 
     def _cursor(
@@ -159,23 +165,35 @@ class Exports:
         database = self._databases.choose(strong=strong, newest=newest)
         return CursorBatches(database[collection].find_raw_batches(wanted, batch_size=BATCH, **more))
 
-    def events(self, query: EventsQuery, media_type: str, *, bom: bool = False) -> Export:
+    def events(
+        self,
+        query: EventsExportQuery,
+        media_type: str,
+        withheld: frozenset[str] = frozenset(),
+        *,
+        bom: bool = False,
+    ) -> Export:
         """Return an export of events that fetches its first batch.
 
         Args:
-            query: What to export, in which order.
+            query: What to export, in which order, and whether sealed values are laid open.
             media_type: `NDJSON` or `CSV`.
+            withheld: Under which names they are not.
             bom: Whether CSV begins with a byte order mark.
         """
+        more: dict[str, Any] = {"sort": query.order}
+        if not query.opened:
+            more["projection"] = {SEALED: 0}
         sources = [
-            self._cursor(
-                collection, all_of(query.conditions_in(collection)), strong=query.strong, sort=query.order
-            )
+            self._cursor(collection, all_of(query.conditions_in(collection)), strong=query.strong, **more)
             for collection in query.collections
         ]
-        batches = MergedBatches(sources, place_of, descending=query.descending)
+        batches: Batches = MergedBatches(sources, place_of, descending=query.descending)
+        if query.opened:
+            batches = OpenedBatches(batches, self._keys)
+        write = partial(_EVENTS[media_type], withheld=withheld)
         header = _header(EVENTS_HEADER, media_type, bom=bom)
-        return Export([ExportPart(batches, _EVENTS[media_type])], media_type, header)
+        return Export([ExportPart(batches, write)], media_type, header)
 
     def people(self, query: ExportQuery, media_type: str, view: PersonView, *, bom: bool = False) -> Export:
         """Return an export of people; it may be a `WORKBOOK`.

@@ -81,18 +81,21 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         failures that are no account's, `address:ADDRESS`.
 
         With `Accept: application/x-ndjson` or `text/csv`, all that is found, as a stream; if the connection
-        ends before the last chunk, it is not all. An NDJSON line has every field that the hash covers, for
-        `python -m verifier`.
+        ends before the last chunk, it is not all. An NDJSON line has every member that the hash covers, for
+        `python -m verifier`: of sealed values their names and one root.
+
+        With `opened=true` a line has the sealed values, too, each with what proves it, unless the person is
+        erased. Of a field that wants a scope which the token lacks, and of those that `withhold` names, it
+        has commitments.
         """
         query = dependencies.read(EventsExportQuery, request)
         # Several headers mean the same as one with a comma (RFC 9110, section 5.3).
         accept = ", ".join(request.headers.getlist("accept"))
         form = choose(accept or None, (JSON, NDJSON, CSV))
         if form != JSON:
-            # A line has all that its hash covers, so it is for those alone who may see all of it.
-            view = dependencies.view(caller)
-            view.refuse_hidden(sorted(view.hidden))
-            return await _export(request, sender, caller, query, form)
+            withheld = query.withheld(dependencies.schema) | dependencies.view(caller).hidden
+            return await _export(request, sender, caller, query, form, withheld)
+        query.check_paged()
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             page = await dependencies.log.events(query)
         items = [_seen(item, ("data",), dependencies.view(caller)) for item in page.answer.documents]
@@ -113,13 +116,18 @@ def _seen(item: dict[str, Any], parts: Sequence[str], view: PersonView) -> dict[
 
 
 async def _export(
-    request: Request, sender: ExportSender, caller: Caller, query: EventsExportQuery, form: str
+    request: Request,
+    sender: ExportSender,
+    caller: Caller,
+    query: EventsExportQuery,
+    form: str,
+    withheld: frozenset[str],
 ) -> Response:
-    """Return everything that is found, as a stream."""
+    """Return everything that is found, as a stream; of values that are laid open, without some."""
     if paged := query.model_fields_set & {"limit", "cursor"}:
         errors = [{"field": name, "reason": "does not go with an export: it has no pages"} for name in paged]
         raise InvalidFields("a parameter is not valid", errors)
     if is_head(request.scope):
         return head_of(form, _FILES[form])
-    begin = partial(sender.exports.events, query, form, bom=query.bom)
+    begin = partial(sender.exports.events, query, form, withheld, bom=query.bom)
     return await sender.response(caller.subject, begin, _FILES[form])

@@ -68,6 +68,7 @@ REASONS: Final = (
     Reason("unknown-name", "is not known", "no se conoce"),
     Reason("more-errors", "has {count} more errors", "tiene {count} errores más"),
     Reason("given-twice", "is given twice", "está dos veces"),
+    Reason("not-alone", "goes only with {other}", "solo va con {other}"),
     Reason("not-together", "cannot be given beside {other}", "no puede ir junto a {other}"),
     Reason(
         "no-pages",

@@ -174,6 +174,7 @@ async def test_no_value_becomes_an_operator_or_an_error_of_ours(
         jwt_algorithm="EdDSA",
         signing_keys=kept.keys,
         images_key_file=system.directory / "images.key",
+        kek_file=system.kek_file,
         signup="open",
         rate_address="0",
         rate_subject="0",

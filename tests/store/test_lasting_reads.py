@@ -6,14 +6,14 @@ import pytest
 
 from events.errors import StoreUnavailable
 from query_api.exports.event_lines import NDJSON
+from query_api.exports.options import EventsExportQuery
 from query_api.exports.streams import BATCH, WRITTEN, Exports
-from query_api.history.filters import EventsQuery
 from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
 from tests.default_schema import SCHEMA
 from tests.store.given import create, run
 
-STRONG = EventsQuery(consistency="strong", sort="applied_at")
+STRONG = EventsExportQuery(consistency="strong", sort="applied_at")
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ async def test_an_export_outlasts_the_deadline_of_an_operation(empty, settings, 
         try:
             if not lasting:
                 with pytest.raises(StoreUnavailable):
-                    await Exports(client, name, None, SCHEMA).events(STRONG, NDJSON).begin()
+                    await Exports(client, name, None, SCHEMA, None).events(STRONG, NDJSON).begin()
                 continue
-            export = Exports(client, name, None, SCHEMA).events(STRONG, NDJSON)
+            export = Exports(client, name, None, SCHEMA, None).events(STRONG, NDJSON)
             assert await export.begin()
             chunks = [chunk async for chunk in export.chunks()]
             await export.close()
@@ -57,6 +57,6 @@ async def test_an_export_that_cannot_begin_is_ours_to_name(system):
     client = mongo.connect(settings, "tests", lasting=True)
     try:
         with pytest.raises(StoreUnavailable):
-            await Exports(client, "x", None, SCHEMA).events(STRONG, NDJSON).begin()
+            await Exports(client, "x", None, SCHEMA, None).events(STRONG, NDJSON).begin()
     finally:
         await mongo.close(client)

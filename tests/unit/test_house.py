@@ -76,6 +76,7 @@ ADAPTERS = {
         "command_api/accounts/login_store.py",
         "command_api/accounts/store.py",
         "service_kit/mongo/budgets.py",
+        "service_kit/mongo/claim_secrets.py",
         "service_kit/mongo/clocks.py",
         "service_kit/images/gridfs.py",
         "service_kit/mongo/connection.py",

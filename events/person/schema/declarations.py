@@ -181,6 +181,20 @@ class PersonSchema:
         """The fields that are not personal: their values stay readable in the log for ever."""
         return frozenset(field.name for field in self.fields if not field.personal)
 
+    def names_of(self, name: str) -> frozenset[str]:
+        """Return all names that a field had, in whichever schema; none if there was never such a field.
+
+        Of a name that was given to several fields, those of all.
+        """
+        pairs = [
+            {one.name, one.renamed_from} - {""} for schema in (*self.earlier, self) for one in schema.fields
+        ]
+        found: frozenset[str] = frozenset()
+        more = frozenset().union(*(pair for pair in pairs if name in pair))
+        while more != found:
+            found, more = more, more.union(*(pair for pair in pairs if pair & more))
+        return found
+
     @cached_property
     def _readers(self) -> Mapping[str, str]:
         """Return the scopes of fields under all the names that they had: events keep theirs."""

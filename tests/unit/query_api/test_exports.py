@@ -113,7 +113,7 @@ def stage(number: int = 3, each: int = 2, seconds: float = 60.0) -> SimpleNamesp
         Reads(), None, None, Verifier(), False, positions, "CO", Searches(AtOnce(9, 9), 1.0), SCHEMA
     )
     collections = Collections()
-    exports = Exports(collections, "x", None, SCHEMA)
+    exports = Exports(collections, "x", None, SCHEMA, None)
     sender = ExportSender(people, exports, AtOnce(number, each), seconds)
     app = create_app("test", {})
     add_export_route(app, people, sender)

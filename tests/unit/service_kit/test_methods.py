@@ -19,9 +19,14 @@ BY_VALUES = {"/people/by-document/{document_type}/{document_id}": "/people/by-{k
 
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory) -> tuple[FastAPI, FastAPI]:
-    key = tmp_path_factory.mktemp("keys") / "key"
+    folder = tmp_path_factory.mktemp("keys")
+    key, kek = folder / "key", folder / "kek"
     key.write_text("x" * MIN_SECRET_BYTES)
-    settings = Settings(amqp_url="amqp://a:b@localhost/", mongo_uri="mongodb://localhost/", jwt_key_file=key)
+    kek.write_text(f"one {'0' * 64}")
+    kek.chmod(0o600)
+    settings = Settings(
+        amqp_url="amqp://a:b@localhost/", mongo_uri="mongodb://localhost/", jwt_key_file=key, kek_file=kek
+    )
     return build_command_api(settings, lambda: datetime.now(UTC)), build_query_api(settings)
 
 

@@ -41,9 +41,14 @@ TEXTS = {
 @pytest.fixture(scope="module")
 def documents(tmp_path_factory) -> dict[str, Document]:
     """What both APIs serve at `/openapi.json`."""
-    key = tmp_path_factory.mktemp("keys") / "key"
+    folder = tmp_path_factory.mktemp("keys")
+    key, kek = folder / "key", folder / "kek"
     key.write_text("x" * MIN_SECRET_BYTES)
-    settings = Settings(amqp_url="amqp://a:b@localhost/", mongo_uri="mongodb://localhost/", jwt_key_file=key)
+    kek.write_text(f"one {'0' * 64}")
+    kek.chmod(0o600)
+    settings = Settings(
+        amqp_url="amqp://a:b@localhost/", mongo_uri="mongodb://localhost/", jwt_key_file=key, kek_file=kek
+    )
     apps = build_command_api(settings, lambda: datetime.now(UTC)), build_query_api(settings)
     return {name: app.openapi() for name, app in zip(APIS, apps, strict=True)}
 
