@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from events.log.stored import BESIDE, NULLABLE
+from events.log.stored import BESIDE, OPENED
 from events.person.commands import Command, Envelope
 from events.person.decider import PersonState
 from events.person.fields import IMAGE_NAMES, state_names
@@ -181,5 +181,9 @@ def _eventless_document(command: Envelope, time: datetime) -> dict[str, Any]:
         "rejected_at": time,
         "correlation_id": command.correlation_id,
     }
-    more = {name: value for name in (*NULLABLE, BESIDE) if (value := getattr(command, name)) is not None}
+    more = {
+        name: value
+        for name in (*OPENED, "causation_id", "traceparent", BESIDE)
+        if (value := getattr(command, name)) is not None
+    }
     return document | more

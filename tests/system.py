@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from initialise import initialise
@@ -25,7 +25,6 @@ from devstack.servers.mongo import ReplicaSet
 from devstack.servers.ports import free_ports
 from devstack.servers.rabbit import RabbitNode
 from devstack.servers.rabbit_cluster import RabbitCluster
-from operations.keys.kek_file import ensure_kek_file
 from service_kit.auth.tokens import SCOPES, issue_token
 from service_kit.broker.topology import PARTITIONS
 from service_kit.broker.users import COMMAND_USER, QUERY_USER, WORKER_USER
@@ -34,6 +33,8 @@ from tests.default_schema import write_schema
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0
 """How long a start may take on a busy machine; what ends while it starts is not waited for."""
+TEST_KEKS: Final = {"tests": bytes(range(32))}
+"""The key-encryption keys of all tests."""
 PATIENCE = 120.0
 """How long a test waits, in seconds, for what is a matter of moments on a quiet machine."""
 TOPOLOGIES = ("replica-set", "sharded")
@@ -202,7 +203,8 @@ class System:
         system = cls(directory, mongo, rabbit, secrets.token_hex(32))
         (directory / "jwt.key").write_text(system.key)
         (directory / "images.key").write_text(system.key)
-        ensure_kek_file(system.kek_file)
+        system.kek_file.touch(mode=0o600)
+        system.kek_file.write_text("".join(f"{one} {key.hex()}\n" for one, key in TEST_KEKS.items()))
         write_schema(directory / "person-schema.json")
         try:
             mongo.spawn()

@@ -95,18 +95,23 @@ def _names(content: Mapping[str, Any]) -> Sequence[str]:
     names, data, values = content["sealed_fields"], content["data"], content["values"]
     if not isinstance(data, dict) or not isinstance(names, list):
         raise Unreadable("its data or its sealed_fields are none")
-    before = ""
-    for name in names:
-        if not isinstance(name, str) or not name.isascii() or name <= before:
-            raise Unreadable("its sealed_fields are not names in order, each once")
-        if name in data:
-            raise Unreadable(f"{shown(name)} is sealed and in the clear")
-        before = name
+    if not _in_order(names):
+        raise Unreadable("its sealed_fields are not names in order, each once")
+    if not data.keys().isdisjoint(names):
+        raise Unreadable(f"{_listed(data.keys() & set(names))} is sealed and in the clear")
     if not isinstance(values, str) or not _HASH.fullmatch(values):
         raise Unreadable("its values are no hash")
     if not names and values != NONE_SEALED:
         raise Unreadable("it has values, and no names of them")
     return names
+
+
+def _in_order(names: Sequence[Any]) -> bool:
+    try:
+        # An empty name would be the first one.
+        return "".join(names).isascii() and sorted(set(names)) == names and names[:1] != [""]
+    except TypeError:
+        return False
 
 
 def _prove(names: Sequence[str], opened: object, values: str) -> Judgement:

@@ -17,7 +17,9 @@ from events.person.schema.declarations import PersonSchema
 from service_kit.mongo.collections import load_collections
 from service_kit.mongo.connection import Client, Document, DocumentCollection, kept_out, store_errors, writing
 from service_kit.mongo.indexes import check_unique_indexes
+from service_kit.mongo.keys import PersonKeys
 from service_kit.read_model import person_changes, person_document, projection_of
+from service_kit.seals.opening import seal_attributes
 from workers.outcomes import PersonChange
 
 _CLAIM_TRIES: Final = 5
@@ -35,10 +37,12 @@ class Store:
         client: A client of either driver.
         database: Database name.
         schema: What a person is.
+        keys: The people's keys.
     """
 
-    def __init__(self, client: Client, database: str, schema: PersonSchema) -> None:
+    def __init__(self, client: Client, database: str, schema: PersonSchema, keys: PersonKeys) -> None:
         self._schema = schema
+        self._keys = keys
         self._db = writing(client, database)
         self._events = self._db["events"]
         self._people = self._db["people"]
@@ -218,8 +222,14 @@ class Store:
     async def record_eventless(self, documents: Sequence[dict[str, Any]]) -> None:
         """Keep commands whose outcome is no event; one that is kept already stays as it is.
 
-        But one that could not be read, and can now, has its outcome only now.
+        But one that could not be read, and can now, has its outcome only now. Who asked from where is sealed
+        with the person's key, and left out of what is asked about somebody without one.
+
+        Args:
+            documents: As `service_kit.read_model` makes them.
         """
+        keys = await self._keys.find({one["person_id"] for one in documents}) if documents else {}
+        documents = [seal_attributes(one, keys.get(one["person_id"])) for one in documents]
         known = await insert_new(self._rejections, documents, ordered=False) if documents else set()
         if known:
             names = ("person_id", "command_id")

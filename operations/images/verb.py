@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
@@ -44,9 +43,13 @@ def add_images(parser: argparse.ArgumentParser) -> None:
 def images(options: argparse.Namespace) -> int:
     """Remove the images that no person has, and say how many there were of each kind."""
     address = database_address()
-    names: dict[str, Any] = {"amqp_url": _UNUSED, "mongo_uri": SecretStr(address.uri), "mongo_db": address.database}
     try:
-        settings = Settings(**names, kek_file=kek_file())
+        settings = Settings(
+            amqp_url=_UNUSED,
+            mongo_uri=SecretStr(address.uri),
+            mongo_db=address.database,
+            kek_file=kek_file(),
+        )
     except ValidationError as exc:
         raise SetupError(f"A setting is wrong: {setting_faults(exc)[0]}.") from None
     try:
@@ -64,8 +67,8 @@ async def _sweep(settings: Settings, grace: timedelta, *, dry: bool) -> Swept:
     client = mongo.connect(settings, "rollcall images")
     stores = open_stores(settings, client)
     try:
-        records = Store(client, settings.mongo_db, person_schema())
         keys = PersonKeys(client, settings.mongo_db, keks_of(settings))
+        records = Store(client, settings.mongo_db, person_schema(), keys)
         sweep = ImageSweep(client, settings.mongo_db, keys, stores.all, records, lambda: datetime.now(UTC))
         return await sweep.run(grace, dry=dry)
     finally:

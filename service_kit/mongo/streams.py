@@ -24,10 +24,11 @@ class Find(Protocol):
     async def __call__(
         self, collection: str, wanted: Mapping[str, Any], *, sort: Sequence[tuple[str, int]], limit: int
     ) -> list[Document]:
-        """Return the first documents of a collection that are as wanted.
+        """Return the first documents of a collection that are as wanted; events are opened.
 
         Raises:
-            StoreUnavailable: MongoDB is away, or too slow.
+            StoreUnavailable: MongoDB is away, or too slow; or somebody's key is not there.
+            Damaged: An event does not open with its person's key.
         """
 
 
@@ -42,14 +43,15 @@ async def state_at(
     """Return a person as it was; absent if the log that is read knows of none.
 
     Args:
-        find: Reads `events` and `milestones`.
+        find: Reads `events`, opened, and `milestones`.
         person_id: The id.
         version: The version to go to; the newest one up to it that is there.
         as_of: Or the time to go to, UTC; neither: to the end.
         schema: The person schema in whose form the person is; None where there has been one alone.
 
     Raises:
-        StoreUnavailable: MongoDB is away, or too slow.
+        StoreUnavailable: MongoDB is away, or too slow; or the person's key is not there.
+        Damaged: An event does not open with it.
     """
     state = PersonState(person_id)
     async for step in walk_stream(find, person_id, version=version, as_of=as_of, schema=schema):
@@ -73,7 +75,7 @@ async def walk_stream(
     over.
 
     Args:
-        find: Reads `events` and `milestones`.
+        find: Reads `events`, opened, and `milestones`.
         person_id: The id.
         since: The first version that is to be among them, with the person before it; None: the last will do.
         version: The last version.
@@ -81,7 +83,8 @@ async def walk_stream(
         schema: As of `state_at`.
 
     Raises:
-        StoreUnavailable: MongoDB is away, or too slow.
+        StoreUnavailable: MongoDB is away, or too slow; or the person's key is not there.
+        Damaged: An event does not open with it.
     """
     milestone = await _newest_milestone(find, person_id, since, version, as_of, milestone_form(schema))
     step: Step | None = None
@@ -126,6 +129,11 @@ async def _newest_milestone(
 
 
 def _is_of(milestone: Milestone, documents: Sequence[Document]) -> bool:
-    """Return whether the first of these events is the one that a milestone is of."""
+    """Return whether the first of these events is the one that a milestone is of.
+
+    Of an erased person nothing comes back, whatever milestone was left.
+    """
+    if not documents or any("erased" in one for one in documents):
+        return False
     state = milestone.state
-    return bool(documents) and (documents[0]["version"], documents[0]["hash"]) == (state.version, state.hash)
+    return (documents[0]["version"], documents[0]["hash"]) == (state.version, state.hash)

@@ -1,10 +1,13 @@
-"""Opens events of the log where their documents are read, so that all code beyond sees their values. Pure."""
+"""Opens events of the log where their documents are read, so that all code beyond sees their values. Pure.
+
+What is on record of commands without an event is sealed here, too, since it has no hash and no proof.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from events.errors import Damaged
-from events.log.commitments import commitment, root_of
+from events.log.commitments import commitment, jcs, root_of
 from events.log.event import ATTRIBUTES
 from events.person.schema.declarations import Value
 from service_kit.seals.person_key import PersonKey
@@ -52,7 +55,7 @@ def opened_values(document: Mapping[str, Any], key: PersonKey) -> Mapping[str, V
     """
     names: Sequence[str] = document["sealed_fields"]
     try:
-        values = key.open(document["hash"], document.get("sealed") or b"")
+        values = key.open(_bound_to(document), document.get("sealed") or b"")
     except Damaged as exc:
         raise _damaged(document, exc.detail) from None
     if list(values) != list(names):
@@ -82,4 +85,26 @@ def prove_values(document: Mapping[str, Any], key: PersonKey) -> Mapping[str, Va
 
 
 def _damaged(document: Mapping[str, Any], how: str) -> Damaged:
-    return Damaged(f"version {document['version']} of {document['person_id']} is damaged: {how}")
+    what = f"version {document['version']}" if "hash" in document else f"the command {document['command_id']}"
+    return Damaged(f"{what} of {document['person_id']} is damaged: {how}")
+
+
+def _bound_to(document: Mapping[str, Any]) -> str:
+    """Return what the sealed values are bound to: an event's hash, or the id of a command without one."""
+    bound: str = document.get("hash") or document["command_id"]
+    return bound
+
+
+def seal_attributes(document: Mapping[str, Any], key: Key) -> dict[str, Any]:
+    """Return what is on record of a command without an event, with who asked from where sealed.
+
+    Args:
+        document: With those attributes in the clear.
+        key: The person's; without one they are left out.
+    """
+    secret = {name: document[one] for name, one in ATTRIBUTES.items() if document.get(one) is not None}
+    kept = {name: value for name, value in document.items() if name not in ATTRIBUTES.values()}
+    if key is None or not secret:
+        return kept
+    sealed = key.seal(_bound_to(kept), jcs(secret))
+    return {**kept, "sealed_fields": list(secret), "sealed": sealed}

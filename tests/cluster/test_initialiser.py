@@ -36,7 +36,6 @@ from service_kit.milestones import MILESTONE_EVERY
 from service_kit.mongo import connection as mongo
 from service_kit.seals.wrapping import LABELS
 from service_kit.settings import Settings
-from tests.default_schema import SCHEMA
 from tests.store.given import (
     NOW,
     check_stream,
@@ -46,6 +45,7 @@ from tests.store.given import (
     document_of,
     long_stream,
     run,
+    store_in,
     streams_of,
     update,
 )
@@ -54,7 +54,6 @@ from workers.imports.counts import ImportCounts
 from workers.imports.expiry import ImportExpiry
 from workers.outcomes import BEHIND, ParkedCommand
 from workers.parking.parked import WaitingCommands, WaitingMessage
-from workers.store import Store
 
 NOT_AUTHORISED = 13
 PICTURE = Picture(b"content", b"small", "jpg", 1, 1)
@@ -431,7 +430,7 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         for user in SERVICES
     ]
     try:
-        store, reads = Store(clients[0], "rollcall", SCHEMA), Reads(clients[1], "rollcall")
+        store, reads = store_in(clients[0], "rollcall"), Reads(clients[1], "rollcall")
         await store.check_indexes()
         await reads.check()
         first, gone = create(), create()

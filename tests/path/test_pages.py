@@ -13,10 +13,9 @@ import pytest_asyncio
 
 from command_api.imports.store import ImportStore
 from query_api.reading.forms import MAX_PAGE
-from tests.default_schema import SCHEMA
 from tests.register import GROUPS, OTHERS, Register, plain
+from tests.store.given import store_in
 from tests.system import eventually, everywhere
-from workers.store import Store
 
 DATABASE = "paged"
 SEED = int(os.environ.get("ROLLCALL_TEST_SEED", "12"))
@@ -62,7 +61,7 @@ async def register(system, mongo_clients) -> Register:
     system.initialise(DATABASE)
     made = Register(Random(SEED))
     client = mongo_clients["pymongo"]
-    await made.fill(Store(client, DATABASE, SCHEMA), ImportStore(client, DATABASE))
+    await made.fill(store_in(client, DATABASE), ImportStore(client, DATABASE))
     await eventually(lambda: everywhere(system), pause=0.1)
     return made
 

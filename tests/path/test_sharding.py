@@ -8,12 +8,10 @@ import pytest
 from pymongo import MongoClient
 
 from service_kit.ids import new_id
-from tests.default_schema import SCHEMA
 from tests.pictures import photo
-from tests.store.given import NOW, create, run
+from tests.store.given import NOW, create, run, store_in
 from tests.system import eventually, new_person
 from tests.witness import Seen, Witness
-from workers.store import Store
 
 pytestmark = pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
@@ -35,7 +33,7 @@ def shards_of(seen: list[Seen], collection: str) -> set[str]:
 async def test_people_and_events_spread_over_the_shards(system, mongo_clients):
     database = "spread"
     system.initialise(database)
-    store = Store(mongo_clients["pymongo"], database, SCHEMA)
+    store = store_in(mongo_clients["pymongo"], database)
     for _ in range(8):
         await run(store, *(create() for _ in range(500)))
     witness = Witness(system, database)

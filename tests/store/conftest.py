@@ -13,7 +13,7 @@ from query_api.people.queries import Reads
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.collections import load_collections
 from service_kit.settings import Settings
-from tests.default_schema import SCHEMA
+from tests.store.given import store_in
 from tests.store.log import Log
 from tests.system import System, eventually, everywhere
 from workers.store import Store
@@ -64,9 +64,7 @@ def databases_of_tests(request, system) -> Databases:
 @pytest.fixture(scope="session")
 def stores(mongo_clients, databases_of_tests) -> dict[str, Store]:
     """The worker's collections in a database for each driver."""
-    return {
-        driver: Store(client, databases_of_tests.make(), SCHEMA) for driver, client in mongo_clients.items()
-    }
+    return {driver: store_in(client, databases_of_tests.make()) for driver, client in mongo_clients.items()}
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def store(driver, stores) -> Store:
 async def empty(mongo_client, databases_of_tests) -> AsyncIterator[tuple[Store, Reads]]:
     """Both sides of an initialised database in which there is nothing."""
     async with databases_of_tests.empty() as name:
-        yield Store(mongo_client, name, SCHEMA), Reads(mongo_client, name)
+        yield store_in(mongo_client, name), Reads(mongo_client, name)
 
 
 @pytest_asyncio.fixture
@@ -89,6 +87,6 @@ async def log(system, databases_of_tests) -> AsyncIterator[Log]:
     )
     client = mongo.connect(settings, "tests")
     async with databases_of_tests.empty() as name:
-        made = Log(system, Store(client, name, SCHEMA), name)
+        made = Log(system, store_in(client, name), name)
         yield made
     await mongo.close(client)

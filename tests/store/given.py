@@ -17,6 +17,7 @@ from service_kit.seals.kek import Keks
 from service_kit.seals.person_key import PersonKey
 from tests.claims import known_names
 from tests.default_schema import SCHEMA, PersonChanges, PersonFields
+from tests.system import TEST_KEKS
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
@@ -32,7 +33,7 @@ from workers.parking.parked import WaitingCommands
 from workers.store import Store
 from workers.streams import Streams
 
-KEKS = Keks({"tests": bytes(range(32))})
+KEKS = Keks(TEST_KEKS)
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 _documents = count(100_000)
 
@@ -172,6 +173,11 @@ async def long_stream(store: Store, length: int) -> list[RecordedEvent]:
 
 def streams_of(store: Store) -> Streams:
     return Streams(store._db.client, store._db.name, keys_of(store))
+
+
+def store_in(client, database: str) -> Store:
+    """Return a store of a database, sealed as all of the tests' are."""
+    return Store(client, database, SCHEMA, PersonKeys(client, database, KEKS))
 
 
 def keys_of(store: Store) -> PersonKeys:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from events.errors import StoreUnavailable
 from events.person.rejections import IdempotencyKeyReused, PersonNotFound, VersionMismatch
 from service_kit.ids import new_id
-from tests.default_schema import SCHEMA
 from tests.store.given import (
     NOW,
     check_stream,
@@ -20,11 +19,11 @@ from tests.store.given import (
     new_value,
     revert,
     run,
+    store_in,
     stream,
     update,
 )
 from workers.outcomes import PersonChange
-from workers.store import Store
 
 
 async def test_a_person_s_commands_of_one_batch_are_applied_in_order(store):
@@ -270,7 +269,7 @@ async def test_applied_times_never_go_back_whatever_the_clock_does(store):
 async def test_unique_indexes_are_checked_before_work_begins(mongo_client, store):
     await store.check_indexes()
     with pytest.raises(StoreUnavailable, match="initialise"):
-        await Store(mongo_client, "empty", SCHEMA).check_indexes()
+        await store_in(mongo_client, "empty").check_indexes()
 
 
 STEP = st.tuples(st.integers(0, 2), st.sampled_from(["create", "update", "delete", "move", "revert"]))

@@ -13,10 +13,14 @@ from service_kit.mongo import connection as mongo
 from service_kit.mongo.connection import store_errors
 from service_kit.settings import Settings
 from service_kit.slots import AtOnce
+<<<<<<< HEAD
 from tests.default_schema import SCHEMA, PeopleQuery
 from tests.store.given import claim_of, create, delete, document_of, run, update
+=======
+from tests.default_schema import PeopleQuery
+from tests.store.given import create, delete, document_of, run, store_in, update
+>>>>>>> privacy
 from tests.system import TOPOLOGIES, eventually
-from workers.store import Store
 
 
 async def test_a_person_a_page_and_a_status(empty):
@@ -79,7 +83,7 @@ async def test_an_unreachable_mongodb_is_ours_to_name(system, driver):
     client = mongo.connect(settings, "tests")
     try:
         failures = await asyncio.gather(
-            Reads(client, "x").check(), Store(client, "x", SCHEMA).heads(["a"]), return_exceptions=True
+            Reads(client, "x").check(), store_in(client, "x").heads(["a"]), return_exceptions=True
         )
         assert [type(failure) for failure in failures] == [StoreUnavailable] * 2
     finally:

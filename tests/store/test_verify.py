@@ -54,6 +54,30 @@ async def test_a_good_log_is_fine_and_what_is_altered_is_named(log):
     assert len([line for line in out if "belongs to no person" in line]) == 2
 
 
+async def test_every_sealed_value_is_proved_with_the_keys_and_what_is_not_it_is_named(log, tmp_path):
+    ids = await log.fill()
+    kek = tmp_path / "kek"
+    kek.write_text(f"tests {bytes(range(32)).hex()}")
+    kek.chmod(0o600)
+    log.alone["ROLLCALL_KEK_FILE"] = str(kek)
+    status, out, err = await log.here("verify", "--open", "--jobs", 1)
+    assert (status, out) == (0, []), err
+    assert "values proved and 0 of erased people: nothing was altered" in err
+    status, _, err = await log.command("verify", "--open", "--jobs", 2)
+    assert status == 0, err
+
+    harm(
+        log, lambda events: events.update_one({"person_id": ids[0], "version": 1}, {"$set": {"sealed": b"x"}})
+    )
+    assert await log.found("--open") == {(ids[0], 1, "damaged")}
+    assert await log.verify() == set(), "without keys nobody sees what is sealed"
+
+    kek.write_text(f"other {'0' * 64}")
+    status, out, err = await log.here("verify", "--open", "--jobs", 1)
+    assert (status, out) == (2, [])
+    assert "no key-encryption key tests" in err
+
+
 async def test_a_checkpoint_finds_what_is_gone_from_the_database(log, tmp_path):
     folder, keys = tmp_path / "checkpoints", tmp_path / "keys"
     key, public = keys / "checkpoint.key", keys / "checkpoint.pub"

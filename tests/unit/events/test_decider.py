@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.log.event import GENESIS, RecordedEvent, record, seal
+from events.log.event import GENESIS, RecordedEvent, hash_of, record
 from events.person.commands import (
     ChangeImage,
     DeletePerson,
@@ -19,6 +19,7 @@ from events.person.fields import NO_IMAGE, Image
 from events.person.rejections import PersonExists, PersonNotFound, Rejection, VersionMismatch
 from events.person.views import person_view
 from service_kit.read_model import person_changes, person_document, state_of
+from tests.chained import SEALING
 from tests.default_schema import SCHEMA, CreatePerson, PersonChanges, PersonFields, UpdatePerson
 
 ID = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
@@ -81,7 +82,8 @@ def apply(*commands) -> tuple[PersonState, list[RecordedEvent]]:
             version=state.version + 1,
             applied_at=NOW + timedelta(seconds=number),
             prev=state.hash,
-            person_schema=SCHEMA.version,
+            schema=SCHEMA,
+            key=SEALING,
         )
         state = evolve(state, recorded)
         log.append(recorded)
@@ -229,5 +231,5 @@ def test_every_event_is_chained_to_the_one_before(steps):
     previous = GENESIS
     for event in apply(*commands_of(steps))[1]:
         assert event.prev == previous
-        assert event.hash == seal(event) == seal(event)
+        assert event.hash == hash_of(event) == hash_of(event)
         previous = event.hash

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
@@ -18,6 +19,8 @@ from service_kit.milestones import (
     next_step,
 )
 from service_kit.mongo.streams import PORTION, state_at, walk_stream
+from service_kit.seals.opening import ERASED, Key, open_document
+from tests.chained import SEALING
 from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import FIELDS, ID, NOW, update
 
@@ -40,7 +43,8 @@ def make_log(length: int) -> list[RecordedEvent]:
                 version=version,
                 applied_at=NOW + timedelta(seconds=version),
                 prev=log[-1].hash if log else "0" * 64,
-                person_schema=SCHEMA.version,
+                schema=SCHEMA,
+                key=SEALING,
             )
         )
     return log
@@ -57,7 +61,9 @@ def steps_of(log) -> list[Step]:
 
 
 class Documents:
-    """What MongoDB would find, and how much of it was asked for."""
+    """What MongoDB would find, opened if there is a key, and how much of it was asked for."""
+
+    key: Key | Literal["none"] = SEALING
 
     def __init__(self, log, milestones=()) -> None:
         self.events = [event_document(event) for event in log]
@@ -71,7 +77,9 @@ class Documents:
         found = [one for one in getattr(self, collection) if all(_is(one, *part) for part in wanted.items())]
         found = sorted(found, key=lambda one: one[name] * direction)[:limit]
         self.read += len(found)
-        return found
+        if self.key == "none":
+            return found
+        return [open_document(one, self.key) for one in found]
 
 
 def _is(document, name, condition) -> bool:
@@ -128,6 +136,12 @@ async def test_a_walk_has_the_person_before_the_first_event_that_is_asked_for():
 )
 async def test_a_milestone_of_another_log_is_passed_over(foreign):
     assert await state_at(Documents(LOG, [foreign]), ID) == fold(ID, LOG)
+
+
+async def test_what_was_left_of_an_erased_person_does_not_come_back():
+    find = Documents(LOG, MILESTONES)
+    find.key = ERASED
+    assert (await state_at(find, ID)).fields == {}
 
 
 async def test_a_stream_without_milestones_is_read_in_portions():
