@@ -13,13 +13,8 @@ from service_kit.mongo import connection as mongo
 from service_kit.mongo.connection import store_errors
 from service_kit.settings import Settings
 from service_kit.slots import AtOnce
-<<<<<<< HEAD
-from tests.default_schema import SCHEMA, PeopleQuery
-from tests.store.given import claim_of, create, delete, document_of, run, update
-=======
 from tests.default_schema import PeopleQuery
-from tests.store.given import create, delete, document_of, run, store_in, update
->>>>>>> privacy
+from tests.store.given import claim_of, create, delete, document_of, run, store_in, update
 from tests.system import TOPOLOGIES, eventually
 
 
