@@ -14,6 +14,7 @@ from command_api.accounts.services import keep_accounts
 from command_api.dead_letters.routes import add_dead_letter_routes
 from command_api.dispatch.publisher import CommandPublisher
 from command_api.dispatch.replies import ReplyInbox
+from command_api.erasing.routes import add_erasing_routes
 from command_api.images import documentation as image_documents
 from command_api.images.routes import ImageDependencies, add_image_routes
 from command_api.images.uploads import Uploads
@@ -151,6 +152,7 @@ def build_app(
     )
     app.add_middleware(UnderPrefix)
     add_people_routes(app, people)
+    add_erasing_routes(app, people)
     add_schema_route(app, verifier, schema)
     add_import_routes(app, ImportDependencies(people, import_tools, import_slots(settings.imports_at_once)))
     add_dead_letter_routes(app, people, url)

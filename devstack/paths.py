@@ -68,6 +68,11 @@ class Paths:
         return self.state / "secrets" / "images.key"
 
     @property
+    def erasure_journal(self) -> Path:
+        """The erasures on record, which no restore of the database undoes."""
+        return self.state / "erasures"
+
+    @property
     def kek_file(self) -> Path:
         """The keys under which people's keys are wrapped."""
         return self.state / "secrets" / "kek"

@@ -190,7 +190,7 @@ class NotFound(RollcallError):
 
 
 class UnknownSchema(RollcallError):
-    """An event says that it has a schema which no version of Rollcall wrote."""
+    """An event has a schema which no version of Rollcall wrote, or that of before values were sealed."""
 
     code = "unknown-schema"
 

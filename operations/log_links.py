@@ -9,7 +9,8 @@ import orjson
 from bson.int64 import Int64
 
 from events.log.stored import BESIDE
-from verifier import Link, OlderLog, is_older, judge
+from operations.errors import SetupError
+from verifier import Link, is_older, judge
 
 NOT_HASHED: Final = (BESIDE, "sealed")
 """What of a document no hash covers, and a walk need not read."""
@@ -23,7 +24,7 @@ def link_of_document(document: Mapping[str, Any]) -> Link:
     What is hashed are the bytes of `events.log.event.canonical`, by a faster way; a test holds that.
 
     Raises:
-        OlderLog: It is of schema 1.
+        SetupError: It is of schema 1.
     """
     content = {**_ABSENT, **document}
     try:
@@ -39,9 +40,9 @@ def link_of_document(document: Mapping[str, Any]) -> Link:
             fault = judge(content).fault
             person_id, version, prev = content["person_id"], content["version"], content["prev"]
             if fault and is_older(content):
-                raise OlderLog(
-                    "the log has events of schema 1, which this version of Rollcall does not read: verify it "
-                    "with the version that wrote it"
+                raise SetupError(
+                    "The log has events of schema 1, which this version of Rollcall does not read: verify it "
+                    "with the version that wrote it."
                 )
             return Link(person_id, version, prev, stated, sealed, event_id, fault=fault)
     except (KeyError, AttributeError, TypeError):

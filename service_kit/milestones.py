@@ -11,7 +11,7 @@ from events.person.schema.declarations import PersonSchema
 
 MILESTONE_EVERY: Final = 200
 """Events from one milestone of a person to the next: what a fold reads at most, some 10 ms of it."""
-MILESTONE_FORM: Final = 100 * EVENT_SCHEMA + 1
+MILESTONE_FORM: Final = 100 * EVENT_SCHEMA + 2
 """What folding means, by the schema of events, and the form of these documents, by the last digits: whoever
 changes the form raises them. Milestones in another form are passed over, until `rollcall rebuild` replaces
 them (docs/adr/0052)."""
@@ -102,6 +102,7 @@ def milestone_document(milestone: Milestone) -> dict[str, Any]:
         "created_at": state.created_at,
         "applied_at": state.updated_at,
         "newest": milestone.newest,
+        **({"holds": dict(state.holds)} if state.holds else {}),
     }
 
 
@@ -115,5 +116,6 @@ def milestone_of(document: Mapping[str, Any]) -> Milestone:
         document["fields"],
         document["created_at"],
         document["applied_at"],
+        document.get("holds", {}),
     )
     return Milestone(state, document["newest"], document["form"])

@@ -65,8 +65,10 @@ def person_document(state: PersonState, schema: PersonSchema) -> dict[str, Any]:
     """Return a person as the collection `people` keeps it, with the number of that form.
 
     An active one is the view that the APIs show, so that reading it costs no conversion, with the head
-    of its stream and what it is sorted and searched by. A deleted one is a tombstone: nothing personal.
+    of its stream and what it is sorted and searched by. A deleted one is a tombstone: nothing personal; so is
+    an erased one, which says that, too.
     """
+    holds: dict[str, Any] = {"holds": dict(state.holds)} if state.holds else {}
     if state.status != "active":
         return {
             "_id": state.person_id,
@@ -74,6 +76,7 @@ def person_document(state: PersonState, schema: PersonSchema) -> dict[str, Any]:
             "hash": state.hash,
             "projection": projection_of(schema),
             "deleted": True,
+            **({"erased": True} if state.status == "erased" else holds),
         }
     view = person_view(state, schema)
     document: dict[str, Any] = {"_id": view.pop("id"), **view, "hash": state.hash}
@@ -81,7 +84,7 @@ def person_document(state: PersonState, schema: PersonSchema) -> dict[str, Any]:
     # Of no use to those who read it, but part of the head of the stream.
     document["image_id"] = state.fields.get("image_id")
     document["keys"] = search_keys(schema).of(view)
-    return document
+    return document | holds
 
 
 def person_changes(before: PersonState, after: PersonState, schema: PersonSchema) -> dict[str, Any]:
@@ -118,6 +121,9 @@ def state_of(document: Mapping[str, Any], schema: PersonSchema) -> PersonState:
         "version": document["version"],
         "hash": document["hash"],
     }
+    if document.get("erased"):
+        return PersonState(status="erased", **common)
+    common["holds"] = document.get("holds", {})
     if document.get("deleted"):
         return PersonState(status="deleted", **common)
     fields = {name: value for name in schema.always_stored if (value := document[name]) is not None}

@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from events.log.commitments import jcs, root_of_values
 from events.log.event import GENESIS, RecordedEvent, export_line, hash_of, sealed_values
 from operations.proof.checkpoint_folder import Key, write_checkpoint
+from service_kit.seals.opening import ERASED
 from service_kit.seals.person_key import PersonKey
 from verifier import Checkpoint, Head, KnownHeads, key_id, read_chain
 from verifier.__main__ import main
@@ -27,6 +28,23 @@ SEALING = PersonKey(bytes(range(64)))
 """The key of everybody in these logs."""
 SEALED = ("@source_address", "first_name", "last_name")
 Log = list[RecordedEvent]
+
+
+class SomeKeys:
+    """Has the same key for everybody, as a query API sees it.
+
+    Args:
+        key: The key, or `ERASED`.
+    """
+
+    def __init__(self, key: PersonKey | None = SEALING) -> None:
+        self.key = key
+
+    async def load(self, person_ids: Collection[str]) -> dict[str, PersonKey | None]:
+        return dict.fromkeys(person_ids, self.key)
+
+    def forget(self, person_id: str) -> None:
+        self.key = ERASED
 
 
 def event(person_id: str, version: int, prev: str, **changes: Any) -> RecordedEvent:

@@ -33,7 +33,7 @@ from tests.default_schema import write_schema
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0
 """How long a start may take on a busy machine; what ends while it starts is not waited for."""
-TEST_KEKS: Final = {"tests": bytes(range(32))}
+TEST_KEKS = {"tests": bytes(range(32))}
 """The key-encryption keys of all tests."""
 PATIENCE = 120.0
 """How long a test waits, in seconds, for what is a matter of moments on a quiet machine."""

@@ -4,12 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 
 from events.person.schema.declarations import PersonSchema
+from service_kit.broker.dead_letters import give_up_all_of
+from service_kit.erasure_journal import ErasureJournal
 from service_kit.http.serving import serve
 from service_kit.http.web import create_app
 from service_kit.images.stores import open_stores
@@ -23,6 +26,7 @@ from service_kit.seals.kek import Keks
 from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.tasks import end
+from workers.accesses.expiry import AccessExpiry
 from workers.announcing.announcer import Announcer
 from workers.announcing.feed_store import FeedStore, KnownGaps
 from workers.announcing.marks import PartitionMarks
@@ -34,6 +38,7 @@ from workers.consuming.pipeline import Pipeline
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
+from workers.erasing.eraser import Eraser
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
 from workers.imports.counts import ImportCounts
@@ -91,6 +96,9 @@ async def work(
     feed = FeedStore(client, settings.mongo_db)
     gaps = KnownGaps()
     visibility = Visibility(client, settings.mongo_db)
+    journal = ErasureJournal(settings.erasure_journal)
+    give_up = partial(give_up_all_of, url)
+    eraser = Eraser(client, settings.mongo_db, keys, journal, give_up, clock)
     decider = BatchDecider(store, streams, keys, waiting, gaps, inputs)
     try_from = time.monotonic() + lived_seconds
 
@@ -101,7 +109,7 @@ async def work(
         consumers = PartitionConsumers(connection, deliveries, settings.partitions, announcer.send_probes)
         marks = PartitionMarks(feed, settings.partitions)
         reconciler = FeedReconciler(connection, announcer, feed, marks, consumers, deliveries, gaps, clock)
-        projector = Projector(store, streams, announcer, reconciler.wait_until_reconciled)
+        projector = Projector(store, streams, announcer, reconciler.wait_until_reconciled, eraser)
         controls = ControlHandler(store, streams, waiting, decider, projector, inputs)
         trials = SuspectTrials(deliveries, attempts, try_from, clock)
         unreadable = UnreadableHandler(store, announcer)
@@ -124,6 +132,7 @@ async def work(
     sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
+    accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)
     clocks = ClockWatch(client, clock)
     schemas = SchemaWatch(client, settings.mongo_db, schema)
     app = create_app(
@@ -137,6 +146,7 @@ async def work(
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
+        asyncio.create_task(accesses.run()),
         asyncio.create_task(clocks.run()),
         asyncio.create_task(schemas.until_outdated()),
     }

@@ -213,7 +213,7 @@ def told_to_client(outcome: CommandOutcome, accepted_at: datetime, schema: Perso
             )
         case UnchangedCommand(state=state, former=former):
             replayed = _first_accepted_at(outcome) != accepted_at
-            person = person_view(state, schema)
+            person = person_view(state, schema) if state.status == "active" else None
             return Unchanged(version=state.version, replayed=replayed, person=person, former=former)
         case RejectedCommand(rejection=one):
             replayed = _first_accepted_at(outcome) != accepted_at

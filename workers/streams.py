@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -12,9 +12,10 @@ from typing import Any, Final
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
+from events.log.event import CODE_TYPES, GONE, RecordedEvent
 from events.log.stored import event_of
 from events.person.commands import Command
-from events.person.decider import PersonState
+from events.person.decider import PersonState, holds_after, status_after
 from events.person.schema.declarations import PersonSchema
 from service_kit.milestones import (
     MILESTONE_EVERY,
@@ -114,6 +115,35 @@ class Streams:
             found = await self._events.find(made, {"_id": 0, "version": 1}).to_list(None)
         return sorted(one["version"] for one in found)
 
+    async def bare_heads(self, person_ids: Collection[str]) -> dict[str, PersonState]:
+        """Return people without their fields: what an erase is decided on where a fold may fail.
+
+        Args:
+            person_ids: The ids; one without events is absent, and awaited.
+        """
+        heads = {one: PersonState(one, awaited=True) for one in person_ids}
+        telling = {"person_id": {"$in": list(person_ids)}, "type": {"$in": [*GONE, *CODE_TYPES]}}
+        shown = {"_id": 0, "person_id": 1, "version": 1, "hash": 1, "applied_at": 1, "type": 1, "data": 1}
+        with store_errors():
+            found = await self._events.find(telling, shown, sort=[("version", 1)]).to_list(None)
+            for person_id in person_ids:
+                newest = self._events.find({"person_id": person_id}, shown, sort=[("version", -1)], limit=1)
+                for one in await newest.to_list(1):
+                    head = PersonState(person_id, "active", one["version"], one["hash"])
+                    heads[person_id] = replace(head, updated_at=one["applied_at"])
+        for one in found:
+            head = heads[one["person_id"]]
+            status = status_after(head.status, one["type"])
+            holds = holds_after(head.holds, one["type"], one["data"])
+            heads[one["person_id"]] = replace(head, status=status, holds=holds)
+        return heads
+
+    async def events_of(self, person_id: str, command_ids: Collection[str]) -> dict[str, RecordedEvent]:
+        """Return the events that commands of a person have made, closed, by command id."""
+        with store_errors():
+            made = {"person_id": person_id, "command_id": {"$in": list(command_ids)}}
+            return {one["command_id"]: event_of(one) for one in await self._events.find(made).to_list(None)}
+
     async def steps_at(self, wanted: Mapping[str, Collection[int]]) -> dict[str, dict[int, Step]]:
         """Return events of people, by person id and version.
 
@@ -204,7 +234,7 @@ class Streams:
     async def _is_deleted(self, person_id: str) -> bool:
         with store_errors():
             newest = self._events.find({"person_id": person_id}, {"type": 1}, sort=[("version", -1)], limit=1)
-            return any(one["type"] == "person.deleted" for one in await newest.to_list(1))
+            return any(one["type"] in GONE for one in await newest.to_list(1))
 
     async def remove_milestones(self, person_ids: Collection[str]) -> None:
         """Remove all milestones of people who are deleted: they are personal."""

@@ -69,7 +69,7 @@ def _changes(**parameters: str) -> dict[str, Any]:
 
 
 _THEN: Final = _changes(person_id="$response.body#/id", **{"If-Match": "$response.header.ETag"})
-_ACCEPTED: Final = json_answer(
+ACCEPTED: Final = json_answer(
     "Durable in the broker; the outcome comes soon. Without `audit:read`, also the answer to a repeat that "
     "waits, if its person has changed since",
     AcceptedCommand,
@@ -77,21 +77,21 @@ _ACCEPTED: Final = json_answer(
     links=_changes(person_id="$response.body#/person_id"),
     Location={"description": "The command's status on the query API", "schema": TEXT},
 )
-_HEADERS: Final[dict[str, Any]] = {
+OUTCOME_HEADERS: Final[dict[str, Any]] = {
     "ETag": {"description": "The version in quotes", "schema": TEXT},
     "Preference-Applied": {"schema": TEXT},
     "Idempotent-Replayed": {"description": "`true`: the outcome was on record", "schema": TEXT},
     "X-Command-Id": {"schema": UUID},
 }
-_WAITED: Final = "Applied (with `Prefer: wait`)"
+WAITED: Final = "Applied (with `Prefer: wait`)"
 
 
 DELETE: Final[dict[str, Any]] = {
     "summary": "Delete a person",
     "description": "Scope `people:delete`. The log keeps the history; the read model nothing personal.",
     "responses": {
-        200: json_answer(_WAITED, DeletedPerson, "deleted", **_HEADERS),
-        202: _ACCEPTED,
+        200: json_answer(WAITED, DeletedPerson, "deleted", **OUTCOME_HEADERS),
+        202: ACCEPTED,
         **problems(401, 403, 404, 412, 422, 503),
     },
     "openapi_extra": {"parameters": [_PERSON_ID, *CHANGE_HEADERS]},
@@ -117,8 +117,8 @@ class PeopleDocuments:
             "summary": "Create a person",
             "description": "Scope `people:write`. With `Prefer: wait=N`: 201 and the person, or why not.",
             "responses": {
-                201: json_answer(_WAITED, answers.person, "person", links=_THEN, **_HEADERS),
-                202: _ACCEPTED,
+                201: json_answer(WAITED, answers.person, "person", links=_THEN, **OUTCOME_HEADERS),
+                202: ACCEPTED,
                 **problems(400, 401, 403, 409, 413, 415, 422, 503),
             },
             "openapi_extra": {
@@ -130,8 +130,8 @@ class PeopleDocuments:
             "summary": "Change a person",
             "description": "Scope `people:write`. A JSON merge patch (RFC 7396).",
             "responses": {
-                200: json_answer(_WAITED, answers.person, "updated", links=_THEN, **_HEADERS),
-                202: _ACCEPTED,
+                200: json_answer(WAITED, answers.person, "updated", links=_THEN, **OUTCOME_HEADERS),
+                202: ACCEPTED,
                 **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
             },
             "openapi_extra": {
@@ -147,8 +147,8 @@ class PeopleDocuments:
                 "version's event if `X-Causation-Id` names no other. A deleted person stays deleted."
             ),
             "responses": {
-                200: json_answer(_WAITED, answers.reverted, "updated", links=_THEN, **_HEADERS),
-                202: _ACCEPTED,
+                200: json_answer(WAITED, answers.reverted, "updated", links=_THEN, **OUTCOME_HEADERS),
+                202: ACCEPTED,
                 **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
             },
             "openapi_extra": {

@@ -21,7 +21,16 @@ from command_api.people.documentation import PeopleDocuments
 from command_api.people.input import ReversionInput, input_forms
 from events.errors import Forbidden, InvalidFields
 from events.parking.controls import Message
-from events.person.commands import Command, CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
+from events.person.commands import (
+    Command,
+    CreatePerson,
+    DeletePerson,
+    ErasePerson,
+    Protection,
+    Reversion,
+    RevertPerson,
+    UpdatePerson,
+)
 from events.person.fields import stored_forms
 from events.person.outcomes import Applied, Parked, Rejected, Unchanged, Unreadable
 from events.person.rejections import ValueTaken, rejection_of
@@ -135,7 +144,11 @@ class PeopleDependencies:
             case Applied(version=version) | Unchanged(version=version):
                 headers = {**honoured, "ETag": f'"{view.tag(version)}"', "X-Command-Id": command.command_id}
                 body = outcome.person
-                if body is None:
+                if isinstance(command, ErasePerson):
+                    body = {"id": command.person_id, "version": version, "erased": True}
+                elif isinstance(command, Protection):
+                    body = {"id": command.person_id, "version": version}
+                elif body is None:
                     body = {"id": command.person_id, "version": version, "deleted": True}
                 elif isinstance(command, RevertPerson) and AUDIT_SCOPE not in caller.scopes:
                     body = {"id": command.person_id, "version": version}
@@ -195,7 +208,9 @@ def _json(content: object, status: int, headers: dict[str, str]) -> Response:
 
 def _is_former(command: Command, outcome: Applied | Unchanged | Rejected, caller: Caller) -> bool:
     """Return whether an outcome has values of before, which the caller may not see."""
-    if isinstance(command, RevertPerson) or isinstance(outcome, Rejected) or outcome.person is None:
+    if isinstance(command, RevertPerson | Protection) or isinstance(outcome, Rejected):
+        return False
+    if outcome.person is None:
         return False
     return outcome.former and AUDIT_SCOPE not in caller.scopes
 

@@ -12,12 +12,24 @@ from events.person.commands import Command
 from events.person.schema.declarations import PersonSchema, Value
 from events.times import rfc3339
 
-EventType = Literal["person.created", "person.updated", "person.image_changed", "person.deleted"]
+EventType = Literal[
+    "person.created",
+    "person.updated",
+    "person.image_changed",
+    "person.deleted",
+    "person.held",
+    "person.hold_lifted",
+    "person.erased",
+]
 EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 EVENT_SCHEMA: Final = 2
 EVENT_SOURCE: Final = "/rollcall/people"
 CLEAR_TYPES: Final = frozenset({"person.erased"})
 """Types of events that seal nothing, as nobody could open it."""
+CODE_TYPES: Final = frozenset({"person.held", "person.hold_lifted", "person.erased"})
+"""Types of events whose data are codes and references, no fields of a person: clear, of no person schema."""
+GONE: Final = frozenset({"person.deleted", "person.erased"})
+"""Types of events after which there is nobody to show."""
 GENESIS: Final = "0" * 64
 """`prev` of a person's first event."""
 
@@ -29,7 +41,8 @@ class Event:
     Attributes:
         type: The event's type, past tense.
         data: All given fields (created), the changed ones with null for removed (updated), all that
-            belongs to the image, or nulls (image_changed), none (deleted).
+            belongs to the image, or nulls (image_changed), none (deleted); a reason (erased), with a
+            reference (held, hold_lifted).
     """
 
     type: EventType
@@ -226,7 +239,8 @@ def record(
             if (value := getattr(command, attribute)) is not None:
                 secret[name] = value
         clear = schema.clear
-        secret |= {name: value for name, value in sorted(event.data.items()) if name not in clear}
+        if event.type not in CODE_TYPES:
+            secret |= {name: value for name, value in sorted(event.data.items()) if name not in clear}
     names = tuple(secret)
     values = root_of_values(key.salts(event_id, len(names)), secret.items()) if names else NOTHING_SEALED
     attributes: dict[str, Any] = {name: secret.get(f"@{name}") for name in ATTRIBUTES.values()}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from events.log.commitments import NOTHING_SEALED
-from events.log.event import ATTRIBUTES, EventType, RecordedEvent, clear_data
+from events.log.event import ATTRIBUTES, CODE_TYPES, EventType, RecordedEvent, clear_data
 from events.log.upcasting import lift
 from events.person.schema.declarations import PersonSchema, Value
 from events.person.schema.lifting import lift_values
@@ -68,7 +68,7 @@ def payload_of(
     """
     type_ = document["type"]
     data: Mapping[str, Value | None] = lift(type_, document["schema"], document["data"])
-    if schema is not None and schema.earlier:
+    if schema is not None and schema.earlier and type_ not in CODE_TYPES:
         data = lift_values(type_, document.get("person_schema"), data, schema)
     return type_, data
 

@@ -31,7 +31,7 @@ def lift(event_type: str, schema: int, data: Any) -> Payload:
 
     Raises:
         NewerSchema: This code is older than the event.
-        UnknownSchema: No schema of ours has that number.
+        UnknownSchema: No schema of ours has that number, or it is that of before values were sealed.
     """
     if schema == EVENT_SCHEMA:
         return data  # type: ignore[no-any-return]
@@ -41,6 +41,10 @@ def lift(event_type: str, schema: int, data: Any) -> Payload:
             "upgrade it"
         )
     if schema not in {number for _, number in UPCASTERS}:
+        if schema == 1:
+            raise UnknownSchema(
+                "an event has schema 1, with values in the clear: such a log is not read any more"
+            )
         raise UnknownSchema(f"an event has schema {schema!r}, which no version of Rollcall wrote")
     for number in range(schema, EVENT_SCHEMA):
         upcaster = UPCASTERS.get((event_type, number))

@@ -6,71 +6,62 @@ ones beyond that specification are our extension attributes.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
-    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     TypeAdapter,
     ValidationError,
     create_model,
 )
 
 from events.errors import MalformedMessage
-from events.person.expected_versions import Versions, written_versions
+from events.person.envelope import CONTENT_TYPE as CONTENT_TYPE
+from events.person.envelope import SOURCE as SOURCE
+from events.person.envelope import Envelope as Envelope
+from events.person.envelope import Id as Id
+from events.person.erasing import (
+    PROTECTIONS as PROTECTIONS,
+)
+from events.person.erasing import (
+    ErasePerson as ErasePerson,
+)
+from events.person.erasing import (
+    Erasure as Erasure,
+)
+from events.person.erasing import (
+    ErasureReason as ErasureReason,
+)
+from events.person.erasing import (
+    Hold as Hold,
+)
+from events.person.erasing import (
+    HoldPerson as HoldPerson,
+)
+from events.person.erasing import (
+    HoldReason as HoldReason,
+)
+from events.person.erasing import (
+    HoldReference as HoldReference,
+)
+from events.person.erasing import (
+    LiftHold as LiftHold,
+)
+from events.person.erasing import (
+    Lifting as Lifting,
+)
+from events.person.erasing import (
+    Protection as Protection,
+)
+from events.person.expected_versions import written_versions
 from events.person.fields import Image, PersonChanges, PersonFields, stored_forms
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.lifting import lift_values
 from events.person.schema.messages import older_schema
 from events.times import rfc3339
-
-Id = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
-]
-
-
-CONTENT_TYPE: Final = "application/cloudevents+json"
-SOURCE: Final = "/rollcall/command-api"
-
-
-class Envelope(BaseModel):
-    """What every message in a command queue carries; `accepted_at` is UTC with milliseconds.
-
-    `idempotency_id` stands for the client's key: the command that has it first is the only one of its person.
-    `expected_versions` are those to which it may be applied; None: to any.
-    `person_schema` is the number of the person schema that its data is written in.
-    One that is `late` was a dead letter, and comes after commands that were accepted after it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-    type: str
-    specversion: Literal["1.0"] = "1.0"
-    command_id: Id = Field(alias="id")
-    person_id: Id = Field(alias="subject")
-    source: str = SOURCE
-    accepted_at: datetime = Field(alias="time")
-    datacontenttype: Literal["application/json"] = "application/json"
-    schema_number: Literal[1] = Field(default=1, alias="schemaversion")
-    person_schema: int | None = Field(default=None, alias="personschema")
-    actor: Annotated[str, StringConstraints(min_length=1, max_length=255)]
-    actor_name: str | None = Field(default=None, alias="actorname")
-    expected_versions: Versions | None = Field(
-        default=None, validation_alias=AliasChoices("expectedversions", "expectedversion")
-    )
-    idempotency_id: Id | None = Field(default=None, alias="idempotencyid")
-    correlation_id: str = Field(alias="correlationid")
-    causation_id: str | None = Field(default=None, alias="causationid")
-    traceparent: str | None = None
-    source_address: str | None = Field(default=None, alias="sourceaddress")
-    user_agent: str | None = Field(default=None, alias="useragent")
-    late: bool = False
 
 
 class CreatePerson(Envelope):
@@ -128,7 +119,17 @@ class RevertPerson(Envelope):
     data: Reversion
 
 
-Command = CreatePerson | UpdatePerson | UpsertPerson | ChangeImage | DeletePerson | RevertPerson
+Command = (
+    CreatePerson
+    | UpdatePerson
+    | UpsertPerson
+    | ChangeImage
+    | DeletePerson
+    | RevertPerson
+    | HoldPerson
+    | LiftHold
+    | ErasePerson
+)
 COMMAND_TYPES: Final = (
     "person.create",
     "person.update",
@@ -136,6 +137,9 @@ COMMAND_TYPES: Final = (
     "person.change_image",
     "person.delete",
     "person.revert",
+    "person.hold",
+    "person.lift_hold",
+    "person.erase",
 )
 
 
@@ -155,7 +159,17 @@ def command_type(schema: PersonSchema) -> Any:
         create_model(kind.__name__, __base__=kind, __doc__=kind.__doc__, data=(form, ...))
         for kind, form in data.items()
     )
-    return create | update | upsert | ChangeImage | DeletePerson | RevertPerson
+    return (
+        create
+        | update
+        | upsert
+        | ChangeImage
+        | DeletePerson
+        | RevertPerson
+        | HoldPerson
+        | LiftHold
+        | ErasePerson
+    )
 
 
 @lru_cache(maxsize=16)

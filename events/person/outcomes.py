@@ -38,7 +38,7 @@ class Unchanged(BaseModel):
     Attributes:
         version: The person's.
         replayed: As of `Applied`.
-        person: The person, in the form of the query API.
+        person: The person, in the form of the query API; nothing of a deleted one, who was held before.
         former: As of `Applied`.
     """
 
@@ -47,7 +47,7 @@ class Unchanged(BaseModel):
     status: Literal["unchanged"] = "unchanged"
     version: int
     replayed: bool = False
-    person: dict[str, Any]
+    person: dict[str, Any] | None = None
     former: bool = False
 
 

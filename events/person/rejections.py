@@ -4,6 +4,9 @@ RollcallError
 └── Rejection
     ├── PersonNotFound          no such person, or deleted
     ├── PersonExists            the id is taken, also by a deleted person
+    ├── PersonErased            the person was erased: nothing can be done about the id any more
+    ├── PersonHeld              a hold forbids erasing
+    ├── HoldNotFound            no such hold
     ├── VersionMismatch         If-Match named another version
     ├── UnknownVersion          the person has not been at the version that is wanted back
     ├── ImageExpired            an image was not applied before the sweep of unused ones came
@@ -47,6 +50,34 @@ class PersonExists(Rejection):
     """The person's id was used before."""
 
     code = "person-exists"
+
+
+class PersonErased(Rejection):
+    """The person was erased."""
+
+    code = "person-erased"
+
+
+class PersonHeld(Rejection):
+    """A hold forbids erasing the person."""
+
+    code = "person-held"
+
+    @classmethod
+    def by(cls, holds: Mapping[str, str]) -> Self:
+        """Return the rejection for a person with holds, named in it.
+
+        Args:
+            holds: The reason of each, by its reference; at least one.
+        """
+        named = ", ".join(f"{one} ({reason})" for one, reason in sorted(holds.items())[:_NAMED])
+        return cls(f"a hold forbids erasing the person: {named}")
+
+
+class HoldNotFound(Rejection):
+    """The person has no such hold."""
+
+    code = "hold-not-found"
 
 
 class VersionMismatch(Rejection):
@@ -127,6 +158,9 @@ REJECTIONS: Final[dict[str, type[Rejection]]] = {
     for kind in (
         PersonNotFound,
         PersonExists,
+        PersonErased,
+        PersonHeld,
+        HoldNotFound,
         VersionMismatch,
         UnknownVersion,
         ImageExpired,

@@ -14,7 +14,7 @@ from operations.keys.verb import known_keks
 from operations.log_opening import Opening
 from operations.proof.proof import Proof, add_jobs, end_politely, read_public_keys
 from operations.terminal import print_progress, print_result, short_path
-from verifier import Finding, OlderLog
+from verifier import Finding
 from verifier.findings import result
 
 FINE, FOUND, CANNOT = 0, 1, 2
@@ -38,9 +38,7 @@ def verify(options: argparse.Namespace) -> int:
         return _verify(options)
     except (SetupError, StoreUnavailable) as exc:
         print_progress(str(exc))
-    except OlderLog as exc:
-        print_progress(f"Cannot verify: {exc}.")
-    return CANNOT
+        return CANNOT
 
 
 def _verify(options: argparse.Namespace) -> int:

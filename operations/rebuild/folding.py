@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from events.accounts.event import is_stream
 from events.errors import NewerSchema, UnknownSchema
 from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.person.claims import ClaimNames
-from events.person.decider import PersonState, fields_after
+from events.person.decider import PersonState, Status, fields_after, holds_after, status_after
 from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
 from service_kit.milestones import MILESTONE_EVERY, Milestone, milestone_form
@@ -83,6 +83,7 @@ class _Folding:
         "_claims",
         "_created_at",
         "_fields",
+        "_holds",
         "_last",
         "_milestones",
         "_newest",
@@ -96,7 +97,8 @@ class _Folding:
         self._schema, self._claims = schema, claims
         self._person_id = person_id
         self._fields: Mapping[str, Value] = {}
-        self._status: Literal["absent", "active", "deleted"] = "absent"
+        self._status: Status = "absent"
+        self._holds: Mapping[str, str] = {}
         self._created_at: datetime | None = None
         self._last: Mapping[str, Any] = {}
         self._newest: datetime | None = None
@@ -121,8 +123,10 @@ class _Folding:
         type_ = document["type"]
         if type_ not in EVENT_TYPES:
             raise ValueError(f"type {type_}")
-        self._fields = fields_after(self._fields, *payload_of(document, self._schema))
-        self._status = "deleted" if type_ == "person.deleted" else "active"
+        payload = payload_of(document, self._schema)
+        self._fields = fields_after(self._fields, *payload)
+        self._status = status_after(self._status, payload[0])
+        self._holds = holds_after(self._holds, *payload)
         if type_ == "person.created":
             self._created_at = _utc(document["applied_at"])
         self._last = document
@@ -142,6 +146,7 @@ class _Folding:
             self._fields,
             self._created_at,
             applied_at,
+            self._holds,
         )
 
     def end(self, events: int) -> Folded:

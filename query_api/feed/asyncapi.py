@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from events.log.event import EVENT_SOURCE, EVENT_TYPES
-from events.person.commands import CONTENT_TYPE
+from events.person.commands import CONTENT_TYPE, Erasure, Hold
 from events.person.fields import Image, stored_forms
 from events.person.schema.declarations import PersonSchema
 from service_kit.broker.topology import EVENT_LOG, EVENTS
@@ -25,6 +25,9 @@ def data_forms(schema: PersonSchema) -> dict[str, type[BaseModel] | None]:
         "person.updated": forms.changes,
         "person.image_changed": Image,
         "person.deleted": None,
+        "person.held": Hold,
+        "person.hold_lifted": Hold,
+        "person.erased": Erasure,
     }
 
 
@@ -33,6 +36,9 @@ _MEANING: Final = {
     "person.updated": "The fields that changed, null for removed ones; none if nothing did",
     "person.image_changed": "Where the person's image is now; nulls if it was removed",
     "person.deleted": "A person is forgotten",
+    "person.held": "A hold forbids erasing the person",
+    "person.hold_lifted": "A hold is over",
+    "person.erased": "Nothing personal of the person can be opened any more",
 }
 _TEXT: Final = {"type": "string"}
 _UUID: Final = {"type": "string", "format": "uuid"}

@@ -1,12 +1,10 @@
 """Keeps, for the events in memory, which of their values are still so. Pure."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
+from events.log.event import GONE
 from query_api.feed.items import Item
 from query_api.feed.withholding import fields_of
-
-DELETED: Final = "person.deleted"
 
 
 @dataclass(slots=True)
@@ -40,7 +38,7 @@ class CurrentValues:
         entry, names = item.entry, fields_of(item.entry.body)
         person = self._people.setdefault(entry.person_id, _Person())
         person.count += 1
-        if entry.type == DELETED:
+        if entry.type in GONE:
             for name, value in person.values.items():
                 _leave_out(value, name)
             person.values.clear()

@@ -24,6 +24,7 @@ from query_api.feed.reader import FeedReader
 from query_api.feed.replays import FIRST, Replays
 from query_api.feed.ticket_route import add_ticket_route
 from query_api.feed.tickets import SCOPE, StreamTickets
+from service_kit.access.recording import note_people
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.guard import charge_subject, is_head
@@ -241,6 +242,8 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
         place; `next` is where the log has the events since then.
         """
         position = position_of(query, last_event_id)
+        if query.person_id is not None:
+            note_people(request.scope, (str(query.person_id),))
         if is_head(request.scope):
             return StreamingResponse(iter(()), headers=HEADERS, media_type=MEDIA_TYPE)
         with ExitStack() as held:

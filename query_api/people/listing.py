@@ -15,7 +15,7 @@ from service_kit.mongo.connection import Document, DocumentCollection, MemberAdd
 
 LIVING: Final[Condition] = {"deleted": {"$exists": False}}
 """Who is no tombstone."""
-SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0, "image_id": 0}
+SHOWN: Final = {"hash": 0, "keys": 0, "projection": 0, "image_id": 0, "holds": 0}
 """What of a person's document is nobody's to see is left out."""
 Read = Callable[..., Awaitable[list[Document]]]
 

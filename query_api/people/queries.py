@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from events.errors import NotFound
+from events.person.rejections import PersonErased
 from query_api.people.filters import COUNTED, PeopleQuery
 from query_api.people.listing import SHOWN, Listing
 from query_api.reading.cursors import CursorSeal
@@ -96,12 +97,15 @@ class Reads:
             strong: Ask the primary at once.
 
         Raises:
+            PersonErased: It was erased.
             NotFound: Not even the primary has that version yet.
         """
         needed = 1 if min_version is None else min_version
         answer = await self.find("people", {"_id": person_id}, SHOWN, strong=strong)
         if not strong and _version(_without_tombstones(answer)) < needed:
             answer = await self.find("people", {"_id": person_id}, SHOWN, strong=True)
+        if answer.documents and "erased" in answer.documents[0]:
+            raise erased(person_id)
         if min_version is not None and _version(answer) < min_version:
             raise NotFound(f"the person is not at version {min_version} yet", retry_after=1)
         return _without_tombstones(answer)
@@ -235,6 +239,11 @@ async def _count(listing: Listing, query: PeopleQuery, database: Database) -> Co
     number = await database["people"].count_documents({"$and": listing.counted}, **bound)
     exact = query.count == "exact" or number <= COUNTED
     return Count(number if exact else COUNTED, exact)
+
+
+def erased(person_id: str) -> PersonErased:
+    """Return what is said of a person who was erased."""
+    return PersonErased(f"the person {person_id} was erased")
 
 
 def _version(answer: Answer) -> int:

@@ -9,6 +9,8 @@ SCOPES: Final = (
     "people:read",
     "people:write",
     "people:delete",
+    "people:erase",
+    "people:report",
     "audit:read",
     "events:read",
     "ops",
@@ -16,6 +18,8 @@ SCOPES: Final = (
 """The scopes that the routes want."""
 AUDIT_SCOPE: Final = "audit:read"
 """Who has it sees former values, anything of deleted people, and where changes came from."""
+ERASE_SCOPE: Final = "people:erase"
+"""Who has it erases people, and says who may not be erased."""
 ADMIN: Final = "admin"
 """The role that has every scope that there is."""
 ROLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(

@@ -5,7 +5,7 @@ must be high (see `service_kit.broker.topology`). What is held when the connecti
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -172,6 +172,22 @@ async def give_up(url: str, id_: str, queues: Sequence[str] = DEAD_QUEUES) -> De
                     await delivery.ack()
                 return message
     raise NotFound(f"there is no dead letter {id_} any more")
+
+
+async def give_up_all_of(url: str, person_ids: Collection[str]) -> int:
+    """Delete the dead commands of people; return how many there were.
+
+    Raises:
+        BrokerUnavailable: RabbitMQ is away.
+    """
+    count = 0
+    async with _holding(url, DEAD, MOST) as (_, messages, _more):
+        for delivery, message in messages:
+            if message.person_id in person_ids:
+                with broker_errors("acknowledging"):
+                    await delivery.ack()
+                count += 1
+    return count
 
 
 async def ask(url: str, partitions: int, control: Control) -> None:

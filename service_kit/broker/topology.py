@@ -18,7 +18,7 @@ exchange would do so, too, but whoever may publish there reaches every queue."""
 EVENT_LOG: Final = "events.log"
 IMAGES: Final = "images"
 """The subscriber that removes images which nobody has any more."""
-IMAGE_TOPICS: Final = ("person.image_changed", "person.deleted")
+IMAGE_TOPICS: Final = ("person.image_changed", "person.deleted", "person.erased")
 MOVING: Final = "commands.moving"
 """A queue that is there while queues are replaced; nobody declares any meanwhile (see `replacing`)."""
 WORKERS: Final = "workers"

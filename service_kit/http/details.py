@@ -19,6 +19,9 @@ TITLES: Final[Mapping[str, str]] = {
     "Not found": "No encontrado",
     "No such account": "No hay tal cuenta",
     "No such person": "No hay tal persona",
+    "No such hold": "No hay tal retención",
+    "A hold forbids it": "Una retención lo prohíbe",
+    "The person was erased": "La persona fue borrada definitivamente",
     "Not in this form": "No en esta forma",
     "The person exists": "La persona existe",
     "The account exists": "La cuenta existe",
@@ -116,6 +119,12 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "nothing is known of a person {id}": "no se sabe nada de una persona {id}",
     "nothing waits of a person {id}": "no hay nada en espera de una persona {id}",
+    "the person {id} was erased": "la persona {id} fue borrada definitivamente",
+    "the person {id} was erased: the id cannot be used again": (
+        "la persona {id} fue borrada definitivamente: el id no se puede volver a usar"
+    ),
+    "a hold forbids erasing the person: {holds}": "una retención prohíbe borrar a la persona: {holds}",
+    "there is no hold {reference}": "no hay ninguna retención {reference}",
     "the id {id} is already in use": "el id {id} ya está en uso",
     "the person {id} was deleted with version {version}": (
         "la persona {id} se eliminó con la versión {version}"
@@ -143,6 +152,17 @@ DETAILS: Final[Mapping[str, str]] = {
         "descartado por {actor} mientras la persona estaba aparcada"
     ),
     "chunk {n} of the stored image {name} is damaged": "la parte {n} de la imagen {name} está dañada",
+    "version {version} of {id} is damaged: {how}": "la versión {version} de {id} está dañada: {how}",
+    "the sealed values do not open with the person's key": (
+        "los valores sellados no se abren con la clave de la persona"
+    ),
+    "other values were sealed than it names": "se sellaron otros valores que los que nombra",
+    "the values are not those that it commits to": "los valores no son aquellos con los que se compromete",
+    "there is no key for {number} people with events, {id} for one": (
+        "falta la clave de {number} personas con eventos, {id} entre ellas"
+    ),
+    "there is no key for {id}, who has events": "falta la clave de {id}, que tiene eventos",
+    "the key of {id} is neither there nor destroyed": "la clave de {id} ni está ni fue destruida",
     "the image waited too long to be applied: send it again": (
         "la imagen esperó demasiado para aplicarse: envíela de nuevo"
     ),
@@ -259,6 +279,9 @@ DETAILS: Final[Mapping[str, str]] = {
     ),
     "an event has schema {schema}, and this version of Rollcall knows those up to {newest}: upgrade it": (
         "un evento tiene el esquema {schema}, y esta versión de Rollcall conoce hasta {newest}: actualícela"
+    ),
+    "an event has schema 1, with values in the clear: such a log is not read any more": (
+        "un evento tiene el esquema 1, con valores en claro: un registro así ya no se lee"
     ),
     "an event has schema {schema}, which no version of Rollcall wrote": (
         "un evento tiene el esquema {schema}, que no escribió ninguna versión de Rollcall"

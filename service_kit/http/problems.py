@@ -42,8 +42,11 @@ from events.errors import (
 from events.feed.errors import PositionGone
 from events.images.errors import ImagesOff, OtherImage, TicketUsed
 from events.person.rejections import (
+    HoldNotFound,
     IdempotencyKeyReused,
+    PersonErased,
     PersonExists,
+    PersonHeld,
     PersonNotFound,
     Rejection,
     UnknownVersion,
@@ -78,13 +81,16 @@ STATUS: Final[dict[type[RollcallError], tuple[int, str]]] = {
     NotFound: (404, "Not found"),
     AccountNotFound: (404, "No such account"),
     PersonNotFound: (404, "No such person"),
+    HoldNotFound: (404, "No such hold"),
     NotAcceptable: (406, "Not in this form"),
     PersonExists: (409, "The person exists"),
     AccountExists: (409, "The account exists"),
+    PersonHeld: (409, "A hold forbids it"),
     UnknownVersion: (409, "No such version"),
     ImportConflict: (409, "Another import"),
     ValueTaken: (409, "The value is taken"),
     TicketUsed: (409, "The ticket is used"),
+    PersonErased: (410, "The person was erased"),
     PositionGone: (410, "The position is gone"),
     VersionMismatch: (412, "Another version"),
     OtherImage: (412, "Another image"),

@@ -128,18 +128,19 @@ class PersonKeys:
         return [open_document(one, keys.get(one["person_id"])) for one in documents]
 
     async def destroy(self, person_id: str, now: datetime) -> None:
-        """Destroy a person's key; the row stays as a fence. Once more does nothing.
+        """Destroy a person's key; the row stays as a fence, also of one who had none. Once more does nothing.
 
         Args:
             person_id: The person.
             now: UTC.
         """
+        # Also of a row that is a fence already: a restore may have brought the key back into it.
+        destroyed: list[Document] = [
+            {"$set": {"erased_at": {"$ifNull": ["$erased_at", now]}}},
+            {"$unset": ["key", "kek"]},
+        ]
         with store_errors():
-            await self._rows.update_one(
-                {"_id": person_id, "erased_at": None},
-                {"$set": {"erased_at": now}, "$unset": {"key": "", "kek": ""}},
-                upsert=False,
-            )
+            await self._rows.update_one({"_id": person_id}, destroyed, upsert=True)
         self.forget(person_id)
 
     def forget(self, person_id: str) -> None:

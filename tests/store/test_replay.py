@@ -27,7 +27,7 @@ from tests import older
 from tests.chained import event, resealed
 from tests.chained import stream as chained
 from tests.default_schema import SCHEMA
-from tests.store.given import run, stream, update
+from tests.store.given import keys_of, run, stream, update
 from tests.store.log import Log, harm
 from tests.system import eventually
 
@@ -173,7 +173,8 @@ async def test_a_log_in_an_older_schema_is_read_rebuilt_and_replayed(log, mongo_
 
     # Reads of what was.
     found = Reads(mongo_clients["pymongo"], log.address.database)
-    reads = LogReads(found, Folds(found, 3.0), SCHEMA)
+    keys = keys_of(log.store)
+    reads = LogReads(found, Folds(found, 3.0, keys), SCHEMA, keys)
     first = await reads.past("ada", person_id, version=1, as_of=None, strong=True)
     assert first.documents[0]["last_name"] == "Ríos"
     then = await reads.past("ada", person_id, version=None, as_of=events[1].applied_at, strong=True)

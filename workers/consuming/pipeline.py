@@ -219,7 +219,9 @@ class Pipeline:
 
     async def _park_those_behind(self, outcomes: Outcomes) -> Outcomes:
         """Let the commands of people who were parked while these were being decided wait, too."""
-        person_ids = changes_of_people(outcomes)
+        # An erase does not wait: it ended the line.
+        changes = changes_of_people(outcomes)
+        person_ids = [one for one, change in changes.items() if change.after.status != "erased"]
         parked = await keep_until_stored("deciding", lambda: self._waiting.positions(person_ids))
         return with_people_parked(outcomes, dict.fromkeys(parked, BEHIND))
 

@@ -19,6 +19,7 @@ from workers.deciding.eventless import (
     versions_on_record,
 )
 from workers.deciding.person_batch import Decision, DecisionInputs, PersonBatch
+from workers.erasing.going_ahead import ErasuresAhead, going_ahead, what_follows
 from workers.outcomes import (
     BEHIND,
     LOG_BEHIND,
@@ -64,6 +65,7 @@ class BatchDecider:
         self._waiting = waiting
         self._gaps = gaps
         self._inputs = inputs
+        self._erasures = ErasuresAhead(streams, waiting, inputs.schema)
 
     async def decide_batch(
         self,
@@ -105,6 +107,19 @@ class BatchDecider:
         """
         await self._inputs.load_claims()
         people, outcomes = await self._load(commands, unprojected, retried)
+        await self._decide_all(people, outcomes)
+        followed = [one for one in people if one.following]
+        for one in followed:
+            behind = {command.command_id: ParkedCommand(command, BEHIND) for command in what_follows(one)}
+            outcomes.update(behind)
+        await self._decide_all(followed, outcomes)
+        await self._store.release([claim for one in people for claim in one.claims_to_free(self._inputs)])
+        for one in people:
+            outcomes.update((outcome.command.command_id, outcome) for outcome in one.outcomes())
+        return outcomes
+
+    async def _decide_all(self, people: Sequence[PersonBatch], outcomes: dict[str, CommandOutcome]) -> None:
+        """Decide all that is undecided; what makes no event is put into the outcomes."""
         busy = [one for one in people if one.undecided]
         while busy:
             # By turns: one event of each person, of whom most have no more; then the rest of those who do.
@@ -113,10 +128,6 @@ class BatchDecider:
             if busy:
                 outcomes |= await self._append_chains(busy)
                 busy = [one for one in busy if one.undecided]
-        await self._store.release([claim for one in people for claim in one.claims_to_free(self._inputs)])
-        for one in people:
-            outcomes.update((outcome.command.command_id, outcome) for outcome in one.outcomes())
-        return outcomes
 
     async def _load(
         self, commands: Sequence[Command], unprojected: Mapping[str, PersonState], retried: Collection[str]
@@ -135,8 +146,12 @@ class BatchDecider:
         people: dict[str, PersonBatch] = {}
         schema = self._inputs.schema
         reasons: dict[str, Reason] = {}
+        erased = {one for one, state in unprojected.items() if state.status == "erased"}
+        bare = going_ahead(commands, {*parked} - {*retried} - erased, applied, eventless)
         for person_id in person_ids:
-            if person_id in parked and person_id not in retried:
+            if person_id in bare:
+                continue
+            if person_id in parked and person_id not in retried and person_id not in erased:
                 continue  # its head may be what cannot be read
             if person_id in self._gaps.people:
                 reasons[person_id] = LOG_BEHIND
@@ -152,7 +167,11 @@ class BatchDecider:
         again: list[tuple[Command, Document]] = []
         for command in commands:
             unique.setdefault(command.command_id, command)
+        for person_id, its in bare.items():
+            people[person_id] = await self._erasures.batch_of(person_id, its, person_keys.get(person_id))
         for command in unique.values():
+            if command.person_id in bare and command in bare[command.person_id]:
+                continue
             # Should both be on record, as when a sweep rejected what was under way, the log is right.
             if command.command_id in eventless and command.command_id not in applied:
                 again.append((command, eventless[command.command_id]))
@@ -187,8 +206,12 @@ class BatchDecider:
         return {outcome.command.command_id: outcome for outcome in outcomes}
 
     async def _read_log(self, people: Collection[PersonBatch]) -> None:
-        readings = await self._streams.read({one.state.person_id: one.undecided for one in people})
+        folded = [one for one in people if not one.is_bare]
         for one in people:
+            if one.is_bare:
+                await self._erasures.read_again(one)
+        readings = await self._streams.read({one.state.person_id: one.undecided for one in folded})
+        for one in folded:
             one.take_from_log(readings[one.state.person_id], self._inputs)
 
     async def _read_past(self, people: Collection[PersonBatch]) -> None:

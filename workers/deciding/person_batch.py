@@ -78,6 +78,8 @@ class PersonBatch:
         freed: Claims that an event gave up, by the version of that event.
         newest: When the newest of the commands in the log was accepted; known once the log was read.
         first_commands: The command that had an idempotency id first, by that.
+        is_bare: Whether the fields are not known: of a parked person, an erase goes ahead of what waits.
+        following: Commands that are decided only if the person is erased; else they wait.
         past: Earlier versions that undecided commands want back, each with the id of its event.
         key: What the person's events are sealed with; None before there are any, and for an erased person.
         has_new_key: Whether the key is not on record yet.
@@ -92,6 +94,8 @@ class PersonBatch:
     newest: datetime | None = None
     past: dict[int, tuple[PersonState, str]] = field(default_factory=dict)
     first_commands: dict[str, str] = field(default_factory=dict)
+    is_bare: bool = False
+    following: list[Command] = field(default_factory=list)
     key: PersonKey | None = None
     has_new_key: bool = False
 
@@ -195,6 +199,8 @@ class PersonBatch:
 
         A create of somebody it lacks finds out at its append whether the log knows of them.
         """
+        if self.is_bare:
+            return False
         if any(command.late for command in self.undecided):
             return True  # how late it is, the log alone can tell
         first = self.undecided[0] if self.undecided else None
@@ -230,13 +236,14 @@ class PersonBatch:
     def note_eventless(self, command: Command) -> None:
         """Take note that it is on record that a command makes no event."""
         self._note_first(command)
-        self._take_out(command.command_id)
+        self.take_out(command.command_id)
 
     def _note_first(self, command: Command) -> None:
         if command.idempotency_id is not None:
             self.first_commands.setdefault(command.idempotency_id, command.command_id)
 
-    def _take_out(self, command_id: str) -> None:
+    def take_out(self, command_id: str) -> None:
+        """Take note that a command has its outcome."""
         self.undecided = deque(c for c in self.undecided if c.command_id != command_id)
 
     def take_from_log(self, reading: StreamReading, inputs: DecisionInputs) -> None:
@@ -256,7 +263,7 @@ class PersonBatch:
                 self.first_commands[event.idempotency_id] = event.command_id
             # What is asked for is there with the event before it, and perhaps once more without.
             if command := asked.pop(event.command_id, None):
-                self._take_out(event.command_id)
+                self.take_out(event.command_id)
                 self.applied.append((command, event, step.after))
         self.state, self.before = reading.head, None
         if reading.newest is not None:
@@ -271,6 +278,7 @@ class PersonBatch:
         before = self.before
         # One who is deleted, or was, is written whole: a tombstone shares no field with a person.
         updated = before is not None and before.status == self.state.status == "active"
+        updated = updated and before is not None and before.holds == self.state.holds
         is_new = self.applied[0][1].version == 1
         change = PersonChange(before if updated else None, self.state, is_new)
         return [AppliedCommand(command, event, after, change) for command, event, after in self.applied]

@@ -15,6 +15,7 @@ from service_kit.mongo.connection import Client, store_errors, writing
 from service_kit.mongo.keys import PersonKeys
 from service_kit.tasks import together
 from subscriber import Event, subscribe
+from workers.erasing.eraser import ERASED, ERASURES
 from workers.images.sweep import ImageSweep
 
 SWEEP_SECONDS: Final = 6 * 3600.0
@@ -33,22 +34,32 @@ class ImageRemover:
     """
 
     def __init__(self, client: Client, database: str, keys: PersonKeys, stores: Sequence[ImageStore]) -> None:
-        self._events = writing(client, database)["events"]
+        collections = writing(client, database)
+        self._events, self._erasures = collections["events"], collections[ERASURES]
         self._keys = keys
         self._stores = stores
 
     async def handle(self, event: Event) -> None:
-        """Remove it; again does no harm.
+        """Remove it, or all that an erased person ever had; again does no harm.
 
         Raises:
             Unavailable: A store is away; the event is to come again.
         """
-        image_id = await self._image_taken(event["subject"], event["version"])
-        if image_id is None:
-            return
-        # Its id opens it, so the log has the event alone.
-        removed = [store.name for store in self._stores if await store.delete(image_name(image_id))]
-        log.info("image removed", event_id=event["id"], person_id=event["subject"], stores=removed)
+        if event["type"] == ERASED:
+            names = await self._images_of_erased(event["subject"])
+        else:
+            image_id = await self._image_taken(event["subject"], event["version"])
+            names = [] if image_id is None else [image_name(image_id)]
+        for name in names:
+            # Its id opens it, so the log has the event alone.
+            removed = [store.name for store in self._stores if await store.delete(name)]
+            log.info("image removed", event_id=event["id"], person_id=event["subject"], stores=removed)
+
+    async def _images_of_erased(self, person_id: str) -> list[str]:
+        """Return the names that were listed while the person's events could be opened."""
+        with store_errors():
+            listed = await self._erasures.find_one({"_id": person_id})
+        return [] if listed is None else list(listed.get("images", ()))
 
     async def _image_taken(self, person_id: str, version: int) -> str | None:
         """Return the image that a person had just before a version and has no more, as the log tells."""

@@ -167,7 +167,7 @@ class ImageSweep:
             return known
         of_them = {"person_id": {"$in": people}}
         with store_errors():
-            kinds = {"type": {"$in": ["person.image_changed", "person.deleted"]}}
+            kinds = {"type": {"$in": ["person.image_changed", "person.deleted", "person.erased"]}}
             events = self._db["events"].find({**of_them, **kinds}, sort=[("person_id", 1), ("version", 1)])
             current: dict[str, str | None] = {}
             for event in await self._keys.open(await events.to_list(None)):

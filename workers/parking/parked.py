@@ -79,6 +79,13 @@ class WaitingCommands:
             found = self._parked.find({"person_id": person_id}, _MESSAGE, sort=[("position", 1)], limit=limit)
             return [(document["command_id"], document["body"]) for document in await found.to_list(None)]
 
+    async def of_types(self, person_id: str, types: Collection[str]) -> list[bytes]:
+        """Return the messages of a person's waiting commands of some types, in order."""
+        with store_errors():
+            wanted = {"person_id": person_id, "type": {"$in": list(types)}}
+            found = self._parked.find(wanted, _MESSAGE, sort=[("position", 1)])
+            return [document["body"] for document in await found.to_list(None)]
+
     async def messages(self, person_id: str, command_ids: Sequence[str]) -> list[tuple[str, bytes]]:
         """Return the ids and messages of some of a person's waiting commands, in order."""
         with store_errors():

@@ -8,10 +8,11 @@ from typing import TypeVar
 import structlog
 
 from events.errors import StoreUnavailable
-from events.log.event import RecordedEvent
+from events.log.event import GONE, RecordedEvent
 from service_kit.milestones import MILESTONE_EVERY
 from service_kit.retries import backoff
 from workers.announcing.announcer import Announcer
+from workers.erasing.eraser import ERASED, Eraser
 from workers.outcomes import (
     Outcomes,
     PersonChange,
@@ -48,6 +49,10 @@ async def keep_until_stored(doing: str, operation: Callable[[], Awaitable[Result
             await asyncio.sleep(pause)
 
 
+def _erasures(outcomes: Outcomes) -> list[RecordedEvent]:
+    return [one.event for one in applied_in(outcomes) if one.event.type == ERASED]
+
+
 class Projector:
     """Projects and announces, in the order of the calls; each may be repeated.
 
@@ -56,6 +61,7 @@ class Projector:
         streams: Keeps the milestones.
         announcer: Publishes the events.
         wait_until_reconciled: Returns when events may be announced (see `workers.announcing.reconciler`).
+        eraser: Does what an erasure means beside the tombstone.
     """
 
     def __init__(
@@ -64,11 +70,13 @@ class Projector:
         streams: Streams,
         announcer: Announcer,
         wait_until_reconciled: WaitUntilReconciled,
+        eraser: Eraser,
     ) -> None:
         self._store = store
         self._streams = streams
         self._announcer = announcer
         self._wait_until_reconciled = wait_until_reconciled
+        self._eraser = eraser
 
     async def project_people(self, outcomes: Outcomes) -> Outcomes:
         """Bring what was applied to the read model.
@@ -76,15 +84,20 @@ class Projector:
         Returns:
             The outcomes, with the people parked of whom that failed.
         """
+        erasures = _erasures(outcomes)
+        await keep_until_stored("erasing", lambda: self._eraser.let_go(erasures))
         changes = changes_of_people(outcomes)
         failed = await keep_until_stored("projecting", lambda: self._project_apart(changes))
         await self._keep_milestones(outcomes)
-        return with_people_parked(outcomes, failed)
+        outcomes = with_people_parked(outcomes, failed)
+        shown = _erasures(outcomes)
+        await keep_until_stored("erasing", lambda: self._eraser.destroy_keys(shown))
+        return outcomes
 
     async def _keep_milestones(self, outcomes: Outcomes) -> None:
         """See to the milestones of those who have come to one, or are deleted; most have no such event."""
         events = [one.event for one in applied_in(outcomes) if one.event.version >= MILESTONE_EVERY]
-        deleted = {event.person_id for event in events if event.type == "person.deleted"}
+        deleted = {event.person_id for event in events if event.type in GONE}
         passed = {one.person_id: one.version for one in events if one.version % MILESTONE_EVERY == 0}
         for person_id, version in passed.items():
             if person_id not in deleted:

@@ -64,7 +64,7 @@ def test_the_addresses_are_those_of_both_apis(apps):
         ("/commanding", ""),
         ("/nothing", ""),
         ("/people/a/b/c/d", ""),
-        ("*", "DELETE GET HEAD OPTIONS PATCH POST"),
+        ("*", "DELETE GET HEAD OPTIONS PATCH POST PUT"),
     ],
 )
 def test_an_address_has_the_methods_of_both_apis(path, methods):

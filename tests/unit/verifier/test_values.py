@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import verifier
+from events.errors import UnknownSchema
 from events.log import commitments
 from events.log.event import GENESIS, canonical, event_of_line, export_line, hash_of
 from events.log.stored import event_document
+from events.log.upcasting import lift
+from operations.errors import SetupError
 from operations.log_links import link_of_document
 from service_kit.seals.opening import open_document, prove_values
 from service_kit.seals.person_key import PersonKey
@@ -224,8 +227,10 @@ def test_a_log_of_schema_1_is_refused_in_a_sentence(tmp_path, capsys):
     times = {
         name: stream("p", 1)[0].applied_at.replace(tzinfo=None) for name in ("accepted_at", "applied_at")
     }
-    with pytest.raises(verifier.OlderLog, match="schema 1"):
+    with pytest.raises(SetupError, match="schema 1"):
         link_of_document({**old, **times})
+    with pytest.raises(UnknownSchema, match="schema 1, with values in the clear"):
+        lift("person.created", 1, {})
 
 
 def test_an_event_that_only_says_it_is_older_is_a_finding(tmp_path):
