@@ -48,6 +48,7 @@ from service_kit.http.turns import turns_of
 from service_kit.http.web import create_app
 from service_kit.images.gridfs_reader import GridFsReader
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.schema_watch import SchemaWatch
@@ -171,7 +172,8 @@ def build_app(
         settings.export_seconds,
     )
     add_export_route(app, people, sender)
-    add_unique_routes(app, people)
+    claims = ClaimSecrets(client, settings.mongo_db, keks, schema)
+    add_unique_routes(app, people, claims.load)
     add_read_routes(app, people)
     add_schema_route(app, verifier, schema)
     add_audit_routes(app, people, sender)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from events.person.claims import ClaimNames
 from events.person.schema.declarations import PersonSchema
 from operations.addresses import DatabaseAddress
 from operations.log_opening import Opening
@@ -30,6 +31,7 @@ class Rebuilding:
         address: The log and the read model.
         schema: What a person is.
         opening: Opens sealed values.
+        claims: Names the claims.
         check: Write nothing, only compare.
         drop_orphans: Remove people of whom the log knows nothing; they are the last copy.
     """
@@ -37,6 +39,7 @@ class Rebuilding:
     address: DatabaseAddress
     schema: PersonSchema
     opening: Opening
+    claims: ClaimNames
     check: bool
     drop_orphans: bool = False
 
@@ -87,7 +90,7 @@ class RebuildConnections:
     def folded(self, person_ids: Collection[str]) -> dict[str, Folded]:
         """Return what some people's events come to, by id, as the primary has them."""
         documents = self.log.documents_of(list(person_ids))
-        found = {one.person_id: one for one in folds(documents, self.job.schema)}
+        found = {one.person_id: one for one in folds(documents, self.job.schema, self.job.claims)}
         return {one: found.get(one) or Folded(one) for one in person_ids}
 
 

@@ -11,7 +11,7 @@ from events.errors import Damaged, KeyTrouble, NewerSchema, UnknownSchema
 from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
 from events.log.upcasting import refuse_newer_event
-from events.person.claims import claims_of
+from events.person.claims import ClaimNames
 from events.person.decider import PersonState, Status, fields_after, holds_after, status_after
 from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
@@ -35,6 +35,7 @@ class Folded:
         applied_at: Of the last one, UTC; None if there is none.
         document: What the read model should have; None if there is no event, or a problem.
         claims: The names of the values that the person holds.
+        possible_claims: Those, and what a secret that comes or goes would name them.
         milestones: What should be kept of the person's earlier versions.
         problem: Why nothing can be made of the events.
     """
@@ -45,11 +46,12 @@ class Folded:
     applied_at: datetime | None = None
     document: dict[str, Any] | None = None
     claims: frozenset[str] = frozenset()
+    possible_claims: frozenset[str] = frozenset()
     milestones: tuple[Milestone, ...] = ()
     problem: str | None = None
 
 
-def folds(documents: Iterable[Keyed], schema: PersonSchema) -> Iterator[Folded]:
+def folds(documents: Iterable[Keyed], schema: PersonSchema, claims: ClaimNames) -> Iterator[Folded]:
     """Yield what each person's events come to, in memory for one event.
 
     Every person's chain is proved on the way, and by the seals that its values are those that were sealed:
@@ -60,11 +62,12 @@ def folds(documents: Iterable[Keyed], schema: PersonSchema) -> Iterator[Folded]:
         documents: Of the collection `events`, times without a zone, in order of person and version; with
             the people's keys.
         schema: What a person is.
+        claims: Names the claims.
     """
     for person_id, stream in groupby(documents, _person):
         if is_stream(person_id):
             continue
-        folding = _Folding(person_id, schema)
+        folding = _Folding(person_id, schema, claims)
         (verdict,) = walk(folding.links(stream))
         if verdict.finding and not folding.is_newer:
             text = f"version {verdict.finding.version} of the log: {verdict.finding.text}"
@@ -77,6 +80,7 @@ class _Folding:
     """One person's events so far: what `events.person.decider.fold` makes of them, in a fifth of the time."""
 
     __slots__ = (
+        "_claims",
         "_created_at",
         "_erased",
         "_fields",
@@ -91,8 +95,8 @@ class _Folding:
         "is_newer",
     )
 
-    def __init__(self, person_id: str, schema: PersonSchema) -> None:
-        self._schema = schema
+    def __init__(self, person_id: str, schema: PersonSchema, claims: ClaimNames) -> None:
+        self._schema, self._claims = schema, claims
         self._person_id = person_id
         self._fields: Mapping[str, Value] = {}
         self._status: Status = "absent"
@@ -164,10 +168,13 @@ class _Folding:
         milestones = tuple(self._milestones) if state.status == "active" else ()
         try:
             document = person_document(state, self._schema)
-            claims = claims_of(self._fields, self._schema)
+            claims = self._claims.held(self._fields)
+            possible = self._claims.possible(self._fields)
         except _ODD as exc:
             return Folded(self._person_id, events, problem=f"the log makes no person ({type(exc).__name__})")
-        return Folded(self._person_id, events, state.version, state.updated_at, document, claims, milestones)
+        return Folded(
+            self._person_id, events, state.version, state.updated_at, document, claims, possible, milestones
+        )
 
 
 def _person(keyed: Keyed) -> str:

@@ -13,7 +13,7 @@ from contextlib import closing
 from typing import Final
 
 from events.errors import StoreUnavailable
-from operations.addresses import database_address, person_schema, state_folder
+from operations.addresses import claim_names, database_address, person_schema, state_folder
 from operations.errors import SetupError
 from operations.keys.verb import known_keks
 from operations.log_opening import Opening
@@ -62,7 +62,9 @@ def rebuild(options: argparse.Namespace) -> int:
 def _rebuild(options: argparse.Namespace) -> int:
     address = database_address()
     opening = Opening(address.database, known_keks())
-    job = Rebuilding(address, person_schema(), opening, options.check, options.drop_orphans)
+    schema = person_schema()
+    claims = claim_names(schema)
+    job = Rebuilding(address, schema, opening, claims, options.check, options.drop_orphans)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from events.errors import Damaged, KeyTrouble
-from events.person.claims import claim_name
+from events.log.commitments import jcs
 from events.person.schema.changes import Obstacle
 from events.person.schema.values import stored_check
 from operations.addresses import DatabaseAddress
@@ -44,7 +44,7 @@ def unique_digest(names: Sequence[str], person: Person) -> bytes:
     values = [value for name in names if (value := person.get(name)) is not None]
     if len(values) < len(names):
         return b""
-    return blake2b(claim_name("", values).encode(), digest_size=_DIGEST).digest()
+    return blake2b(jcs(values), digest_size=_DIGEST).digest()
 
 
 class SharedValues:

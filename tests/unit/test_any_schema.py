@@ -16,7 +16,6 @@ from command_api.people.input import input_forms
 from devstack.demo.values import made_person
 from events.log.event import event_of_line, export_line, hash_of, record
 from events.log.stored import event_document, event_of
-from events.person.claims import claims_of
 from events.person.commands import CreatePerson, UpdatePerson, decode_command, encode_command
 from events.person.decider import PersonState, decide, evolve, fold
 from events.person.fields import READ_ONLY, stored_forms
@@ -27,6 +26,7 @@ from query_api.exports.people_lines import columns_of, people_csv, people_header
 from service_kit.read_model import person_changes, person_document, state_of
 from service_kit.seals.opening import open_document
 from tests.chained import SEALING, closed
+from tests.claims import known_names
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 CONTEXT = {"today": NOW.date(), "phone_region": "CO"}
@@ -134,7 +134,7 @@ def test_what_is_sent_is_what_is_stored_and_told(schema, data, number):
     assert {name: view[name] for name in schema.names} == sent
     document = person_document(state, schema)
     assert state_of(document, schema) == state
-    assert claims_of(state.fields, schema) == frozenset()
+    assert known_names(schema).held(state.fields) == frozenset()
 
 
 @settings(max_examples=80, deadline=None)

@@ -20,6 +20,7 @@ from service_kit.seals.opening import open_document
 from subscriber.handling import Handling
 from tests import older
 from tests.chained import SEALING, closed, lines, verify
+from tests.claims import known_names
 from tests.default_schema import SCHEMA, UNIQUE_EMAIL
 from tests.unit.events.test_decider import ID
 
@@ -48,7 +49,7 @@ def test_a_fold_lifts_what_it_takes(log):
 
 
 def test_a_rebuild_makes_the_document_that_a_worker_makes(log):
-    (folded,) = folds(documents(log), UNIQUE_EMAIL)
+    (folded,) = folds(documents(log), UNIQUE_EMAIL, known_names(UNIQUE_EMAIL))
     assert folded.document == person_document(fold(ID, log), UNIQUE_EMAIL)
     assert folded.claims == {f"document:passport:OLD{ID[-12:].upper()}", "email:ana@example.com"}
 
@@ -95,7 +96,7 @@ async def test_an_event_of_a_newer_schema_is_an_error_and_never_misread(log):
     with pytest.raises(NewerSchema):
         payload_of(event_document(newer))
     sealed = dataclasses.replace(newer, hash=hash_of(newer))
-    (folded,) = folds(documents([*log[:2], sealed]), SCHEMA)
+    (folded,) = folds(documents([*log[:2], sealed]), SCHEMA, known_names(SCHEMA))
     assert folded.document is None
     assert folded.problem == (
         "version 3 of the log: an event has schema 4, and this version of Rollcall knows those up to 3: upgrade it"

@@ -11,7 +11,6 @@ from bson.codec_options import CodecOptions
 from hypothesis import given
 
 from events.log.stored import event_document
-from events.person.claims import claims_of
 from events.person.decider import fold
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
@@ -28,6 +27,7 @@ from service_kit.read_model import person_document, projection_of
 from service_kit.seals.opening import ERASED
 from service_kit.seals.person_key import PersonKey
 from tests.chained import SEALING, event
+from tests.claims import known_names
 from tests.default_schema import SCHEMA, UNIQUE_EMAIL
 from tests.unit.events.test_decider import ID, STEPS, apply, commands_of, create, delete, update
 
@@ -39,14 +39,14 @@ def stored(log, key=SEALING):
 
 
 def folded(*commands) -> Folded:
-    (one,) = folds(stored(apply(*commands)[1]), SCHEMA)
+    (one,) = folds(stored(apply(*commands)[1]), SCHEMA, known_names(SCHEMA))
     return one
 
 
 @given(STEPS)
 def test_what_it_makes_of_events_is_what_a_worker_makes(steps):
     state, log = apply(*commands_of(steps))
-    found = list(folds(stored(log), UNIQUE_EMAIL))
+    found = list(folds(stored(log), UNIQUE_EMAIL, known_names(UNIQUE_EMAIL)))
     if not log:
         assert found == []
         return
@@ -55,7 +55,7 @@ def test_what_it_makes_of_events_is_what_a_worker_makes(steps):
     assert (
         one.document == person_document(state, UNIQUE_EMAIL) == person_document(fold(ID, log), UNIQUE_EMAIL)
     )
-    assert one.claims == claims_of(state.fields, UNIQUE_EMAIL)
+    assert one.claims == known_names(UNIQUE_EMAIL).held(state.fields)
     assert one.problem is None
 
 
@@ -75,7 +75,7 @@ def test_what_cannot_be_folded_says_so(changes, words):
         bad = dataclasses.replace(log[1], **changes)
     else:
         bad = event(ID, prev=log[0].hash, **{"version": 2, "data": log[1].data, **changes})
-    (one,) = folds(stored([log[0], bad]), SCHEMA)
+    (one,) = folds(stored([log[0], bad]), SCHEMA, known_names(SCHEMA))
     assert one.document is None
     assert one.problem is not None and one.problem.startswith(words)
     found = difference(one, {"_id": ID})

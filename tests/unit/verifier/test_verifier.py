@@ -61,7 +61,19 @@ events = st.builds(
 def test_it_reads_and_hashes_any_event_as_the_log_does(one):
     line = export_line(one)
     link = link_of(line, 7)
-    assert link == (one.person_id, one.version, one.prev, one.hash, hash_of(one), one.event_id, 7, None, 0, 0, 0)
+    assert link == (
+        one.person_id,
+        one.version,
+        one.prev,
+        one.hash,
+        hash_of(one),
+        one.event_id,
+        7,
+        None,
+        0,
+        0,
+        0,
+    )
     content = json.loads(line)
     assert verifier_canonical(content) == line
     del content["hash"]
