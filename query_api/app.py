@@ -101,8 +101,8 @@ def build_app(
     tickets = StreamTickets(tickets_secret(settings), client, settings.mongo_db)
     live = LiveDependencies(
         feed,
-        FeedReader(url, feed, positions),
-        Replays(url, settings.replays_at_once),
+        FeedReader(url, feed, positions, keys),
+        Replays(url, settings.replays_at_once, keys),
         verifier,
         tickets,
         Slots.shared(settings.streams_at_once, "clients follow the events", RETRY_SECONDS),

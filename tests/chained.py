@@ -147,3 +147,13 @@ def verify(directory: Path, log: bytes, checkpoints: Path | None = None) -> tupl
     with redirect_stdout(io.StringIO()) as out:
         status = main(arguments)
     return status, [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+class AllKeys:
+    """Has the key of everybody in these logs."""
+
+    async def load(self, person_ids: Collection[str]) -> dict[str, PersonKey | None]:
+        return dict.fromkeys(person_ids, SEALING)
+
+
+ALL_KEYS = AllKeys()

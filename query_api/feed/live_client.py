@@ -11,8 +11,8 @@ from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed.buffer import Behind, FeedBuffer
 from query_api.feed.items import Item
-from query_api.feed.replays import FIRST, OTHER, Replays, take
-from service_kit.broker.stream import FeedEntry, StreamConsumer
+from query_api.feed.replays import FIRST, OTHER, Replay, Replays
+from service_kit.broker.stream import FeedEntry
 from service_kit.pieces import PIECE, next_piece
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -69,7 +69,7 @@ class LiveClient:
         self._find_people = find_people
         self._happened = asyncio.Event()
         self._left = False
-        self._older: tuple[list[FeedEntry], StreamConsumer] | None = None
+        self._older: tuple[list[FeedEntry], Replay] | None = None
         self._stack = AsyncExitStack()
         feed.register(self._happened)
 
@@ -120,7 +120,7 @@ class LiveClient:
         # Of one that wants the first event, the request itself says so again.
         return b"retry: %d\n%b\n" % (RETRY_MS, self._id())
 
-    async def _replay(self, entries: list[FeedEntry], reader: StreamConsumer) -> AsyncIterator[bytes]:
+    async def _replay(self, entries: list[FeedEntry], reader: Replay) -> AsyncIterator[bytes]:
         told = time.monotonic()
         while not self._left and not await self._must_go():
             chunk = await self._lines([Item(entry, fresh=False) for entry in entries])
@@ -133,7 +133,7 @@ class LiveClient:
                 yield chunk
             if self._feed.covers(self._next):
                 return
-            entries = await take(reader)
+            entries = await reader.take()
 
     async def _live(self) -> AsyncIterator[bytes]:
         told = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-WITHHELD: Final = ("sourceaddress", "useragent", "prevhash", "hash")
+WITHHELD: Final = ("sourceaddress", "useragent", "prevhash", "hash", "values")
 """Attributes of an announcement that only those get who may read histories."""
 
 IsFormer = Callable[[str, object], bool]

@@ -23,6 +23,7 @@ from service_kit.broker.publishing import Template, publish
 from service_kit.http.web import PlainRoute, create_app
 from service_kit.settings import Settings
 from service_kit.slots import AtOnce, Slots
+from tests.chained import ALL_KEYS
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually
 
@@ -60,8 +61,8 @@ async def source(system):
 async def serving(system, feed):
     """The live feed alone, in this process, on a port; with little memory for it."""
     settings = Settings(amqp_url=system.rabbit.url, jwt_key_file=system.directory / "jwt.key")
-    tail = FeedReader(system.rabbit.url, feed, Positions(time.monotonic), STREAM)
-    replays = Replays(system.rabbit.url, AT_ONCE, STREAM)
+    tail = FeedReader(system.rabbit.url, feed, Positions(time.monotonic), ALL_KEYS, STREAM)
+    replays = Replays(system.rabbit.url, AT_ONCE, ALL_KEYS, STREAM)
     app = create_app("live", {})
     app.router.route_class = PlainRoute
     # Its clients have tokens.
