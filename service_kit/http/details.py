@@ -162,6 +162,11 @@ DETAILS: Final[Mapping[str, str]] = {
         "falta la clave de {number} personas con eventos, {id} entre ellas"
     ),
     "there is no key for {id}, who has events": "falta la clave de {id}, que tiene eventos",
+    "{reason}; it is the key of {id}": "{reason}; es la clave de {id}",
+    "the secrets of claims are not read yet": "aún no se han leído los secretos de las reservas",
+    "there is no secret that names claims: a worker makes it when it starts": (
+        "no hay ningún secreto que nombre las reservas: un proceso de trabajo lo crea al arrancar"
+    ),
     "the key of {id} is neither there nor destroyed": "la clave de {id} ni está ni fue destruida",
     "the image waited too long to be applied: send it again": (
         "la imagen esperó demasiado para aplicarse: envíela de nuevo"

@@ -51,7 +51,12 @@ def test_a_fold_lifts_what_it_takes(log):
 def test_a_rebuild_makes_the_document_that_a_worker_makes(log):
     (folded,) = folds(documents(log), UNIQUE_EMAIL, known_names(UNIQUE_EMAIL))
     assert folded.document == person_document(fold(ID, log), UNIQUE_EMAIL)
-    assert folded.claims == {f"document:passport:OLD{ID[-12:].upper()}", "email:ana@example.com"}
+    held = {
+        "document_type": "passport",
+        "document_id": f"OLD{ID[-12:].upper()}",
+        "email": "ana@example.com",
+    }
+    assert folded.claims == known_names(UNIQUE_EMAIL).held(held)
 
 
 def test_a_history_shows_the_newest_form(log):

@@ -84,7 +84,7 @@ def test_what_cannot_be_folded_says_so(changes, words):
 
 def test_an_erased_person_comes_to_a_tombstone_though_the_log_does_not_say_so():
     log = apply(create(), update(2, last_name="Paz"))[1]
-    (one,) = folds(stored(log, key=ERASED), UNIQUE_EMAIL)
+    (one,) = folds(stored(log, key=ERASED), UNIQUE_EMAIL, known_names(UNIQUE_EMAIL))
     gone = {"_id": ID, "version": 2, "hash": log[1].hash, "deleted": True}
     assert one.document == {**gone, "projection": projection_of(UNIQUE_EMAIL)}
     assert (one.claims, one.milestones, one.problem) == (frozenset(), (), None)
@@ -92,10 +92,10 @@ def test_an_erased_person_comes_to_a_tombstone_though_the_log_does_not_say_so():
 
 def test_a_key_that_is_not_there_is_trouble_and_no_erasure():
     log = apply(create(), delete(2))[1]
-    (one,) = folds([(document, {}) for document, _ in stored(log)], SCHEMA)
+    (one,) = folds([(document, {}) for document, _ in stored(log)], SCHEMA, known_names(SCHEMA))
     assert one.document is None
     assert one.problem == f"version 1 of the log: there is no key for {ID}, who has sealed values"
-    (other,) = folds(stored(log, key=PersonKey.new()), SCHEMA)
+    (other,) = folds(stored(log, key=PersonKey.new()), SCHEMA, known_names(SCHEMA))
     assert other.document is None
     assert other.problem is not None and "do not open with the person's key" in other.problem
     assert "Ana" not in one.problem + other.problem
