@@ -107,6 +107,7 @@ def build_app(
         tickets,
         Slots.shared(settings.streams_at_once, "clients follow the events", RETRY_SECONDS),
         reads.newest_people,
+        schema,
         heartbeat,
     )
     parked = ParkedReads(reads)

@@ -49,7 +49,8 @@ def document(stream: Iterable[dict[str, Any]], cipher: AESGCM) -> dict[str, Any]
     created_at = None
     for event in stream:
         bound = f"rollcall.sealed.2\0{event['hash']}".encode()
-        fields |= orjson.loads(cipher.decrypt(event["sealed"][:12], event["sealed"][12:], bound))
+        values = orjson.loads(cipher.decrypt(event["sealed"][:12], event["sealed"][12:], bound))
+        fields |= {name: value for name, value in values.items() if not name.startswith("@")}
         created_at = created_at or event["applied_at"]
     times = (created_at or event["applied_at"], event["applied_at"])
     return document_of(event["person_id"], event["version"], fields, event["hash"], times)

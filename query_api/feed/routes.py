@@ -17,6 +17,7 @@ from events.errors import InvalidFields, Unavailable
 from events.feed.errors import PositionGone
 from events.feed.position import PATTERN, Position
 from events.log.event import EventType
+from events.person.schema.declarations import PersonSchema
 from query_api.feed.buffer import FeedBuffer
 from query_api.feed.live_client import HEARTBEAT_SECONDS, FindPeople, LiveClient
 from query_api.feed.live_response import HEADERS, MEDIA_TYPE, LiveResponse
@@ -24,6 +25,7 @@ from query_api.feed.reader import FeedReader
 from query_api.feed.replays import FIRST, Replays
 from query_api.feed.ticket_route import add_ticket_route
 from query_api.feed.tickets import SCOPE, StreamTickets
+from query_api.feed.withholding import HiddenFields
 from service_kit.access.recording import note_people
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
@@ -107,6 +109,7 @@ class LiveDependencies:
         tickets: Lets in who has no token, once.
         slots: How many may follow, in all and of one subject.
         find_people: Tells of older events what is still so, to those who may not read histories.
+        schema: What a person is, and which fields want a scope.
         heartbeat: Seconds of silence after which a client is told its position.
     """
 
@@ -117,6 +120,7 @@ class LiveDependencies:
     tickets: StreamTickets
     slots: Slots
     find_people: FindPeople
+    schema: PersonSchema
     heartbeat: float = HEARTBEAT_SECONDS
 
     async def follower(self, request: Request) -> Caller:
@@ -155,6 +159,9 @@ class LiveDependencies:
             expires_at=caller.expires_at,
             heartbeat=self.heartbeat,
             is_good=partial(self.verifier.is_known, caller.key_id),
+            hidden=HiddenFields(hidden, self.schema)
+            if (hidden := self.schema.hidden(caller.scopes))
+            else None,
             find_people=None if AUDIT_SCOPE in caller.scopes else self.find_people,
         )
         try:

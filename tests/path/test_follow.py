@@ -200,6 +200,6 @@ async def test_what_is_announced_can_be_read_from_the_primary(system, services, 
                 if one.offset <= place
                 and one.entry.version > versions.get(one.entry.person_id, one.entry.version)
             ]
-            assert not late, f"{late[0].frame} was announced, but cannot be read"
+            assert not late, f"{late[0].frame()} was announced, but cannot be read"
             looks += 1
         assert looks > 20

@@ -20,6 +20,7 @@ from service_kit.auth.tokens import Caller
 from service_kit.http.web import create_app
 from service_kit.slots import AtOnce, Slots
 from tests.chained import ALL_KEYS
+from tests.default_schema import SCHEMA
 from tests.unit.query_api.test_live_cursors import Stream, entries, named
 
 
@@ -64,7 +65,9 @@ def stage(number: int, each: int) -> SimpleNamespace:
     feed.add(entries(0, 5))
     slots = Slots.shared(AtOnce(number, each), "clients follow the events", RETRY_SECONDS)
     app = create_app("test", {})
-    add_live_route(app, LiveDependencies(feed, Reader(), Stream(feed, 5), Verifier(), tickets, slots, None))
+    add_live_route(
+        app, LiveDependencies(feed, Reader(), Stream(feed, 5), Verifier(), tickets, slots, None, SCHEMA)
+    )
     return SimpleNamespace(feed=feed, tickets=tickets, slots=slots, app=app)
 
 

@@ -26,6 +26,7 @@ from service_kit.broker import stream
 from service_kit.broker.stream import newest_if_any, probe, reading, truncated_before
 from subscriber import SavedPosition
 from tests.chained import ALL_KEYS
+from tests.default_schema import SCHEMA
 from tests.system import eventually
 from tests.unit.query_api.test_live_cursors import entries, event_id, named
 
@@ -186,7 +187,7 @@ async def placed(broker: Stream, position: Position, feed: FeedBuffer) -> Positi
     reader = FeedReader("amqp://unused", feed, Positions(time.monotonic), ALL_KEYS)
     reader._connection = broker
     reader._ready.set()
-    reader_of = LiveDependencies(feed, reader, None, None, None, None, None)
+    reader_of = LiveDependencies(feed, reader, None, None, None, None, None, SCHEMA)
     return await reader_of._place(position, "ada")
 
 
