@@ -15,10 +15,12 @@ from pymongo.write_concern import WriteConcern
 
 from bench.payloads import changes, stored_fields
 from bench.results import Row, at_least, at_most, note
+from bench.sealing import put_keys, sealed
 from bench.sizes import Sizes
 from bench.stack import Running, Stack
 from events.log.event import EVENT_SCHEMA, GENESIS
 from service_kit.ids import new_id
+from service_kit.seals.person_key import PersonKey
 
 AUDIT = "bench_audit"
 EXPORT_WANTED = 30_000.0
@@ -84,7 +86,10 @@ def _fill(stack: Stack, people: int) -> list[str]:
         note(f"  storing {2 * people:,} events")
         stack.fresh(AUDIT)
         ids = [new_id() for _ in range(people)]
-        documents = _documents(ids)
+        keys = {person_id: PersonKey.new() for person_id in ids}
+        for begin in range(0, people, 10 * _BATCH):
+            put_keys(client, AUDIT, {one: keys[one] for one in ids[begin : begin + 10 * _BATCH]}, stack.keks)
+        documents = (sealed(one, keys[one["person_id"]]) for one in _documents(ids))
         while batch := list(islice(documents, _BATCH)):
             events.insert_many(batch, ordered=False)
         kept = client[AUDIT]["bench_ids"]

@@ -28,6 +28,8 @@ from devstack.services import readiness
 from operations.errors import SetupError
 from operations.keys.kek_file import ensure_kek_file
 from service_kit.auth.tokens import SCOPES, issue_token
+from service_kit.mongo.collections import keys_database
+from service_kit.seals.kek import KekFile, Keks, load_keks
 
 PARTITIONS = 8
 REPLICA_SET, SHARDED = "replica set", "sharded"
@@ -145,6 +147,11 @@ class Stack:
         return name if isinstance(self.mongo, ReplicaSet) else f"{name} (sharded)"
 
     @cached_property
+    def keks(self) -> Keks:
+        """The key-encryption keys of the services."""
+        return load_keks(KekFile(self.directory / "kek"))
+
+    @cached_property
     def token(self) -> str:
         """An access token for everything, good for a day; the same each time, as clients send it."""
         return issue_token(
@@ -182,6 +189,7 @@ class Stack:
         """Make a database empty, with its collections and indexes."""
         with self.client() as client:
             client.drop_database(database)
+            client.drop_database(keys_database(database))
         self._initialise(database)
 
     def emptied(self, database: str, collection: str) -> None:

@@ -9,29 +9,29 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from statistics import median
-from typing import Any, Final
+from typing import Any
 
 from bench.payloads import SCHEMA, changes, stored_fields
 from bench.results import Row, at_least, note
+from bench.sealing import put_keys
 from bench.sizes import Sizes
 from bench.stack import OURS, Stack
 from devstack.paths import ROOT
 from events.log.event import GENESIS, Event, RecordedEvent, record
 from events.log.stored import event_document
-from events.person.claims import ClaimNames, ClaimSecret
+from events.person.claims import ClaimNames
 from events.person.commands import CreatePerson, UpdatePerson
 from events.person.fields import stored_forms
 from events.times import to_milliseconds
 from operations.errors import SetupError
 from service_kit.ids import new_id
+from service_kit.mongo.claim_secrets import read_claim_names
 from service_kit.seals.person_key import PersonKey
 
 WANTED = 100_000
-_KEY: Final = PersonKey(bytes(64))
 LENGTH = 4
 """Events of each person."""
 _BATCH = 5_000
-_SECRET = ClaimSecret(1, "whole", b"bench" * 8)
 _RATE = re.compile(r"([\d,]+) events of .* \(([\d,]+)/s\): nothing was altered")
 
 
@@ -60,22 +60,27 @@ def fill_log(stack: Stack, database: str, events: int) -> None:
     """Make a database with so many sealed events, and the claims of the people who have them."""
     note(f"  storing {events:,} events")
     stack.fresh(database)
-    documents = (event_document(event) for n in range(events // LENGTH) for event in _stream(n))
+    names = read_claim_names(stack.mongo.uri, database, stack.keks, SCHEMA)
+    numbers = iter(range(events // LENGTH))
     with stack.client() as client:
-        while batch := list(islice(documents, _BATCH)):
-            client[database]["events"].insert_many(batch, ordered=False)
-            claims = [one for document in batch if document["version"] == 1 for one in _claims(document)]
+        while batch := list(islice(numbers, _BATCH // LENGTH)):
+            keys = {new_id(): PersonKey.new() for _ in batch}
+            put_keys(client, database, keys, stack.keks)
+            people = zip(batch, keys.items(), strict=True)
+            log = [event for number, (one, key) in people for event in _stream(number, one, key)]
+            client[database]["events"].insert_many(map(event_document, log), ordered=False)
+            claims = [one for event in log if event.version == 1 for one in _claims(event, names)]
             client[database]["claims"].insert_many(claims, ordered=False)
 
 
-def _claims(document: dict[str, Any]) -> list[dict[str, Any]]:
-    names = ClaimNames(SCHEMA, [_SECRET]).held(document["data"])
-    return [{"_id": name, "person_id": document["person_id"], "version": 1} for name in names]
+def _claims(event: RecordedEvent, names: ClaimNames) -> list[dict[str, Any]]:
+    values = {name: value for name, value in event.data.items() if value is not None}
+    return [{"_id": name, "person_id": event.person_id, "version": 1} for name in names.held(values)]
 
 
-def _stream(number: int) -> Iterator[RecordedEvent]:
+def _stream(number: int, person_id: str, key: PersonKey) -> Iterator[RecordedEvent]:
     """Yield a person's events, as the workers make them."""
-    person_id, prev, forms = new_id(), GENESIS, stored_forms(SCHEMA)
+    prev, forms = GENESIS, stored_forms(SCHEMA)
     now = to_milliseconds(datetime.now(UTC))
     for version in range(1, LENGTH + 1):
         command_id = new_id()
@@ -100,7 +105,7 @@ def _stream(number: int) -> Iterator[RecordedEvent]:
             event,
             command,
             schema=SCHEMA,
-            key=_KEY,
+            key=key,
             event_id=new_id(),
             version=version,
             applied_at=applied_at,

@@ -14,10 +14,13 @@ from pymongo.read_concern import ReadConcern
 from bench.campaign.listeners import Had
 from bench.campaign.promises import EXAMPLES, Promises
 from events.person.outcomes import UNCHANGED
+from operations.log_opening import Opening, opened
+from service_kit.seals.kek import KekFile, load_keks
 from tests.system import System
 
 _FIELDS = {
-    "person_id": 1, "version": 1, "command_id": 1, "type": 1, "data.address": 1, "applied_at": 1,
+    "person_id": 1, "version": 1, "command_id": 1, "type": 1, "data": 1, "applied_at": 1,
+    "hash": 1, "sealed_fields": 1, "sealed": 1,
 }  # fmt: skip
 
 
@@ -76,9 +79,11 @@ class Log:
                     {}, fields
                 )
 
+            opening = Opening("rollcall", load_keks(KekFile(system.kek_file)))
             events = [
-                (e["_id"], e["person_id"], e["version"], e["command_id"], _mark(e), e["applied_at"])
-                for e in all_of("events", _FIELDS)
+                (e["_id"], e["person_id"], e["version"], e["command_id"], _mark(opened(*of)), e["applied_at"])
+                for of in opening.beside(client, all_of("events", _FIELDS))
+                for e in of[:1]
                 if e["type"].startswith("person.")
             ]
             eventless = list(all_of("rejections", {"command_id": 1, "code": 1, "version": 1}))

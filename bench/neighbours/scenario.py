@@ -19,6 +19,7 @@ from bench.neighbours.neighbour import CREATE, KINDS, NeighbourJob, Noticed
 from bench.payloads import changes, stored_fields
 from bench.read import fill
 from bench.results import Row, at_most, note
+from bench.sealing import put_keys, sealed
 from bench.sizes import Sizes
 from bench.stack import OURS, Stack
 from events.log.event import EVENT_SCHEMA, GENESIS
@@ -29,6 +30,7 @@ from service_kit.auth.tokens import SCOPES, issue_token
 from service_kit.ids import new_id
 from service_kit.milestones import Step, milestone_at, milestone_document, next_step
 from service_kit.mongo.connection import Document
+from service_kit.seals.person_key import PersonKey
 from service_kit.settings import Settings
 
 TIMES: Final = 5.0
@@ -155,8 +157,10 @@ def _old_people(stack: Stack, versions: int) -> tuple[str, str]:
     with stack.client() as client:
         concern = WriteConcern(w=stack.copies)
         events = client[OURS].get_collection("events", write_concern=concern)
-        for person_id in ids:
-            documents = _events_of(person_id, versions)
+        keys = {person_id: PersonKey.new() for person_id in ids}
+        put_keys(client, OURS, keys, stack.keks)
+        for person_id, key in keys.items():
+            documents = (sealed(one, key) for one in _events_of(person_id, versions))
             while batch := list(islice(documents, _BATCH)):
                 events.insert_many(batch, ordered=False)
         milestones, last = [], None
