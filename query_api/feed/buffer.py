@@ -12,6 +12,7 @@ from typing import Final
 from events.feed.position import Position
 from query_api.feed.current_values import CurrentValues
 from query_api.feed.items import Item
+from query_api.feed.opening import ERASED_TYPE, closed_entry
 from service_kit.broker.stream import FeedEntry
 
 MAX_EVENTS: Final = 20_000
@@ -89,12 +90,23 @@ class FeedBuffer:
                 self._values.add(one)
         self._items += items
         self._bytes += sum(len(one.entry.body) for one in items)
+        self._close({one.person_id for one in entries if one.type == ERASED_TYPE})
         # Earlier events may have lost values.
         self._joined.pop(False, None)
         self.next = items[-1].offset + 1
         self.newest = items[-1].position
         self._drop_oldest()
         self._wake()
+
+    def _close(self, person_ids: set[str]) -> None:
+        """Drop from memory what was opened of people who are erased now."""
+        if not person_ids:
+            return
+        for one in self._items:
+            if one.entry.person_id in person_ids:
+                one.close(closed_entry(one.entry))
+        self._bytes = sum(len(one.entry.body) for one in self._items)
+        self._joined.clear()
 
     def _drop_oldest(self) -> None:
         max_events, max_bytes = self._max

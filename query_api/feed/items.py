@@ -54,6 +54,12 @@ class Item:
         """Whether only the read model knows which of its values are former ones."""
         return self._current is None and bool(self.entry.type)
 
+    def close(self, entry: FeedEntry) -> None:
+        """Hold the entry without what was sealed; of an erased person no value is current."""
+        self.entry = entry
+        if self._current is not None:
+            self._current, self.names = without_former(entry.body, lambda _name, _value: True)
+
     def leave_out(self, names: Collection[str]) -> None:
         """Note that the person has other values in some fields by now."""
         if self._current is not None and not self.names.isdisjoint(names):

@@ -16,6 +16,7 @@ from service_kit.pieces import PIECE, next_piece
 from service_kit.retries import backoff
 from service_kit.seals.opening import ERASED, Key
 
+ERASED_TYPE: Final = "person.erased"
 _SEALED: Final = "sealed"
 
 log = structlog.get_logger()
@@ -33,6 +34,9 @@ async def open_entries(entries: Sequence[FeedEntry], keys: Keys) -> list[FeedEnt
     Raises:
         StoreUnavailable: A key is not to be had.
     """
+    for entry in entries:
+        if entry.type == ERASED_TYPE:
+            keys.forget(entry.person_id)
     read = [(entry, _sealed_content(entry)) for entry in entries]
     people = {entry.person_id for entry, content in read if content is not None}
     found = await keys.load(people) if people else {}
@@ -64,6 +68,18 @@ def _sealed_content(entry: FeedEntry) -> dict[str, Any] | None:
         return None
     content = orjson.loads(entry.body)
     return content if isinstance(content.get(_SEALED), str) else None
+
+
+def closed_entry(entry: FeedEntry) -> FeedEntry:
+    """Return an entry that was opened without what had been sealed: its person is erased meanwhile."""
+    content = orjson.loads(entry.body)
+    sealed = content.get("sealedfields")
+    if not sealed:
+        return entry
+    attributes = {attribute.replace("_", "") for attribute in ATTRIBUTES.values()}
+    kept = {name: value for name, value in content.items() if name not in attributes}
+    data = {name: value for name, value in content["data"].items() if name not in sealed}
+    return replace(entry, body=orjson.dumps({**kept, "erased": True, "data": data}))
 
 
 def opened_event(content: dict[str, Any], key: Key) -> dict[str, Any]:

@@ -18,6 +18,9 @@ class Keys(Protocol):
             StoreUnavailable: They are not to be had, or one is not there.
         """
 
+    def forget(self, person_id: str) -> None:
+        """Drop a key from memory."""
+
 
 async def opened(documents: Sequence[Mapping[str, Any]], keys: Keys) -> list[Document]:
     """Return events' documents with their sealed values in them, as `open_document` does.

@@ -1,6 +1,7 @@
 """Without `audit:read` the feed tells what is still so: no former value, nothing of the deleted, no whereabouts."""
 
 import asyncio
+import dataclasses
 from contextlib import aclosing, asynccontextmanager
 
 import orjson
@@ -78,6 +79,19 @@ def test_of_a_deleted_person_nothing_personal_is_told():
     assert told(feed.since(0)) == [{}, {}, {}]
     feed.add([log.entry("p", 2, {"phone": "+571"})])
     assert told(feed.since(0))[3:] == [{}], "announced again, since its worker had died"
+
+
+def test_what_was_opened_of_an_erased_person_leaves_memory():
+    log = Log()
+    opened = log.entry("p", 1, {"first_name": "Ana"})
+    content = {**orjson.loads(opened.body), "sealedfields": ["@actor_name", "first_name"], "actorname": "Ada"}
+    feed = buffer_of(dataclasses.replace(opened, body=orjson.dumps(content)), log.entry("q", 1, {"x": "Ben"}))
+    assert b"Ana" in feed.joined(feed.since(0))
+    erased = dataclasses.replace(log.entry("p", 2), type="person.erased")
+    feed.add([erased])
+    sent = feed.joined(feed.since(0)) + feed.joined(feed.since(0), audited=False)
+    assert not (b"Ana" in sent or b"Ada" in sent)
+    assert b"Ben" in sent
 
 
 def test_an_event_that_is_announced_again_tells_no_more_than_before():
