@@ -193,6 +193,11 @@ REASONS: Final = (
         "belongs to another order or other filters",
         "es de otro orden o de otros filtros",
     ),
+    Reason(
+        "long-cursor",
+        "has values here that are too long for a cursor: sort by fewer fields",
+        "tiene aquí valores demasiado largos para un cursor: ordene por menos campos",
+    ),
     # Of headers.
     Reason(
         "no-key",
