@@ -100,7 +100,7 @@ def _shown(field: FieldDeclaration) -> tuple[Any, Any]:
 
     Each stands there, if only with null; but one that wants a scope does for those who have it alone.
     """
-    form = (
+    form: Any = (
         {"birth-date": Date, "date": Date, "email": Email}.get(field.format)
         if field.type == "string"
         else None
