@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from events.person.claims import Claim, claims_of, kind_of
+from events.person.claims import Claim, claims_of, is_later, kind_of
 from events.person.schema.declarations import PersonSchema
 from operations.log_walk import RANGES, Range
 from operations.rebuild.connections import (
@@ -128,17 +128,17 @@ class ClaimWalker:
         self._sides.close()
 
     def walk(self, piece: Range) -> RebuildReport:
-        """Release what is reserved for people who do not have it, or find it."""
+        """Release what is reserved for people who do not have it, or find it.
+
+        So goes what is of a kind that was given up: nobody has it.
+        """
         done = RebuildReport()
         claims = self._sides.model.claims(piece.after, piece.to, strong=not self._sides.job.check)
         while batch := list(islice(claims, BATCH)):
             done.claims += len(batch)
-            self._judge([claim for claim in batch if self._counts(claim)], done)
+            schema = self._sides.job.schema
+            self._judge([claim for claim in batch if not is_later(claim["_id"], schema)], done)
         return done
-
-    def _counts(self, claim: Mapping[str, Any]) -> bool:
-        """Return whether a claim is of a kind that is unique now; those of another may be of use again."""
-        return kind_of(claim["_id"], self._sides.job.schema) is not None
 
     def _judge(self, claims: Sequence[Mapping[str, Any]], done: RebuildReport) -> None:
         sides = self._sides
