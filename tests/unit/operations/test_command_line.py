@@ -7,8 +7,9 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from operations.accounts import verb as accounts_verb
 from operations.accounts.signing_keys import ensure_signing_key
 from operations.addresses import known_roles
 from operations.errors import SetupError
+from operations.proof.proof import end_politely
 from operations.terminal import user_name
 from operations.transfer.exports import form_of
 from service_kit.mongo import connection as mongo
@@ -238,3 +240,19 @@ def test_an_export_is_what_its_ending_says():
     for name in ("people.xls", "people", "people.json"):
         with pytest.raises(SetupError, match=rf"{name} does not end in \.csv or \.ndjson"):
             form_of(Path(name))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_that_a_destructor_swallowed_comes_again(number):
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        end_if_asked = end_politely()
+        end_if_asked()
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt):
+            end_if_asked()
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
