@@ -25,6 +25,7 @@ from operations.accounts import verb as accounts_verb
 from operations.accounts.signing_keys import ensure_signing_key
 from operations.addresses import known_roles
 from operations.errors import SetupError
+from operations.proof import checkpoint as checkpoints
 from operations.proof.proof import end_politely
 from operations.terminal import user_name
 from operations.transfer.exports import form_of
@@ -256,3 +257,25 @@ def test_an_interrupt_that_a_destructor_swallowed_comes_again(number):
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+def test_a_schedule_of_checkpoints_ends_though_an_interrupt_was_swallowed(monkeypatch, tmp_path):
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    made: list[int] = []
+
+    def make(*_arguments: object) -> int:
+        made.append(1)
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(checkpoints.Key, "read", lambda _path: None)
+    monkeypatch.setattr(checkpoints, "_add", make)
+    monkeypatch.setattr(checkpoints.time, "sleep", lambda _seconds: pytest.fail("it goes on"))
+    words = ["checkpoint", "--to", str(tmp_path), "--key", str(tmp_path / "key"), "--every", "1h"]
+    try:
+        assert main(words) == 130
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert made == [1]
