@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
 
+from events.errors import StoreUnavailable
 from events.person.claims import ClaimNames
 from events.person.schema.declarations import PersonSchema
 from operations.errors import SetupError
@@ -118,7 +121,8 @@ def person_schema(environ: Mapping[str, str] = os.environ) -> PersonSchema:
         SystemExit: The file cannot be read, or is wrong, or has the number of another one on record.
     """
     address = database_address(environ)
-    with open_record(address.uri, address.database) as record:
+    # What the services' code logs is no part of a verb's output.
+    with open_record(address.uri, address.database) as record, redirect_stdout(sys.stderr):
         return schema_of_file(schema_file(environ), record)
 
 
@@ -129,13 +133,19 @@ def schema_file(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def known_roles(environ: Mapping[str, str] = os.environ) -> Roles:
-    """Return the roles and scopes that the services know; no server is asked for the schema's.
+    """Return the roles and scopes that the services know: those of the person schema in force, too.
+
+    Where MongoDB is away, or not known, the schema's are those of its file.
 
     Raises:
-        SystemExit: Their file, or that of the person schema, cannot be read, or is wrong.
+        SystemExit: Their file cannot be read, or is wrong; or as of `person_schema`.
     """
     path = environ.get("ROLLCALL_ROLES")
-    return load_roles(Path(path) if path else None, load_person_schema(schema_file(environ)))
+    try:
+        schema = person_schema(environ)
+    except (SetupError, StoreUnavailable):
+        schema = load_person_schema(schema_file(environ))
+    return load_roles(Path(path) if path else None, schema)
 
 
 def database_settings(environ: Mapping[str, str] = os.environ) -> Settings:

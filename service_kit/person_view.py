@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from events.errors import Forbidden
-from events.person.schema.declarations import PersonSchema
+from events.person.schema.declarations import FieldDeclaration, PersonSchema
 
 _MARK_CHARACTERS: Final = 8
+
+
+def scopes_told(field: FieldDeclaration) -> str:
+    """Return what both OpenAPI documents say of a field's scopes; nothing if it has none."""
+    told = (f"shown with the scope `{field.read}`", f"set with the scope `{field.write}`")
+    text = "; ".join(one for one, scope in zip(told, (field.read, field.write), strict=True) if scope)
+    return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ import re
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import hypothesis
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -17,6 +19,9 @@ from tests import fake_cloudinary
 from tests.system import TOPOLOGIES, Service, System
 
 pytest.register_assert_rewrite("tests.ledger")
+# A busy machine may take its time over any example.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 DRIVERS = ("pymongo", "motor")
 # Whoever has an account does not want pictures of tests in it.
 os.environ.pop("CLOUDINARY_URL", None)

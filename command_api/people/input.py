@@ -23,6 +23,7 @@ from events.person.fields import MAX_INTEGER, READ_ONLY, stored_forms, stored_ty
 from events.person.schema.declarations import FieldDeclaration, PersonSchema
 from service_kit.person_values.context import NOWHERE
 from service_kit.person_values.readers import value_reader_of, whole
+from service_kit.person_view import scopes_told
 
 
 def _blank_is_absent(value: object) -> object:
@@ -39,6 +40,9 @@ def _words(field: FieldDeclaration) -> str:
 def _shape(field: FieldDeclaration) -> dict[str, Any]:
     """Return what OpenAPI says of a field's values as clients write them."""
     told = {name: text for name, text in (("title", field.labels.get("en")),) if text}
+    texts = {} if field.type in ("integer", "boolean") else _text_shape(field)
+    if scopes := scopes_told(field):
+        told["description"] = ". ".join(filter(None, (texts.pop("description", ""), scopes)))
     examples = {"examples": list(field.examples)}
     match field.type:
         case "integer":
@@ -48,11 +52,11 @@ def _shape(field: FieldDeclaration) -> dict[str, Any]:
         case "boolean":
             return {"type": "boolean", **told, **examples}
         case "array":
-            items = {"type": "string", "minLength": 1, **_text_shape(field)}
+            items = {"type": "string", "minLength": 1, **texts}
             size = {"minItems": 1, "maxItems": field.max_items}
             return {"type": "array", "items": items, **size, **told, **examples}
         case "string":
-            return {"type": "string", "minLength": 1, **_text_shape(field), **told, **examples}
+            return {"type": "string", "minLength": 1, **texts, **told, **examples}
         case _:
             assert_never(field.type)
 

@@ -141,6 +141,15 @@ def kind_of(claim: str, schema: PersonSchema) -> str | None:
     return schema.kinds.get(claim.partition(":")[0])
 
 
+def is_later(claim: str, schema: PersonSchema) -> bool:
+    """Return whether a claim is of a kind that a later schema made unique.
+
+    Such a one is reserved for everybody before that schema comes into force.
+    """
+    _, dot, number = claim.partition(":")[0].rpartition(".")
+    return bool(dot) and number.isdecimal() and int(number) > schema.version
+
+
 def taken(claim: str, schema: PersonSchema) -> ValueTaken:
     """Return the rejection for a claim that another person holds."""
     kind = schema.kinds[claim.partition(":")[0]]

@@ -36,7 +36,7 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
 
 def checkpoint(options: argparse.Namespace) -> int:
     """Verify the log against the checkpoints that are there, and add one if all is fine."""
-    end_politely()
+    end_if_asked = end_politely()
     try:
         key = Key.read(options.key)
         with held(options.to):
@@ -45,6 +45,7 @@ def checkpoint(options: argparse.Namespace) -> int:
                 status = _add(options, key)
                 if not options.every:
                     return status
+                end_if_asked()
                 time.sleep(max(0.0, began + options.every - time.monotonic()))
     except SetupError as exc:
         print_progress(str(exc))

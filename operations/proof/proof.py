@@ -188,10 +188,25 @@ def read_public_keys(path: Path) -> dict[str, Ed25519PublicKey]:
         raise SetupError(f"{short_path(path)} is of no use: {exc}.") from exc
 
 
-def end_politely() -> None:
-    """Let SIGTERM end everything as Ctrl-C does: processes and scratch files go, too."""
-    signal.signal(signal.SIGTERM, _interrupt)
+def end_politely() -> Callable[[], None]:
+    """Let SIGTERM end everything as Ctrl-C does: processes and scratch files go, too.
 
+    Returns:
+        What raises the interrupt once more if one came. Python loses one that comes while a destructor runs,
+        so whoever stays for long asks now and then.
+    """
+    came = False
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    def end_if_asked() -> None:
+        if came:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    return end_if_asked

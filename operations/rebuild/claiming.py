@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from events.person.claims import Claim, kind_of
+from events.person.claims import Claim, is_later, kind_of
 from events.person.schema.declarations import PersonSchema
 from operations.log_walk import RANGES, Range
 from operations.rebuild.connections import (
@@ -128,7 +128,10 @@ class ClaimWalker:
         self._sides.close()
 
     def walk(self, piece: Range) -> RebuildReport:
-        """Release what is reserved for people who do not have it, or find it."""
+        """Release what is reserved for people who do not have it, or find it.
+
+        So goes what is of a kind that was given up: nobody has it.
+        """
         done = RebuildReport()
         claims = self._sides.model.claims(piece.after, piece.to, strong=not self._sides.job.check)
         while batch := list(islice(claims, BATCH)):
@@ -137,14 +140,12 @@ class ClaimWalker:
         return done
 
     def _counts(self, claim: Mapping[str, Any]) -> bool:
-        """Return whether a claim is of a kind that is unique now; those of another may be of use again.
+        """Return whether a claim is to be judged: not one of a kind that this schema does not know yet.
 
-        One of a secret that was made after this run began is a worker's or a roll-over's.
+        Nor one of a secret that was made after this run began: that is a worker's or a roll-over's.
         """
         job = self._sides.job
-        return kind_of(claim["_id"], job.schema) is not None and not job.claims.is_of_newer_secret(
-            claim["_id"]
-        )
+        return not is_later(claim["_id"], job.schema) and not job.claims.is_of_newer_secret(claim["_id"])
 
     def _judge(self, claims: Sequence[Mapping[str, Any]], done: RebuildReport) -> None:
         sides = self._sides

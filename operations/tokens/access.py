@@ -32,7 +32,7 @@ def new_token(
 
     Args:
         environ: `ROLLCALL_JWT_KEY_FILE`, or `ROLLCALL_SIGNING_KEYS`, name the key; `ROLLCALL_MONGO_URI` says
-            where the log is; `ROLLCALL_ROLES` and `ROLLCALL_PERSON_SCHEMA`, which scopes there are.
+            where the log and the person schema are; `ROLLCALL_ROLES`, which scopes there are beside its.
         subject: Who acts.
         scopes: What it allows; None for all that is known.
         ttl_seconds: The token's life.

@@ -6,11 +6,19 @@ from typing import Any, Final, Self
 
 import orjson
 
+from events.errors import InvalidFields
 from events.person.orders import Sort, order_of
 from query_api.people.filters import PeopleQuery
 from query_api.people.search import Condition
 from query_api.people.sorting import Orders, behind, beyond, group_of, lacking, there, up_to
-from query_api.reading.cursors import Cursor, CursorSeal, after, fingerprint, invalid_cursor
+from query_api.reading.cursors import (
+    MAX_CURSOR,
+    Cursor,
+    CursorSeal,
+    after,
+    fingerprint,
+    invalid_cursor,
+)
 from service_kit.mongo.connection import Document, DocumentCollection, MemberAddress
 
 LIVING: Final[Condition] = {"deleted": {"$exists": False}}
@@ -72,10 +80,18 @@ class Listing:
         return [there(self.sorts[0])]
 
     def cursor_after(self, person: Mapping[str, Any], seal: CursorSeal) -> str:
-        """Return the cursor of the page that follows a person."""
+        """Return the cursor of the page that follows a person.
+
+        Raises:
+            InvalidFields: It is longer than a client may send: the order has several very long texts.
+        """
         values = self.orders.values_of(person, self.sorts)
         key = values[0] if _is_text(self.sorts) else orjson.dumps(values).decode()
-        return Cursor(self.written, self.mark, key, person["_id"]).encode(seal)
+        cursor = Cursor(self.written, self.mark, key, person["_id"]).encode(seal)
+        if len(cursor) > MAX_CURSOR:
+            reason = "has values here that are too long for a cursor: sort by fewer fields"
+            raise InvalidFields("a parameter is not valid", [{"field": "sort", "reason": reason}])
+        return cursor
 
     async def next_people(
         self, people: DocumentCollection, limit: int

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
@@ -13,6 +13,7 @@ from events.person.rejections import taken_code
 from events.person.schema.declarations import FieldDeclaration, PersonSchema
 from service_kit.http.formats import Date, Email, Id, ImageAddress, Time
 from service_kit.http.problems import FRAMEWORK_CODES, URN
+from service_kit.person_view import scopes_told
 
 
 def _codes(kind: type[RollcallError]) -> Iterator[str]:
@@ -94,15 +95,21 @@ class AcceptedCommand(BaseModel):
     )
 
 
-def _shown(field: FieldDeclaration) -> Any:
-    """Return the type of a field in answers, where each field stands, if only with null."""
-    form = (
+def _shown(field: FieldDeclaration) -> tuple[Any, Any]:
+    """Return the type and the default of a field in answers.
+
+    Each stands there, if only with null; but one that wants a scope does for those who have it alone.
+    """
+    form: Any = (
         {"birth-date": Date, "date": Date, "email": Email}.get(field.format)
         if field.type == "string"
         else None
     )
     form = form or stored_type(field)
-    return form if field.required else form | None
+    form = form if field.required else form | None
+    if told := scopes_told(field):
+        form = Annotated[form, Field(description=told)]
+    return form, None if field.read else ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,7 @@ class PersonAnswers:
 @lru_cache(maxsize=16)
 def person_answers(schema: PersonSchema) -> PersonAnswers:
     """Return the bodies that tell of a schema's people; made once."""
-    shown: dict[str, tuple[Any, Any]] = {field.name: (_shown(field), ...) for field in schema.fields}
+    shown = {field.name: _shown(field) for field in schema.fields}
     system = {
         "id": (Id, ...),
         "image_url": (ImageAddress | None, ...),

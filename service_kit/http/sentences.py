@@ -178,9 +178,7 @@ REASONS: Final = (
         "no es una zona horaria: escriba America/Bogota, -05:00 o UTC, por ejemplo",
     ),
     Reason(
-        "unknown-time-zone",
-        "is no time zone: did you mean {zone}?",
-        "no es una zona horaria: ¿quizá {zone}?",
+        "unknown-time-zone", "is no time zone: did you mean {zone}?", "no es una zona horaria: ¿quizá {zone}?"
     ),
     Reason(
         "no-position",
@@ -190,9 +188,12 @@ REASONS: Final = (
     Reason("no-word", "has no word", "no tiene ninguna palabra"),
     Reason("no-cursor", "is no cursor of this API", "no es un cursor de esta API"),
     Reason(
-        "other-cursor",
-        "belongs to another order or other filters",
-        "es de otro orden o de otros filtros",
+        "other-cursor", "belongs to another order or other filters", "es de otro orden o de otros filtros"
+    ),
+    Reason(
+        "long-cursor",
+        "has values here that are too long for a cursor: sort by fewer fields",
+        "tiene aquí valores demasiado largos para un cursor: ordene por menos campos",
     ),
     # Of headers.
     Reason(

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -53,10 +54,12 @@ def test_up_serves_survives_a_restart_and_leaves_nothing_behind(machine: Machine
     login, create, page, search = curl_lines(machine)
     tokens = paste(login.replace('"…"', '"violet tractor sings"'))
     assert "ops" in str(tokens["scope"])
-    created = paste(create)
-    assert (created["first_name"], created["version"]) == ("Ada", 1)
+    answered = paste(create)
     eventually(lambda: paste(search)["count"] == 1, 120, "the search does not find her")
-    assert [p["id"] for p in paste(page)["items"]] == [created["id"]]  # type: ignore[attr-defined]
+    (created,) = cast("list[dict[str, object]]", paste(page)["items"])
+    assert (created["first_name"], created["version"]) == ("Ada", 1)
+    # A machine that is too busy to decide within the time that the command waits says whom it will make.
+    assert created["id"] == answered.get("id", answered.get("person_id"))
 
     status = machine.run("status")
     assert status.returncode == 0, status.stdout

@@ -275,7 +275,7 @@ async def test_unique_indexes_are_checked_before_work_begins(mongo_client, store
 STEP = st.tuples(st.integers(0, 2), st.sampled_from(["create", "update", "delete", "move", "revert"]))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEP, min_size=1, max_size=25), st.integers(1, 6), st.randoms(use_true_random=False))
 async def test_any_cut_and_repeat_gives_each_command_one_outcome(store, steps, size, random):
     people = [new_id() for _ in range(3)]

@@ -69,8 +69,9 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
             {"_id": f"document:passport:{numbers[short[4]]}"}, {"$set": {"person_id": short[5]}}
         )
         claims.insert_one({"_id": "email:nobody@example.com", "person_id": short[5], "version": 1})
-        # Of a kind that the schema does not have: another schema may.
+        # Of a kind that was given up, and of one that another schema is about to have.
         claims.insert_one({"_id": "phone:+57300", "person_id": short[5], "version": 1})
+        claims.insert_one({"_id": "phone.9:+57300", "person_id": short[5], "version": 1})
 
     def events(events):
         events.update_one({"person_id": long[1], "version": 2}, {"$set": {"data.address": "elsewhere"}})
@@ -91,6 +92,7 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
         (short[2], "claim_missing", "document"),
         (long[0], "claim_stray", "document"),
         (short[5], "claim_stray", "email"),
+        (short[5], "claim_stray", "phone"),
     }
 
     async def all_are_found():
@@ -112,7 +114,8 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
     assert (found, "put right 1 orphan" in said) == (kept, True)
     assert not await document(log, stranger)
     assert await log.store._claims.find_one({"_id": "document:passport:SOON"})
-    assert await log.store._claims.find_one({"_id": "phone:+57300"})
+    assert not await log.store._claims.find_one({"_id": "phone:+57300"})
+    assert await log.store._claims.find_one({"_id": "phone.9:+57300"})
     harm(log, lambda people: people.delete_one({"_id": short[0]}), "people")
     harm(log, lambda people: people.update_one({"_id": short[1]}, {"$set": {"projection": 0}}), "people")
     assert (await log.rebuild())[0] == {(long[1], "unreadable")}

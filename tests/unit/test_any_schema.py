@@ -107,7 +107,7 @@ def written(draw_text: st.DataObject, schema: PersonSchema, number: int) -> dict
     return person
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(schemas(), st.data(), st.integers(0, 10**6))
 def test_what_is_sent_is_what_is_stored_and_told(schema, data, number):
     person = input_forms(schema).person.model_validate_json(
@@ -137,7 +137,7 @@ def test_what_is_sent_is_what_is_stored_and_told(schema, data, number):
     assert known_names(schema).held(state.fields) == frozenset()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(schemas(), st.data(), st.integers(0, 10**6))
 def test_a_change_leaves_the_document_that_the_new_state_has(schema, data, number):
     forms = stored_forms(schema)
@@ -158,7 +158,7 @@ def test_a_change_leaves_the_document_that_the_new_state_has(schema, data, numbe
     assert changed == person_document(after, schema)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(schemas(), st.data(), st.lists(st.integers(0, 10**6), min_size=1, max_size=3))
 def test_what_is_exported_is_imported_as_the_same_people(schema, data, numbers):
     forms = input_forms(schema)

@@ -106,7 +106,7 @@ def test_a_row_that_cannot_be_read_costs_no_other(bad, reason):
     assert reason in rows[1].reason
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.text(alphabet="a,\"\n\r;'é", max_size=120),
     st.lists(st.integers(0, 10_000), max_size=6),

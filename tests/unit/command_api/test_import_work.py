@@ -54,7 +54,7 @@ def test_each_character_of_csv_is_looked_at_a_few_times(line, looked_at):
     assert looked_at[0] <= 5 * len(body)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=6))
 def test_nor_does_it_matter_what_lines_follow_each_other(lines):
     looked_at = [0]

@@ -161,7 +161,7 @@ def value_of(field) -> st.SearchStrategy[str]:
 PEOPLE = st.fixed_dictionaries({field.name: value_of(field) for field in SCHEMA.fields})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(PEOPLE)
 def test_whatever_is_accepted_is_decided_alone_and_as_a_row(person):
     for name, value in person.items():
@@ -176,7 +176,7 @@ def test_whatever_is_accepted_is_decided_alone_and_as_a_row(person):
                 assert decided(message).fields
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(PEOPLE)
 def test_reading_a_normal_form_changes_nothing(person):
     for field in SCHEMA.fields:

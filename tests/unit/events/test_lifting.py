@@ -10,7 +10,7 @@ from events.errors import NewerSchema
 from events.log.commitments import jcs
 from events.log.event import GENESIS, Event, RecordedEvent, record
 from events.log.stored import event_document, payload_of
-from events.person.claims import kind_of, taken
+from events.person.claims import is_later, kind_of, taken
 from events.person.commands import DeletePerson, UpdatePerson, UpsertPerson, decode_command
 from events.person.decider import PersonState, decide, evolve, fold
 from events.person.schema.lifting import in_force, lift_values, refuse_newer, written_in
@@ -301,4 +301,7 @@ def test_claims_keep_the_name_that_they_were_made_under():
     ]
     assert [kind_of("both:Ana:j", in_force(chain[:count])) for count in (1, 2)] == ["both", "two"]
     assert kind_of("code:c", in_force(chain[:4])) is None
+    assert [is_later(one, in_force(chain[:3])) for one in ("code:c", "both.3:j:c", "code.4:c.9")] == [
+        *(False, False, True)
+    ]
     assert taken("code.4:c", in_force(chain)).code == "duplicate-code"

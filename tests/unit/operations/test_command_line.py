@@ -2,11 +2,14 @@
 
 import asyncio
 import getpass
+import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,13 +17,20 @@ import pytest
 
 from devstack.__main__ import VERBS as DEVELOPMENT_VERBS
 from events.accounts.errors import AccountExists
+from events.log.applied_schema import schema_text
+from events.person.schema.reading import parse_schema
+from operations import addresses
 from operations.__main__ import VERBS, main, parser, run_verb
 from operations.accounts import verb as accounts_verb
 from operations.accounts.signing_keys import ensure_signing_key
+from operations.addresses import known_roles
 from operations.errors import SetupError
+from operations.proof import checkpoint as checkpoints
+from operations.proof.proof import end_politely
 from operations.terminal import user_name
 from operations.transfer.exports import export_target, form_of
 from service_kit.mongo import connection as mongo
+from service_kit.mongo import schema_record
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -115,7 +125,8 @@ def test_an_account_that_is_there_is_told_with_the_way_on(monkeypatch, capsys):
     def refuse(_settings, work) -> None:
         asyncio.run(work(SimpleNamespace(directory=TakenDirectory())))
 
-    monkeypatch.setenv("ROLLCALL_MONGO_URI", "mongodb://127.0.0.1/")
+    monkeypatch.setenv("ROLLCALL_MONGO_URI", "mongodb://127.0.0.1:9/")
+    monkeypatch.setattr(schema_record, "WAIT_MS", 100)
     monkeypatch.setattr(accounts_verb, "_run", refuse)
     assert run_verb("./run", VERBS, ["accounts", "add", "grace", "--roles", "viewer"]) == 1
     said = capsys.readouterr()
@@ -146,6 +157,7 @@ def test_no_token_is_made_that_the_log_cannot_tell_of_or_no_service_takes(monkey
         printed = capsys.readouterr()
         assert (printed.out, said in printed.err) == ("", True), printed.err
     monkeypatch.setattr(mongo, "SELECTION_MS", 100)
+    monkeypatch.setattr(schema_record, "WAIT_MS", 100)
     monkeypatch.setenv("ROLLCALL_MONGO_URI", "mongodb://127.0.0.1:9/")
     assert main(["token"]) == 1
     printed = capsys.readouterr()
@@ -181,6 +193,38 @@ def test_scopes_and_roles_of_the_files_are_known_and_listed(monkeypatch, capsys,
     assert "No database is known here" in capsys.readouterr().err
 
 
+def paid(number: int, scope: str) -> str:
+    """Return a schema's file with a field that a scope opens."""
+    field = {"type": "integer", "rollcall": {"read": scope}}
+    return json.dumps({"version": number, "type": "object", "properties": {"pay": field}})
+
+
+def test_scopes_of_the_schema_in_force_are_known_and_the_files_where_the_record_is_away(
+    monkeypatch, capsys, tmp_path
+):
+    (tmp_path / "schema.json").write_text(paid(3, "payroll:read"))
+    environment = {
+        "ROLLCALL_PERSON_SCHEMA": str(tmp_path / "schema.json"),
+        "ROLLCALL_MONGO_URI": "mongodb://127.0.0.1:9/",
+    }
+    monkeypatch.setattr(schema_record, "WAIT_MS", 100)
+    assert "payroll:read" in known_roles(environment).scopes
+    on_record = [
+        SimpleNamespace(schema=schema, text=schema_text(schema))
+        for schema in map(parse_schema, (paid(1, "payroll:read"), paid(2, "wages:read")))
+    ]
+
+    @contextmanager
+    def open_record(_uri, _database):
+        yield SimpleNamespace(all=lambda: on_record)
+
+    monkeypatch.setattr(addresses, "open_record", open_record)
+    scopes = known_roles(environment).scopes
+    assert ("wages:read" in scopes, "payroll:read" in scopes) == (True, False)
+    said = capsys.readouterr()
+    assert (said.out, "schema not applied" in said.err) == ("", True)
+
+
 @pytest.mark.parametrize("error", [KeyError("no such uid"), OSError("no such uid")])
 def test_a_user_without_a_name_acts_by_number(monkeypatch, error):
     def unknown() -> str:
@@ -213,3 +257,41 @@ def test_an_export_of_events_asks_for_what_its_options_say():
             target(*wrong)
     with pytest.raises(SetupError):
         target("--events", form="xlsx")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_that_a_destructor_swallowed_comes_again(number):
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        end_if_asked = end_politely()
+        end_if_asked()
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt):
+            end_if_asked()
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def test_a_schedule_of_checkpoints_ends_though_an_interrupt_was_swallowed(monkeypatch, tmp_path):
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    made: list[int] = []
+
+    def make(*_arguments: object) -> int:
+        made.append(1)
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(checkpoints.Key, "read", lambda _path: None)
+    monkeypatch.setattr(checkpoints, "_add", make)
+    monkeypatch.setattr(checkpoints.time, "sleep", lambda _seconds: pytest.fail("it goes on"))
+    words = ["checkpoint", "--to", str(tmp_path), "--key", str(tmp_path / "key"), "--every", "1h"]
+    try:
+        assert main(words) == 130
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert made == [1]

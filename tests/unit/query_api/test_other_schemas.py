@@ -6,6 +6,7 @@ import orjson
 import pytest
 from starlette.datastructures import QueryParams
 
+from events.errors import InvalidFields
 from events.person.orders import order_of
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.errors import WrongFile
@@ -13,10 +14,12 @@ from events.person.schema.reading import read_schema
 from events.text import TOP
 from query_api.people.asked_values import stored_value_of
 from query_api.people.filters import people_queries
+from query_api.people.listing import Listing
 from query_api.people.search import NOBODY, Search
 from query_api.people.sorting import orders_of
 from query_api.reading.cursors import MAX_CURSOR, Cursor, CursorSeal
 from query_api.reading.forms import read_query
+from service_kit.http.reasons import find
 
 
 def schema_of(properties: dict[str, Any], **together: Any) -> PersonSchema:
@@ -63,6 +66,24 @@ def test_what_a_page_ends_with_fits_into_an_address(format_):
     person = {"it": letters, "keys": {}, "_id": "0" * 36}
     key = orjson.dumps(orders.values_of(person, orders.read("it"))).decode()
     assert len(Cursor("it", "0" * 12, key, "0" * 36).encode(CursorSeal({"k" * 40: bytes(32)}))) < MAX_CURSOR
+
+
+def test_an_order_whose_values_fit_into_no_cursor_is_refused_with_the_page_that_has_them():
+    field = {"type": "string", "format": "name", "maxLength": 200, "rollcall": {"sort": True}}
+    schema = schema_of(dict.fromkeys("abcdef", field))
+    values = {
+        name: "".join(chr(0x20000 + (at * 97 + number * 7919) % 42_000) for at in range(200))
+        for number, name in enumerate("abcdef")
+    }
+    person = {**values, "_id": "0" * 36, "keys": {}}
+    for sort in ("a", "a,b"):
+        assert len(Listing.of(read(schema, f"sort={sort}")).cursor_after(person)) <= MAX_CURSOR
+    with pytest.raises(InvalidFields) as caught:
+        Listing.of(read(schema, "sort=a,b,c,d,e,f")).cursor_after(person)
+    (error,) = caught.value.errors
+    assert (error["field"], find(error["reason"])[0].code) == ("sort", "long-cursor")
+    short = {**person, **dict.fromkeys("abcdef", "Ana")}
+    assert Listing.of(read(schema, "sort=a,b,c,d,e,f")).cursor_after(short)
 
 
 def test_a_word_that_no_value_begins_with_finds_nobody():

@@ -12,14 +12,17 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from command_api.app import build_app as build_command_api
+from command_api.people.documentation import forms_of
 from events.person.fields import stored_forms
+from events.person.schema.reading import parse_schema
 from query_api.app import build_app as build_query_api
 from query_api.people.sorting import orders_of
 from service_kit.http.answers import person_answers
 from service_kit.http.guard import EXPOSED
+from service_kit.http.openapi import schemas_of
 from service_kit.settings import MIN_SECRET_BYTES, Settings
 from tests.default_schema import SCHEMA
-from tests.unit.test_house import KINDS
+from tests.unit.test_house import KINDS, ROOT
 from tests.workbooks import WORKBOOK
 
 Schema = dict[str, Any]
@@ -222,6 +225,18 @@ def test_what_is_always_there_is_required(documents):
     assert set(schemas["Person"]["required"]) == set(view.model_fields) == set(person.model_fields)
     page = schemas["PageOfPeople"]
     assert set(page["properties"]) - set(page["required"]) == {"count", "count_exact"}
+
+
+def test_what_wants_a_scope_is_named_with_it_and_not_always_there():
+    employees = parse_schema((ROOT / "examples" / "schemas" / "employees.json").read_bytes())
+    person = schemas_of(person_answers(employees).person)["Person"]
+    assert set(person["properties"]) - set(person["required"]) == {"salary"}
+    told = "hown with the scope `payroll:read`; set with the scope `payroll:write`"
+    bodies = forms_of(employees)
+    for form in (person, bodies["PersonInput"], bodies["PersonPatch"]):
+        described = {name: str(field) for name, field in form["properties"].items()}
+        assert [name for name, text in described.items() if told in text] == ["salary"]
+        assert [name for name, text in described.items() if "payroll" in text] == ["salary"]
 
 
 def test_the_kinds_of_problems_are_listed(documents):

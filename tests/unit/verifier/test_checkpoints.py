@@ -146,7 +146,7 @@ def test_a_stranger_signs_in_vain(folder):
         public_keys(b"")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(name=st.sampled_from(["json", "heads.gz"]), content=st.binary(max_size=300))
 def test_no_bytes_in_a_checkpoint_crash_it(tmp_path_factory, tmp_path, name, content):
     folder = tmp_path_factory.mktemp("checkpoints")

@@ -177,7 +177,7 @@ def test_white_space_and_the_order_of_keys_do_not_matter(tmp_path):
     assert verify(tmp_path, text) == (0, [])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=200) | st.just(b"\x1f\x8b") | events.map(export_line), max_size=5))
 def test_no_bytes_crash_it(tmp_path, parts):
     status, findings = verify(tmp_path, b"\n".join(parts))
@@ -185,7 +185,6 @@ def test_no_bytes_crash_it(tmp_path, parts):
     assert status in (0, 1, 2)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_good_log_with_any_bytes_in_it_is_found_or_the_same(data):
     text = bytearray(lines(LOG[:2]))
