@@ -99,13 +99,13 @@ def test_every_route_lets_in_the_roles_that_the_reference_names_and_no_other(her
                             headers={"Content-Type": "application/json", **bearer},
                         )
                         case = (role, *route, response.text[:200])
-                        if role is None and scope is not None:
+                        if role is None and scopes is not None:
                             assert response.status_code == 401, case
                         elif role is None or role in allowed:
                             assert response.status_code not in (401, 403, 405, 500, 501, 503), case
                         else:
                             assert response.status_code == 403, case
-                            assert f'scope="{scope}"' in response.headers["www-authenticate"]
+                            assert f'scope="{scopes[0]}"' in response.headers["www-authenticate"]
     assert seen == set(table), "the reference names routes that are not there"
 
 
