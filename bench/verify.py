@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 from bench.payloads import SCHEMA, changes, stored_fields
 from bench.results import Row, at_least, note
@@ -18,17 +18,20 @@ from bench.stack import OURS, Stack
 from devstack.paths import ROOT
 from events.log.event import GENESIS, Event, RecordedEvent, record
 from events.log.stored import event_document
-from events.person.claims import claims_of
+from events.person.claims import ClaimNames, ClaimSecret
 from events.person.commands import CreatePerson, UpdatePerson
 from events.person.fields import stored_forms
 from events.times import to_milliseconds
 from operations.errors import SetupError
 from service_kit.ids import new_id
+from service_kit.seals.person_key import PersonKey
 
 WANTED = 100_000
+_KEY: Final = PersonKey(bytes(64))
 LENGTH = 4
 """Events of each person."""
 _BATCH = 5_000
+_SECRET = ClaimSecret(1, "whole", b"bench" * 8)
 _RATE = re.compile(r"([\d,]+) events of .* \(([\d,]+)/s\): nothing was altered")
 
 
@@ -66,7 +69,7 @@ def fill_log(stack: Stack, database: str, events: int) -> None:
 
 
 def _claims(document: dict[str, Any]) -> list[dict[str, Any]]:
-    names = claims_of(document["data"], SCHEMA)
+    names = ClaimNames(SCHEMA, [_SECRET]).held(document["data"])
     return [{"_id": name, "person_id": document["person_id"], "version": 1} for name in names]
 
 
@@ -96,7 +99,8 @@ def _stream(number: int) -> Iterator[RecordedEvent]:
         recorded = record(
             event,
             command,
-            person_schema=SCHEMA.version,
+            schema=SCHEMA,
+            key=_KEY,
             event_id=new_id(),
             version=version,
             applied_at=applied_at,

@@ -38,6 +38,7 @@ from query_api.history.filters import EventsQuery, HistoryQuery
 from query_api.metrics import ReplicationLag
 from query_api.people.filters import PeopleFilters, PeopleQuery, people_queries
 from query_api.people.sorting import orders_of
+from service_kit.access_settings import AccessSettings
 from service_kit.auth.roles import BUILT_IN
 from service_kit.http.details import TITLES as SPANISH
 from service_kit.http.parameters import parameters
@@ -79,7 +80,11 @@ def _codes(words: Any) -> str:
 
 def settings() -> str:
     """Return each setting with its default and its meaning."""
-    last = ReadLimits.model_fields.keys() | ImportSettings.model_fields.keys()
+    last = (
+        ReadLimits.model_fields.keys()
+        | ImportSettings.model_fields.keys()
+        | AccessSettings.model_fields.keys()
+    )
     names = sorted(Settings.model_fields, key=last.__contains__)
     return table("Variable|Default|Values|Meaning", list(map(_setting, names)))
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from deployment import AUTHENTICATION_FAILED, Access, Client
 from pymongo.errors import OperationFailure
 
+from events.access.batch import ACCESS_HEADS, ACCESSES
 from events.log.stored import ACCOUNT_EVENTS, SCHEMA_EVENTS
 from service_kit.mongo.collections import keys_database
 from service_kit.seals.wrapping import ACCESS_KEYS, KEYS, LABELS, SECRETS, TRANSPORT
@@ -18,6 +19,7 @@ _KEEP: Final = ("find", "insert", "update", "remove")
 _GUARD: Final = ("find", "insert", "update")
 _STORE: Final = ("find", "insert", "remove")
 _CLEAR: Final = ("find", "remove")
+_TRIM: Final = ("find", "update", "remove")
 _COUNT: Final = ("find", "update")
 # A service looks whether its indexes are there before it works.
 _LOOK: Final = ("listIndexes",)
@@ -42,6 +44,9 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "imports": _COUNT,
         "import_errors": _COUNT,
         "lags": _KEEP,
+        # Only what is older than the retention, and was signed.
+        ACCESSES: _TRIM,
+        ACCESS_HEADS: _CLEAR,
     },
     # Accounts and their events, images that nobody has yet, how far imports are: nothing of people, but what
     # a person is.
@@ -69,6 +74,9 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
             _READ,
         ),
         "spent_tickets": _NOTE,
+        ACCESSES: _APPEND,
+        # For who makes checkpoints.
+        ACCESS_HEADS: _APPEND,
     },
 }
 """What each user may do with each collection. Nobody here can change or drop what is in the log, nor can

@@ -13,13 +13,16 @@ from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
 
+from events.person.claims import ClaimNames
 from events.person.schema.declarations import PersonSchema
 from operations.errors import SetupError
 from service_kit.auth.roles import Roles
 from service_kit.auth.roles_file import load_roles
+from service_kit.mongo.claim_secrets import read_claim_names
 from service_kit.mongo.schema_record import open_record
 from service_kit.person_schema import load_person_schema
 from service_kit.schema_in_force import schema_of_file
+from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings, setting_faults
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -176,6 +179,23 @@ def token_settings(**source: Path) -> Settings:
     """
     sources: dict[str, Any] = {"jwt_key_file": None, "jwks_url": None, "signing_keys": None, **source}
     return _settings(amqp_url=_NO_BROKER, **sources)
+
+
+def claim_names(schema: PersonSchema) -> ClaimNames:
+    """Return what names the claims, by the secrets that are known now.
+
+    Args:
+        schema: Says what is unique.
+
+    Raises:
+        StoreUnavailable: MongoDB is away, or a secret does not open.
+        SetupError: Where MongoDB is is not known, or the key-encryption keys are not.
+        SystemExit: The key-encryption keys cannot be had.
+    """
+    kek_file()  # that none is named is said first
+    address = database_address()
+    keks = keks_of(database_settings())
+    return read_claim_names(address.uri, address.database, keks, schema)
 
 
 def signing_keys(environ: Mapping[str, str] = os.environ) -> Path:

@@ -1,4 +1,4 @@
-"""Proves sealed values while the log is walked, with the keys of the people whose they are."""
+"""Opens or proves sealed values while the log is walked, with the keys of the people whose they are."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,16 @@ from operations.errors import SetupError
 from operations.log_links import link_of_document
 from service_kit.mongo.collections import keys_database
 from service_kit.mongo.connection import reading, store_errors
+from service_kit.mongo.keys import key_in
 from service_kit.seals.kek import Keks
-from service_kit.seals.opening import ERASED, Key, prove_values
-from service_kit.seals.person_key import PersonKey
+from service_kit.seals.opening import ERASED, Key, open_document, prove_values
 from service_kit.seals.wrapping import KEYS
 from verifier import Link
 
 _BATCH: Final = 2_000
 Document = Mapping[str, Any]
+Keyed = tuple[Document, Mapping[str, Key]]
+"""An event as it is stored, and the keys of the people of its page, by id: without who has none."""
 
 
 @dataclass(frozen=True)
@@ -47,31 +49,64 @@ class Opening:
             SetupError: A key that should be there is not, or does not open; that says nothing of the values.
             StoreUnavailable: MongoDB is away.
         """
-        while batch := list(islice(documents, _BATCH)):
-            keys = self._keys(client, {one["person_id"] for one in batch if one.get("sealed_fields")})
+        for batch, keys in self._pages(client, documents):
+            if missing := sorted(_sealed_for(batch) - keys.keys()):
+                raise SetupError(
+                    f"There is no key for {len(missing):,} people with sealed values, {missing[0]} for one. "
+                    "They are not erased: look for the keys' backup. Without --open the chains can be "
+                    "verified."
+                )
             for document in batch:
                 yield proved(document, keys)
 
-    def _keys(self, client: MongoClient[dict[str, Any]], person_ids: set[str]) -> dict[str, Key]:
-        rows = reading(client, keys_database(self.database), strong=True)[KEYS]
-        with store_errors():
-            found = {row["_id"]: row for row in rows.find({"_id": {"$in": sorted(person_ids)}})}
-        if missing := sorted(person_ids - found.keys()):
-            raise SetupError(
-                f"There is no key for {len(missing):,} people with sealed values, {missing[0]} for one. They "
-                "are not erased: look for the keys' backup. Without --open the chains can be verified."
-            )
-        try:
-            return {person_id: self._key_in(row) for person_id, row in found.items()}
-        except KeyTrouble as exc:
-            raise SetupError(f"Values cannot be opened: {exc.detail}.") from None
+    def beside(self, client: MongoClient[dict[str, Any]], documents: Iterator[Document]) -> Iterator[Keyed]:
+        """Yield events, each with the keys of its page.
 
-    def _key_in(self, row: Document) -> Key:
-        if row.get("erased_at") is not None and row.get("key") is None:
-            return ERASED
-        if row.get("key") is None:
-            raise KeyTrouble(f"the key of {row['_id']} is neither there nor destroyed")
-        return PersonKey.unwrapped(row["_id"], row["kek"], row["key"], self.keks)
+        Args:
+            client: Reads the keys, from the primary.
+            documents: The events as they are stored.
+
+        Raises:
+            SetupError: A key does not open. One that is not there is for the reader to find.
+            StoreUnavailable: MongoDB is away.
+        """
+        for batch, keys in self._pages(client, documents):
+            for document in batch:
+                yield document, keys
+
+    def _pages(
+        self, client: MongoClient[dict[str, Any]], documents: Iterator[Document]
+    ) -> Iterator[tuple[list[Document], Mapping[str, Key]]]:
+        rows = reading(client, keys_database(self.database), strong=True)[KEYS]
+        while batch := list(islice(documents, _BATCH)):
+            with store_errors():
+                found = list(rows.find({"_id": {"$in": sorted(_sealed_for(batch))}}))
+            try:
+                keys = {row["_id"]: key_in(row, self.keks) for row in found}
+            except KeyTrouble as exc:
+                raise SetupError(f"Values cannot be opened: {exc.detail}.") from None
+            yield batch, keys
+
+
+def _sealed_for(batch: Sequence[Document]) -> set[str]:
+    return {document["person_id"] for document in batch if document.get("sealed_fields")}
+
+
+def opened(document: Document, keys: Mapping[str, Key]) -> dict[str, Any]:
+    """Return an event with its sealed values in it, as `service_kit.seals.opening.open_document` does.
+
+    Args:
+        document: As it is stored.
+        keys: Those of its page.
+
+    Raises:
+        KeyTrouble: There is no key for the person, who was not erased either.
+        Damaged: The values are not those that were sealed.
+    """
+    person_id = document["person_id"]
+    if document.get("sealed_fields") and person_id not in keys:
+        raise KeyTrouble(f"there is no key for {person_id}, who has sealed values")
+    return open_document(document, keys.get(person_id))
 
 
 def proved(document: Document, keys: Mapping[str, Key]) -> Link:

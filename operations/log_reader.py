@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from heapq import merge
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -11,13 +14,16 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
+from events.access.batch import ACCESSES
 from events.log.event import GONE
 from events.log.stored import ACCOUNT_EVENTS, EVENTS
+from operations.access_links import link_of_batch
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_links import NOT_HASHED, link_of_document
-from operations.log_opening import Opening
+from operations.log_opening import Keyed, Opening
 from operations.log_places import BESIDE_PEOPLE, STRAY_PLACES, is_of
+from operations.side_by_side import beside
 from service_kit.mongo.connection import reading, store_errors
 from verifier import Finding, Link
 
@@ -62,7 +68,7 @@ class LogReader:
 
     Args:
         address: Where the log is.
-        opening: Proves sealed values, where that is asked for.
+        opening: Opens sealed values, or proves them, where that is asked for.
     """
 
     def __init__(self, address: DatabaseAddress, opening: Opening | None = None) -> None:
@@ -73,6 +79,7 @@ class LogReader:
             for strong in (False, True)
         )
         self._people = near[EVENTS], strong[EVENTS]
+        self._accesses = near[ACCESSES], strong[ACCESSES]
         self._beside = {name: (near[name], strong[name]) for name in BESIDE_PEOPLE}
 
     def close(self) -> None:
@@ -101,8 +108,15 @@ class LogReader:
 
     def _links(self, query: Mapping[str, Any], *, strong: bool) -> Iterator[Link]:
         if self._opening is None:
-            return map(link_of_document, self._read(query, _ORDER, _place, strong=strong, without=NOT_HASHED))
-        return self._opening.links(self._client, self._read(query, _ORDER, _place, strong=strong))
+            read = self._read(query, _ORDER, _place, strong=strong, without=NOT_HASHED)
+            events: Iterator[Link] = map(link_of_document, read)
+        else:
+            events = self._opening.links(self._client, self._read(query, _ORDER, _place, strong=strong))
+        batches = map(link_of_batch, read_all(self._accesses[strong], query, _ORDER))
+        first = next(batches, None)
+        if first is None:
+            return events
+        return merge(events, chain((first,), batches), key=itemgetter(0, 1))
 
     def _read(
         self,
@@ -120,19 +134,24 @@ class LogReader:
             events = beside(events, few, place)
         return events
 
-    def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[dict[str, Any]]:
-        """Yield the events of the people after one id, up to another, as they are stored.
+    def documents(self, after: str | None, to: str | None, *, strong: bool) -> Iterator[Keyed]:
+        """Yield the events of the people after one id, up to another, as they are stored, with the keys.
 
         Args:
             after: The id before the first.
             to: The last id.
             strong: Ask the primary; else a secondary, if there is one.
         """
-        return read_all(self._people[strong], {"person_id": between(after, to)}, _ORDER)
+        return self._keyed({"person_id": between(after, to)}, strong=strong)
 
-    def documents_of(self, person_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield the events of some people as they are stored, in order, from the primary."""
-        return read_all(self._people[True], {"person_id": {"$in": list(person_ids)}}, _ORDER)
+    def documents_of(self, person_ids: Sequence[str]) -> Iterator[Keyed]:
+        """Yield the events of some people as they are stored, in order, from the primary, with the keys."""
+        return self._keyed({"person_id": {"$in": list(person_ids)}}, strong=True)
+
+    def _keyed(self, query: Mapping[str, Any], *, strong: bool) -> Iterator[Keyed]:
+        if self._opening is None:
+            raise ValueError("this reader was made for what needs no keys")
+        return self._opening.beside(self._client, read_all(self._people[strong], query, _ORDER))
 
     def deleted_of(self, person_ids: Sequence[str]) -> set[str]:
         """Return which people are deleted, as the primary has them."""
@@ -198,35 +217,6 @@ def _place(document: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _moment(document: Mapping[str, Any]) -> tuple[Any, ...]:
     return document["applied_at"], document["_id"]
-
-
-def beside(
-    many: Iterator[dict[str, Any]],
-    few: Iterator[dict[str, Any]],
-    place: Callable[[Mapping[str, Any]], tuple[Any, ...]],
-) -> Iterator[dict[str, Any]]:
-    """Yield the documents of two orders as one; of a document that is in both, as while it is moved, one.
-
-    Args:
-        many: In order; quick where the others are far.
-        few: In order.
-        place: Returns a document's place in the order.
-    """
-    waiting = next(few, None)
-    if waiting is None:
-        yield from many
-        return
-    for document in many:
-        if waiting is not None:
-            here = place(document)
-            while waiting is not None and place(waiting) <= here:
-                if waiting["_id"] != document["_id"]:
-                    yield waiting
-                waiting = next(few, None)
-        yield document
-    if waiting is not None:
-        yield waiting
-        yield from few
 
 
 def _border(person_id: Any) -> list[tuple[str, Any]]:

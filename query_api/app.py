@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from prometheus_client import REGISTRY
 
 from events.person.schema.declarations import PersonSchema
+from query_api.accesses.queries import AccessReads
+from query_api.accesses.routes import add_access_routes
 from query_api.dead_letters.queries import ParkedReads
 from query_api.dead_letters.routes import add_dead_letter_routes
 from query_api.exports.responses import ExportSender
@@ -35,6 +37,7 @@ from query_api.reading.cursors import CURSORS, CursorSeal
 from query_api.reading.lease import Lease
 from query_api.reading.projection_check import NEEDED, ProjectionCheck
 from query_api.reading.searches import Searches
+from service_kit.access.opening import open_access_log, recording_of
 from service_kit.auth.roles_file import load_roles
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
@@ -45,6 +48,7 @@ from service_kit.http.turns import turns_of
 from service_kit.http.web import create_app
 from service_kit.images.gridfs_reader import GridFsReader
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.schema_watch import SchemaWatch
@@ -54,6 +58,15 @@ from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.slots import Slots
 
+IMPERSONAL: Final = frozenset(
+    {
+        *("/", "/docs", "/docs/{name}", "/openapi.json", "/asyncapi.json", "/schema"),
+        *("/healthz", "/readyz", "/metrics"),
+        # What became of a command, and how far an import is: in codes and counts.
+        *("/people/{person_id}/commands/{command_id}", "/imports/{import_id}", "/events/stream/tickets"),
+    }
+)
+"""The routes that show nothing of people: all others are put on record."""
 _ABOUT: Final = """Reads people, what they were, and who changed them, from MongoDB's secondaries.
 
 Each route wants a scope. An account's roles give it scopes:
@@ -88,18 +101,19 @@ def build_app(
     tickets = StreamTickets(tickets_secret(settings), client, settings.mongo_db)
     live = LiveDependencies(
         feed,
-        FeedReader(url, feed, positions),
-        Replays(url, settings.replays_at_once),
+        FeedReader(url, feed, positions, keys),
+        Replays(url, settings.replays_at_once, keys),
         verifier,
         tickets,
         Slots.shared(settings.streams_at_once, "clients follow the events", RETRY_SECONDS),
         reads.newest_people,
+        schema,
         heartbeat,
     )
     parked = ParkedReads(reads)
     people = PeopleDependencies(
         reads,
-        LogReads(reads, Folds(reads, settings.search_seconds, schema), schema),
+        LogReads(reads, Folds(reads, settings.search_seconds, keys, schema), schema, keys),
         parked,
         verifier,
         settings.read_from_header,
@@ -111,6 +125,7 @@ def build_app(
     clocks = ClockWatch(client, lambda: datetime.now(UTC))
     schemas = SchemaWatch(client, settings.mongo_db, schema)
     background = Background()
+    access_log = open_access_log(settings, client, "query-api")
     lag = ReplicationLag(client)
 
     @asynccontextmanager
@@ -118,11 +133,15 @@ def build_app(
         REGISTRY.register(lag)
         for work in (live.reader.run(), live.replays.run(), clocks.run(), schemas.run(), lease.run()):
             background.start(work)
+        if access_log is not None:
+            background.start(access_log.run())
         try:
             yield
         finally:
             REGISTRY.unregister(lag)
             await background.stop()
+            if access_log is not None:
+                await access_log.close()
             await mongo.close(client)
             await mongo.close(exporting)
 
@@ -135,9 +154,15 @@ def build_app(
         },
         lifespan,
         parked.count,
-        remarks={"stream": live.reader.check, "clock": clocks.check, "schema": schemas.check},
+        remarks={
+            "stream": live.reader.check,
+            "clock": clocks.check,
+            "schema": schemas.check,
+            **({} if access_log is None else {"access_records": access_log.check}),
+        },
         limits=Limits.of(settings, turns_of(settings.reads_at_once)),
         background=background,
+        recording=recording_of(access_log, IMPERSONAL),
         description=_ABOUT + roles.table(),
         version="1",
     )
@@ -148,10 +173,12 @@ def build_app(
         settings.export_seconds,
     )
     add_export_route(app, people, sender)
-    add_unique_routes(app, people)
+    claims = ClaimSecrets(client, settings.mongo_db, keks, schema)
+    add_unique_routes(app, people, claims.load)
     add_read_routes(app, people)
     add_schema_route(app, verifier, schema)
     add_audit_routes(app, people, sender)
+    add_access_routes(app, people, AccessReads(settings, client, reads.cursors), sender)
     add_import_routes(app, people, sender, lambda: datetime.now(UTC))
     add_dead_letter_routes(app, people)
     add_live_route(app, live)

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from service_kit.access_settings import AccessSettings
 from service_kit.broker.addresses import broker_urls
 from service_kit.broker.topology import PARTITIONS
 from service_kit.http.rates import Quota
@@ -39,7 +40,7 @@ MIN_SECRET_BYTES = 32
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-class Settings(ReadLimits, ImportSettings):
+class Settings(ReadLimits, ImportSettings, AccessSettings):
     """What a service is told from outside. A service that lacks a needed one does not start."""
 
     model_config = SettingsConfigDict(

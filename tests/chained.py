@@ -3,7 +3,7 @@
 import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from events.log.commitments import jcs, root_of_values
-from events.log.event import GENESIS, RecordedEvent, export_line, hash_of, sealed_values
+from events.log.event import (
+    ATTRIBUTES,
+    GENESIS,
+    RecordedEvent,
+    clear_data,
+    export_line,
+    hash_of,
+    sealed_values,
+)
 from operations.proof.checkpoint_folder import Key, write_checkpoint
+from service_kit.seals.opening import ERASED
 from service_kit.seals.person_key import PersonKey
 from verifier import Checkpoint, Head, KnownHeads, key_id, read_chain
 from verifier.__main__ import main
@@ -27,6 +36,23 @@ SEALING = PersonKey(bytes(range(64)))
 """The key of everybody in these logs."""
 SEALED = ("@source_address", "first_name", "last_name")
 Log = list[RecordedEvent]
+
+
+class SomeKeys:
+    """Has the same key for everybody, as a query API sees it.
+
+    Args:
+        key: The key, or `ERASED`.
+    """
+
+    def __init__(self, key: PersonKey | None = SEALING) -> None:
+        self.key = key
+
+    async def load(self, person_ids: Collection[str]) -> dict[str, PersonKey | None]:
+        return dict.fromkeys(person_ids, self.key)
+
+    def forget(self, person_id: str) -> None:
+        self.key = ERASED
 
 
 def event(person_id: str, version: int, prev: str, **changes: Any) -> RecordedEvent:
@@ -51,21 +77,35 @@ def event(person_id: str, version: int, prev: str, **changes: Any) -> RecordedEv
         "source_address": "127.0.0.1",
         "user_agent": None,
         "person_schema": 1,
-        "sealed_fields": SEALED,
         "prev": prev,
         "hash": "",
     }
-    made = RecordedEvent(**{**content, **changes})
+    content |= changes
+    made = RecordedEvent(**{"sealed_fields": _sealed_fields(content), **content})
     secret = sealed_values(made)
     salts = SEALING.salts(made.event_id, len(secret))
     made = resealed(made, values=root_of_values(salts, secret.items()))
     return dataclasses.replace(made, sealed=SEALING.seal(made.hash, jcs(secret))) if secret else made
 
 
+def _sealed_fields(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is sealed of an event: all of a person's but the grade."""
+    if not content["type"].startswith("person."):
+        return ()
+    attributes = [name for name, attribute in ATTRIBUTES.items() if content[attribute] is not None]
+    return (*attributes, *sorted(content["data"].keys() - {"grade"}))
+
+
 def resealed(of: RecordedEvent, **changes: Any) -> RecordedEvent:
     """Return an event with some changes and the hash that it then must bear; what it seals stays."""
     changed = dataclasses.replace(of, **changes)
     return dataclasses.replace(changed, hash=hash_of(changed))
+
+
+def closed(of: RecordedEvent) -> RecordedEvent:
+    """Return an event as it is read from an export: without what is sealed in it."""
+    absent: dict[str, Any] = dict.fromkeys(ATTRIBUTES.values())
+    return dataclasses.replace(of, **absent, data=clear_data(of), sealed=None, idempotency_id=None)
 
 
 def stream(person_id: str, length: int) -> Log:
@@ -107,3 +147,13 @@ def verify(directory: Path, log: bytes, checkpoints: Path | None = None) -> tupl
     with redirect_stdout(io.StringIO()) as out:
         status = main(arguments)
     return status, [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+class AllKeys:
+    """Has the key of everybody in these logs."""
+
+    async def load(self, person_ids: Collection[str]) -> dict[str, PersonKey | None]:
+        return dict.fromkeys(person_ids, SEALING)
+
+
+ALL_KEYS = AllKeys()

@@ -12,10 +12,10 @@ from pymongo.read_concern import ReadConcern
 
 from events.log.event import GENESIS, seal
 from events.log.stored import event_of
-from events.person.claims import claims_of
 from events.person.decider import fold
 from service_kit.broker.topology import COMMANDS
 from service_kit.read_model import person_document
+from tests.claims import names_in
 from tests.default_schema import UNIQUE_EMAIL
 from tests.system import PATIENCE, System, eventually
 
@@ -75,6 +75,7 @@ def check(system: System, accepted: set[str]) -> dict[str, int]:
     for event in events:
         streams[event.person_id].append(event)
     held: dict[str, str] = {}
+    names = names_in(system, "rollcall", UNIQUE_EMAIL)
     for person_id, stream in streams.items():
         stream.sort(key=lambda event: event.version)
         assert [event.version for event in stream] == list(range(1, len(stream) + 1)), person_id
@@ -84,7 +85,7 @@ def check(system: System, accepted: set[str]) -> dict[str, int]:
             previous = event.hash
         state = fold(person_id, stream)
         assert people.pop(person_id) == person_document(state, UNIQUE_EMAIL)
-        held |= dict.fromkeys(claims_of(state.fields, UNIQUE_EMAIL), person_id)
+        held |= dict.fromkeys(names.held(state.fields), person_id)
     assert not people, "the read model has people that the log does not know"
     assert claims == held
     return {"events": len(events), "rejections": len(rejected), "people": len(streams)}

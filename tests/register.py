@@ -15,7 +15,7 @@ from command_api.imports.store import ImportStore
 from events.imports.states import causation_of, correlation_of
 from events.person.commands import Command, DeletePerson, UpdatePerson, encode_command
 from tests.default_schema import FIELD_NAMES, SCHEMA, PersonChanges
-from tests.store.given import create, envelope, run
+from tests.store.given import claim_names, create, envelope, load_claims, run
 from workers.deciding.person_batch import DecisionInputs
 from workers.outcomes import BEHIND, ParkedCommand, Reason
 from workers.parking.parked import WaitingCommands, WaitingMessage
@@ -131,7 +131,7 @@ class Register:
             batch = commands[at : at + BATCH]
             self.now += timedelta(milliseconds=self.random.randint(1, 2_000))
             ids = {}
-            inputs = DecisionInputs(lambda: self.now, self.id, SCHEMA)
+            inputs = DecisionInputs(lambda: self.now, self.id, SCHEMA, claim_names, load_claims)
             decided = await run(store, *batch, given=inputs)
             for command_id, done in decided.applied.items():
                 ids[command_id] = done.event.event_id

@@ -26,6 +26,8 @@ class Link(NamedTuple):
         fault: Why its form is none, or its opened values are not those that were sealed; None if all is good.
         proved: How many of its sealed values are laid open and proved.
         withheld: How many have a commitment in their place.
+        cut: Whether what came before it was cut off, and what it held taken out, as of access records whose
+            time is over.
     """
 
     person_id: str
@@ -38,6 +40,7 @@ class Link(NamedTuple):
     fault: str | None = None
     proved: int = 0
     withheld: int = 0
+    cut: bool = False
 
 
 class Head(NamedTuple):
@@ -141,6 +144,10 @@ class _Stream:
         """Take the next event; after a bad one, none is looked at."""
         if self._finding:
             return
+        if link.cut:
+            self._begin_at(link)
+        if self._finding:
+            return
         if self._unlinked:
             self._break(self._unlinked, link)
         elif link.version != self.version + 1:
@@ -159,6 +166,13 @@ class _Stream:
             self.withheld += link.withheld
             if self._recorded:
                 self._compare(link)
+
+    def _begin_at(self, link: Link) -> None:
+        """Take a stream to begin here, if a checkpoint signed it up to here; without any, nothing tells."""
+        if self.version == 0 and not self._unlinked:
+            self.version, self.hash = link.version - 1, link.prev
+        if self._recorded and all(one.version != link.version for one in self._recorded):
+            self._find("truncated", link, "cut off up to here, where no checkpoint had signed it")
 
     def end(self) -> Finding | None:
         """Return the first bad version after the last event, or None when all is good."""

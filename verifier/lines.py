@@ -94,7 +94,7 @@ class SortedLinks:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.execute(
             "CREATE TABLE links (person TEXT, version INTEGER, prev TEXT, hash TEXT, sealed TEXT, "
-            "event TEXT, line INTEGER, fault TEXT, proved INTEGER, withheld INTEGER)"
+            "event TEXT, line INTEGER, fault TEXT, proved INTEGER, withheld INTEGER, cut INTEGER)"
         )
         self._db.execute("BEGIN")
 
@@ -106,7 +106,7 @@ class SortedLinks:
 
     def add(self, links: Iterator[Link]) -> None:
         """Take events."""
-        self._db.executemany("INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", links)
+        self._db.executemany("INSERT INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", links)
 
     def in_order(self) -> Iterator[Link]:
         """Yield all events in order of person and version."""

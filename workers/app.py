@@ -17,6 +17,7 @@ from service_kit.http.serving import serve
 from service_kit.http.web import create_app
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.schema_watch import SchemaWatch
@@ -25,6 +26,7 @@ from service_kit.seals.kek import Keks
 from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 from service_kit.tasks import end
+from workers.accesses.expiry import AccessExpiry
 from workers.announcing.announcer import Announcer
 from workers.announcing.feed_store import FeedStore, KnownGaps
 from workers.announcing.marks import PartitionMarks
@@ -46,7 +48,7 @@ from workers.parking.attempts import Attempts
 from workers.parking.parked import WaitingCommands
 from workers.parking.retrying import ControlHandler
 from workers.parking.suspects import SuspectTrials
-from workers.projecting.projector import Projector
+from workers.projecting.projector import Projector, keep_until_stored
 from workers.projecting.visibility import Visibility
 from workers.store import Store
 from workers.streams import Streams
@@ -84,8 +86,10 @@ async def work(
 
     # What outlives a connection to the broker.
     schema = schema or load_person_schema(settings.person_schema)
-    inputs = DecisionInputs(clock, new_id, schema)
-    keys = PersonKeys(client, settings.mongo_db, keks or keks_of(settings))
+    keks = keks or keks_of(settings)
+    claims = ClaimSecrets(client, settings.mongo_db, keks, schema, makes=True)
+    inputs = DecisionInputs(clock, new_id, schema, claims.names, claims.load)
+    keys = PersonKeys(client, settings.mongo_db, keks)
     store = Store(client, settings.mongo_db, schema, keys)
     streams = Streams(client, settings.mongo_db, keys, schema)
     waiting = WaitingCommands(database["parked"])
@@ -130,6 +134,7 @@ async def work(
     erasures = ErasureSweep(client, settings.mongo_db, keys, store, eraser)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
+    accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)
     clocks = ClockWatch(client, clock)
     schemas = SchemaWatch(client, settings.mongo_db, schema)
     app = create_app(
@@ -144,10 +149,13 @@ async def work(
         asyncio.create_task(erasures.run()),
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
+        asyncio.create_task(accesses.run()),
         asyncio.create_task(clocks.run()),
         asyncio.create_task(schemas.until_outdated()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
+    # Query APIs look values up by the first secret of claims, which is there from the first start on.
+    making = asyncio.create_task(keep_until_stored("reading secrets", claims.load))
     try:
         await asyncio.wait({*tasks, serving}, return_when=asyncio.FIRST_COMPLETED)
         await consumer.finish_batches()
@@ -155,7 +163,7 @@ async def work(
             if task.done():
                 task.result()  # a fault of ours: let it end the process
     finally:
-        await end([*tasks, serving])
+        await end([*tasks, serving, making])
         images.close()
         await mongo.close(client)
         await mongo.close(counting_client)

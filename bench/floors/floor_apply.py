@@ -107,18 +107,26 @@ def event_document(command: dict[str, Any], version: int, now: datetime) -> dict
         "person_id": command["subject"],
         "version": version,
         "type": f"{command['type']}d",
-        "schema": 1,
+        "schema": 2,
         "person_schema": command["personschema"],
-        "data": command["data"],
+        "data": {},
+        "sealed_fields": ["@source_address", *sorted(command["data"])],
+        "values": NO_HASH,
+        "sealed": _as_long_as_sealed({"@source_address": command["sourceaddress"], **command["data"]}),
         "command_id": command["id"],
         "actor": command["actor"],
-        "source_address": command["sourceaddress"],
         "accepted_at": now,
         "applied_at": now,
         "correlation_id": command["correlationid"],
         "prev": NO_HASH,
         "hash": NO_HASH,
     }
+
+
+def _as_long_as_sealed(values: dict[str, Any]) -> bytes:
+    """Return the values with as many bytes more as sealing adds."""
+    content = orjson.dumps(values)
+    return content.ljust(-(-len(content) // 64) * 64 + 28)
 
 
 def change(command: dict[str, Any], version: int, now: datetime) -> UpdateOne:
@@ -141,7 +149,7 @@ def message_of(event: dict[str, Any]) -> bytes:
             "subject": event["person_id"],
             "time": event["applied_at"],
             "datacontenttype": "application/json",
-            "schemaversion": 1,
+            "schemaversion": 2,
             "personschema": event["person_schema"],
             "partitionkey": event["person_id"],
             "version": event["version"],
@@ -149,7 +157,9 @@ def message_of(event: dict[str, Any]) -> bytes:
             "actor": event["actor"],
             "acceptedat": event["accepted_at"],
             "correlationid": event["correlation_id"],
-            "sourceaddress": event["source_address"],
+            "sealedfields": event["sealed_fields"],
+            "values": event["values"],
+            "sealed": event["sealed"].hex(),
             "prevhash": event["prev"],
             "hash": event["hash"],
             "data": event["data"],

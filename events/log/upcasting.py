@@ -35,11 +35,7 @@ def lift(event_type: str, schema: int, data: Any) -> Payload:
     """
     if schema == EVENT_SCHEMA:
         return data  # type: ignore[no-any-return]
-    if type(schema) is int and schema > EVENT_SCHEMA:
-        raise NewerSchema(
-            f"an event has schema {schema}, and this version of Rollcall knows those up to {EVENT_SCHEMA}: "
-            "upgrade it"
-        )
+    refuse_newer_event(schema)
     if schema not in {number for _, number in UPCASTERS}:
         if schema == 1:
             raise UnknownSchema(
@@ -51,3 +47,19 @@ def lift(event_type: str, schema: int, data: Any) -> Payload:
         if upcaster is not None:
             data = upcaster(data)
     return data  # type: ignore[no-any-return]
+
+
+def refuse_newer_event(schema: object) -> None:
+    """Refuse an event of a newer schema, before anything is made of it.
+
+    Args:
+        schema: The number of the schema that it was written in.
+
+    Raises:
+        NewerSchema: This code is older than the event.
+    """
+    if type(schema) is int and schema > EVENT_SCHEMA:
+        raise NewerSchema(
+            f"an event has schema {schema}, and this version of Rollcall knows those up to {EVENT_SCHEMA}: "
+            "upgrade it"
+        )

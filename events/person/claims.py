@@ -1,11 +1,15 @@
 """Which values of a person must be unique, and how each is named in the collection `claims`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+import hmac
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
+from events.log.commitments import jcs
 from events.person.rejections import ValueTaken
-from events.person.schema.declarations import FieldDeclaration, PersonSchema, Value
+from events.person.schema.declarations import PersonSchema, Value
+
+_NONE: Final = frozenset[str]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +17,7 @@ class Claim:
     """A unique value that an event of a person takes, or that a person gives up.
 
     Attributes:
-        name: As `claims_of` names it.
+        name: As `ClaimNames` makes it.
         person_id: Who holds it.
         version: The event that takes it; for a release, only an older claim than this version goes.
     """
@@ -23,78 +27,113 @@ class Claim:
     version: int
 
 
-def claim_name(kind: str, values: Sequence[Value]) -> str:
-    """Return the name of the claim on some values together.
+ClaimState = Literal["made", "filling", "whole", "old"]
+"""What a secret of claims is good for; each state comes after the one before.
+
+`made` and `old`: values are freed under it, and not claimed. `filling`: they are claimed under it, too, but
+not all are yet. `whole`: all are, so that they are looked up under it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSecret:
+    """A secret that makes names of claims.
+
+    Attributes:
+        number: Grows from each to the next, and stands in the names.
+        state: What it is good for.
+        secret: 32 bytes.
+    """
+
+    number: int
+    state: ClaimState
+    secret: bytes = field(repr=False)
+
+
+class ClaimNames:
+    """Names claims so that a name tells nothing of its values: `kind:number:HMAC-SHA256(secret, values)`.
+
+    While a new secret takes the place of an old one, each value has a name under both.
 
     Args:
-        kind: Of claim, as claims call it.
-        values: In the order in which the schema names their fields.
+        schema: Says what is unique.
+        secrets: All that there are; at least one is `whole`.
     """
-    return ":".join((kind, *map(_part, values))) if len(values) > 1 else f"{kind}:{_text(values[0])}"
+
+    def __init__(self, schema: PersonSchema, secrets: Iterable[ClaimSecret]) -> None:
+        known = sorted(secrets, key=lambda one: one.number)
+        self.schema = schema
+        self.newest = max(one.number for one in known)
+        self._all = [(f":{one.number}:", one.secret) for one in known]
+        claimed = [one for one in known if one.state in ("filling", "whole")]
+        self._claimed = [(f":{one.number}:", one.secret) for one in claimed]
+        self._complete = [(f":{one.number}:", one.secret) for one in claimed if one.state == "whole"][-1]
+        self._kinds = [(called, schema.unique[kind]) for called, kind in schema.kinds.items()]
+
+    def held(self, fields: Mapping[str, Value | None]) -> frozenset[str]:
+        """Return the names that are claimed for a person with these fields.
+
+        Args:
+            fields: The person's present fields; none for a deleted person. Who lacks one of several fields
+                holds nothing of that kind.
+        """
+        return self._names(self._values(fields), self._claimed)
+
+    def possible(self, fields: Mapping[str, Value | None]) -> frozenset[str]:
+        """Return the names that a person with these fields may hold: under every secret that is known."""
+        return self._names(self._values(fields), self._all)
+
+    def changed(
+        self, before: Mapping[str, Value | None], after: Mapping[str, Value | None]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the names that a change of a person's fields takes, and those that it gives up."""
+        had, has = self._values(before), self._values(after)
+        if had == has:
+            return _NONE, _NONE
+        return self._names(has - had, self._claimed), self._names(had - has, self._all)
+
+    def name(self, kind: str, values: Sequence[Value]) -> str:
+        """Return the name by which some values together are looked up.
+
+        Args:
+            kind: Of claim, as claims call it.
+            values: In the order in which the schema names their fields.
+        """
+        return _name(_written(kind, values), *self._complete)
+
+    def names(self, kind: str, values: Sequence[Value]) -> list[str]:
+        """Return the names under which some values together are claimed; arguments as of `name`."""
+        return [_name(_written(kind, values), *one) for one in self._claimed]
+
+    def is_of_newer_secret(self, claim: str) -> bool:
+        """Return whether a claim's secret came after all that are known here."""
+        number = claim.split(":", 2)[1:2]
+        return bool(number) and number[0].isdecimal() and int(number[0]) > self.newest
+
+    def _values(self, fields: Mapping[str, Value | None]) -> set[tuple[str, bytes]]:
+        """Return the values that must be unique, by what claims call their kind, as a hash takes them."""
+        found = set[tuple[str, bytes]]()
+        if not fields:
+            return found
+        for called, names in self._kinds:
+            values = [value for name in names if (value := fields.get(name)) is not None]
+            if len(values) == len(names):
+                found.add(_written(called, values))
+        return found
+
+    def _names(
+        self, values: Iterable[tuple[str, bytes]], secrets: Sequence[tuple[str, bytes]]
+    ) -> frozenset[str]:
+        return frozenset([_name(one, *secret) for one in values for secret in secrets])
 
 
-def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _written(kind: str, values: Sequence[Value]) -> tuple[str, bytes]:
+    return kind, jcs([kind, *values])
 
 
-def _part(value: Value) -> str:
-    """Return one of several values: no two sets of values have the same name."""
-    text = _text(value)
-    return text.replace("%", "%25").replace(":", "%3A") if "%" in text or ":" in text else text
-
-
-@lru_cache(maxsize=16)
-def _claimers(schema: PersonSchema) -> tuple[Callable[[Mapping[str, Value | None]], str | None], ...]:
-    """Return, for each kind of claim, what names the one that some fields hold; None if they lack a value.
-
-    Asked several times a command: what most schemas have is joined in the quickest way.
-    """
-    return tuple(
-        _claimer(called, [schema.by_name[name] for name in schema.unique[kind]])
-        for called, kind in schema.kinds.items()
-    )
-
-
-def _claimer(
-    kind: str, fields: Sequence[FieldDeclaration]
-) -> Callable[[Mapping[str, Value | None]], str | None]:
-    names = [field.name for field in fields]
-    plain = len(fields) == 1 or all(map(_is_unquoted, fields))
-    if not (plain and all(field.type == "string" for field in fields)):
-
-        def quoted(held: Mapping[str, Value | None]) -> str | None:
-            values = [value for name in names if (value := held.get(name)) is not None]
-            return claim_name(kind, values) if len(values) == len(names) else None
-
-        return quoted
-    template = ":".join((kind.replace("%", "%%"), *(f"%({name})s" for name in names)))
-
-    def joined(held: Mapping[str, Value | None]) -> str | None:
-        for name in names:
-            if held.get(name) is None:
-                return None
-        return template % held
-
-    return joined
-
-
-def _is_unquoted(field: FieldDeclaration) -> bool:
-    """Return whether no value of a field has a sign that separates values."""
-    if field.format == "code":
-        return not any(":" in code or "%" in code for code in field.words)
-    return field.format in ("birth-date", "date", "decimal", "document-number", "uuid")
-
-
-def claims_of(fields: Mapping[str, Value | None], schema: PersonSchema) -> frozenset[str]:
-    """Return the names of the values that a person with these fields holds.
-
-    Args:
-        fields: The person's present fields; none for a deleted person.
-        schema: Says what is unique. Who lacks one of several fields holds nothing of that kind.
-    """
-    if not fields:
-        return frozenset()
-    return frozenset([name for claimer in _claimers(schema) if (name := claimer(fields)) is not None])
+def _name(written: tuple[str, bytes], number: str, secret: bytes) -> str:
+    kind, text = written
+    return kind + number + hmac.digest(secret, text, "sha256").hex()
 
 
 def kind_of(claim: str, schema: PersonSchema) -> str | None:

@@ -6,25 +6,21 @@ import argparse
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from pydantic import SecretStr, ValidationError
-
 from events.errors import Unavailable
-from operations.addresses import database_address, kek_file, person_schema
-from operations.errors import SetupError
+from operations.addresses import database_settings, person_schema
+from operations.keys.verb import known_keks
 from operations.terminal import print_progress, print_result
 from operations.tokens.access import seconds
 from operations.tokens.verb import checked
 from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.keys import PersonKeys
-from service_kit.seals.kek_source import keks_of
-from service_kit.settings import Settings, setting_faults
+from service_kit.seals.kek import Keks
+from service_kit.settings import Settings
 from workers.images.sweep import GRACE, ImageSweep, Swept
 from workers.store import Store
 
 DONE, CANNOT = 0, 2
-# The settings require a broker's address, although a sweep needs no broker.
-_UNUSED = SecretStr("amqp://unused:unused@unused")
 
 
 def add_images(parser: argparse.ArgumentParser) -> None:
@@ -42,18 +38,9 @@ def add_images(parser: argparse.ArgumentParser) -> None:
 
 def images(options: argparse.Namespace) -> int:
     """Remove the images that no person has, and say how many there were of each kind."""
-    address = database_address()
+    keks, grace = known_keks(), timedelta(seconds=options.older_than)
     try:
-        settings = Settings(
-            amqp_url=_UNUSED,
-            mongo_uri=SecretStr(address.uri),
-            mongo_db=address.database,
-            kek_file=kek_file(),
-        )
-    except ValidationError as exc:
-        raise SetupError(f"A setting is wrong: {setting_faults(exc)[0]}.") from None
-    try:
-        swept = asyncio.run(_sweep(settings, timedelta(seconds=options.older_than), dry=options.dry_run))
+        swept = asyncio.run(_sweep(database_settings(), keks, grace, dry=options.dry_run))
     except Unavailable as exc:
         print_progress(str(exc))
         return CANNOT
@@ -63,11 +50,11 @@ def images(options: argparse.Namespace) -> int:
     return DONE
 
 
-async def _sweep(settings: Settings, grace: timedelta, *, dry: bool) -> Swept:
+async def _sweep(settings: Settings, keks: Keks, grace: timedelta, *, dry: bool) -> Swept:
     client = mongo.connect(settings, "rollcall images")
     stores = open_stores(settings, client)
     try:
-        keys = PersonKeys(client, settings.mongo_db, keks_of(settings))
+        keys = PersonKeys(client, settings.mongo_db, keks)
         records = Store(client, settings.mongo_db, person_schema(), keys)
         sweep = ImageSweep(client, settings.mongo_db, keys, stores.all, records, lambda: datetime.now(UTC))
         return await sweep.run(grace, dry=dry)

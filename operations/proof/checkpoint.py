@@ -11,6 +11,7 @@ from operations.addresses import database_address
 from operations.errors import SetupError
 from operations.proof.checkpoint_folder import Key, held, make_key, write_checkpoint
 from operations.proof.proof import Proof, add_jobs, end_politely, read_public_keys
+from operations.proof.signed_accesses import note_signed_accesses
 from operations.terminal import print_progress, print_result, short_path
 from operations.tokens.access import seconds
 from operations.tokens.verb import checked
@@ -74,6 +75,7 @@ def _make(options: argparse.Namespace, key: Key) -> int:
             print_progress(f"No checkpoint was made: {result(proof.findings)}.")
             return FOUND
         checkpoint = write_checkpoint(options.to, key, proof.heads(totals), proof.known, chain.last)
+        note_signed_accesses(database_address(), proof.heads(totals), checkpoint)
     print_progress(
         f"Checkpoint {checkpoint.number} in {short_path(options.to)}: {checkpoint.events:,} events in "
         f"{checkpoint.streams:,} streams, {checkpoint.changed:,} changed since the one before. Its digest:"

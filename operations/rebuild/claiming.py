@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from events.person.claims import Claim, claims_of, kind_of
+from events.person.claims import Claim, kind_of
 from events.person.schema.declarations import PersonSchema
 from operations.log_walk import RANGES, Range
 from operations.rebuild.connections import (
@@ -85,7 +85,7 @@ def free_claims(sides: RebuildConnections, document: Mapping[str, Any], done: Re
         done: Takes what became of it.
     """
     schema = sides.job.schema
-    names = claims_of(_fields(document, schema), schema)
+    names = sides.job.claims.possible(_fields(document, schema))
     there = sides.model.claims_named(names, strong=True) if names else {}
     held = [claim for claim in there.values() if claim["person_id"] == document["_id"]]
     done.repaired["claim_stray"] += sides.model.release(held) if held else 0
@@ -137,8 +137,14 @@ class ClaimWalker:
         return done
 
     def _counts(self, claim: Mapping[str, Any]) -> bool:
-        """Return whether a claim is of a kind that is unique now; those of another may be of use again."""
-        return kind_of(claim["_id"], self._sides.job.schema) is not None
+        """Return whether a claim is of a kind that is unique now; those of another may be of use again.
+
+        One of a secret that was made after this run began is a worker's or a roll-over's.
+        """
+        job = self._sides.job
+        return kind_of(claim["_id"], job.schema) is not None and not job.claims.is_of_newer_secret(
+            claim["_id"]
+        )
 
     def _judge(self, claims: Sequence[Mapping[str, Any]], done: RebuildReport) -> None:
         sides = self._sides
@@ -164,7 +170,7 @@ class ClaimWalker:
     def _is_held(self, claim: Mapping[str, Any], holder: Mapping[str, Any] | None) -> bool:
         schema = self._sides.job.schema
         fields = _fields(holder, schema) if holder else {}
-        return claim["_id"] in claims_of(fields, schema)
+        return claim["_id"] in self._sides.job.claims.possible(fields)
 
 
 def _people(claims: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -176,7 +182,11 @@ def _is_stray(claim: Mapping[str, Any], folded: Folded) -> bool:
 
     A claim of a version that the log has not yet is that of an event which a worker is about to append.
     """
-    return folded.problem is None and claim["_id"] not in folded.claims and claim["version"] <= folded.version
+    return (
+        folded.problem is None
+        and claim["_id"] not in folded.possible_claims
+        and claim["version"] <= folded.version
+    )
 
 
 def _stray(claim: Mapping[str, Any], schema: PersonSchema) -> Difference:

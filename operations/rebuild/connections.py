@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from events.person.claims import ClaimNames
 from events.person.schema.declarations import PersonSchema
 from operations.addresses import DatabaseAddress
+from operations.log_opening import Opening
 from operations.log_reader import LogReader
 from operations.rebuild.differences import Difference
 from operations.rebuild.folding import Folded, folds
@@ -28,12 +30,16 @@ class Rebuilding:
     Attributes:
         address: The log and the read model.
         schema: What a person is.
+        opening: Opens sealed values.
+        claims: Names the claims.
         check: Write nothing, only compare.
         drop_orphans: Remove people of whom the log knows nothing; they are the last copy.
     """
 
     address: DatabaseAddress
     schema: PersonSchema
+    opening: Opening
+    claims: ClaimNames
     check: bool
     drop_orphans: bool = False
 
@@ -73,7 +79,7 @@ class RebuildConnections:
 
     def __init__(self, job: Rebuilding) -> None:
         self.job = job
-        self.log = LogReader(job.address)
+        self.log = LogReader(job.address, job.opening)
         self.model = ReadModel(job.address)
 
     def close(self) -> None:
@@ -84,7 +90,7 @@ class RebuildConnections:
     def folded(self, person_ids: Collection[str]) -> dict[str, Folded]:
         """Return what some people's events come to, by id, as the primary has them."""
         documents = self.log.documents_of(list(person_ids))
-        found = {one.person_id: one for one in folds(documents, self.job.schema)}
+        found = {one.person_id: one for one in folds(documents, self.job.schema, self.job.claims)}
         return {one: found.get(one) or Folded(one) for one in person_ids}
 
 

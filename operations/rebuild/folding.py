@@ -4,22 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final
 
 from events.accounts.event import is_stream
-from events.errors import NewerSchema, UnknownSchema
+from events.errors import Damaged, KeyTrouble, NewerSchema, UnknownSchema
 from events.log.event import EVENT_TYPES
 from events.log.stored import payload_of
-from events.person.claims import claims_of
+from events.log.upcasting import refuse_newer_event
+from events.person.claims import ClaimNames
 from events.person.decider import PersonState, Status, fields_after, holds_after, status_after
 from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
+from operations.log_opening import Keyed, opened
 from service_kit.milestones import MILESTONE_EVERY, Milestone, milestone_form
 from service_kit.read_model import person_document
 from verifier import Link, walk
 
-_PERSON: Final = itemgetter("person_id")
 _ODD: Final = (KeyError, TypeError, ValueError, AttributeError)
 """What reading an event raises that no worker of ours wrote."""
 
@@ -35,6 +35,7 @@ class Folded:
         applied_at: Of the last one, UTC; None if there is none.
         document: What the read model should have; None if there is no event, or a problem.
         claims: The names of the values that the person holds.
+        possible_claims: Those, and what a secret that comes or goes would name them.
         milestones: What should be kept of the person's earlier versions.
         problem: Why nothing can be made of the events.
     """
@@ -45,26 +46,30 @@ class Folded:
     applied_at: datetime | None = None
     document: dict[str, Any] | None = None
     claims: frozenset[str] = frozenset()
+    possible_claims: frozenset[str] = frozenset()
     milestones: tuple[Milestone, ...] = ()
     problem: str | None = None
 
 
-def folds(documents: Iterable[Mapping[str, Any]], schema: PersonSchema) -> Iterator[Folded]:
+def folds(documents: Iterable[Keyed], schema: PersonSchema, claims: ClaimNames) -> Iterator[Folded]:
     """Yield what each person's events come to, in memory for one event.
 
-    Every person's chain is proved on the way: what was altered gets into no document. What the log says of
-    accounts is passed over.
+    Every person's chain is proved on the way, and by the seals that its values are those that were sealed:
+    what was altered gets into no document. Whose key is destroyed comes to a tombstone; who has none, though
+    there are sealed values, to a problem. What the log says of accounts is passed over.
 
     Args:
-        documents: Of the collection `events`, times without a zone, in order of person and version.
+        documents: Of the collection `events`, times without a zone, in order of person and version; with
+            the people's keys.
         schema: What a person is.
+        claims: Names the claims.
     """
-    for person_id, stream in groupby(documents, _PERSON):
+    for person_id, stream in groupby(documents, _person):
         if is_stream(person_id):
             continue
-        folding = _Folding(person_id, schema)
+        folding = _Folding(person_id, schema, claims)
         (verdict,) = walk(folding.links(stream))
-        if verdict.finding:
+        if verdict.finding and not folding.is_newer:
             text = f"version {verdict.finding.version} of the log: {verdict.finding.text}"
             yield Folded(person_id, verdict.events, problem=text)
         else:
@@ -75,7 +80,9 @@ class _Folding:
     """One person's events so far: what `events.person.decider.fold` makes of them, in a fifth of the time."""
 
     __slots__ = (
+        "_claims",
         "_created_at",
+        "_erased",
         "_fields",
         "_holds",
         "_last",
@@ -85,28 +92,34 @@ class _Folding:
         "_problem",
         "_schema",
         "_status",
+        "is_newer",
     )
 
-    def __init__(self, person_id: str, schema: PersonSchema) -> None:
-        self._schema = schema
+    def __init__(self, person_id: str, schema: PersonSchema, claims: ClaimNames) -> None:
+        self._schema, self._claims = schema, claims
         self._person_id = person_id
         self._fields: Mapping[str, Value] = {}
         self._status: Status = "absent"
         self._holds: Mapping[str, str] = {}
         self._created_at: datetime | None = None
+        self._erased = False
         self._last: Mapping[str, Any] = {}
         self._newest: datetime | None = None
         self._milestones: list[Milestone] = []
         self._problem: str | None = None
+        self.is_newer = False
+        """Whether an event is of a newer schema: whoever cannot read it cannot say that it is damaged."""
 
-    def links(self, stream: Iterable[Mapping[str, Any]]) -> Iterator[Link]:
+    def links(self, stream: Iterable[Keyed]) -> Iterator[Link]:
         """Yield the events as the chain sees them, and take each."""
-        for document in stream:
+        for document, keys in stream:
             yield link_of_document(document)
             if self._problem is None:
                 try:
-                    self._take(document)
-                except (NewerSchema, UnknownSchema) as exc:
+                    refuse_newer_event(document["schema"])
+                    self._take(opened(document, keys))
+                except (NewerSchema, UnknownSchema, KeyTrouble, Damaged) as exc:
+                    self.is_newer = isinstance(exc, NewerSchema)
                     self._problem = f"version {document['version']} of the log: {exc.detail}"
                 except _ODD as exc:
                     self._problem = (
@@ -123,6 +136,7 @@ class _Folding:
         self._holds = holds_after(self._holds, *payload)
         if type_ == "person.created":
             self._created_at = _utc(document["applied_at"])
+        self._erased = self._erased or "erased" in document
         self._last = document
         accepted_at = _utc(document["accepted_at"])
         self._newest = accepted_at if self._newest is None else max(self._newest, accepted_at)
@@ -147,14 +161,25 @@ class _Folding:
         """Return what they come to."""
         if self._problem is not None:
             return Folded(self._person_id, events, problem=self._problem)
+        if self._erased and self._status == "active":
+            # The log lacks what tells of the erasure, as after a restore: it forgets nothing, the key does.
+            self._status, self._fields = "deleted", {}
         state = self._state()
         milestones = tuple(self._milestones) if state.status == "active" else ()
         try:
             document = person_document(state, self._schema)
-            claims = claims_of(self._fields, self._schema)
+            claims = self._claims.held(self._fields)
+            possible = self._claims.possible(self._fields)
         except _ODD as exc:
             return Folded(self._person_id, events, problem=f"the log makes no person ({type(exc).__name__})")
-        return Folded(self._person_id, events, state.version, state.updated_at, document, claims, milestones)
+        return Folded(
+            self._person_id, events, state.version, state.updated_at, document, claims, possible, milestones
+        )
+
+
+def _person(keyed: Keyed) -> str:
+    person_id: str = keyed[0]["person_id"]
+    return person_id
 
 
 def _utc(time: datetime) -> datetime:

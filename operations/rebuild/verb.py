@@ -13,8 +13,10 @@ from contextlib import closing
 from typing import Final
 
 from events.errors import StoreUnavailable
-from operations.addresses import database_address, person_schema, state_folder
+from operations.addresses import claim_names, database_address, person_schema, state_folder
 from operations.errors import SetupError
+from operations.keys.verb import known_keks
+from operations.log_opening import Opening
 from operations.log_walk import walk_ranges
 from operations.progress_bar import ProgressBar
 from operations.proof.proof import add_jobs, end_politely
@@ -58,7 +60,11 @@ def rebuild(options: argparse.Namespace) -> int:
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    job = Rebuilding(database_address(), person_schema(), options.check, options.drop_orphans)
+    address = database_address()
+    opening = Opening(address.database, known_keks())
+    schema = person_schema()
+    claims = claim_names(schema)
+    job = Rebuilding(address, schema, opening, claims, options.check, options.drop_orphans)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()

@@ -14,6 +14,8 @@ from events.person.schema.declarations import PersonSchema
 from events.person.schema.lifting import in_force
 from operations.addresses import database_address
 from operations.errors import SetupError
+from operations.keys.verb import known_keks
+from operations.log_opening import Opening
 from operations.schema.scan import count_in_way
 from operations.terminal import print_progress, print_result
 from service_kit.declared_files import WrongDeclaration
@@ -70,7 +72,9 @@ def compared(file: Path, schemas: Sequence[PersonSchema], processes: int) -> Com
         return Comparison(after, (), FINE)
     changes = compare(before, after, removed_fields(schemas))
     obstacles = [with_all_names(change.obstacle, schemas) for change in changes if change.obstacle]
-    counts = iter(count_in_way(database_address(), obstacles, processes))
+    address = database_address()
+    opening = Opening(address.database, known_keks())
+    counts = iter(count_in_way(address, obstacles, opening, processes))
     lines = [line_of(change, next(counts) if change.obstacle else 0) for change in changes]
     for _, text in lines:
         print_result(text)

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from events.person.claims import Claim, claim_name
+from events.person.claims import Claim, ClaimNames
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
 from operations.log_reader import LogReader
@@ -38,10 +38,12 @@ class ReserveWalker:
     Args:
         address: The read model.
         kinds: What becomes unique.
+        names: Names the claims.
     """
 
-    def __init__(self, address: DatabaseAddress, kinds: Kinds) -> None:
-        self._log, self._model, self._kinds = LogReader(address), ReadModel(address), kinds
+    def __init__(self, address: DatabaseAddress, kinds: Kinds, names: ClaimNames) -> None:
+        self._log, self._model = LogReader(address), ReadModel(address)
+        self._kinds, self._names = kinds, names
 
     def borders(self) -> list[str]:
         """Return the ids that split the people into ranges."""
@@ -63,14 +65,17 @@ class ReserveWalker:
                 for kind, names in self._kinds.items():
                     values = [value for name in names if (value := person.get(name)) is not None]
                     if len(values) == len(names):
-                        claims.append(Claim(claim_name(kind, values), person["_id"], person["version"]))
+                        claims += [
+                            Claim(name, person["_id"], person["version"])
+                            for name in self._names.names(kind, values)
+                        ]
             if claims and self._model.claim(claims) < len(claims):
                 there = self._model.claims_named({claim.name for claim in claims}, strong=True)
                 taken += sum(there.get(one.name, {}).get("person_id") != one.person_id for one in claims)
         return ReserveReport(people, taken)
 
 
-def reserve(address: DatabaseAddress, kinds: Kinds, processes: int) -> None:
+def reserve(address: DatabaseAddress, kinds: Kinds, names: ClaimNames, processes: int) -> None:
     """Reserve for everybody the values that become unique.
 
     What an earlier try has left goes first: nobody goes by these kinds yet.
@@ -78,6 +83,7 @@ def reserve(address: DatabaseAddress, kinds: Kinds, processes: int) -> None:
     Args:
         address: The read model.
         kinds: What becomes unique.
+        names: Names the claims.
         processes: How many do it.
 
     Raises:
@@ -92,7 +98,7 @@ def reserve(address: DatabaseAddress, kinds: Kinds, processes: int) -> None:
         model.close()
     people = taken = 0
     with ProgressBar("people reserved for") as bar:
-        for part, _, report in walk_ranges(partial(ReserveWalker, address, kinds), processes):
+        for part, _, report in walk_ranges(partial(ReserveWalker, address, kinds, names), processes):
             people += report.people
             taken += report.taken
             bar.show(part, people)

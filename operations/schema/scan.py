@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final
 
-from events.person.claims import claim_name
+from events.errors import Damaged, KeyTrouble
+from events.log.commitments import jcs
 from events.person.schema.changes import Obstacle
 from events.person.schema.values import stored_check
 from operations.addresses import DatabaseAddress
+from operations.errors import SetupError
+from operations.log_opening import Keyed, Opening, opened
 from operations.log_reader import LogReader
 from operations.log_walk import RANGES, Range, walk_ranges
 from operations.progress_bar import ProgressBar
@@ -42,7 +44,7 @@ def unique_digest(names: Sequence[str], person: Person) -> bytes:
     values = [value for name in names if (value := person.get(name)) is not None]
     if len(values) < len(names):
         return b""
-    return blake2b(claim_name("", values).encode(), digest_size=_DIGEST).digest()
+    return blake2b(jcs(values), digest_size=_DIGEST).digest()
 
 
 class SharedValues:
@@ -87,10 +89,11 @@ class PeopleScanner:
     Args:
         address: The log and the read model.
         obstacles: What is looked for.
+        opening: Opens sealed values.
     """
 
-    def __init__(self, address: DatabaseAddress, obstacles: Sequence[Obstacle]) -> None:
-        self._log, self._model = LogReader(address), ReadModel(address)
+    def __init__(self, address: DatabaseAddress, obstacles: Sequence[Obstacle], opening: Opening) -> None:
+        self._log, self._model = LogReader(address, opening), ReadModel(address)
         numbered = list(enumerate(obstacles))
         self._ways = [(at, is_in_way(one)) for at, one in numbered if one.kind in ("value", "lacks")]
         self._shared = [(at, one.names) for at, one in numbered if one.kind == "shared"]
@@ -123,30 +126,49 @@ class PeopleScanner:
 
     def _read_log(self, piece: Range, in_way: Counter[int]) -> None:
         events = self._log.documents(piece.after, piece.to, strong=True)
-        for _, stream in groupby(events, itemgetter("person_id")):
-            data = [event["data"] for event in stream]
+        for _, stream in groupby(events, lambda keyed: keyed[0]["person_id"]):
+            data = [values_of(event) for event in stream]
             for at, names in self._logged:
                 in_way[at] += any(one.get(name) is not None for one in data for name in names)
 
 
-def count_in_way(address: DatabaseAddress, obstacles: Sequence[Obstacle], processes: int) -> list[int]:
+def values_of(keyed: Keyed) -> Mapping[str, Any]:
+    """Return the values in an event; of an erased person, those that were never sealed.
+
+    Args:
+        keyed: The event, with the keys of its page.
+
+    Raises:
+        SetupError: It cannot be opened, so that nobody can say what is in it.
+    """
+    try:
+        values: Mapping[str, Any] = opened(*keyed)["data"]
+    except (KeyTrouble, Damaged) as exc:
+        raise SetupError(f"The log cannot be looked through: {exc.detail}.") from None
+    return values
+
+
+def count_in_way(
+    address: DatabaseAddress, obstacles: Sequence[Obstacle], opening: Opening, processes: int
+) -> list[int]:
     """Return how many people are in the way of each change.
 
     Args:
         address: The log and the read model.
         obstacles: Of the changes.
+        opening: Opens sealed values.
         processes: How many read.
 
     Raises:
         StoreUnavailable: MongoDB stays away.
-        SetupError: A process was killed.
+        SetupError: A process was killed, or an event cannot be opened.
     """
     if not obstacles:
         return []
     people, in_way = 0, Counter[int]()
     shared = {at: SharedValues() for at, one in enumerate(obstacles) if one.kind == "shared"}
     with ProgressBar("people") as bar:
-        opened = partial(PeopleScanner, address, obstacles)
+        opened = partial(PeopleScanner, address, obstacles, opening)
         for part, _, report in walk_ranges(opened, processes):
             people += report.people
             in_way += report.in_way

@@ -19,7 +19,7 @@ from events.person.schema.changes import compare, removed_fields
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.errors import WrongFile
 from events.times import rfc3339, to_milliseconds
-from operations.addresses import database_address, schema_file
+from operations.addresses import claim_names, database_address, schema_file
 from operations.errors import SetupError
 from operations.log_reader import connect
 from operations.proof.proof import add_jobs, end_politely
@@ -120,7 +120,7 @@ def _apply(options: argparse.Namespace) -> int:
     # What was in force before the first one on record goes there, too: events are written in it.
     wanted = [after] if on_record or schema_text(before) == schema_text(after) else [before, after]
     if kinds := found.made_unique((*schemas, after)):
-        reserve(database_address(), kinds, options.jobs)
+        reserve(database_address(), kinds, claim_names(after), options.jobs)
     with _record() as record:
         for one in wanted:
             last = _add(record, one, last, actor)

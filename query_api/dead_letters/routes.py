@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from query_api.dead_letters.answers import PageOfParkedPeople, PageOfWaitingCommands
 from query_api.dead_letters.queries import ParkedQuery
 from query_api.people.routes import PeopleDependencies
+from service_kit.access.recording import note_people
 from service_kit.auth.tokens import Caller
 from service_kit.http.openapi import NEXT_LINK, json_answer, problems
 from service_kit.http.parameters import parameters
@@ -36,6 +37,7 @@ def add_dead_letter_routes(app: FastAPI, dependencies: PeopleDependencies) -> No
         query = dependencies.read(ParkedQuery, request)
         async with dependencies.searches.turn(caller.subject):
             page = await dependencies.parked.people(query)
+        note_people(request.scope, [one["person_id"] for one in page.answer.documents])
         return dependencies.page(request, page, {"items": page.answer.documents})
 
     @app.get(

@@ -1,23 +1,12 @@
 """Gives events with the keys of their people, for an export that lays values open."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from query_api.exports.batches import Batches
 from query_api.exports.event_lines import KEY
+from query_api.reading.opening import Keys
 from service_kit.mongo.connection import Document, MemberAddress
-from service_kit.seals.opening import ERASED, Key
-
-
-class Keys(Protocol):
-    """Has the keys of people who have events."""
-
-    async def load(self, person_ids: Collection[str]) -> Mapping[str, Key]:
-        """Return the keys of some people.
-
-        Raises:
-            StoreUnavailable: They are not to be had.
-        """
+from service_kit.seals.opening import ERASED
 
 
 class OpenedBatches:

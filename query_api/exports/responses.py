@@ -1,11 +1,12 @@
 """Answers with an export: headers first, then all of it, and nothing left open however that ends."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import structlog
+from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 from prometheus_client import Counter
 from starlette.types import Send
@@ -14,6 +15,7 @@ from events.errors import Damaged, StoreUnavailable
 from query_api.exports.streams import Export, Exports
 from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
+from service_kit.access.recording import ExportNote, note_export
 from service_kit.http.turns import step_aside
 from service_kit.slots import AtOnce, Slots
 
@@ -62,11 +64,17 @@ class ExportSender:
         self.slots = Slots.shared(at_once, "exports", RETRY_SECONDS)
 
     async def response(
-        self, subject: str, begin: Callable[[], Export], name: str, headers: dict[str, str] | None = None
+        self,
+        request: Request,
+        subject: str,
+        begin: Callable[[], Export],
+        name: str,
+        headers: dict[str, str] | None = None,
     ) -> Response:
         """Return the response with an export; an error before its first byte is a problem response.
 
         Args:
+            request: Asks for it.
             subject: To whom.
             begin: Gives what is sent.
             name: Of the file.
@@ -77,21 +85,32 @@ class ExportSender:
             StoreUnavailable: MongoDB does not answer.
         """
         step_aside()
+        note = note_export(request.scope, (headers or {}).get("X-Stream-Position"))
         async with AsyncExitStack() as held:
             held.enter_context(self.slots.taken(subject))
             export = begin()
             held.push_async_callback(_let_go, export)
             source = Answer([], await export.begin())
             ours = self._dependencies.headers(source, _headers(name, headers))
-            return _Stream(export, held.pop_all(), self._seconds, headers=ours, media_type=export.media_type)
+            return _Stream(
+                export,
+                held.pop_all(),
+                self._seconds,
+                note,
+                headers=ours,
+                media_type=export.media_type,
+            )
 
 
 class _Stream(StreamingResponse):
     """Sends an export no faster than it is taken, and closes it however that ends."""
 
-    def __init__(self, export: Export, held: AsyncExitStack, seconds: float, **options: Any) -> None:
-        super().__init__(export.chunks(), **options)
+    def __init__(
+        self, export: Export, held: AsyncExitStack, seconds: float, note: ExportNote, **options: Any
+    ) -> None:
+        super().__init__(self._chunks(), **options)
         self._export = export
+        self._note = note
         self._held = held
         self._seconds = seconds
 
@@ -109,6 +128,15 @@ class _Stream(StreamingResponse):
                 reason = f"takes over {self._seconds:g} s" if isinstance(exc, TimeoutError) else exc.detail
                 BROKEN_OFF.inc()
                 log.warning("an export broke off", lines=self._export.lines, reason=reason)
+            finally:
+                with suppress(StoreUnavailable):  # its beginning is on record
+                    await self._note.end(self._export.lines, whole=False)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        """Yield all of it, and put on record how much that was, before the answer's end goes out."""
+        async for chunk in self._export.chunks():
+            yield chunk
+        await self._note.end(self._export.lines, whole=True)
 
 
 _closing: set[asyncio.Task[None]] = set()

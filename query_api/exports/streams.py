@@ -15,7 +15,7 @@ from events.person.outcomes import UNCHANGED
 from events.person.schema.declarations import PersonSchema
 from query_api.exports.batches import Batches, CursorBatches, MergedBatches
 from query_api.exports.event_lines import CSV, EVENTS_HEADER, NDJSON, SEALED, csv_rows, ndjson
-from query_api.exports.opened_batches import Keys, OpenedBatches
+from query_api.exports.opened_batches import OpenedBatches
 from query_api.exports.options import EventsExportQuery
 from query_api.exports.people_lines import (
     WORKBOOK,
@@ -32,6 +32,7 @@ from query_api.people.listing import LIVING, SHOWN
 from query_api.people.search import Condition
 from query_api.people.sorting import lacking, there
 from query_api.reading.lease import Databases, Lease
+from query_api.reading.opening import Keys
 from service_kit.http.reasons import Language
 from service_kit.mongo.connection import Client, Document, MemberAddress
 from service_kit.person_view import PersonView
@@ -192,7 +193,7 @@ class Exports:
         if query.opened:
             batches = OpenedBatches(batches, self._keys)
         write = partial(_EVENTS[media_type], withheld=withheld)
-        header = _header(EVENTS_HEADER, media_type, bom=bom)
+        header = header_of(EVENTS_HEADER, media_type, bom=bom)
         return Export([ExportPart(batches, write)], media_type, header)
 
     def people(self, query: ExportQuery, media_type: str, view: PersonView, *, bom: bool = False) -> Export:
@@ -217,7 +218,7 @@ class Exports:
             ExportPart(self._cursor("people", all_of([*query.filters, *wanted]), **place, **order), write)
             for wanted, order in _in_order(query.sorts)
         ]
-        header = table.begin() if table else _header(people_header(columns), media_type, bom=bom)
+        header = table.begin() if table else header_of(people_header(columns), media_type, bom=bom)
         return Export(parts, media_type, header, table)
 
     def import_errors(
@@ -245,10 +246,17 @@ class Exports:
             ExportPart(invalid, partial(_INVALID[media_type], language=language)),
             ExportPart(undone, partial(_UNDONE[media_type], language=language, schema=self._schema)),
         ]
-        return Export(parts, media_type, _header(ERRORS_HEADER, media_type, bom=bom))
+        return Export(parts, media_type, header_of(ERRORS_HEADER, media_type, bom=bom))
 
 
-def _header(row: bytes, media_type: str, *, bom: bool) -> bytes:
+def header_of(row: bytes, media_type: str, *, bom: bool) -> bytes:
+    """Return what an export begins with: of CSV, the titles.
+
+    Args:
+        row: The titles.
+        media_type: Of the export.
+        bom: Whether CSV begins with a byte order mark.
+    """
     if media_type != CSV:
         return b""
     return BOM_UTF8 + row if bom else row

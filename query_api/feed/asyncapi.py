@@ -60,10 +60,21 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
     "correlationid": _TEXT,
     "prevhash": {**_HASH, "description": "`hash` of the person's event before it"},
     "hash": _HASH,
+    "sealedfields": {
+        "type": "array",
+        "items": _TEXT,
+        "description": "The names of the sealed values, ascending; those with an @ belong to the request",
+    },
+    "values": {**_HASH, "description": "The root over what commits to the sealed values"},
 }
-_EXTRA: Final = ("actorname", "causationid", "traceparent", "sourceaddress", "useragent")
+_EXTRA: Final = ("causationid", "traceparent")
 _OPTIONAL: Final[dict[str, Any]] = {
     **dict.fromkeys(_EXTRA, _TEXT),
+    "sealed": {
+        "type": "string",
+        "pattern": "^([0-9a-f]{2})+$",
+        "description": "The sealed values: `POST /events/open` of the query API opens them",
+    },
     "personschema": {
         "type": "integer",
         "minimum": 1,
@@ -78,6 +89,7 @@ def payload(type_: str, schema: PersonSchema) -> dict[str, Any]:
     nothing = {"type": "object", "additionalProperties": False}
     # As data is flat, a model's schema refers to nothing outside itself.
     data = nothing if model is None else model.model_json_schema()
+    data.pop("required", None)  # what is sealed is not here
     return {
         "type": "object",
         "required": [*_ATTRIBUTES, "type", "data"],

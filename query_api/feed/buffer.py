@@ -147,7 +147,7 @@ class FeedBuffer:
         span = items[0].offset, items[-1].offset
         known = self._joined.get(audited)
         if known is None or known[:2] != span:
-            frames = [one.frame if audited else one.current_frame({}) for one in items]
+            frames = [one.frame() if audited else one.current_frame({}) for one in items]
             known = self._joined[audited] = (*span, b"".join(frames))
         return known[2]
 

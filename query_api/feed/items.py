@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from events.feed.position import Position
-from query_api.feed.withholding import compared_with, without_former
+from query_api.feed.withholding import HiddenFields, compared_with, without_former
 from service_kit.broker.stream import FeedEntry
 
 
@@ -40,10 +40,14 @@ class Item:
         """Its place, with its name."""
         return self.entry.position
 
-    @property
-    def frame(self) -> bytes:
-        """Its lines for clients with `audit:read`; none if it is none of ours."""
-        return _lines(self.entry, self.entry.body)
+    def frame(self, hidden: HiddenFields | None = None) -> bytes:
+        """Return its lines for clients with `audit:read`; none if it is none of ours."""
+        return self._shown(self.entry.body, hidden)
+
+    def _shown(self, body: bytes, hidden: HiddenFields | None) -> bytes:
+        return _lines(
+            self.entry, body if hidden is None or not self.entry.type else hidden.taken_out_of(body)
+        )
 
     @property
     def is_old(self) -> bool:
@@ -55,19 +59,22 @@ class Item:
         if self._current is not None and not self.names.isdisjoint(names):
             self._current, self.names = without_former(self._current, lambda name, _value: name in names)
 
-    def current_frame(self, people: Mapping[str, Mapping[str, Any]]) -> bytes:
+    def current_frame(
+        self, people: Mapping[str, Mapping[str, Any]], hidden: HiddenFields | None = None
+    ) -> bytes:
         """Return its lines for clients without `audit:read`.
 
         Args:
             people: Documents of the read model by id, read after the event was announced, with that of the
                 person of an old item.
+            hidden: The fields that the client may not see; None if it may see all.
         """
         if self._current is not None:
-            return _lines(self.entry, self._current)
+            return self._shown(self._current, hidden)
         if not self.is_old:
             return b""
         is_former = compared_with(people.get(self.entry.person_id), self.entry.version)
-        return _lines(self.entry, without_former(self.entry.body, is_former)[0])
+        return self._shown(without_former(self.entry.body, is_former)[0], hidden)
 
 
 def _lines(entry: FeedEntry, body: bytes) -> bytes:

@@ -11,8 +11,9 @@ from events.feed.errors import PositionGone
 from events.feed.position import Position
 from query_api.feed.buffer import Behind, FeedBuffer
 from query_api.feed.items import Item
-from query_api.feed.replays import FIRST, OTHER, Replays, take
-from service_kit.broker.stream import FeedEntry, StreamConsumer
+from query_api.feed.replays import FIRST, OTHER, Replay, Replays
+from query_api.feed.withholding import HiddenFields
+from service_kit.broker.stream import FeedEntry
 from service_kit.pieces import PIECE, next_piece
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -39,6 +40,7 @@ class LiveClient:
         is_good: Says whether the token is still taken; asked every `CHECK_SECONDS`.
         find_people: Tells of older events what is still so, to a client that gets nothing else; None: it gets
             each event as it was announced.
+        hidden: The fields that it may not see; None if it may see all.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class LiveClient:
         heartbeat: float = HEARTBEAT_SECONDS,
         is_good: Callable[[], Awaitable[bool]] | None = None,
         find_people: FindPeople | None = None,
+        hidden: HiddenFields | None = None,
     ) -> None:
         self._feed = feed
         self._epoch = feed.epoch
@@ -67,9 +70,10 @@ class LiveClient:
         self._checked_at = time.monotonic()
         self._refused = False
         self._find_people = find_people
+        self._hidden = hidden
         self._happened = asyncio.Event()
         self._left = False
-        self._older: tuple[list[FeedEntry], StreamConsumer] | None = None
+        self._older: tuple[list[FeedEntry], Replay] | None = None
         self._stack = AsyncExitStack()
         feed.register(self._happened)
 
@@ -120,7 +124,7 @@ class LiveClient:
         # Of one that wants the first event, the request itself says so again.
         return b"retry: %d\n%b\n" % (RETRY_MS, self._id())
 
-    async def _replay(self, entries: list[FeedEntry], reader: StreamConsumer) -> AsyncIterator[bytes]:
+    async def _replay(self, entries: list[FeedEntry], reader: Replay) -> AsyncIterator[bytes]:
         told = time.monotonic()
         while not self._left and not await self._must_go():
             chunk = await self._lines([Item(entry, fresh=False) for entry in entries])
@@ -133,7 +137,7 @@ class LiveClient:
                 yield chunk
             if self._feed.covers(self._next):
                 return
-            entries = await take(reader)
+            entries = await reader.take()
 
     async def _live(self) -> AsyncIterator[bytes]:
         told = time.monotonic()
@@ -174,16 +178,17 @@ class LiveClient:
         if len(items) > PIECE:
             await next_piece()
         filtered = bool(self._types) or self._person_id is not None
+        own = filtered or self._hidden is not None
         wanted = [one for one in items if self._wants(one)] if filtered else items
         if not wanted:
             return b""
         if self._find_people is None:
-            return b"".join([one.frame for one in wanted]) if filtered else self._feed.joined(wanted)
+            return b"".join([one.frame(self._hidden) for one in wanted]) if own else self._feed.joined(wanted)
         old = {one.entry.person_id for one in wanted if one.is_old}
-        if not old and not filtered:
+        if not old and not own:
             return self._feed.joined(wanted, audited=False)
         people = await self._find_people(old) if old else {}
-        return b"".join([one.current_frame(people) for one in wanted])
+        return b"".join([one.current_frame(people, self._hidden) for one in wanted])
 
     def _wants(self, one: Item) -> bool:
         entry = one.entry

@@ -13,7 +13,9 @@ from events.errors import BrokerUnavailable
 from events.feed.position import Position
 from events.times import rfc3339
 from query_api.feed.buffer import FeedBuffer
+from query_api.feed.opening import open_when_possible
 from query_api.feed.positions import EVENTUAL_SECONDS, SKEW_SECONDS, Positions
+from query_api.reading.opening import Keys
 from service_kit.broker.connection import keep_connected
 from service_kit.broker.stream import (
     FeedEntry,
@@ -58,6 +60,7 @@ class FeedReader:
         url: AMQP URL.
         feed: Gets everything.
         positions: Is told how far the stream has come.
+        keys: Has what the events open with.
         queue: The stream's name.
         clock: Seconds that do not jump.
     """
@@ -67,12 +70,14 @@ class FeedReader:
         url: str,
         feed: FeedBuffer,
         positions: Positions,
+        keys: Keys,
         queue: str = EVENT_LOG,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
         self._feed = feed
         self._positions = positions
+        self._keys = keys
         self._queue = queue
         self._connection: AbstractConnection | None = None
         self._ready = asyncio.Event()
@@ -160,6 +165,7 @@ class FeedReader:
         expected, delivered = self._feed.next, entries[0].offset
         if expected is not None and delivered != expected:
             await self._reconcile(connection, expected, delivered)
+        entries = await open_when_possible(entries, self._keys)
         self._feed.add(entries, rfc3339(datetime.now(UTC) - FRESH))
         self._positions.reached(entries[-1].position)
         await asyncio.sleep(PAUSE_SECONDS)

@@ -10,6 +10,8 @@ from aio_pika.abc import AbstractConnection
 from events.errors import BrokerUnavailable
 from events.feed.errors import PositionGone
 from events.feed.position import Position
+from query_api.feed.opening import open_entries
+from query_api.reading.opening import Keys
 from service_kit.broker.connection import keep_connected
 from service_kit.broker.stream import FeedEntry, StreamConsumer, reading, truncated_before
 from service_kit.broker.topology import EVENT_LOG
@@ -32,10 +34,12 @@ class Replays:
     Args:
         url: AMQP URL.
         at_once: How many may run at once, in all and of one subject.
+        keys: Has what the events open with.
         queue: The stream's name.
     """
 
-    def __init__(self, url: str, at_once: AtOnce, queue: str = EVENT_LOG) -> None:
+    def __init__(self, url: str, at_once: AtOnce, keys: Keys, queue: str = EVENT_LOG) -> None:
+        self._keys = keys
         self._url = url
         self._queue = queue
         self._slots = Slots.shared(at_once, "clients read older events", RETRY_SECONDS)
@@ -58,7 +62,7 @@ class Replays:
     @asynccontextmanager
     async def after(
         self, position: Position, subject: str
-    ) -> AsyncIterator[tuple[list[FeedEntry], StreamConsumer]]:
+    ) -> AsyncIterator[tuple[list[FeedEntry], "Replay"]]:
         """Read what comes after a position, for as long as the block runs; give the first entries at once.
 
         Those are none if a named position's event came alone: it is read too, to see that it is there.
@@ -88,7 +92,7 @@ class Replays:
                     )
                 ):
                     raise PositionGone(_GONE, position)
-                yield entries, reader
+                yield await open_entries(entries, self._keys), Replay(reader, self._keys)
 
     async def _open(self) -> AbstractConnection:
         try:
@@ -99,6 +103,28 @@ class Replays:
         if self._connection is None:
             raise BrokerUnavailable("RabbitMQ is not connected")
         return self._connection
+
+
+class Replay:
+    """What one client reads of the stream.
+
+    Args:
+        reader: Reads it.
+        keys: Has what the events open with.
+    """
+
+    def __init__(self, reader: StreamConsumer, keys: Keys) -> None:
+        self._reader = reader
+        self._keys = keys
+
+    async def take(self) -> list[FeedEntry]:
+        """Return the next entries, opened.
+
+        Raises:
+            BrokerUnavailable: As of `take`.
+            StoreUnavailable: A key is not to be had.
+        """
+        return await open_entries(await take(self._reader), self._keys)
 
 
 async def take(reader: StreamConsumer) -> list[FeedEntry]:

@@ -17,6 +17,7 @@ from events.errors import InvalidFields, Unavailable
 from events.feed.errors import PositionGone
 from events.feed.position import PATTERN, Position
 from events.log.event import EventType
+from events.person.schema.declarations import PersonSchema
 from query_api.feed.buffer import FeedBuffer
 from query_api.feed.live_client import HEARTBEAT_SECONDS, FindPeople, LiveClient
 from query_api.feed.live_response import HEADERS, MEDIA_TYPE, LiveResponse
@@ -24,6 +25,8 @@ from query_api.feed.reader import FeedReader
 from query_api.feed.replays import FIRST, Replays
 from query_api.feed.ticket_route import add_ticket_route
 from query_api.feed.tickets import SCOPE, StreamTickets
+from query_api.feed.withholding import HiddenFields
+from service_kit.access.recording import note_people
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.guard import charge_subject, is_head
@@ -106,6 +109,7 @@ class LiveDependencies:
         tickets: Lets in who has no token, once.
         slots: How many may follow, in all and of one subject.
         find_people: Tells of older events what is still so, to those who may not read histories.
+        schema: What a person is, and which fields want a scope.
         heartbeat: Seconds of silence after which a client is told its position.
     """
 
@@ -116,6 +120,7 @@ class LiveDependencies:
     tickets: StreamTickets
     slots: Slots
     find_people: FindPeople
+    schema: PersonSchema
     heartbeat: float = HEARTBEAT_SECONDS
 
     async def follower(self, request: Request) -> Caller:
@@ -154,6 +159,9 @@ class LiveDependencies:
             expires_at=caller.expires_at,
             heartbeat=self.heartbeat,
             is_good=partial(self.verifier.is_known, caller.key_id),
+            hidden=HiddenFields(hidden, self.schema)
+            if (hidden := self.schema.hidden(caller.scopes))
+            else None,
             find_people=None if AUDIT_SCOPE in caller.scopes else self.find_people,
         )
         try:
@@ -241,6 +249,8 @@ def add_live_route(app: FastAPI, dependencies: LiveDependencies) -> None:
         place; `next` is where the log has the events since then.
         """
         position = position_of(query, last_event_id)
+        if query.person_id is not None:
+            note_people(request.scope, (str(query.person_id),))
         if is_head(request.scope):
             return StreamingResponse(iter(()), headers=HEADERS, media_type=MEDIA_TYPE)
         with ExitStack() as held:

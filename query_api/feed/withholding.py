@@ -5,11 +5,15 @@ Why the hashes are withheld: whoever knows all else of an event finds a short va
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
-WITHHELD: Final = ("sourceaddress", "useragent", "prevhash", "hash")
+from events.person.schema.declarations import PersonSchema
+from events.person.schema.lifting import former_names_in
+
+WITHHELD: Final = ("sourceaddress", "useragent", "prevhash", "hash", "values")
 """Attributes of an announcement that only those get who may read histories."""
 
 IsFormer = Callable[[str, object], bool]
@@ -35,6 +39,32 @@ def without_former(body: bytes, is_former: IsFormer) -> tuple[bytes, set[str]]:
     left = {name: value for name, value in data.items() if not is_former(name, value)}
     kept = {name: value for name, value in content.items() if name not in WITHHELD}
     return orjson.dumps({**kept, "data": left}), set(left)
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenFields:
+    """What of every event is for callers with more scopes.
+
+    Attributes:
+        names: Of the fields, as the schema in force calls them.
+        schema: The schema in force.
+    """
+
+    names: frozenset[str]
+    schema: PersonSchema
+
+    def taken_out_of(self, body: bytes) -> bytes:
+        """Return an announcement without them, however they were called when it was made."""
+        content = orjson.loads(body)
+        former = former_names_in(content.get("personschema"), self.schema)
+        names = self.names | {former[name] for name in self.names if name in former}
+        for part in ("data", "sealedfields"):
+            given = content.get(part)
+            if isinstance(given, dict):
+                content[part] = {name: value for name, value in given.items() if name not in names}
+            elif isinstance(given, list):
+                content[part] = [name for name in given if name not in names]
+        return orjson.dumps(content)
 
 
 def compared_with(person: Mapping[str, Any] | None, version: int) -> IsFormer:

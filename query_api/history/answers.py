@@ -1,6 +1,6 @@
 """The bodies that tell auditors of events and of what was refused."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, Field, RootModel
 
@@ -9,6 +9,8 @@ from events.log.applied_schema import SchemaEventType
 from events.log.event import EventType
 from events.person.schema.declarations import Value
 from service_kit.http.formats import Hash, Id, Next, Time
+
+_ERASED: Final = "The fields whose values are erased; of an erased person's events alone"
 
 
 class Actor(BaseModel):
@@ -49,6 +51,7 @@ class Event(_Recorded):
     )
     type: Literal[EventType, AccountEventType, SchemaEventType]
     data: dict[str, Value | None] = Field(description="What it sets; null for what it removes")
+    erased: list[str] = Field(description=_ERASED)
 
 
 class PageOfEvents(BaseModel):
@@ -71,6 +74,7 @@ class AppliedEntry(_Recorded):
     status: Literal["applied"]
     type: EventType
     changes: dict[str, Change] = Field(description="By field")
+    erased: list[str] = Field(description=_ERASED)
     former_names: dict[str, str] = Field(
         description="By field, what it was called when the event was written, if that was otherwise",
     )

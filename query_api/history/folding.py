@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from events.person.decider import PersonState
 from events.person.schema.declarations import PersonSchema
 from query_api.people.queries import Reads
+from query_api.reading.opening import Keys, opened
 from query_api.reading.searches import Searches
 from service_kit.mongo.connection import Document, MemberAddress
 from service_kit.mongo.streams import state_at
@@ -22,16 +23,32 @@ LONG_AT_ONCE: Final = AtOnce(2, 1)
 """How many longer streams are folded at once: each keeps all other reads waiting for some milliseconds."""
 
 
+class Folded(NamedTuple):
+    """What a person was.
+
+    Attributes:
+        state: The person; absent if there was none.
+        member: The member that said so.
+        is_erased: Whether sealed values were not to be opened any more.
+    """
+
+    state: PersonState
+    member: MemberAddress | None
+    is_erased: bool
+
+
 class Folds:
     """Folds streams from their newest milestones on, and from the first event where there are none.
 
     Args:
         reads: Finds documents.
         seconds: How long a fold of a long stream may take.
+        keys: Has what the events open with.
         schema: The person schema in whose form people are; None where there has been one alone.
     """
 
-    def __init__(self, reads: Reads, seconds: float, schema: PersonSchema | None = None) -> None:
+    def __init__(self, reads: Reads, seconds: float, keys: Keys, schema: PersonSchema | None = None) -> None:
+        self._keys = keys
         self._schema = schema
         self._reads = reads
         self.long = Searches(LONG_AT_ONCE, seconds, "long histories")
@@ -44,8 +61,8 @@ class Folds:
         version: int | None = None,
         as_of: datetime | None = None,
         strong: bool,
-    ) -> tuple[PersonState, MemberAddress | None]:
-        """Return a person as it was, and the member that said so; absent if there was none.
+    ) -> Folded:
+        """Return a person as it was.
 
         A version is asked of a secondary first, and of the primary before giving up. What had happened
         until a time, only the primary knows.
@@ -60,26 +77,27 @@ class Folds:
         Raises:
             Busy: Too many long streams are folded already.
             SearchTooLong: The stream is too long, and has no milestones.
-            StoreUnavailable: MongoDB does not answer in time.
+            StoreUnavailable: MongoDB does not answer in time, or the person's key is not there.
+            Damaged: An event does not open with it.
         """
         newest = strong or version is None
-        state, member = await self._fold(subject, person_id, version, as_of, strong=newest)
-        if not newest and state.version < (version or 0):
-            state, member = await self._fold(subject, person_id, version, as_of, strong=True)
-        return state, member
+        folded = await self._fold(subject, person_id, version, as_of, strong=newest)
+        if not newest and folded.state.version < (version or 0):
+            folded = await self._fold(subject, person_id, version, as_of, strong=True)
+        return folded
 
     async def _fold(
         self, subject: str, person_id: str, version: int | None, as_of: datetime | None, *, strong: bool
-    ) -> tuple[PersonState, MemberAddress | None]:
+    ) -> Folded:
         async with AsyncExitStack() as held:
             member: MemberAddress | None = None
-            waited = False
+            waited = is_erased = False
             read = partial(self._reads.find, strong=strong, batch=BATCH)
 
             async def find(
                 collection: str, wanted: Mapping[str, Any], *, sort: Sequence[tuple[str, int]], limit: int
             ) -> list[Document]:
-                nonlocal member, waited
+                nonlocal member, waited, is_erased
                 # Whoever is refused has cost no more than a short stream.
                 first = limit if waited else min(limit, SHORT + 1)
                 answer = await read(collection, wanted, {}, sort=sort, limit=first)
@@ -88,7 +106,9 @@ class Folds:
                     await held.enter_async_context(self.long.turn(subject))
                     answer = await read(collection, wanted, {}, sort=sort, limit=limit)
                 member = answer.member
-                return answer.documents
+                documents = await opened(answer.documents, self._keys)
+                is_erased = is_erased or any("erased" in one for one in documents)
+                return documents
 
             state = await state_at(find, person_id, version=version, as_of=as_of, schema=self._schema)
-            return state, member
+            return Folded(state, member, is_erased)

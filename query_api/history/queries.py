@@ -21,6 +21,7 @@ from query_api.history.folding import Folds
 from query_api.history.views import event_views, history_entries, rejection_view
 from query_api.people.queries import Answer, Page, Reads, erased
 from query_api.reading.cursors import Cursor, CursorSeal, after, fingerprint, invalid_cursor
+from query_api.reading.opening import Keys, opened
 from service_kit.mongo.connection import MemberAddress
 from service_kit.pieces import next_piece
 
@@ -105,15 +106,18 @@ class HistoryCursor:
 class LogReads:
     """The queries, each from a secondary unless a strong one is asked for.
 
-    Every method raises `StoreUnavailable` when MongoDB does not answer in time.
+    Every method raises `StoreUnavailable` when MongoDB does not answer in time, or a key is not there, and
+    `Damaged` when an event does not open with its person's key.
 
     Args:
         reads: Finds documents.
         folds: Tells what a person was.
         schema: What a person is.
+        keys: Has what events open with.
     """
 
-    def __init__(self, reads: Reads, folds: Folds, schema: PersonSchema) -> None:
+    def __init__(self, reads: Reads, folds: Folds, schema: PersonSchema, keys: Keys) -> None:
+        self._keys = keys
         self._schema = schema
         self._reads = reads
         self._folds = folds
@@ -137,17 +141,17 @@ class LogReads:
             Busy: Too many long streams are folded already.
             SearchTooLong: The stream is too long to be folded in time.
         """
-        state, member = await self._folds.state_at(
+        state, member, is_erased = await self._folds.state_at(
             subject, person_id, version=version, as_of=as_of, strong=strong
         )
+        if is_erased or state.status == "erased":
+            raise erased(person_id)
         if state.status == "absent":
             if as_of is None:
                 raise PersonNotFound(f"there is no person {person_id}")
             raise PersonNotFound(f"there was no person {person_id}")
         if version is not None and state.version < version:
             raise NotFound(f"the person is not at version {version} yet", retry_after=1)
-        if state.status == "erased":
-            raise erased(person_id)
         if state.status == "deleted":
             raise PersonNotFound(f"the person {person_id} was deleted with version {state.version}")
         view = person_view(state, self._schema)
@@ -226,12 +230,12 @@ class LogReads:
         self, subject: str, person_id: str, page: Sequence[Mapping[str, Any]], *, strong: bool
     ) -> list[dict[str, Any]]:
         """Return a page's documents as they are shown; what they changed needs what came before them."""
-        stream = [document for document in reversed(page) if "applied_at" in document]
+        stream = await opened([one for one in reversed(page) if "applied_at" in one], self._keys)
         fields: Mapping[str, Value] = {}
         if stream and stream[0]["version"] > 1:
             last = stream[0]["version"] - 1
-            state, _ = await self._folds.state_at(subject, person_id, version=last, strong=strong)
-            fields = state.fields
+            folded = await self._folds.state_at(subject, person_id, version=last, strong=strong)
+            fields = folded.state.fields
         await next_piece()
         entries = history_entries(stream, fields, self._schema)
         return [entries.pop() if "applied_at" in document else rejection_view(document) for document in page]
@@ -265,7 +269,8 @@ class LogReads:
             documents.pop()
             last = documents[-1]
             next_page = Cursor(query.sort, mark, rfc3339(last["applied_at"]), last["_id"]).encode(seal)
-        return Page(Answer(event_views(documents, self._schema), answers[0].member), next_page, None)
+        events = event_views(await opened(documents, self._keys), self._schema)
+        return Page(Answer(events, answers[0].member), next_page, None)
 
 
 async def _nothing() -> Answer:

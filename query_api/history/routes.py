@@ -16,6 +16,7 @@ from query_api.history.answers import PageOfEvents, PageOfHistory
 from query_api.history.filters import HistoryQuery
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
+from service_kit.access.recording import note_people
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller
 from service_kit.http.guard import is_head
@@ -98,6 +99,8 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         query.check_paged()
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             page = await dependencies.log.events(query)
+        shown = dict.fromkeys(item["person_id"] for item in page.answer.documents)
+        note_people(request.scope, list(shown))
         items = [_seen(item, ("data",), dependencies.view(caller)) for item in page.answer.documents]
         return dependencies.page(request, page, {"items": items}, dict(_VARY))
 
@@ -112,7 +115,10 @@ def _seen(item: dict[str, Any], parts: Sequence[str], view: PersonView) -> dict[
     """
     if not view.hidden:
         return item
-    return {**item, **{part: view.of_values(item[part]) for part in parts if part in item}}
+    seen = {**item, **{part: view.of_values(item[part]) for part in parts if part in item}}
+    if item.get("erased"):
+        seen["erased"] = list(view.shown(item["erased"]))
+    return seen
 
 
 async def _export(
@@ -129,5 +135,7 @@ async def _export(
         raise InvalidFields("a parameter is not valid", errors)
     if is_head(request.scope):
         return head_of(form, _FILES[form])
+    if query.person_id is not None:
+        note_people(request.scope, (query.person_id,))
     begin = partial(sender.exports.events, query, form, withheld, bom=query.bom)
-    return await sender.response(caller.subject, begin, _FILES[form])
+    return await sender.response(request, caller.subject, begin, _FILES[form])

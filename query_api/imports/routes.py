@@ -131,7 +131,7 @@ def add_export_route(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         if is_head(request.scope):
             return head_of(form, _PEOPLE_FILES[form], place)
         begin = partial(sender.exports.people, query, form, view, bom=query.bom)
-        return await sender.response(caller.subject, begin, _PEOPLE_FILES[form], place)
+        return await sender.response(request, caller.subject, begin, _PEOPLE_FILES[form], place)
 
 
 def add_import_routes(
@@ -185,4 +185,4 @@ def add_import_routes(
             return head_of(form, _ERRORS_FILES[form], headers)
         errors = sender.exports.import_errors
         begin = partial(errors, str(import_id), form, language, strong=query.strong, bom=query.bom)
-        return await sender.response(caller.subject, begin, _ERRORS_FILES[form], headers)
+        return await sender.response(request, caller.subject, begin, _ERRORS_FILES[form], headers)

@@ -1,5 +1,6 @@
 """The routes that read the person who has a unique value: one for each kind of claim."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -7,6 +8,7 @@ from fastapi.responses import Response
 from pydantic_core import PydanticCustomError
 
 from events.errors import InvalidFields
+from events.person.claims import ClaimNames
 from query_api.people.asked_values import Context, Read, stored_value_of
 from query_api.people.documentation import PeopleDocuments
 from query_api.people.expecting import read_expected
@@ -17,17 +19,29 @@ from service_kit.http.escaped_paths import values_at_end
 from service_kit.http.problems import field_errors
 from service_kit.http.web import PlainRoute
 
+LoadClaims = Callable[[], Awaitable[ClaimNames]]
 
-def add_unique_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
-    """Add the routes; before those whose paths are wider."""
+
+def add_unique_routes(app: FastAPI, dependencies: PeopleDependencies, load_claims: LoadClaims) -> None:
+    """Add the routes; before those whose paths are wider.
+
+    Args:
+        app: The query API.
+        dependencies: What all routes of people need.
+        load_claims: Returns what names claims.
+    """
     app.router.route_class = PlainRoute
     documents = PeopleDocuments(dependencies.schema)
     for kind in dependencies.schema.unique:
-        _add_unique_route(app, dependencies, kind, documents.by_values(kind))
+        _add_unique_route(app, dependencies, load_claims, kind, documents.by_values(kind))
 
 
 def _add_unique_route(
-    app: FastAPI, dependencies: PeopleDependencies, kind: str, document: dict[str, Any]
+    app: FastAPI,
+    dependencies: PeopleDependencies,
+    load_claims: LoadClaims,
+    kind: str,
+    document: dict[str, Any],
 ) -> None:
     """Add the route that reads the person who holds a claim of a kind."""
     fields = [dependencies.schema.by_name[name] for name in dependencies.schema.unique[kind]]
@@ -47,8 +61,10 @@ def _add_unique_route(
         place = dependencies.place(strong=query.strong)
 
         async def find(strong: bool) -> Answer:
+            names = await load_claims()
             called = dependencies.schema.claimed_as.get(kind, kind)
-            return await dependencies.reads.person_by_values(called, values, strong=strong)
+            claim = names.name(called, list(values.values()))
+            return await dependencies.reads.person_by_values(claim, values, strong=strong)
 
         answer = await read_expected(request.headers, query, find)
         missing = f"there is no person with this {kind.replace('_', ' ')}"

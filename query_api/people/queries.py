@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from events.errors import NotFound
-from events.person.claims import claim_name
 from events.person.rejections import PersonErased
 from query_api.people.filters import COUNTED, PeopleQuery
 from query_api.people.listing import SHOWN, Listing
@@ -117,25 +116,24 @@ class Reads:
         answer = await self.find("people", wanted, {"hash": 0, "keys": 0}, strong=True, limit=0)
         return {document["_id"]: document for document in answer.documents}
 
-    async def person_by_values(self, kind: str, values: Mapping[str, Any], *, strong: bool) -> Answer:
+    async def person_by_values(self, claim: str, values: Mapping[str, Any], *, strong: bool) -> Answer:
         """Return the person who holds a claim; nothing if nobody does.
 
         The claim names its person, so that each of the two reads asks one shard. A claim that a secondary
         does not have, or has of an earlier holder, is asked of the primary.
 
         Args:
-            kind: Of claim, as claims call it.
-            values: By field, in the order in which the schema names them.
+            claim: The name of the claim.
+            values: Those that it is on, by field, in the order in which the schema names them.
             strong: Ask the primary at once.
         """
-        answer = await self._holder(kind, values, strong=strong)
+        answer = await self._holder(claim, values, strong=strong)
         if not strong and not answer.documents:
-            answer = await self._holder(kind, values, strong=True)
+            answer = await self._holder(claim, values, strong=True)
         return answer
 
-    async def _holder(self, kind: str, values: Mapping[str, Any], *, strong: bool) -> Answer:
-        claim = {"_id": claim_name(kind, list(values.values()))}
-        holder = await self.find("claims", claim, {"person_id": 1}, strong=strong)
+    async def _holder(self, claim: str, values: Mapping[str, Any], *, strong: bool) -> Answer:
+        holder = await self.find("claims", {"_id": claim}, {"person_id": 1}, strong=strong)
         if not holder.documents:
             return holder
         # A claim is older than the event that needs it, and is freed after the one that gives it up.

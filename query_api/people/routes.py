@@ -22,6 +22,7 @@ from query_api.people.filters import PersonQuery, SparseQuery, people_queries
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.forms import Query, ReadQuery, read_query
 from query_api.reading.searches import Searches
+from service_kit.access.recording import note_people
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller, TokenVerifier
 from service_kit.http.conditions import is_known
@@ -119,6 +120,7 @@ class PeopleDependencies:
         if not answer.documents:
             raise PersonNotFound(missing)
         document = answer.documents[0]
+        note_people(request.scope, (document["_id"],))
         tag = view.tag(document["version"])
         headers = {"ETag": f'"{tag}"', **(headers or {})}
         if "if-none-match" in request.headers and is_known(request.headers, tag):
@@ -155,6 +157,7 @@ def add_read_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             place = dependencies.place(strong=query.strong)
             page = await dependencies.reads.people(query)
+        note_people(request.scope, [one["_id"] for one in page.answer.documents])
         if len(page.answer.documents) > LIGHT_PAGE:
             await next_piece()
         content: dict[str, Any] = {

@@ -48,6 +48,8 @@ QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/people/{person_id}": ("GET",),
     "/people/{person_id}/commands/{command_id}": ("GET",),
     "/people/{person_id}/history": ("GET",),
+    "/people/{person_id}/accesses": ("GET",),
+    "/accesses": ("GET",),
     "/events": ("GET",),
     "/events/stream": ("GET",),
     "/events/stream/tickets": ("POST",),

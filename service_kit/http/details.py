@@ -152,6 +152,22 @@ DETAILS: Final[Mapping[str, str]] = {
         "descartado por {actor} mientras la persona estaba aparcada"
     ),
     "chunk {n} of the stored image {name} is damaged": "la parte {n} de la imagen {name} está dañada",
+    "version {version} of {id} is damaged: {how}": "la versión {version} de {id} está dañada: {how}",
+    "the sealed values do not open with the person's key": (
+        "los valores sellados no se abren con la clave de la persona"
+    ),
+    "other values were sealed than it names": "se sellaron otros valores que los que nombra",
+    "the values are not those that it commits to": "los valores no son aquellos con los que se compromete",
+    "there is no key for {number} people with events, {id} for one": (
+        "falta la clave de {number} personas con eventos, {id} entre ellas"
+    ),
+    "there is no key for {id}, who has events": "falta la clave de {id}, que tiene eventos",
+    "{reason}; it is the key of {id}": "{reason}; es la clave de {id}",
+    "the secrets of claims are not read yet": "aún no se han leído los secretos de las reservas",
+    "there is no secret that names claims: a worker makes it when it starts": (
+        "no hay ningún secreto que nombre las reservas: un proceso de trabajo lo crea al arrancar"
+    ),
+    "the key of {id} is neither there nor destroyed": "la clave de {id} ni está ni fue destruida",
     "the image waited too long to be applied: send it again": (
         "la imagen esperó demasiado para aplicarse: envíela de nuevo"
     ),

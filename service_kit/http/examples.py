@@ -30,6 +30,27 @@ _EVENT: Final = {
     "prev": "5b1d6a0d0d4e1f8b9a7c3e2f4d5c6b7a8e9f0a1b2c3d4e5f60718293a4b5c6d7",
     "hash": "c0ffee0d0d4e1f8b9a7c3e2f4d5c6b7a8e9f0a1b2c3d4e5f60718293a4b5c6d7",
 }
+_ACCESS: Final = {
+    "id": "0199b1f0-7a00-7b11-8c22-d33e44f55a66:128",
+    "at": "2026-02-28T09:30:00.512Z",
+    "service": "query-api",
+    "subject": "ada",
+    "address": "203.0.113.7",
+    "method": "GET",
+    "route": "/people",
+    "status": 200,
+    "outcome": "answered",
+    "purpose": "case 4711",
+    "filters": ["q"],
+    "values": {"q": "ana"},
+    "people": [EXAMPLE_ID],
+    "left_out": 0,
+    "position": None,
+    "lines": None,
+    "whole": None,
+    "begun": None,
+    "times": 1,
+}
 _REFUSED: Final = {
     "status": "rejected",
     "type": "person.update",
@@ -99,6 +120,7 @@ def examples(schema: PersonSchema) -> dict[str, Any]:
         "person": person,
         "updated": {**person, "version": 2, "updated_at": "2026-02-28T09:30:00.000Z"},
         "page": {"items": [person], "next": None, "count": 1, "count_exact": True},
+        "accesses": {"items": [_ACCESS], "next": None},
         "history": {
             "person_id": EXAMPLE_ID,
             "items": [
@@ -107,13 +129,14 @@ def examples(schema: PersonSchema) -> dict[str, Any]:
                     "status": "applied",
                     **_EVENT,
                     "changes": {last: {"from": None, "to": person[last]}},
+                    "erased": [],
                     "former_names": {},
                 },
             ],
             "next": None,
         },
         "events": {
-            "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {last: person[last]}}],
+            "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {last: person[last]}, "erased": []}],
             "next": None,
         },
         "import": import_example(schema),

@@ -47,6 +47,8 @@ EXPOSED: Final = (
 
 _REFUSED: Final = Counter("rollcall_http_over_quota_total", "Requests refused for their number", ["policy"])
 _CHARGE: Final = "rollcall.charge"
+SUBJECT: Final = "rollcall.subject"
+"""Where a request has whom its token names, once that is known."""
 _HEAD: Final = "rollcall.head"
 _OPERATIONS: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -131,7 +133,7 @@ class Charge:
 
 
 def charge_subject(scope: Scope, subject: str) -> None:
-    """Count a request by whom its token names.
+    """Say whom a request's token names, and count it by that.
 
     Args:
         scope: The request's.
@@ -140,6 +142,7 @@ def charge_subject(scope: Scope, subject: str) -> None:
     Raises:
         TooManyRequests: The subject has no quota left.
     """
+    scope[SUBJECT] = subject
     charge: Charge | None = scope.get(_CHARGE)
     if charge is not None:
         charge.take("subject", subject)

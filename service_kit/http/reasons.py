@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeVar, get_args
 from pydantic_core.core_schema import ErrorType
 
 from events.person.schema.declarations import PersonSchema
+from service_kit.http.access_sentences import ACCESS_DETAILS
 from service_kit.http.details import DETAILS, TITLES
 from service_kit.http.file_sentences import FILE_DETAILS, FILE_REASONS
 from service_kit.http.sentences import REASONS, Reason
@@ -35,7 +36,7 @@ def _forms(sentences: Mapping[str, Meaning]) -> list[tuple[re.Pattern[str], Mean
 
 ALL_REASONS: Final = (*REASONS, *FILE_REASONS)
 _REASONS: Final = _forms({reason.english: reason for reason in ALL_REASONS})
-_DETAILS: Final = _forms({**TITLES, **DETAILS, **FILE_DETAILS})
+_DETAILS: Final = _forms({**TITLES, **DETAILS, **FILE_DETAILS, **ACCESS_DETAILS})
 _PYDANTIC: Final[Mapping[str, str]] = {
     "missing": "is missing",
     "string_type": "must be text",

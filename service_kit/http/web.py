@@ -144,6 +144,7 @@ def create_app(
     remarks: Mapping[str, Check] | None = None,
     limits: Limits | None = None,
     background: Background | None = None,
+    recording: Callable[[ASGIApp], ASGIApp] | None = None,
     **options: Any,
 ) -> FastAPI:
     """Return an application with health, readiness, metrics and problem responses.
@@ -156,6 +157,7 @@ def create_app(
         remarks: What is told beside, and leaves the service ready when it is not well.
         limits: Rates and origins; by default no request is counted, and no origin is let in.
         background: What the process does beside; if that is at fault, whoever serves the application ends.
+        recording: Puts an application behind what records who reads.
         **options: Passed on to FastAPI.
     """
     app = _App(
@@ -171,6 +173,8 @@ def create_app(
         app.limits = limits
     app.state.background = background or Background()
     install_problem_handlers(app)
+    if recording is not None:
+        app.add_middleware(recording)
     app.add_middleware(RequestMetrics)
     add_pages(app)
     readiness = ReadinessChecks(checks, remarks or {})

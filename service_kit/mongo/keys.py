@@ -22,6 +22,26 @@ KEPT_SECONDS: Final = 60.0
 """So long a key stays in memory at most: an erased person's is gone by then, whoever did not hear of it."""
 
 
+def key_in(row: Mapping[str, Any], keks: Keks) -> Key:
+    """Return the key in a row of the collection `keys`; `ERASED` where it was destroyed.
+
+    Args:
+        row: The row.
+        keks: What the keys are wrapped by.
+
+    Raises:
+        KeyTrouble: It does not open, or is neither there nor destroyed.
+    """
+    if row.get("key") is not None:
+        try:
+            return PersonKey.unwrapped(row["_id"], row["kek"], row["key"], keks)
+        except KeyTrouble as exc:
+            raise KeyTrouble(f"{exc.detail}; it is the key of {row['_id']}") from None
+    if row.get("erased_at") is None:
+        raise KeyTrouble(f"the key of {row['_id']} is neither there nor destroyed")
+    return ERASED
+
+
 class PersonKeys:
     """The collection `keys`, and the keys that are in memory.
 
@@ -70,18 +90,12 @@ class PersonKeys:
             with store_errors():
                 rows = await self._rows.find({"_id": {"$in": unknown}}).to_list(None)
             for row in rows:
-                found[row["_id"]] = self._key_in(row)
+                found[row["_id"]] = key = key_in(row, self._keks)
+                if key is ERASED:
+                    self.forget(row["_id"])
+                else:
+                    self._keep(row["_id"], key)
         return found
-
-    def _key_in(self, row: Document) -> Key:
-        if row.get("key") is None:
-            if row.get("erased_at") is None:
-                raise KeyTrouble(f"the key of {row['_id']} is neither there nor destroyed")
-            self.forget(row["_id"])
-            return ERASED
-        key = PersonKey.unwrapped(row["_id"], row["kek"], row["key"], self._keks)
-        self._keep(row["_id"], key)
-        return key
 
     def _keep(self, person_id: str, key: PersonKey) -> None:
         self._known[person_id] = key, time.monotonic() + self._seconds

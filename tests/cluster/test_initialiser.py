@@ -39,6 +39,7 @@ from service_kit.settings import Settings
 from tests.store.given import (
     NOW,
     check_stream,
+    claim_of,
     create,
     delete,
     document_of,
@@ -441,7 +442,7 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         await parked.note_failure(first.person_id, behind.command_id, BEHIND, NOW)
         await parked.remove(first.person_id, [behind.command_id])
         await check_stream(store, first.person_id, 2)
-        found = await reads.person_by_values("document", document_of(first), strong=True)
+        found = await reads.person_by_values(claim_of(first), document_of(first), strong=True)
         assert found.documents[0]["version"] == 2
         log = await long_stream(store, MILESTONE_EVERY)
         streams = streams_of(store)

@@ -40,6 +40,11 @@ class StandIn(BaseHTTPRequestHandler):
             self.close_connection = True
         elif self.path == "/stream":
             self.stream()
+        elif self.path.startswith("/cut"):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.close_connection = True
         else:
             self.reply(json.dumps({"name": self.server.name, "headers": dict(self.headers)}))
 
@@ -173,6 +178,20 @@ def spoken(
     ):
         name, version, _ = secured.cipher() or ("", None, 0)
         return version, name.startswith(("TLS_", "ECDHE-"))
+
+
+def test_the_log_of_a_request_that_fails_has_neither_its_address_nor_its_headers(servers, tmp_path):
+    (port,) = free_ports(1)
+    address = f"http://{LOOPBACK}:{port}"
+    whole = {name: servers[name[:-1] + "2"] for name in servers}
+    with running(whole, tmp_path, ROLLCALL_SITES=address), httpx.Client(base_url=address) as client:
+        wait(lambda: ready(client), 20, "the proxy")
+        told = {"X-Correlation-Id": "canary-of-headers", "Referer": "http://x/canary-of-referer"}
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get("/cut/canary-of-paths?q=canary-of-queries", headers=told)
+    log = (tmp_path / "log").read_text()
+    assert "aborting with incomplete response" in log
+    assert "canary" not in log
 
 
 def until_tried(proxy: httpx.Client, server: Server, method: str) -> list[httpx.Response]:

@@ -8,9 +8,9 @@ import pytest
 from command_api.people.input import input_forms
 from devstack.demo.people import Dice, demo_person
 from devstack.demo.values import Counter, made_person, matching
-from events.person.claims import claims_of
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.reading import default_schema, parse_schema
+from tests.claims import known_names
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "schemas").glob("*.json"))
 SCHEMAS = [default_schema(), *(parse_schema(path.read_bytes()) for path in EXAMPLES)]
@@ -25,7 +25,7 @@ def read(schema: PersonSchema, number: int) -> dict:
 @pytest.mark.parametrize("schema", SCHEMAS, ids=["default", *(path.stem for path in EXAMPLES)])
 def test_made_people_are_valid_and_hold_values_that_nobody_else_has(schema):
     people = [read(schema, number) for number in range(600)]
-    claims = [claim for person in people for claim in claims_of(person, schema)]
+    claims = [claim for person in people for claim in known_names(schema).held(person)]
     assert len(claims) == len(set(claims)) == 600 * len(schema.unique)
     assert {name for person in people for name, value in person.items() if value is not None} == set(
         schema.names

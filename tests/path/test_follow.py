@@ -4,18 +4,22 @@ import asyncio
 import random
 import time
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from query_api.feed.buffer import FeedBuffer
 from query_api.feed.positions import Positions
 from query_api.feed.reader import FeedReader
 from query_api.people.queries import Reads
+from service_kit.mongo.keys import PersonKeys
+from service_kit.seals.kek import Keks
 from tests import ledger
 from tests.default_schema import PeopleQuery
 from tests.firehose import Firehose, request
 from tests.sse import following
-from tests.system import eventually, new_person
+from tests.system import TEST_KEKS, eventually, new_person
 
 SECONDS = 4.0
 WRITERS = 6
@@ -164,7 +168,8 @@ async def enough(writers, count):
 async def tailing(system):
     """The end of the stream, and positions that count the primary as never stale."""
     feed, positions = FeedBuffer(max_events=10**6, max_bytes=10**9), Positions(time.monotonic, strong=0.0)
-    tail = FeedReader(system.rabbit.url, feed, positions)
+    client = AsyncMongoClient[dict[str, Any]](system.mongo.uri)
+    tail = FeedReader(system.rabbit.url, feed, positions, PersonKeys(client, "rollcall", Keks(TEST_KEKS)))
     running = asyncio.create_task(tail.run())
     try:
         await tail.connection()
@@ -172,6 +177,7 @@ async def tailing(system):
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        await client.close()
 
 
 async def test_what_is_announced_can_be_read_from_the_primary(system, services, mongo_clients, commands):
@@ -194,6 +200,6 @@ async def test_what_is_announced_can_be_read_from_the_primary(system, services, 
                 if one.offset <= place
                 and one.entry.version > versions.get(one.entry.person_id, one.entry.version)
             ]
-            assert not late, f"{late[0].frame} was announced, but cannot be read"
+            assert not late, f"{late[0].frame()} was announced, but cannot be read"
             looks += 1
         assert looks > 20

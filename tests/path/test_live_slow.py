@@ -23,6 +23,8 @@ from service_kit.broker.publishing import Template, publish
 from service_kit.http.web import PlainRoute, create_app
 from service_kit.settings import Settings
 from service_kit.slots import AtOnce, Slots
+from tests.chained import ALL_KEYS
+from tests.default_schema import SCHEMA
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually
 
@@ -60,14 +62,15 @@ async def source(system):
 async def serving(system, feed):
     """The live feed alone, in this process, on a port; with little memory for it."""
     settings = Settings(amqp_url=system.rabbit.url, jwt_key_file=system.directory / "jwt.key")
-    tail = FeedReader(system.rabbit.url, feed, Positions(time.monotonic), STREAM)
-    replays = Replays(system.rabbit.url, AT_ONCE, STREAM)
+    tail = FeedReader(system.rabbit.url, feed, Positions(time.monotonic), ALL_KEYS, STREAM)
+    replays = Replays(system.rabbit.url, AT_ONCE, ALL_KEYS, STREAM)
     app = create_app("live", {})
     app.router.route_class = PlainRoute
     # Its clients have tokens.
     slots = Slots.shared(AT_ONCE, "clients", 1)
     add_live_route(
-        app, LiveDependencies(feed, tail, replays, TokenVerifier(settings, BUILT_IN), None, slots, None)
+        app,
+        LiveDependencies(feed, tail, replays, TokenVerifier(settings, BUILT_IN), None, slots, None, SCHEMA),
     )
     (port,) = free_ports(1)
     # Should the test fail early, its lazy client takes nothing, and is not waited for.
@@ -133,7 +136,7 @@ async def test_a_slow_client_is_cut_off_and_resumes_and_memory_stays_bounded(sys
                 places = [event.id for event in await quick.take(EVENTS, within=240)]
             await publishing
             assert places == list(range(EVENTS))
-            assert sum(len(one.frame) for one in feed.since(feed.floor)) <= MAX_BYTES
+            assert sum(len(one.frame()) for one in feed.since(feed.floor)) <= MAX_BYTES
 
             text = await asyncio.to_thread(lazy.read)
             assert text.rstrip(b"0\r\n").endswith(b'event: cut\ndata: {"reason":"slow"}')

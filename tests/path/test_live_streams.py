@@ -19,6 +19,7 @@ from service_kit.broker.publishing import Template, publish
 from service_kit.broker.stream import probe
 from service_kit.broker.topology import LOG_AGE, LOG_BYTES
 from service_kit.slots import AtOnce
+from tests.chained import ALL_KEYS
 from tests.path.test_live import create
 from tests.system import TOPOLOGIES, eventually
 
@@ -85,7 +86,7 @@ _ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
 async def test_what_the_stream_has_dropped_is_gone_and_the_first_it_has_is_not(system, short_stream):
-    replays = Replays(system.rabbit.url, AT_ONCE, short_stream)
+    replays = Replays(system.rabbit.url, AT_ONCE, ALL_KEYS, short_stream)
     running = asyncio.create_task(replays.run())
     try:
 
@@ -147,7 +148,7 @@ async def running(*works):
 
 async def test_a_replay_begins_after_a_named_event_only_if_it_is_there(system):
     name = "events.named"
-    replays = Replays(system.rabbit.url, AT_ONCE, name)
+    replays = Replays(system.rabbit.url, AT_ONCE, ALL_KEYS, name)
     async with stream_made_anew(system, name) as remake, running(replays.run()):
         await remake(range(6))
         for position in (Position(2, numbered(2)), Position(2)):
@@ -168,7 +169,7 @@ async def test_an_end_that_is_not_the_one_that_was_read_is_read_anew(system, mon
     monkeypatch.setattr(tail_module, "WATCH_SECONDS", 0.2)
     monkeypatch.setattr(tail_module, "PROOF_SECONDS", 2.0)
     name, feed, positions = "events.tailed", FeedBuffer(), Positions(time.monotonic)
-    tail = FeedReader(system.rabbit.url, feed, positions, name)
+    tail = FeedReader(system.rabbit.url, feed, positions, ALL_KEYS, name)
 
     async def at(position):
         return feed.newest == position

@@ -6,6 +6,7 @@ from itertools import count
 
 from events.log.event import GENESIS, Event, RecordedEvent, hash_of, record
 from events.log.stored import event_document, event_of
+from events.person.claims import ClaimNames
 from events.person.commands import CreatePerson, DeletePerson, Reversion, RevertPerson, UpdatePerson
 from events.person.decider import PersonState, fold
 from events.person.rejections import Rejection
@@ -14,6 +15,7 @@ from service_kit.mongo.keys import PersonKeys
 from service_kit.read_model import person_document, state_of
 from service_kit.seals.kek import Keks
 from service_kit.seals.person_key import PersonKey
+from tests.claims import known_names
 from tests.default_schema import SCHEMA, PersonChanges, PersonFields
 from tests.system import TEST_KEKS
 from workers.announcing.feed_store import KnownGaps
@@ -41,9 +43,17 @@ def new_value() -> str:
     return f"P{next(_documents)}"
 
 
+def claim_names() -> ClaimNames:
+    return known_names(SCHEMA)
+
+
+async def load_claims() -> ClaimNames:
+    return claim_names()
+
+
 def inputs(*times: datetime) -> DecisionInputs:
     later = iter(times)
-    return DecisionInputs(lambda: next(later, NOW), new_id, SCHEMA)
+    return DecisionInputs(lambda: next(later, NOW), new_id, SCHEMA, claim_names, load_claims)
 
 
 def envelope(person_id: str, **more):
@@ -95,6 +105,11 @@ def revert(person_id: str, to_version: int, expected=None) -> RevertPerson:
 def document_of(command: CreatePerson) -> dict[str, str]:
     """Return what together belongs to nobody else."""
     return {name: getattr(command.data, name) for name in SCHEMA.unique["document"]}
+
+
+def claim_of(command: CreatePerson) -> str:
+    """Return the name of the claim on what together belongs to nobody else."""
+    return claim_names().name("document", list(document_of(command).values()))
 
 
 @dataclass(frozen=True)

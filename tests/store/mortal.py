@@ -10,6 +10,7 @@ from events.log.event import RecordedEvent
 from events.parking.controls import Chosen, DropParked, RetryParked
 from events.person.commands import encode_command
 from events.person.decider import PersonState
+from service_kit.erasure_journal import ErasureJournal
 from tests.store.given import envelope, inputs, keys_of
 from tests.system import PATIENCE
 from workers.announcing.feed_store import KnownGaps
@@ -18,6 +19,7 @@ from workers.consuming.deliveries import Delivery, DeliveryQueue, Partition
 from workers.consuming.pipeline import Pipeline
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
+from workers.erasing.eraser import Eraser
 from workers.parking.attempts import Attempts
 from workers.parking.parked import WaitingCommands
 from workers.parking.retrying import ControlHandler
@@ -110,7 +112,9 @@ def pipeline(queue: DeliveryQueue, store: Store, town: "Town") -> Pipeline:
     streams = Streams(store._db.client, store._db.name, keys)
     streams._milestones = Mortal(streams._milestones, town.fate)  # type: ignore[assignment]
     decider = BatchDecider(twin, streams, keys, parked, KnownGaps(), given)
-    projector = Projector(twin, streams, town, town.wait_until_reconciled)  # type: ignore[arg-type]
+    journal = ErasureJournal(None)
+    eraser = Eraser(store._db.client, store._db.name, keys, journal, town.give_up, given.clock)
+    projector = Projector(twin, streams, town, town.wait_until_reconciled, eraser)  # type: ignore[arg-type]
     controls = ControlHandler(twin, streams, parked, decider, projector, given)
     attempts = Attempts(Mortal(store._db["attempts"], town.fate))
     return Pipeline(
@@ -151,6 +155,9 @@ class Town:
 
     def encode_announcement(self, event: Any) -> bytes:
         return str(event.command_id).encode()
+
+    async def give_up(self, person_ids) -> None:
+        """There are no dead letters here."""
 
     async def wait_until_reconciled(self, events: Sequence[RecordedEvent]) -> None:
         """Let everything be announced."""

@@ -172,6 +172,7 @@ def test_the_verb_sweeps_and_counts(system, stores, driver, monkeypatch, capsys)
     monkeypatch.setenv("ROLLCALL_MONGO_URI", system.mongo.uri)
     monkeypatch.setenv("ROLLCALL_MONGO_DB", stores[driver]._db.name)
     monkeypatch.setenv("ROLLCALL_MONGO_DRIVER", driver)
+    monkeypatch.setenv("ROLLCALL_KEK_FILE", str(system.kek_file))
     assert main(["images", "sweep", "--dry-run", "--older-than", "1h"]) == 0
     assert capsys.readouterr().out == "0 wanted, 0 unknown, 0 waiting, 0 refused, 0 removed\n"
 

@@ -14,7 +14,7 @@ from service_kit.mongo.connection import store_errors
 from service_kit.settings import Settings
 from service_kit.slots import AtOnce
 from tests.default_schema import PeopleQuery
-from tests.store.given import create, delete, document_of, run, store_in, update
+from tests.store.given import claim_of, create, delete, document_of, run, store_in, update
 from tests.system import TOPOLOGIES, eventually
 
 
@@ -41,7 +41,7 @@ async def test_a_person_a_page_and_a_status(empty):
     assert event.documents[0]["version"] == 1
     refused = await reads.eventless_command(first.person_id, wrong.command_id, strong=True)
     assert refused.documents[0]["code"] == "version-mismatch"
-    by_document = await reads.person_by_values("document", document_of(first), strong=True)
+    by_document = await reads.person_by_values(claim_of(first), document_of(first), strong=True)
     assert by_document.documents[0]["_id"] == first.person_id
 
 
@@ -102,7 +102,7 @@ async def test_nobody_is_reported_missing_by_a_member_that_lags(empty, mongo_cli
         page = await reads.people(PeopleQuery.model_validate(filters))
         assert person.person_id in {document["_id"] for document in page.answer.documents}, filters
     assert (await reads.person(person.person_id, min_version=None, strong=False)).documents
-    by_document = await reads.person_by_values("document", document_of(person), strong=False)
+    by_document = await reads.person_by_values(claim_of(person), document_of(person), strong=False)
     assert by_document.documents
     counted = await reads.people(PeopleQuery.model_validate({"count": True}))
     assert counted.count == Count(2, exact=True)

@@ -12,6 +12,7 @@ from events.log.stored import event_document
 from events.log.upcasting import UPCASTERS
 from events.person.decider import fold
 from events.times import rfc3339
+from operations.log_opening import Opening
 from operations.log_walk import Range
 from operations.rebuild.connections import Rebuilding
 from operations.rebuild.rebuilding import PeopleWalker
@@ -27,7 +28,7 @@ from tests import older
 from tests.chained import event, resealed
 from tests.chained import stream as chained
 from tests.default_schema import SCHEMA
-from tests.store.given import run, stream, update
+from tests.store.given import KEKS, keys_of, run, stream, update
 from tests.store.log import Log, harm
 from tests.system import eventually
 
@@ -164,7 +165,11 @@ async def test_a_log_in_an_older_schema_is_read_rebuilt_and_replayed(log, mongo_
         monkeypatch.setitem(UPCASTERS, key, upcaster)
     person_id = new_id()
     events = put(log, older.older_stream(person_id))
-    with closing(PeopleWalker(Rebuilding(log.address, SCHEMA, check=False))) as walker:
+    with closing(
+        PeopleWalker(
+            Rebuilding(log.address, SCHEMA, check=False, opening=Opening(log.address.database, KEKS))
+        )
+    ) as walker:
         done = walker.walk(Range(0, None, None))
     assert (done.found, done.repaired["missing"], done.events) == ([], 1, 3)
     document = await log.store._people.find_one({"_id": person_id})
@@ -173,7 +178,8 @@ async def test_a_log_in_an_older_schema_is_read_rebuilt_and_replayed(log, mongo_
 
     # Reads of what was.
     found = Reads(mongo_clients["pymongo"], log.address.database)
-    reads = LogReads(found, Folds(found, 3.0), SCHEMA)
+    keys = keys_of(log.store)
+    reads = LogReads(found, Folds(found, 3.0, keys), SCHEMA, keys)
     first = await reads.past("ada", person_id, version=1, as_of=None, strong=True)
     assert first.documents[0]["last_name"] == "Ríos"
     then = await reads.past("ada", person_id, version=None, as_of=events[1].applied_at, strong=True)

@@ -14,8 +14,8 @@ from command_api.imports.options import import_query
 from command_api.imports.rows import CsvRows, JsonRows
 from command_api.people.input import input_forms
 from devstack.demo.values import made_person
-from events.log.event import event_of_line, export_line, record, seal
-from events.person.claims import claims_of
+from events.log.event import event_of_line, export_line, hash_of, record
+from events.log.stored import event_document, event_of
 from events.person.commands import CreatePerson, UpdatePerson, decode_command, encode_command
 from events.person.decider import PersonState, decide, evolve, fold
 from events.person.fields import READ_ONLY, stored_forms
@@ -24,6 +24,9 @@ from events.person.schema.reading import read_schema
 from events.person.views import person_view
 from query_api.exports.people_lines import columns_of, people_csv, people_header, people_ndjson
 from service_kit.read_model import person_changes, person_document, state_of
+from service_kit.seals.opening import open_document
+from tests.chained import SEALING, closed
+from tests.claims import known_names
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 CONTEXT = {"today": NOW.date(), "phone_region": "CO"}
@@ -120,18 +123,18 @@ def test_what_is_sent_is_what_is_stored_and_told(schema, data, number):
     )
     read = decode_command(orjson.dumps(encode_command(command)), schema)
     (event,) = decide(read, PersonState(ID), schema)
-    recorded = record(
-        event, read, person_schema=3, event_id=ID, version=1, applied_at=NOW, prev=PersonState(ID).hash
-    )
-    assert event_of_line(export_line(recorded)) == recorded
-    assert recorded.hash == seal(recorded)
+    stamps = {"event_id": ID, "version": 1, "applied_at": NOW, "prev": PersonState(ID).hash}
+    recorded = record(event, read, schema=schema, key=SEALING, **stamps)
+    assert event_of_line(export_line(recorded)) == closed(recorded)
+    assert event_of(open_document(event_document(recorded), SEALING)) == recorded
+    assert recorded.hash == hash_of(recorded)
     state = evolve(PersonState(ID), recorded)
     assert state == fold(ID, [recorded])
     view = person_view(state, schema)
     assert {name: view[name] for name in schema.names} == sent
     document = person_document(state, schema)
     assert state_of(document, schema) == state
-    assert claims_of(state.fields, schema) == frozenset()
+    assert known_names(schema).held(state.fields) == frozenset()
 
 
 @settings(max_examples=80, deadline=None)
@@ -148,7 +151,8 @@ def test_a_change_leaves_the_document_that_the_new_state_has(schema, data, numbe
     if not events:
         assert {name: value for name, value in changes.items() if value is not None} == before.fields
         return
-    recorded = record(events[0], read, person_schema=3, event_id=ID, version=2, applied_at=NOW, prev="h")
+    stamps = {"event_id": ID, "version": 2, "applied_at": NOW, "prev": "h"}
+    recorded = record(events[0], read, schema=schema, key=SEALING, **stamps)
     after = evolve(before, recorded)
     changed = {**person_document(before, schema), **person_changes(before, after, schema)}
     assert changed == person_document(after, schema)

@@ -105,6 +105,7 @@ class BatchDecider:
         Raises:
             StoreUnavailable: MongoDB is away; some events may be in.
         """
+        await self._inputs.load_claims()
         people, outcomes = await self._load(commands, unprojected, retried)
         await self._decide_all(people, outcomes)
         followed = [one for one in people if one.following]

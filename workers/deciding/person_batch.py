@@ -1,13 +1,13 @@
 """One person's commands of a batch, in order, and what the rules make of them. Pure."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from events.errors import KeyTrouble
 from events.log.event import RecordedEvent, record
-from events.person.claims import Claim, claims_of
+from events.person.claims import Claim, ClaimNames
 from events.person.commands import Command, CreatePerson, RevertPerson
 from events.person.decider import PersonState, decide, evolve
 from events.person.rejections import Rejection, Superseded
@@ -33,12 +33,16 @@ class DecisionInputs:
         clock: Tells the time, UTC, whole milliseconds.
         new_id: Makes an event's id.
         schema: What a person is.
+        claims: Names the claims, by the secrets that are known at the moment.
+        load_claims: Reads those secrets anew if that was long ago; asked before each batch.
         new_key: Makes the key of a new person.
     """
 
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     schema: PersonSchema
+    claims: Callable[[], ClaimNames]
+    load_claims: Callable[[], Awaitable[ClaimNames]]
     new_key: Callable[[], PersonKey] = PersonKey.new
 
 
@@ -144,9 +148,9 @@ class PersonBatch:
                 prev=state.hash,
             )
             after = evolve(state, recorded, inputs.schema)
-            held = claims_of(state.fields, inputs.schema)
-            holds = claims_of(after.fields, inputs.schema)
-            decision = Decision(command, recorded, after, holds - held, held - holds)
+            decision = Decision(
+                command, recorded, after, *inputs.claims().changed(state.fields, after.fields)
+            )
             if chained and decision.needs:
                 break  # a claim has to be won first, and winning it may fail
             decisions.append(decision)
@@ -249,11 +253,11 @@ class PersonBatch:
         commands of such events are delivered again, so they are among those that were asked for.
         """
         asked = {command.command_id: command for command in self.undecided}
-        ever: set[str] = set()
+        ever, claims = set[str](), inputs.claims()
         for step in reading.steps:
             for state in (step.before, step.after):
                 if state is not None:
-                    ever |= claims_of(state.fields, inputs.schema)
+                    ever |= claims.possible(state.fields)
             event = step.event
             if event.idempotency_id is not None:
                 self.first_commands[event.idempotency_id] = event.command_id
@@ -264,7 +268,7 @@ class PersonBatch:
         self.state, self.before = reading.head, None
         if reading.newest is not None:
             self.newest = _later(self.newest, reading.newest)
-        for name in ever - claims_of(self.state.fields, inputs.schema):
+        for name in ever - claims.possible(self.state.fields):
             self.freed[name] = self.state.version + 1
 
     def outcomes(self) -> list[AppliedCommand]:
@@ -282,7 +286,7 @@ class PersonBatch:
     def claims_to_free(self, inputs: DecisionInputs) -> list[Claim]:
         """Return the claims that this person must let go: given up, or won for a rejected command."""
         person_id, version = self.state.person_id, self.state.version
-        stray = self.claimed - claims_of(self.state.fields, inputs.schema)
+        stray = self.claimed and self.claimed - inputs.claims().possible(self.state.fields)
         return [
             *(Claim(name, person_id, given_up) for name, given_up in self.freed.items()),
             *(Claim(name, person_id, version + 2) for name in stray),

@@ -11,7 +11,7 @@ import structlog
 
 from events.errors import BrokerUnavailable, MalformedMessage
 from events.parking.controls import Control, DropParked, RetryParked
-from events.person.claims import Claim, claims_of
+from events.person.claims import Claim
 from events.person.commands import Command, CreatePerson, UpdatePerson, UpsertPerson, decode_command
 from events.person.rejections import Dropped, Rejection
 from events.person.schema.declarations import PersonSchema
@@ -189,9 +189,9 @@ class ControlHandler:
         state, fields = reading.head, [step.after.fields for step in reading.steps]
         wanted = [c.data.model_dump(exclude_unset=True) for c in commands if isinstance(c, CHANGES)]
         fields += [{k: v for k, v in {**state.fields, **one}.items() if v is not None} for one in wanted]
-        schema = self._inputs.schema
-        names = {name for one in fields for name in claims_of(one, schema)}
-        stray = names - claims_of(state.fields, schema)
+        claims = await keep_until_stored("dropping", self._inputs.load_claims)
+        names = {name for one in fields for name in claims.possible(one)}
+        stray = names - claims.possible(state.fields)
         freed = [Claim(name, person_id, state.version + 2) for name in sorted(stray)]
         await keep_until_stored("dropping", lambda: self._store.release(freed))
 

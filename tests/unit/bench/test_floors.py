@@ -17,7 +17,9 @@ from events.person.decider import PersonState, decide, evolve
 from events.times import to_milliseconds
 from service_kit.ids import new_id
 from service_kit.read_model import person_changes, person_document
+from service_kit.seals.person_key import PersonKey
 
+KEY = PersonKey.new()
 NOW = to_milliseconds(datetime.now(UTC))
 COMMANDS = [(orjson.loads(body), decode_command(body, SCHEMA)) for _, body in create_commands(range(40))]
 
@@ -30,7 +32,8 @@ def recorded(state: PersonState, command, event: Event) -> RecordedEvent:
         version=state.version + 1,
         applied_at=NOW,
         prev=state.hash,
-        person_schema=SCHEMA.version,
+        schema=SCHEMA,
+        key=KEY,
     )
 
 
@@ -76,6 +79,6 @@ def test_what_a_rebuild_writes():
         changed = recorded(person, second, Event("person.updated", {"phone": second.data.phone}))
         stream = [event_document(one) for one in (event, changed)]
         ours = person_document(evolve(person, changed), SCHEMA)
-        floors = floor_rebuild.document(stream)
+        floors = floor_rebuild.document(stream, KEY._cipher)
         assert_alike(ours, floors)
         assert floors["keys"] == ours["keys"]

@@ -4,6 +4,7 @@ import csv
 import io
 import unicodedata
 from datetime import UTC, date, datetime
+from unittest.mock import ANY
 
 import orjson
 import phonenumbers
@@ -22,6 +23,7 @@ from events.person.decider import PersonState, decide, evolve
 from service_kit.ids import new_id
 from service_kit.person_values.readers import reader_of
 from service_kit.read_model import person_document, state_of
+from tests.chained import SEALING
 from tests.default_schema import (
     FIELD_NAMES,
     SCHEMA,
@@ -89,7 +91,8 @@ def applied(command: Command, state: PersonState) -> PersonState:
         version=state.version + 1,
         applied_at=NOW,
         prev=state.hash,
-        person_schema=SCHEMA.version,
+        schema=SCHEMA,
+        key=SEALING,
     )
     after = evolve(state, recorded)
     document = person_document(after, SCHEMA)
@@ -290,3 +293,11 @@ def test_a_row_sets_and_removes_only_what_its_client_may():
 def test_a_person_with_one_name_is_shown_and_sorted():
     state = decided(created({**MIRA, "last_name": None}) or b"")
     assert person_document(state, SCHEMA)["keys"]["last_name"] == "\0\0mira\0Mira"
+
+
+def test_a_name_that_is_not_known_may_be_a_value_and_is_not_kept():
+    drafter = Drafter("0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c", "create", STAMP, CONTEXT, SCHEMA)
+    for name in ("canary", "canary@example.com", "frist_name"):
+        refused = drafter.draft(1, Row({name: "x", "last_name": "Paz"}, b""))
+        assert {"field": "row", "code": ANY, "reason": "has a name that is not known"} in refused.errors
+        assert name not in str(refused)

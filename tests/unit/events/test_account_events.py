@@ -21,7 +21,7 @@ from events.accounts.event import (
     new_account_name,
     record_fact,
 )
-from events.log.event import GENESIS, event_of_line, export_line, seal
+from events.log.event import GENESIS, event_of_line, export_line, hash_of
 from events.log.stored import event_document, event_of
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -87,7 +87,7 @@ def test_an_event_of_an_account_has_the_form_and_the_hash_of_every_event():
         account_stream("ada"), ACCOUNT_EVENT_TYPES[0], {"roles": "viewer", "x": None}, "f1", NOW, origin
     )
     event = record_fact(fact, event_id="e1", version=1, applied_at=NOW, prev=GENESIS)
-    assert event.hash == seal(event)
+    assert event.hash == hash_of(event)
     assert event_of(event_document(event)) == event
     assert event_of_line(export_line(event)) == event
     assert (event.correlation_id, event.command_id, event.person_id) == ("f1", "f1", "account:ada")

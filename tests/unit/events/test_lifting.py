@@ -1,14 +1,16 @@
 """What an event or a command of an earlier person schema means in the one that is in force."""
 
+import hmac
 from datetime import UTC, datetime
 
 import orjson
 import pytest
 
 from events.errors import NewerSchema
+from events.log.commitments import jcs
 from events.log.event import GENESIS, Event, RecordedEvent, record
 from events.log.stored import event_document, payload_of
-from events.person.claims import claims_of, kind_of, taken
+from events.person.claims import kind_of, taken
 from events.person.commands import DeletePerson, UpdatePerson, UpsertPerson, decode_command
 from events.person.decider import PersonState, decide, evolve, fold
 from events.person.schema.lifting import in_force, lift_values, refuse_newer, written_in
@@ -17,6 +19,9 @@ from query_api.history.views import event_view, history_entries
 from service_kit.ids import new_id
 from service_kit.milestones import MILESTONE_FORM, milestone_form
 from service_kit.read_model import PROJECTION, is_current, person_document, projection_name, projection_of
+from service_kit.seals.opening import open_document
+from tests.chained import SEALING
+from tests.claims import known_names
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 PERSON = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
@@ -105,7 +110,8 @@ def event(number, version, type_, data) -> RecordedEvent:
         person_schema=number,
     )
     stamps = {"event_id": new_id(), "version": version, "applied_at": NOW, "prev": GENESIS}
-    return record(Event(type_, data), command, person_schema=number, **stamps)
+    written = CHAIN[number - 1]
+    return record(Event(type_, data), command, schema=written, key=SEALING, **stamps)
 
 
 STREAM = [
@@ -113,6 +119,11 @@ STREAM = [
     event(2, 2, "person.updated", {"work": "notary"}),
     event(4, 3, "person.updated", {"role": "clerk", "grade": "high"}),
 ]
+
+
+def document_of(event):
+    """Return an event as it is read from the log, opened."""
+    return open_document(event_document(event), SEALING)
 
 
 def test_a_person_is_what_events_of_all_schemas_say():
@@ -125,7 +136,7 @@ def test_a_person_is_what_events_of_all_schemas_say():
 
 
 def test_a_history_shows_the_present_names_of_present_fields():
-    documents = [event_document(one) for one in STREAM]
+    documents = [document_of(one) for one in STREAM]
     entries = history_entries(documents, {}, in_force(CHAIN[:4]))
     assert [entry["changes"] for entry in entries] == [
         {
@@ -155,7 +166,7 @@ def test_an_event_of_a_newer_schema_is_not_understood_by_who_decides():
         evolve(state, STREAM[2], in_force(CHAIN[:3]))
     with pytest.raises(NewerSchema):
         refuse_newer(2, FIRST)
-    assert payload_of(event_document(STREAM[2]), in_force(CHAIN[:3]))[1] == STREAM[2].data
+    assert payload_of(document_of(STREAM[2]), in_force(CHAIN[:3]))[1] == STREAM[2].data
 
 
 def message(number, type_="person.create", **data):
@@ -277,11 +288,16 @@ def test_claims_keep_the_name_that_they_were_made_under():
         unique(4, {"two": ["name", "work"]}, name=TEXT, work=TEXT, code={"rollcall": {"unique": True}}),
     ]
     person = {"name": "Ana", "job": "j", "work": "j", "code": "c"}
-    assert [claims_of(person, in_force(chain[:count])) for count in range(1, 5)] == [
-        {"both:Ana:j", "code:c"},
-        {"both:Ana:j", "code:c"},
-        {"both:Ana:j", "both.3:j:c"},
-        {"both:Ana:j", "code.4:c"},
+
+    def named(*content: str) -> str:
+        return f"{content[0]}:1:{hmac.digest(b'c' * 32, jcs(content), 'sha256').hex()}"
+
+    both, code = named("both", "Ana", "j"), named("code", "c")
+    assert [known_names(in_force(chain[:count])).held(person) for count in range(1, 5)] == [
+        {both, code},
+        {both, code},
+        {both, named("both.3", "j", "c")},
+        {both, named("code.4", "c")},
     ]
     assert [kind_of("both:Ana:j", in_force(chain[:count])) for count in (1, 2)] == ["both", "two"]
     assert kind_of("code:c", in_force(chain[:4])) is None

@@ -11,6 +11,7 @@ from events.person.decider import PersonState, decide, evolve
 from events.person.rejections import PersonExists, PersonNotFound
 from query_api.imports.routes import SILENT, import_view
 from service_kit.ids import new_id
+from tests.chained import SEALING
 from tests.default_schema import SCHEMA, PersonChanges, UpsertPerson
 from workers.deciding.person_batch import PersonBatch
 
@@ -45,7 +46,7 @@ def upsert(**fields: str | None) -> UpsertPerson:
 def after(state: PersonState, command: UpsertPerson) -> PersonState:
     (event,) = decide(command, state, SCHEMA)
     stamps = {"event_id": new_id(), "version": state.version + 1, "applied_at": NOW, "prev": state.hash}
-    return evolve(state, record(event, command, **stamps, person_schema=SCHEMA.version))
+    return evolve(state, record(event, command, **stamps, schema=SCHEMA, key=SEALING))
 
 
 def test_whoever_is_not_there_is_created_and_then_changed_in_what_the_row_has():

@@ -14,12 +14,12 @@ import pytest
 
 from devstack.__main__ import VERBS as DEVELOPMENT_VERBS
 from events.accounts.errors import AccountExists
-from operations.__main__ import VERBS, main, run_verb
+from operations.__main__ import VERBS, main, parser, run_verb
 from operations.accounts import verb as accounts_verb
 from operations.accounts.signing_keys import ensure_signing_key
 from operations.errors import SetupError
 from operations.terminal import user_name
-from operations.transfer.exports import form_of
+from operations.transfer.exports import export_target, form_of
 from service_kit.mongo import connection as mongo
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -197,3 +197,19 @@ def test_an_export_is_what_its_ending_says():
     for name in ("people.xls", "people", "people.json"):
         with pytest.raises(SetupError, match=rf"{name} does not end in \.csv or \.ndjson"):
             form_of(Path(name))
+
+
+def test_an_export_of_events_asks_for_what_its_options_say():
+    def target(*words, form="ndjson"):
+        return export_target(parser("rollcall", VERBS, "export").parse_args(["export", *words]), form)
+
+    assert target("--filter", "gender=F") == "/people/export?gender=F"
+    assert target("--events") == "/events"
+    words = ("--events", "--opened", "--withhold", "email,@source_address", "--filter", "person_id=p")
+    assert target(*words) == "/events?person_id=p&opened=true&withhold=email%2C%40source_address"
+    assert target("--events", "--bom", form="csv") == "/events?bom=true"
+    for wrong in (["--opened"], ["--events", "--withhold", "email"], ["--bom"]):
+        with pytest.raises(SetupError):
+            target(*wrong)
+    with pytest.raises(SetupError):
+        target("--events", form="xlsx")

@@ -10,9 +10,7 @@ from bson import BSON
 from bson.codec_options import CodecOptions
 from hypothesis import given
 
-from events.log.event import seal
 from events.log.stored import event_document
-from events.person.claims import claims_of
 from events.person.decider import fold
 from operations.addresses import DatabaseAddress
 from operations.errors import SetupError
@@ -25,26 +23,30 @@ from operations.rebuild.resume import ResumeFile, what
 from operations.rebuild.verb import described
 from query_api.reading import projection_check
 from service_kit import read_model as documents
-from service_kit.read_model import person_document
+from service_kit.read_model import person_document, projection_of
+from service_kit.seals.opening import ERASED
+from service_kit.seals.person_key import PersonKey
+from tests.chained import SEALING, event
+from tests.claims import known_names
 from tests.default_schema import SCHEMA, UNIQUE_EMAIL
 from tests.unit.events.test_decider import ID, STEPS, apply, commands_of, create, delete, update
 
 NAIVE = CodecOptions(tz_aware=False)
 
 
-def stored(log):
-    return [BSON.encode(event_document(one)).decode(NAIVE) for one in log]
+def stored(log, key=SEALING):
+    return [(BSON.encode(event_document(one)).decode(NAIVE), {ID: key}) for one in log]
 
 
 def folded(*commands) -> Folded:
-    (one,) = folds(stored(apply(*commands)[1]), SCHEMA)
+    (one,) = folds(stored(apply(*commands)[1]), SCHEMA, known_names(SCHEMA))
     return one
 
 
 @given(STEPS)
 def test_what_it_makes_of_events_is_what_a_worker_makes(steps):
     state, log = apply(*commands_of(steps))
-    found = list(folds(stored(log), UNIQUE_EMAIL))
+    found = list(folds(stored(log), UNIQUE_EMAIL, known_names(UNIQUE_EMAIL)))
     if not log:
         assert found == []
         return
@@ -53,31 +55,50 @@ def test_what_it_makes_of_events_is_what_a_worker_makes(steps):
     assert (
         one.document == person_document(state, UNIQUE_EMAIL) == person_document(fold(ID, log), UNIQUE_EMAIL)
     )
-    assert one.claims == claims_of(state.fields, UNIQUE_EMAIL)
+    assert one.claims == known_names(UNIQUE_EMAIL).held(state.fields)
     assert one.problem is None
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"data": {"last_name": "Eve"}}, "version 2 of the log: it was altered"),
+        ({"actor": "eve"}, "version 2 of the log: it was altered"),
         ({"version": 3}, "version 2 of the log: it is missing"),
         ({"type": "person.renamed"}, "version 2 of the log is no event"),
-        ({"schema": 7}, "version 2 of the log: an event has schema 7"),
+        ({"schema": 7}, "version 2 of the log: an event has schema 7, and this version"),
         ({"data": {"last_name": 5}}, "the log makes no person"),
-        ({"data": 7}, "version 2 of the log is no event"),
     ],
 )
 def test_what_cannot_be_folded_says_so(changes, words):
     log = apply(create(), update(2, last_name="Paz"))[1]
-    bad = dataclasses.replace(log[1], **changes)
-    if words != "version 2 of the log: it was altered":
-        bad = dataclasses.replace(bad, hash=seal(bad))
-    (one,) = folds(stored([log[0], bad]), SCHEMA)
+    if words == "version 2 of the log: it was altered":
+        bad = dataclasses.replace(log[1], **changes)
+    else:
+        bad = event(ID, prev=log[0].hash, **{"version": 2, "data": log[1].data, **changes})
+    (one,) = folds(stored([log[0], bad]), SCHEMA, known_names(SCHEMA))
     assert one.document is None
     assert one.problem is not None and one.problem.startswith(words)
     found = difference(one, {"_id": ID})
     assert found is not None and found.kind == "unreadable"
+
+
+def test_an_erased_person_comes_to_a_tombstone_though_the_log_does_not_say_so():
+    log = apply(create(), update(2, last_name="Paz"))[1]
+    (one,) = folds(stored(log, key=ERASED), UNIQUE_EMAIL, known_names(UNIQUE_EMAIL))
+    gone = {"_id": ID, "version": 2, "hash": log[1].hash, "deleted": True}
+    assert one.document == {**gone, "projection": projection_of(UNIQUE_EMAIL)}
+    assert (one.claims, one.milestones, one.problem) == (frozenset(), (), None)
+
+
+def test_a_key_that_is_not_there_is_trouble_and_no_erasure():
+    log = apply(create(), delete(2))[1]
+    (one,) = folds([(document, {}) for document, _ in stored(log)], SCHEMA, known_names(SCHEMA))
+    assert one.document is None
+    assert one.problem == f"version 1 of the log: there is no key for {ID}, who has sealed values"
+    (other,) = folds(stored(log, key=PersonKey.new()), SCHEMA, known_names(SCHEMA))
+    assert other.document is None
+    assert other.problem is not None and "do not open with the person's key" in other.problem
+    assert "Ana" not in one.problem + other.problem
 
 
 def test_each_way_to_differ_has_its_name():

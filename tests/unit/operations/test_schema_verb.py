@@ -12,14 +12,18 @@ from events.log.applied_schema import (
     record_schema,
     schema_text,
 )
-from events.log.event import GENESIS, export_line, seal
+from events.log.event import GENESIS, export_line, hash_of
 from events.log.stored import event_document
 from events.person.schema.changes import Change, Obstacle
 from events.person.schema.reading import default_schema, read_schema
+from operations.errors import SetupError
 from operations.log_links import link_of_document
 from operations.schema.comparing import line_of, with_all_names
-from operations.schema.scan import SharedValues, is_in_way, unique_digest
+from operations.schema.scan import SharedValues, is_in_way, unique_digest, values_of
 from service_kit.person_schema import MAX_BYTES
+from service_kit.seals.opening import ERASED
+from service_kit.seals.person_key import PersonKey
+from tests.chained import SEALING, event
 from verifier.lines import LONGEST, link_of
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -100,7 +104,7 @@ def recorded(one, last, **more):
 def test_what_goes_on_record_is_a_chain_that_verify_reads():
     first = recorded(default_schema(), None)
     assert (first.person_id, first.version, first.prev) == (SCHEMA_STREAM, 1, GENESIS)
-    assert (first.person_schema, first.hash) == (None, seal(first))
+    assert (first.person_schema, first.hash) == (None, hash_of(first))
     known = applied_schema(event_document(first))
     assert known == AppliedSchema(
         known.schema, schema_text(default_schema()), 1, first.hash, "operator:ada", NOW
@@ -123,3 +127,13 @@ def test_what_goes_on_record_is_no_line_too_long_for_the_verifier():
 def test_a_schema_comes_back_from_the_record_with_its_fields_in_order():
     document = event_document(recorded(default_schema(), None))
     assert applied_schema(document).schema.names == default_schema().names
+
+
+def test_values_in_the_log_are_looked_through_opened_and_a_missing_key_is_said():
+    document = event_document(event("p", 1, GENESIS))
+    assert values_of((document, {"p": SEALING}))["first_name"] == "Zoé"
+    assert dict(values_of((document, {"p": ERASED}))) == {"grade": 1}
+    with pytest.raises(SetupError, match="there is no key for p"):
+        values_of((document, {}))
+    with pytest.raises(SetupError, match="version 1 of p is damaged"):
+        values_of((document, {"p": PersonKey.new()}))

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import bson
 import httpx
 import pytest
+from fastapi import Request
 
 from events.errors import Busy, StoreUnavailable, Unauthenticated
 from query_api.exports.event_lines import CSV, NDJSON
@@ -124,7 +125,10 @@ def stage(number: int = 3, each: int = 2, seconds: float = 60.0) -> SimpleNamesp
 
 async def begun(at: SimpleNamespace, subject: str, media_type: str = NDJSON):
     return await at.sender.response(
-        subject, partial(at.exports.people, ExportQuery(), media_type, VIEW), "people"
+        Request({"type": "http"}),
+        subject,
+        partial(at.exports.people, ExportQuery(), media_type, VIEW),
+        "people",
     )
 
 

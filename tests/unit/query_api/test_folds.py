@@ -12,9 +12,11 @@ from query_api.history.folding import LONG_AT_ONCE, SHORT, Folds
 from query_api.history.queries import LogReads
 from query_api.people.queries import Answer
 from query_api.reading import searches
+from query_api.reading.cursors import CursorSeal
 from service_kit.milestones import MILESTONE_EVERY
 from service_kit.pieces import PIECE, ROUNDS
 from service_kit.slots import WAITING
+from tests.chained import SomeKeys
 from tests.default_schema import SCHEMA
 from tests.unit.events.test_decider import ID
 from tests.unit.service_kit.test_milestones import LENGTH, LOG, MILESTONES, Documents
@@ -24,7 +26,10 @@ class Reads:
     """The queries on what two members show."""
 
     def __init__(self, primary: Documents, secondary: Documents | None = None) -> None:
+        self.cursors = CursorSeal()
         self._members = {True: primary, False: primary if secondary is None else secondary}
+        for member in self._members.values():
+            member.key = "none"
 
     async def find(self, collection, wanted, _shown, *, strong, sort, limit, batch=0) -> Answer:
         documents = await self._members[strong](collection, wanted, sort=sort, limit=limit)
@@ -46,7 +51,8 @@ class Newest(Documents):
 async def test_a_page_of_a_long_history_reads_few_events():
     documents = Newest(LOG, MILESTONES)
     reads = Reads(documents)
-    log = LogReads(reads, Folds(reads, 60.0), SCHEMA)
+    keys = SomeKeys()
+    log = LogReads(reads, Folds(reads, 60.0, keys), SCHEMA, keys)
     seen, cursor = [], None
     while True:
         before = documents.read
@@ -65,20 +71,20 @@ async def test_a_page_of_a_long_history_reads_few_events():
 async def test_a_version_and_a_time_are_read_from_a_milestone_on(version):
     documents = Documents(LOG, MILESTONES)
     reads = Reads(documents)
-    folds = Folds(reads, 60.0)
+    folds = Folds(reads, 60.0, SomeKeys())
     assert (await folds.state_at("ada", ID, version=version, strong=False))[0] == fold(ID, LOG[:version])
     assert documents.read <= MILESTONE_EVERY + 2
-    state, member = await folds.state_at("ada", ID, as_of=LOG[version - 1].applied_at, strong=False)
+    state, member, _ = await folds.state_at("ada", ID, as_of=LOG[version - 1].applied_at, strong=False)
     assert (state, member) == (fold(ID, LOG[:version]), ("primary", 1))
     assert documents.read <= 2 * (MILESTONE_EVERY + 2)
 
 
 async def test_a_member_that_lags_has_the_primary_asked():
     reads = Reads(Documents(LOG, MILESTONES), Documents(LOG[:20]))
-    folds = Folds(reads, 60.0)
-    state, member = await folds.state_at("ada", ID, version=20, strong=False)
+    folds = Folds(reads, 60.0, SomeKeys())
+    state, member, _ = await folds.state_at("ada", ID, version=20, strong=False)
     assert (state.version, member[0]) == (20, "secondary")
-    state, member = await folds.state_at("ada", ID, version=LENGTH, strong=False)
+    state, member, _ = await folds.state_at("ada", ID, version=LENGTH, strong=False)
     assert (state.version, member[0]) == (LENGTH, "primary")
 
 
@@ -109,7 +115,7 @@ async def settled() -> None:
 async def test_long_streams_are_folded_a_few_at_a_time_and_short_ones_at_once(monkeypatch):
     monkeypatch.setattr(searches, "WAIT_SECONDS", 60.0)
     reads = Slow(Documents(LOG))  # without milestones
-    folds = Folds(reads, 60.0)
+    folds = Folds(reads, 60.0, SomeKeys())
 
     def ask(subject: str) -> asyncio.Task[object]:
         return asyncio.create_task(folds.state_at(subject, ID, version=LENGTH, strong=True))
@@ -122,11 +128,11 @@ async def test_long_streams_are_folded_a_few_at_a_time_and_short_ones_at_once(mo
     others = [ask(subject) for subject in ("grace", "ida")]
     await settled()
     assert reads.inside == LONG_AT_ONCE.number
-    short, _ = await folds.state_at("ada", ID, version=SHORT, strong=True)
+    short, *_ = await folds.state_at("ada", ID, version=SHORT, strong=True)
     assert short == fold(ID, LOG[:SHORT]), "a short one waits for nobody"
     reads.go_on.set()
     states = await asyncio.gather(*ada, *others)
-    assert {state.version for state, _ in states} == {LENGTH}
+    assert {one.state.version for one in states} == {LENGTH}
     assert folds.long.slots.in_use == 0
 
 
@@ -140,6 +146,6 @@ async def test_others_have_their_turn_while_a_stream_is_folded():
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(other())
-    await Folds(reads, 60.0).state_at("ada", ID, version=LENGTH, strong=True)
+    await Folds(reads, 60.0, SomeKeys()).state_at("ada", ID, version=LENGTH, strong=True)
     beside.cancel()
     assert turns.count >= ROUNDS * (LENGTH // PIECE - 2)

@@ -12,7 +12,9 @@ from query_api.feed.buffer import FeedBuffer
 from query_api.feed.items import Item
 from query_api.feed.live_client import LiveClient
 from query_api.feed.replays import FIRST
+from query_api.feed.withholding import HiddenFields
 from service_kit.broker.stream import FeedEntry
+from tests.default_schema import SCHEMA
 
 ATTRIBUTES = {
     "actor": "ada",
@@ -104,7 +106,7 @@ def test_addresses_agents_and_hashes_are_left_out_and_who_did_it_is_not():
     item = Item(Log().entry("p", 1, {"first_name": "Ana"}), fresh=True)
     content = orjson.loads(item.current_frame({}).split(b"\ndata: ")[1])
     assert content.keys() & ATTRIBUTES.keys() == {"actor"}
-    assert all(value.encode() in item.frame for value in ATTRIBUTES.values())
+    assert all(value.encode() in item.frame() for value in ATTRIBUTES.values())
 
 
 @pytest.mark.parametrize(
@@ -194,3 +196,12 @@ async def test_an_old_event_that_comes_again_is_compared_with_the_read_model():
     async with asyncio.timeout(5):
         sent = [chunk async for chunk in away.chunks()]
     assert sent[1:] == [b'retry: 1000\nevent: cut\ndata: {"reason":"lost"}\n\n'], "it comes again"
+
+
+def test_a_field_that_wants_a_scope_is_in_no_event_of_who_lacks_it():
+    log = Log()
+    (item,) = buffer_of(log.entry("p", 1, {"first_name": "Ana", "iban": "DE1"})).since(0)
+    hidden = HiddenFields(frozenset({"iban"}), SCHEMA)
+    for frame in (item.frame(hidden), item.current_frame({}, hidden)):
+        assert b"DE1" not in frame and b"iban" not in frame and b"Ana" in frame
+    assert b"DE1" in item.frame()

@@ -8,8 +8,9 @@ from bson.codec_options import CodecOptions
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from events.accounts.event import AccountFact, Origin, record_fact
 from events.errors import InvalidFields, NotAcceptable
-from events.log.event import event_of_line, export_line, record
+from events.log.event import GENESIS, event_of_line, export_line, record
 from events.log.stored import event_document
 from events.person.commands import Reversion, RevertPerson, decode_command, encode_command
 from events.person.decider import PersonState, decide, evolve, fold
@@ -19,11 +20,24 @@ from events.times import parse_rfc3339
 from query_api.exports.event_lines import ndjson
 from query_api.history.filters import EventsQuery
 from query_api.history.queries import HistoryCursor
-from query_api.history.views import history_entries
+from query_api.history.views import event_view, history_entries
 from query_api.reading.accept import choose
 from query_api.reading.cursors import CursorSeal
+from service_kit.seals.opening import ERASED, open_document
+from tests.chained import SEALING
 from tests.default_schema import FIELD_NAMES, SCHEMA
-from tests.unit.events.test_decider import ID, NOW, STEPS, apply, commands_of, create, delete, stamp, update
+from tests.unit.events.test_decider import (
+    FIELDS,
+    ID,
+    NOW,
+    STEPS,
+    apply,
+    commands_of,
+    create,
+    delete,
+    stamp,
+    update,
+)
 from tests.unit.verifier.test_verifier import events as any_events
 
 NAIVE = CodecOptions(tz_aware=False)
@@ -51,7 +65,8 @@ def go_back(log, to_version: int):
         version=state.version + 1,
         applied_at=NOW,
         prev=state.hash,
-        person_schema=SCHEMA.version,
+        schema=SCHEMA,
+        key=SEALING,
     )
     return evolve(state, recorded), recorded
 
@@ -59,7 +74,7 @@ def go_back(log, to_version: int):
 @given(STEPS, st.integers(0, 12))
 def test_a_history_s_values_add_up_to_the_record_at_each_version(steps, cut):
     log = apply(*commands_of(steps))[1]
-    documents = [event_document(event) for event in log]
+    documents = [open_document(event_document(event), SEALING) for event in log]
     cut = min(cut, len(log))
     fields = fold(ID, log[:cut]).fields
     for event, entry in zip(log[cut:], history_entries(documents[cut:], fields, SCHEMA), strict=True):
@@ -69,6 +84,29 @@ def test_a_history_s_values_add_up_to_the_record_at_each_version(steps, cut):
             fields = {**fields, name: change["to"]}
         fields = {name: value for name, value in fields.items() if value is not None}
         assert fields == fold(ID, log[: event.version]).fields
+
+
+def test_of_an_erased_person_a_history_shows_which_fields_were_set_and_no_value():
+    log = apply(create(), update(2, occupation="Baker"), delete(3))[1]
+    documents = [open_document(event_document(event), ERASED) for event in log]
+    created, updated, deleted = history_entries(documents, {}, SCHEMA)
+    assert created["erased"] == sorted(FIELDS)
+    assert (updated["erased"], deleted["erased"]) == (["occupation"], [])
+    assert not (created["changes"] or updated["changes"] or deleted["changes"])
+    assert event_view(documents[1], SCHEMA)["data"] == {}
+    assert [entry["actor"] for entry in (created, updated)] == [{"subject": "ada", "name": None}] * 2
+
+
+def test_of_an_account_s_event_it_is_told_from_where_it_was_done():
+    origin = Origin("ada", source_address="192.0.2.1", user_agent="curl")
+    fact = AccountFact("account:ada", "account.logged_in", {"client": "web"}, "f1", NOW, origin)
+    event = record_fact(fact, event_id="e1", version=1, applied_at=NOW, prev=GENESIS)
+    view = event_view(event_document(event), SCHEMA)
+    assert (view["source_address"], view["user_agent"], view["data"]) == (
+        "192.0.2.1",
+        "curl",
+        {"client": "web"},
+    )
 
 
 @given(STEPS, st.integers(1, 12))

@@ -207,7 +207,7 @@ async def test_a_stream_that_grew_again_over_the_same_offsets_sends_clients_away
         feed.reset()
         feed.add(entries(0, 9, stream=1))
         assert await anext(chunks) == b'retry: 1000\nevent: cut\ndata: {"reason":"lost"}\n\n'
-    assert feed.joined(feed.since(4)[:2]) == b"".join(one.frame for one in feed.since(4)[:2])
+    assert feed.joined(feed.since(4)[:2]) == b"".join(one.frame() for one in feed.since(4)[:2])
     assert str(named(4, stream=1)).encode() in feed.joined(feed.since(4)[:2])
 
 

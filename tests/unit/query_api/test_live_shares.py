@@ -19,6 +19,8 @@ from query_api.feed.routes import RETRY_SECONDS, LiveDependencies, add_live_rout
 from service_kit.auth.tokens import Caller
 from service_kit.http.web import create_app
 from service_kit.slots import AtOnce, Slots
+from tests.chained import ALL_KEYS
+from tests.default_schema import SCHEMA
 from tests.unit.query_api.test_live_cursors import Stream, entries, named
 
 
@@ -63,7 +65,9 @@ def stage(number: int, each: int) -> SimpleNamespace:
     feed.add(entries(0, 5))
     slots = Slots.shared(AtOnce(number, each), "clients follow the events", RETRY_SECONDS)
     app = create_app("test", {})
-    add_live_route(app, LiveDependencies(feed, Reader(), Stream(feed, 5), Verifier(), tickets, slots, None))
+    add_live_route(
+        app, LiveDependencies(feed, Reader(), Stream(feed, 5), Verifier(), tickets, slots, None, SCHEMA)
+    )
     return SimpleNamespace(feed=feed, tickets=tickets, slots=slots, app=app)
 
 
@@ -160,7 +164,7 @@ async def test_one_subject_cannot_take_all_replays(monkeypatch):
         return entries(0, 3)
 
     monkeypatch.setattr(replays_module, "reading", reading)
-    replays = Replays("amqp://unused", AtOnce(3, 2))
+    replays = Replays("amqp://unused", AtOnce(3, 2), ALL_KEYS)
     replays._connection = SimpleNamespace()
     replays._connected.set()
     async with replays.after(FIRST, "ada"), replays.after(FIRST, "ada"):
@@ -185,7 +189,7 @@ async def test_one_subject_cannot_look_for_the_end_on_every_channel(monkeypatch)
         return entries(5, 5)
 
     monkeypatch.setattr(reader_module, "newest", newest)
-    reader = FeedReader("amqp://unused", FeedBuffer(), SimpleNamespace())
+    reader = FeedReader("amqp://unused", FeedBuffer(), SimpleNamespace(), ALL_KEYS)
     reader._connection = SimpleNamespace()
     reader._ready.set()
     looking = [asyncio.create_task(reader.ends_before(7, "ada")) for _ in range(LOOKING.each)]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from events.accounts.event import ACCOUNT_EVENT_TYPES
 from events.log.applied_schema import SCHEMA_EVENT_TYPES
 from events.log.stored import ACCOUNT_EVENTS, EVENTS, SCHEMA_EVENTS
-from operations.log_reader import beside
+from operations.side_by_side import beside
 from query_api.exports.batches import MergedBatches
 from query_api.history.filters import EventsQuery
 

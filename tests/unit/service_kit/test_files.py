@@ -15,6 +15,7 @@ WRITERS = {
     "operations/proof/chain_walk.py": "parts of a checkpoint's heads, in a folder that is gone when it is written",
     "operations/proof/checkpoint_folder.py": "an empty lock",
     "operations/replay/verb.py": "as far as it came is of use, and it is synced at its end",
+    "service_kit/erasure_journal.py": "lines are added to a file, and synced",
     "devstack/processes.py": "logs",
     "devstack/install/progress.py": "a log",
     "devstack/supervisor.py": "a lock",

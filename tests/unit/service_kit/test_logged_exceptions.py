@@ -8,11 +8,13 @@ import httpx
 import pytest
 import structlog
 from fastapi import Request
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from events.errors import BrokerUnavailable, StoreUnavailable
 from service_kit.broker.connection import broker_errors
 from service_kit.http.web import PlainRoute, create_app
-from service_kit.logs import described
+from service_kit.logs import class_and_place, described
+from service_kit.mongo.connection import store_errors
 from service_kit.person_values.texts import email
 
 VALUE = "1020304-zoe"
@@ -97,6 +99,22 @@ async def test_a_failure_of_the_broker_s_client_is_told_by_its_class(failure):
     with pytest.raises(BrokerUnavailable) as told, broker_errors("publishing"):
         raise failure
     assert told.value.detail == f"RabbitMQ: publishing: {type(failure).__name__}"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        BulkWriteError({"writeErrors": [{"code": 121, "errmsg": VALUE, "op": {"_id": VALUE}}]}),
+        DuplicateKeyError(f"E11000 duplicate key error: {VALUE}", 11000, {"keyValue": {"_id": VALUE}}),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_document_that_mongodb_refused_is_not_told(failure):
+    with pytest.raises(type(failure)) as told, store_errors():
+        raise failure
+    assert VALUE not in described(told.value) and VALUE not in class_and_place(told.value)
+    assert described(told.value).startswith(f"pymongo.errors.{type(failure).__name__}\n")
+    assert " in test_a_document_that_mongodb_refused_is_not_told" in class_and_place(told.value)
 
 
 def test_ours_say_what_they_say():

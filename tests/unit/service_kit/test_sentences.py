@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from events.errors import MalformedMessage
+from service_kit.http.access_sentences import ACCESS_DETAILS
 from service_kit.http.details import DETAILS, TITLES
 from service_kit.http.file_sentences import FILE_DETAILS
 from service_kit.http.problems import STATUS
 from service_kit.http.reasons import ALL_REASONS, NAME, find, in_language, told
 from tests.unit.test_house import KINDS, ROOT
 
-WHOLE = [*DETAILS.items(), *FILE_DETAILS.items()]
+WHOLE = [*DETAILS.items(), *FILE_DETAILS.items(), *ACCESS_DETAILS.items()]
 
 
 def placed(template: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ import subscriber.stream
 from events.errors import BrokerUnavailable, Unavailable
 from events.feed.errors import PositionGone
 from events.feed.position import Position
+from events.log.event import EVENT_SCHEMA
 from query_api.feed import routes as live
 from query_api.feed.buffer import FeedBuffer
 from query_api.feed.positions import Positions
@@ -24,6 +25,8 @@ from query_api.feed.routes import LiveDependencies
 from service_kit.broker import stream
 from service_kit.broker.stream import newest_if_any, probe, reading, truncated_before
 from subscriber import SavedPosition
+from tests.chained import ALL_KEYS
+from tests.default_schema import SCHEMA
 from tests.system import eventually
 from tests.unit.query_api.test_live_cursors import entries, event_id, named
 
@@ -95,7 +98,7 @@ class Channel:
     async def _deliver(self, receive, offsets: list[int]) -> None:
         for offset in offsets:
             await asyncio.sleep(0)
-            more = {"type": "person.created", "subject": "p", "schemaversion": 1, "data": {}}
+            more = {"type": "person.created", "subject": "p", "schemaversion": EVENT_SCHEMA, "data": {}}
             body = orjson.dumps({"id": event_id(offset), **more})
             properties = types.SimpleNamespace(headers={"x-stream-offset": offset})
             header = types.SimpleNamespace(properties=properties)
@@ -124,7 +127,7 @@ async def test_a_channel_that_cannot_be_used_is_closed(trouble):
 @pytest.mark.parametrize("silent", [{"last"}, {"last", datetime}])
 async def test_a_stream_that_does_not_show_its_end_is_not_taken_for_empty(silent):
     feed = FeedBuffer()
-    reader = FeedReader("amqp://unused", feed, Positions(time.monotonic))
+    reader = FeedReader("amqp://unused", feed, Positions(time.monotonic), ALL_KEYS)
     with pytest.raises(BrokerUnavailable, match="does not show its end"):
         await asyncio.wait_for(reader._use(Stream(7, silent)), 5)
     assert feed.next is None
@@ -133,7 +136,7 @@ async def test_a_stream_that_does_not_show_its_end_is_not_taken_for_empty(silent
 
 
 async def test_an_empty_stream_is_known_as_that_after_some_patience():
-    reader = FeedReader("amqp://unused", feed := FeedBuffer(), Positions(time.monotonic))
+    reader = FeedReader("amqp://unused", feed := FeedBuffer(), Positions(time.monotonic), ALL_KEYS)
     broker = Stream(0)
     reading_on = asyncio.create_task(reader._use(broker))
     try:
@@ -148,7 +151,7 @@ async def test_an_empty_stream_is_known_as_that_after_some_patience():
 
 async def test_a_process_that_starts_waits_for_the_stream_but_not_for_ever():
     now = 100.0
-    reader = FeedReader("amqp://unused", FeedBuffer(), Positions(time.monotonic), clock=lambda: now)
+    reader = FeedReader("amqp://unused", FeedBuffer(), Positions(time.monotonic), ALL_KEYS, clock=lambda: now)
     with pytest.raises(BrokerUnavailable):
         await reader.check_start()
     now += START_SECONDS
@@ -158,7 +161,9 @@ async def test_a_process_that_starts_waits_for_the_stream_but_not_for_ever():
 
 
 async def test_a_process_that_has_read_the_stream_once_has_started():
-    reader = FeedReader("amqp://unused", FeedBuffer(), Positions(time.monotonic), clock=lambda: 100.0)
+    reader = FeedReader(
+        "amqp://unused", FeedBuffer(), Positions(time.monotonic), ALL_KEYS, clock=lambda: 100.0
+    )
     reading_on = asyncio.create_task(reader._use(Stream(0)))
     try:
         await eventually(lambda: is_ready(reader))
@@ -179,10 +184,10 @@ async def is_ready(reader: FeedReader) -> bool:
 
 async def placed(broker: Stream, position: Position, feed: FeedBuffer) -> Position:
     """Return from where a client with a position follows, who asks a process that has read the feed."""
-    reader = FeedReader("amqp://unused", feed, Positions(time.monotonic))
+    reader = FeedReader("amqp://unused", feed, Positions(time.monotonic), ALL_KEYS)
     reader._connection = broker
     reader._ready.set()
-    reader_of = LiveDependencies(feed, reader, None, None, None, None, None)
+    reader_of = LiveDependencies(feed, reader, None, None, None, None, None, SCHEMA)
     return await reader_of._place(position, "ada")
 
 

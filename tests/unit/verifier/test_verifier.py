@@ -61,7 +61,19 @@ events = st.builds(
 def test_it_reads_and_hashes_any_event_as_the_log_does(one):
     line = export_line(one)
     link = link_of(line, 7)
-    assert link == (one.person_id, one.version, one.prev, one.hash, hash_of(one), one.event_id, 7, None, 0, 0)
+    assert link == (
+        one.person_id,
+        one.version,
+        one.prev,
+        one.hash,
+        hash_of(one),
+        one.event_id,
+        7,
+        None,
+        0,
+        0,
+        0,
+    )
     content = json.loads(line)
     assert verifier_canonical(content) == line
     del content["hash"]
@@ -83,6 +95,7 @@ def test_the_walk_over_the_database_hashes_any_event_as_the_log_does(one):
         one.event_id,
         None,
         None,
+        0,
         0,
         0,
     )
