@@ -14,10 +14,10 @@ from service_kit.mongo.keys import PersonKeys, keys_database
 from service_kit.seals.kek import KekFile, load_keks
 from service_kit.seals.opening import ERASED
 from tests.default_schema import SCHEMA, PersonChanges, PersonFields
+from tests.store.given import inputs
 from tests.unit.events.test_erasing import FIELDS, ErasePerson, Erasure, Hold, HoldPerson
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.batches import BatchDecider
-from workers.deciding.person_batch import DecisionInputs
 from workers.erasing.eraser import Eraser
 from workers.erasing.sweep import ErasureSweep
 from workers.outcomes import AppliedCommand, ParkedCommand, Reason, RejectedCommand
@@ -42,8 +42,8 @@ class Worker:
         self.store = Store(client, name, SCHEMA, self.keys)
         streams = Streams(client, name, self.keys, SCHEMA)
         self.waiting = WaitingCommands(self.db["parked"])
-        inputs = DecisionInputs(lambda: NOW, new_id, SCHEMA)
-        self.decider = BatchDecider(self.store, streams, self.keys, self.waiting, KnownGaps(), inputs)
+        given = inputs()
+        self.decider = BatchDecider(self.store, streams, self.keys, self.waiting, KnownGaps(), given)
         eraser = Eraser(client, name, self.keys, ErasureJournal(folder), self.give_up, lambda: NOW)
         self.projector = Projector(self.store, streams, self, self.reconciled, eraser)  # type: ignore[arg-type]
         self.announced: list[str] = []
