@@ -39,6 +39,7 @@ from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
 from workers.erasing.eraser import Eraser
+from workers.erasing.sweep import ErasureSweep
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
 from workers.imports.counts import ImportCounts
@@ -130,6 +131,7 @@ async def work(
     consumer = CommandConsumer(url, settings.partitions, wire)
     remover = ImageRemover(client, settings.mongo_db, keys, images.all)
     sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
+    erasures = ErasureSweep(client, settings.mongo_db, keys, store, eraser)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)
@@ -144,6 +146,7 @@ async def work(
         asyncio.create_task(consumer.consume()),
         asyncio.create_task(visibility.watch()),
         asyncio.create_task(tend(url, remover, sweep)),
+        asyncio.create_task(erasures.run()),
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
         asyncio.create_task(accesses.run()),
