@@ -20,6 +20,7 @@ from service_kit.mongo import connection as mongo
 from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.keys import PersonKeys
+from service_kit.mongo.rounds import Rounds
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.person_schema import load_person_schema
 from service_kit.seals.kek import Keks
@@ -131,7 +132,8 @@ async def work(
     consumer = CommandConsumer(url, settings.partitions, wire)
     remover = ImageRemover(client, settings.mongo_db, keys, images.all)
     sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
-    erasures = ErasureSweep(client, settings.mongo_db, keys, store, eraser)
+    rounds = Rounds(client, settings.mongo_db, clock)
+    erasures = ErasureSweep(client, settings.mongo_db, keys, store, streams, eraser, rounds, clock)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)
