@@ -34,6 +34,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "people": _KEEP,
         "milestones": _KEEP,
         "claims": _KEEP,
+        "erasures": _GUARD,
         "rejections": _GUARD,
         "parked": _KEEP,
         "feed_marks": _GUARD,
@@ -44,6 +45,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "imports": _COUNT,
         "import_errors": _COUNT,
         "lags": _KEEP,
+        "rounds": _GUARD,
         # Only what is older than the retention, and was signed.
         ACCESSES: _TRIM,
         ACCESS_HEADS: _CLEAR,
@@ -70,6 +72,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
                 *("images.files", "images.chunks", "imports", "import_errors", "lags"),
                 # For who verifies the log.
                 *("feed_marks", "feed_gaps"),
+                "erasures",
             ),
             _READ,
         ),

@@ -85,6 +85,7 @@ ADAPTERS = {
         "service_kit/mongo/connection.py",
         "service_kit/mongo/keys.py",
         "service_kit/mongo/key_rows.py",
+        "service_kit/mongo/rounds.py",
         "service_kit/mongo/schema_record.py",
         "service_kit/mongo/schema_watch.py",
         "workers/store.py",
