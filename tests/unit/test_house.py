@@ -230,6 +230,7 @@ def test_git_leaves_out_keys_and_files_of_people():
         pytest.skip("this is no clone")
     written = {
         "keys/checkpoint.key",
+        "subscriber.token",
         "checkpoints/1.json",
         "log.ndjson",
         "people.csv",
