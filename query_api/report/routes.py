@@ -43,9 +43,9 @@ def add_report_route(app: FastAPI, dependencies: PeopleDependencies, reports: Re
     async def get_report(
         request: Request, person_id: PersonId, caller: Annotated[Caller, reporter]
     ) -> Response:
-        """Scope `people:report`. Values, history, who read them, exports and followers that may have had them,
-        holds, what waits, and how long it is kept; of deleted people too, and of erased ones the proof alone. At
-        most 100 of each: where there are more, `next` says where, and which wants a scope of its own.
+        """Scope `people:report`. Values, history, who read them, exports and followers that may have had
+        them, holds, what waits, and how long it is kept; of deleted people too, and of erased ones the proof
+        alone. At most 100 of each: where there are more, `next` says where, which wants its own scope.
 
         With `Accept: text/html`, a page that prints well, in English or Spanish by `Accept-Language`.
         """
