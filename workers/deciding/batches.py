@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from events.person.claims import Claim, taken
+from events.person.claims import Claim, coming_kind, taken
 from events.person.commands import Command
 from events.person.decider import PersonState
 from service_kit.mongo.connection import Document
@@ -297,7 +297,11 @@ class BatchDecider:
         return {outcome.command.command_id: outcome for _, outcome in eventless}
 
     async def _win_claims(self, planned: Planned) -> tuple[Planned, Outcomes]:
-        """Reserve what the decisions need; reject those whose value belongs to somebody else."""
+        """Reserve what the decisions need; reject those whose value belongs to somebody else.
+
+        What is only to be unique is reserved, too, and nobody is refused for it: what is prepared is
+        withdrawn instead, before two people have the same values.
+        """
         claims = [
             (one, decision, Claim(name, one.state.person_id, decision.event.version))
             for one, decision in planned
@@ -306,12 +310,18 @@ class BatchDecider:
         if not claims:
             return planned, {}
         beaten: dict[str, PlannedEventless] = {}
+        shared: set[str] = set()
+        schema = self._inputs.schema
         lost = await self._store.claim([claim for _, _, claim in claims])
         for position, (one, decision, claim) in enumerate(claims):
-            if position in lost:
-                rejected = RejectedCommand(decision.command, taken(claim.name, self._inputs.schema))
-                beaten.setdefault(decision.command.command_id, (one, rejected))
-            else:
+            if position not in lost:
                 one.note_claimed(claim.name)
+            elif coming := coming_kind(claim.name, schema):
+                shared.add(coming)
+            else:
+                rejected = RejectedCommand(decision.command, taken(claim.name, schema))
+                beaten.setdefault(decision.command.command_id, (one, rejected))
+        if shared:
+            await self._inputs.withdraw(shared)
         outcomes = await self._record_eventless(beaten.values())
         return [(one, d) for one, d in planned if d.command.command_id not in beaten], outcomes
