@@ -35,6 +35,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "people": _KEEP,
         "milestones": _KEEP,
         "claims": _KEEP,
+        "erasures": _GUARD,
         "rejections": _GUARD,
         "parked": _KEEP,
         "feed_marks": _GUARD,
@@ -46,6 +47,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "import_errors": _COUNT,
         "lags": _KEEP,
         WORKERS: _KEEP,
+        "rounds": _GUARD,
         # Only what is older than the retention, and was signed.
         ACCESSES: _TRIM,
         ACCESS_HEADS: _CLEAR,
@@ -72,6 +74,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
                 *("images.files", "images.chunks", "imports", "import_errors", "lags"),
                 # For who verifies the log.
                 *("feed_marks", "feed_gaps"),
+                "erasures",
             ),
             _READ,
         ),
