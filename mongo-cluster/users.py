@@ -65,6 +65,8 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.chunks": _STORE,
         "imports": _GUARD,
         "import_errors": _KEEP,
+        # Whom it refused what.
+        ACCESSES: _NOTE,
     },
     "rollcall-query": {
         **dict.fromkeys(
@@ -89,7 +91,7 @@ one that is stolen make a user, an index or a collection."""
 
 KEY_GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-worker": dict.fromkeys(LABELS, _GUARD),
-    "rollcall-command": {TRANSPORT: _READ},
+    "rollcall-command": {TRANSPORT: _READ, ACCESS_KEYS: _NOTE},
     "rollcall-query": {KEYS: _READ, TRANSPORT: _READ, SECRETS: _READ, ACCESS_KEYS: _APPEND},
 }
 """What each user may do in the database of keys. Nobody may remove: to destroy a key is to take it out of its

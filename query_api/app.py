@@ -187,5 +187,5 @@ def build_app(
     add_image_routes(app, GridFsReader(client, settings.mongo_db))
     add_asyncapi_route(app, schema)
     app.state.live = live
-    document(app, FORMS, schema)
+    document(app, FORMS, schema, IMPERSONAL)
     return app
