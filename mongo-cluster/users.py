@@ -10,6 +10,7 @@ from pymongo.errors import OperationFailure
 from events.access.batch import ACCESS_HEADS, ACCESSES
 from events.log.stored import ACCOUNT_EVENTS, SCHEMA_EVENTS
 from service_kit.mongo.collections import keys_database
+from service_kit.mongo.worker_rows import WORKERS
 from service_kit.seals.wrapping import ACCESS_KEYS, KEYS, LABELS, SECRETS, TRANSPORT
 
 _READ: Final = ("find",)
@@ -45,6 +46,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "imports": _COUNT,
         "import_errors": _COUNT,
         "lags": _KEEP,
+        WORKERS: _KEEP,
         "rounds": _GUARD,
         # Only what is older than the retention, and was signed.
         ACCESSES: _TRIM,

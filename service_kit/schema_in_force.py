@@ -1,6 +1,7 @@
 """Decides which person schema a process goes by: the newest on record, or its file's before that."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import structlog
 
 from events.accounts.event import ROLLCALL
 from events.errors import StoreUnavailable
-from events.log.applied_schema import AppliedSchema, record_schema, schema_text
+from events.log.applied_schema import AppliedSchema, SchemaLog, Stamp, record_schema, schema_text
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.errors import WrongFile
-from events.person.schema.lifting import in_force
+from events.person.schema.lifting import coming_kinds, in_force
 from events.times import to_milliseconds
 from service_kit.ids import new_id
 from service_kit.mongo.schema_record import SchemaRecord, open_record
@@ -47,6 +48,22 @@ def choose_schema(file: PersonSchema, on_record: Sequence[AppliedSchema], *, is_
     return newest
 
 
+def with_coming(schema: PersonSchema, recorded: SchemaLog) -> PersonSchema:
+    """Return the schema in force as a worker goes by it: it knows what is to be unique, and since when.
+
+    Args:
+        schema: The one in force.
+        recorded: All that is on record.
+    """
+    if recorded.last is None:
+        return schema
+    on_record = recorded.last.version
+    if recorded.prepared is None:
+        return replace(schema, on_record=on_record)
+    applied = [one.schema for one in recorded.applied]
+    return replace(schema, on_record=on_record, coming=coming_kinds(applied, recorded.prepared.schema))
+
+
 def schema_of_file(path: Path | None, record: SchemaRecord) -> PersonSchema:
     """Return the schema in force, asking the record.
 
@@ -59,9 +76,14 @@ def schema_of_file(path: Path | None, record: SchemaRecord) -> PersonSchema:
         SystemExit: The file is wrong, or has the number of another one on record; or what is on record is no
             schema that this code knows.
     """
+    return _schema_in(path, record)[0]
+
+
+def _schema_in(path: Path | None, record: SchemaRecord) -> tuple[PersonSchema, SchemaLog]:
     file = load_person_schema(path)
     try:
-        return choose_schema(file, record.all(), is_named=path is not None)
+        recorded = record.read()
+        return choose_schema(file, recorded.applied, is_named=path is not None), recorded
     except WrongFile:
         raise SystemExit(
             "cannot start: the schema on record is one that this version does not know"
@@ -73,7 +95,7 @@ def schema_at_start(settings: Settings, *, seed: bool = False) -> PersonSchema:
 
     Args:
         settings: Where the record and the file are.
-        seed: Put the file's on record if nothing is.
+        seed: Put the file's on record if nothing is, and take what is to be unique into account: workers do.
 
     Raises:
         SystemExit: As of `schema_of_file`.
@@ -82,19 +104,19 @@ def schema_at_start(settings: Settings, *, seed: bool = False) -> PersonSchema:
         return load_person_schema(settings.person_schema)
     with open_record(settings.mongo_uri.get_secret_value(), settings.mongo_db) as record:
         try:
-            schema = schema_of_file(settings.person_schema, record)
-            if seed and not record.all() and not _seed(record, schema):
-                # Another worker was quicker.
-                schema = schema_of_file(settings.person_schema, record)
+            schema, recorded = _schema_in(settings.person_schema, record)
+            if seed and recorded.last is None:
+                _seed(record, schema)  # another worker may be quicker
+                schema, recorded = _schema_in(settings.person_schema, record)
         except StoreUnavailable as exc:
             log.warning("schema not asked for", reason=exc.detail)
             return load_person_schema(settings.person_schema)
     log.info("schema in force", number=schema.version)
-    return schema
+    return with_coming(schema, recorded) if seed else schema
 
 
-def _seed(record: SchemaRecord, schema: PersonSchema) -> bool:
+def _seed(record: SchemaRecord, schema: PersonSchema) -> None:
     ids = {"event_id": new_id(), "command_id": new_id()}
     now = to_milliseconds(datetime.now(UTC))
-    event = record_schema(schema, None, **ids, actor=ROLLCALL, user_agent="rollcall worker", now=now)
-    return record.add(event)
+    stamp = Stamp(**ids, actor=ROLLCALL, user_agent="rollcall worker", now=now)
+    record.add(record_schema(schema, None, stamp))

@@ -7,6 +7,7 @@ import uvloop
 
 from service_kit.ids import new_id
 from service_kit.logs import configure_logs
+from service_kit.schema_in_force import schema_at_start
 from service_kit.settings import load_settings
 from workers.__main__ import now
 from workers.app import work
@@ -29,4 +30,4 @@ if __name__ == "__main__":
     settings = load_settings("mongo_uri", "kek_file")
     configure_logs("worker", settings.log_level)
     person_batch.decide = decide
-    uvloop.run(work(settings, now, new_id, LIVED_SECONDS))
+    uvloop.run(work(settings, now, new_id, LIVED_SECONDS, schema_at_start(settings, seed=True)))

@@ -39,6 +39,7 @@ from workers.consuming.pipeline import Pipeline
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
+from workers.deciding.preparation import Preparation
 from workers.erasing.eraser import Eraser
 from workers.erasing.sweep import ErasureSweep
 from workers.images.removal import ImageRemover, tend
@@ -51,6 +52,7 @@ from workers.parking.retrying import ControlHandler
 from workers.parking.suspects import SuspectTrials
 from workers.projecting.projector import Projector, keep_until_stored
 from workers.projecting.visibility import Visibility
+from workers.schema_lease import SchemaLease
 from workers.store import Store
 from workers.streams import Streams
 
@@ -68,8 +70,8 @@ async def work(
 ) -> None:
     """Consume commands, and serve health and metrics, until SIGTERM; finish what is under way.
 
-    It ends, too, once a newer person schema is on record: whoever started it starts it anew, and it goes by
-    that one then.
+    It ends, too, once something new is on record about the person schema: whoever started it starts it anew,
+    and it goes by that then.
 
     Args:
         settings: The process's settings.
@@ -89,9 +91,11 @@ async def work(
     schema = schema or load_person_schema(settings.person_schema)
     keks = keks or keks_of(settings)
     claims = ClaimSecrets(client, settings.mongo_db, keks, schema, makes=True)
-    inputs = DecisionInputs(clock, new_id, schema, claims.names, claims.load)
+    withdraw = Preparation(client, settings.mongo_db, schema, clock, new_id).withdraw
+    inputs = DecisionInputs(clock, new_id, schema, claims.names, claims.load, withdraw=withdraw)
     keys = PersonKeys(client, settings.mongo_db, keks)
-    store = Store(client, settings.mongo_db, schema, keys)
+    lease = SchemaLease(client, settings.mongo_db, schema)
+    store = Store(client, settings.mongo_db, schema, keys, lease.check)
     streams = Streams(client, settings.mongo_db, keys, schema)
     waiting = WaitingCommands(database["parked"])
     attempts = Attempts(database["attempts"])
@@ -153,7 +157,9 @@ async def work(
         asyncio.create_task(expiry.run()),
         asyncio.create_task(accesses.run()),
         asyncio.create_task(clocks.run()),
-        asyncio.create_task(schemas.until_outdated()),
+        asyncio.create_task(schemas.run()),
+        asyncio.create_task(lease.run()),
+        asyncio.create_task(lease.until_behind()),
     }
     serving = asyncio.create_task(serve(app, settings.host, settings.worker_port))
     # Query APIs look values up by the first secret of claims, which is there from the first start on.
@@ -166,6 +172,7 @@ async def work(
                 task.result()  # a fault of ours: let it end the process
     finally:
         await end([*tasks, serving, making])
+        await lease.end()
         images.close()
         await mongo.close(client)
         await mongo.close(counting_client)

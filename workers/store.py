@@ -1,7 +1,7 @@
 """The worker's reads and writes in MongoDB, each for a whole batch."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
@@ -28,6 +28,10 @@ _IDS: Final = {"_id": 0, "command_id": 1, "idempotency_id": 1}
 _EVENTLESS: Final = {"code": 1, "detail": 1, "version": 1, "accepted_at": 1}
 
 
+async def _no_lease() -> None:
+    return None
+
+
 class Store:
     """The collections of people, as the worker uses them.
 
@@ -38,10 +42,19 @@ class Store:
         database: Database name.
         schema: What a person is.
         keys: The people's keys.
+        check_lease: Raises `StoreUnavailable` while nothing may be appended.
     """
 
-    def __init__(self, client: Client, database: str, schema: PersonSchema, keys: PersonKeys) -> None:
+    def __init__(
+        self,
+        client: Client,
+        database: str,
+        schema: PersonSchema,
+        keys: PersonKeys,
+        check_lease: Callable[[], Awaitable[None]] = _no_lease,
+    ) -> None:
         self._schema = schema
+        self._check_lease = check_lease
         self._keys = keys
         self._db = writing(client, database)
         self._events = self._db["events"]
@@ -96,6 +109,7 @@ class Store:
         Returns:
             The positions of those that lost a race: their version or command is in the log already.
         """
+        await self._check_lease()
         return await insert_new(self._events, [event_document(event) for event in events], ordered=False)
 
     async def append_chain(self, events: Sequence[RecordedEvent]) -> int:
@@ -104,6 +118,7 @@ class Store:
         Returns:
             How many are in; less than all if the next one lost a race.
         """
+        await self._check_lease()
         lost = await insert_new(self._events, [event_document(event) for event in events], ordered=True)
         return min(lost, default=len(events))
 

@@ -56,7 +56,7 @@ class ClaimNames:
     While a new secret takes the place of an old one, each value has a name under both.
 
     Args:
-        schema: Says what is unique.
+        schema: Says what is unique, and what is to be.
         secrets: All that there are; at least one is `whole`.
     """
 
@@ -69,6 +69,7 @@ class ClaimNames:
         self._claimed = [(f":{one.number}:", one.secret) for one in claimed]
         self._complete = [(f":{one.number}:", one.secret) for one in claimed if one.state == "whole"][-1]
         self._kinds = [(called, schema.unique[kind]) for called, kind in schema.kinds.items()]
+        self._kinds += schema.coming.items()
 
     def held(self, fields: Mapping[str, Value | None]) -> frozenset[str]:
         """Return the names that are claimed for a person with these fields.
@@ -139,6 +140,12 @@ def _name(written: tuple[str, bytes], number: str, secret: bytes) -> str:
 def kind_of(claim: str, schema: PersonSchema) -> str | None:
     """Return the kind of a claim; None if it is of a kind that is not unique now."""
     return schema.kinds.get(claim.partition(":")[0])
+
+
+def coming_kind(claim: str, schema: PersonSchema) -> str | None:
+    """Return the kind of a claim, as claims call it, if it is only to be unique: nobody is refused for it."""
+    called = claim.partition(":")[0]
+    return called if called in schema.coming else None
 
 
 def is_later(claim: str, schema: PersonSchema) -> bool:

@@ -46,12 +46,26 @@ def restore_claims(sides: RebuildConnections, people: Sequence[Folded], done: Re
         if lacking and not sides.job.check:
             claims = [Claim(name, folded.person_id, folded.version) for name, folded in lacking]
             done.repaired["claim_missing"] += sides.model.claim(claims)
+            _give_back(sides, claims)
             done.repaired["claim_taken"] += _take_back(sides, claims)
             lacking = _lacking(sides, lacking, strong=True)
         lasting = [one for one in lacking if not under_way(one[1])]
         _tell(sides, lasting, done)
         lacking = [one for one in lacking if one not in lasting]
     _tell(sides, lacking, done)
+
+
+def _give_back(sides: RebuildConnections, claims: Sequence[Claim]) -> None:
+    """Release what was reserved just now for people who gave it up meanwhile.
+
+    Their worker may have released it before it was reserved; one who gives it up later finds it.
+    """
+    known = sides.folded({claim.person_id for claim in claims})
+    given_up = [claim for claim in claims if claim.name not in known[claim.person_id].possible_claims]
+    if given_up:
+        sides.model.release(
+            [{"_id": one.name, "person_id": one.person_id, "version": one.version} for one in given_up]
+        )
 
 
 def _lacking(sides: RebuildConnections, held: Held, *, strong: bool) -> Held:

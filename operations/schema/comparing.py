@@ -11,7 +11,6 @@ from typing import Final
 from events.log.applied_schema import schema_text
 from events.person.schema.changes import Change, Obstacle, compare, former_names, removed_fields
 from events.person.schema.declarations import PersonSchema
-from events.person.schema.lifting import in_force
 from operations.addresses import database_address
 from operations.errors import SetupError
 from operations.keys.verb import known_keks
@@ -43,16 +42,6 @@ class Comparison:
     after: PersonSchema
     changes: Sequence[Change]
     status: int
-
-    def made_unique(self, schemas: Sequence[PersonSchema]) -> dict[str, tuple[str, ...]]:
-        """Return the kinds that become unique, as claims call them, with their fields as they are in force.
-
-        Args:
-            schemas: All that were in force, and the file's.
-        """
-        called = in_force(schemas).claimed_as
-        obstacles = {one.where: one.obstacle for one in self.changes if one.obstacle}
-        return {called[kind]: one.names for kind, one in obstacles.items() if one.kind == "shared"}
 
 
 def compared(file: Path, schemas: Sequence[PersonSchema], processes: int) -> Comparison:

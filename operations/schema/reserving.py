@@ -1,93 +1,75 @@
-"""Reserves for everybody, before a schema comes into force, the values that it makes unique."""
+"""Reserves for everybody, before a schema comes into force, the values that it makes unique.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+Workers claim them already. What everybody has is folded from the log, since the read model may lag.
+"""
+
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from events.person.claims import Claim, ClaimNames
-from operations.addresses import DatabaseAddress
+from events.person.schema.declarations import PersonSchema
+from operations.addresses import DatabaseAddress, claim_names
 from operations.errors import SetupError
-from operations.log_reader import LogReader
+from operations.log_opening import Opening
 from operations.log_walk import RANGES, Range, walk_ranges
 from operations.progress_bar import ProgressBar
+from operations.rebuild.claiming import restore_claims
+from operations.rebuild.connections import BATCH, RebuildConnections, Rebuilding, RebuildReport
+from operations.rebuild.differences import Difference
+from operations.rebuild.folding import folds
 from operations.rebuild.read_model import ReadModel
 
-_BATCH: Final = 1_000
-Kinds = Mapping[str, tuple[str, ...]]
-"""By what claims call a kind, its fields as the read model has them."""
-
-
-@dataclass(frozen=True)
-class ReserveReport:
-    """What a range came to.
-
-    Attributes:
-        people: How many there are.
-        taken: How many of their values somebody else has.
-    """
-
-    people: int
-    taken: int
+_MOST: Final = 1_000
+"""So many people who share values are told of."""
 
 
 class ReserveWalker:
     """One process's connections, and what it does with a range.
 
     Args:
-        address: The read model.
-        kinds: What becomes unique.
-        names: Names the claims.
+        job: What is reserved.
     """
 
-    def __init__(self, address: DatabaseAddress, kinds: Kinds, names: ClaimNames) -> None:
-        self._log, self._model = LogReader(address), ReadModel(address)
-        self._kinds, self._names = kinds, names
+    def __init__(self, job: Rebuilding) -> None:
+        self._sides = RebuildConnections(job)
 
     def borders(self) -> list[str]:
         """Return the ids that split the people into ranges."""
-        return self._log.borders(RANGES)
+        return self._sides.log.borders(RANGES)
 
     def close(self) -> None:
-        """Close both connections."""
-        self._log.close()
-        self._model.close()
+        """Close the connections."""
+        self._sides.close()
 
-    def walk(self, piece: Range) -> ReserveReport:
-        """Reserve the values of a range's people."""
-        people = taken = 0
-        documents = self._model.people(piece.after, piece.to, strong=True)
-        while batch := list(islice(documents, _BATCH)):
-            people += len(batch)
-            claims = []
-            for person in batch:
-                for kind, names in self._kinds.items():
-                    values = [value for name in names if (value := person.get(name)) is not None]
-                    if len(values) == len(names):
-                        claims += [
-                            Claim(name, person["_id"], person["version"])
-                            for name in self._names.names(kind, values)
-                        ]
-            if claims and self._model.claim(claims) < len(claims):
-                there = self._model.claims_named({claim.name for claim in claims}, strong=True)
-                taken += sum(there.get(one.name, {}).get("person_id") != one.person_id for one in claims)
-        return ReserveReport(people, taken)
+    def walk(self, piece: Range) -> RebuildReport:
+        """Reserve the values of a range's people; find those that somebody else has.
+
+        Raises:
+            SetupError: Nobody can say what a person has.
+        """
+        done, job = RebuildReport(), self._sides.job
+        documents = self._sides.log.documents(piece.after, piece.to, strong=True)
+        folded = folds(documents, job.schema, job.claims)
+        while people := list(islice(folded, BATCH)):
+            done.people += len(people)
+            unreadable = [one for one in people if one.problem is not None]
+            if unreadable:
+                raise SetupError(f"person {unreadable[0].person_id}: {unreadable[0].problem}.")
+            restore_claims(self._sides, people, done)
+        return done
 
 
-def reserve(address: DatabaseAddress, kinds: Kinds, names: ClaimNames, processes: int) -> None:
-    """Reserve for everybody the values that become unique.
+def only(schema: PersonSchema, kinds: set[str]) -> PersonSchema:
+    """Return a schema in which nothing is unique but some kinds, named as claims call them."""
+    named = {own: called for called, own in schema.kinds.items() if called in kinds}
+    unique = {kind: schema.unique[kind] for kind in named}
+    return replace(schema, unique=unique, claimed_as=named)
 
-    What an earlier try has left goes first: nobody goes by these kinds yet.
 
-    Args:
-        address: The read model.
-        kinds: What becomes unique.
-        names: Names the claims.
-        processes: How many do it.
+def forget(address: DatabaseAddress, kinds: set[str]) -> None:
+    """Remove what an earlier try has left, of kinds that no worker claims for.
 
     Raises:
-        SetupError: Two people have the same values by now; nothing is in force.
         StoreUnavailable: MongoDB stays away.
     """
     model = ReadModel(address)
@@ -96,12 +78,34 @@ def reserve(address: DatabaseAddress, kinds: Kinds, names: ClaimNames, processes
             model.drop_claims(kind)
     finally:
         model.close()
-    people = taken = 0
+
+
+def reserve(
+    address: DatabaseAddress, schema: PersonSchema, kinds: set[str], opening: Opening, processes: int
+) -> list[Difference]:
+    """Reserve for everybody the values that become unique.
+
+    Args:
+        address: The log and the claims.
+        schema: The one that is to follow; it knows those before it.
+        kinds: What becomes unique, as claims call it.
+        opening: Opens sealed values.
+        processes: How many do it.
+
+    Returns:
+        Who has values that somebody else has, too; not more than are of use.
+
+    Raises:
+        SetupError: It cannot be told what somebody has.
+        StoreUnavailable: MongoDB stays away.
+    """
+    schema = only(schema, kinds)
+    job = Rebuilding(address, schema, opening, claim_names(schema), check=False)
+    found: list[Difference] = []
+    people = 0
     with ProgressBar("people reserved for") as bar:
-        for part, _, report in walk_ranges(partial(ReserveWalker, address, kinds, names), processes):
+        for part, _, report in walk_ranges(lambda: ReserveWalker(job), processes):
             people += report.people
-            taken += report.taken
+            found += report.found[: _MOST - len(found)]
             bar.show(part, people)
-    if taken:
-        who = "1 person has" if taken == 1 else f"{taken:,} people have"
-        raise SetupError(f"Meanwhile {who} the same unique values as somebody else: check again.")
+    return found

@@ -1,4 +1,4 @@
-"""Reads and adds to the record of the person schema: each that was put in force, in order."""
+"""Reads and adds to the record of the person schema: each that was prepared or put in force, in order."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from pymongo import MongoClient
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from events.errors import StoreUnavailable
-from events.log.applied_schema import SCHEMA_STREAM, AppliedSchema, applied_schema
+from events.log.applied_schema import SCHEMA_STREAM, AppliedSchema, SchemaLog, schema_log
 from events.log.event import RecordedEvent
 from events.log.stored import SCHEMA_EVENTS, event_document
 from service_kit.mongo.connection import Document, reading, store_errors, writing
@@ -34,13 +34,21 @@ class SchemaRecord:
         self._written = writing(client, database)[SCHEMA_EVENTS]
 
     def all(self) -> list[AppliedSchema]:
-        """Return what is on record, the oldest first.
+        """Return what was put in force, the oldest first.
+
+        Raises:
+            WrongFile: This code is older than what put one on record.
+        """
+        return self.read().applied
+
+    def read(self) -> SchemaLog:
+        """Return all that is on record.
 
         Raises:
             WrongFile: This code is older than what put one on record.
         """
         with _errors():
-            return [applied_schema(one) for one in self._events.find(_STREAM, sort=[("version", 1)])]
+            return schema_log(self._events.find(_STREAM, sort=[("version", 1)]))
 
     def add(self, event: RecordedEvent) -> bool:
         """Append an event; return whether it is there: another one may have its place."""

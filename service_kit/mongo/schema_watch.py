@@ -7,7 +7,7 @@ import structlog
 from pymongo.errors import PyMongoError
 
 from events.errors import StoreUnavailable, Unavailable
-from events.log.applied_schema import SCHEMA_STREAM
+from events.log.applied_schema import APPLIED, SCHEMA_STREAM
 from events.log.stored import SCHEMA_EVENTS
 from events.person.schema.declarations import PersonSchema
 from service_kit.mongo.connection import Client, reading, store_errors
@@ -37,18 +37,11 @@ class SchemaWatch:
             await self._look()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def until_outdated(self) -> None:
-        """Look now and then, and return once a newer schema is on record."""
-        while self._newest <= self._own:
-            await self._look()
-            if self._newest <= self._own:
-                await asyncio.sleep(LOOK_SECONDS)
-
     async def _look(self) -> None:
         try:
             with store_errors():
                 last = await self._events.find_one(
-                    {"person_id": SCHEMA_STREAM}, {"data.number": 1}, sort=[("version", -1)]
+                    {"person_id": SCHEMA_STREAM, "type": APPLIED}, {"data.number": 1}, sort=[("version", -1)]
                 )
         except StoreUnavailable as exc:
             log.debug("schema not looked for", reason=exc.detail)

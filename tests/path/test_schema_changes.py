@@ -22,6 +22,8 @@ from tests.system import ROOT, Service, System, eventually
 BEFORE = 40
 CLIENTS = 8
 """Who send commands at once, while the schema changes."""
+RIVALS = range(-5, 0)
+"""Codes that two people want at once, as soon as codes are unique."""
 WAIT = {"Prefer": "wait=20"}
 TEXT = {"type": "string", "format": "text", "maxLength": 40}
 FIRST = {
@@ -181,6 +183,10 @@ async def roll_out(own: Own, meanwhile: int) -> None:
         worker = own.services["workers"].process
         status, said = await own.verb("schema", "apply", own.file(SECOND), "--jobs", 1)
         assert status == 0, said
+        # In force: of two who want the same from now on, one gets it, though workers are still starting anew.
+        rivals = [await asyncio.gather(*(rival(commands, code) for _ in range(2))) for code in RIVALS]
+        history = (await own.verb("schema", "history"))[1]
+        assert [line.split()[3:] for line in history.splitlines() if line[0] == "2"] == [["prepared"], []]
 
         async def is_another_worker() -> bool:
             return own.services["workers"].process is not worker
@@ -212,14 +218,26 @@ async def roll_out(own: Own, meanwhile: int) -> None:
     await own.restart("query_api")
     await own.restart("command_api")
     async with own.client("command_api") as commands, own.client("query_api") as queries:
-        await check(own, commands, queries, people)
+        await check(own, commands, queries, people, rivals)
+
+
+async def rival(commands: httpx.AsyncClient, code: int) -> str:
+    """Ask for a person with a code that another one asks for, too; return the person's id."""
+    response = await commands.post("/people", json={"name": "Rival", "code": code})
+    assert response.status_code == 202, response.text
+    return str(response.json()["person_id"])
 
 
 async def check(
-    own: Own, commands: httpx.AsyncClient, queries: httpx.AsyncClient, people: dict[str, dict[str, Any]]
+    own: Own,
+    commands: httpx.AsyncClient,
+    queries: httpx.AsyncClient,
+    people: dict[str, dict[str, Any]],
+    rivals: list[list[str]],
 ) -> None:
     async def all_there() -> bool:
-        return (await queries.get("/people?limit=1&count=exact")).json()["count"] == len(people)
+        count = (await queries.get("/people?limit=1&count=exact")).json()["count"]
+        return bool(count == len(people) + len(rivals))
 
     await eventually(all_there)
     shown: dict[str, dict[str, Any]] = {}
@@ -229,7 +247,8 @@ async def check(
         page = (await queries.get(query + (f"&cursor={cursor}" if cursor else ""))).json()
         shown |= {one["id"]: one for one in page["items"]}
         cursor = page["next"]
-    assert shown.keys() == people.keys(), "no command is lost"
+    assert [len(shown.keys() & {*pair}) for pair in rivals] == [1] * len(rivals), "one has it"
+    assert shown.keys() - {one for pair in rivals for one in pair} == people.keys(), "no command is lost"
     for person_id, body in people.items():
         person = shown[person_id]
         assert (person["name"], person["role"], person["code"]) == (body["name"], body["job"], body["code"])

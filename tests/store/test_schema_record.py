@@ -3,9 +3,7 @@
 import asyncio
 import json
 from copy import deepcopy
-
-from pymongo import MongoClient
-from pymongo.read_preferences import Primary
+from dataclasses import replace
 
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.schema_in_force import schema_at_start
@@ -13,6 +11,7 @@ from service_kit.settings import Settings
 from tests.default_schema import SCHEMA
 from tests.store.given import create, run
 from tests.store.log import harm
+from workers.schema_lease import SchemaLease
 
 
 def write(folder, number, change=lambda _fields, _document: None):
@@ -95,24 +94,6 @@ async def test_a_change_is_checked_against_the_data_and_put_on_record(log, tmp_p
     assert await log.found() == {("schema:person", 1, "altered"), (None, None, "altered")}
 
 
-async def test_what_becomes_unique_is_reserved_before_it_is_in_force(log, tmp_path):
-    people = [create() for _ in range(5)]
-    await run(log.store, *people)
-
-    def claims() -> set[str]:
-        with MongoClient(log.address.uri) as client:
-            database = client.get_database(log.address.database, read_preference=Primary())
-            return {one["_id"] for one in database["claims"].find() if one["_id"].startswith("email")}
-
-    # What a try that failed has left.
-    harm(log, lambda held: held.insert_one({"_id": "email.2:x@y.zz", "person_id": "z"}), "claims")
-    file = write(tmp_path, 2, lambda fields, _document: fields["email"]["rollcall"].update(unique=True))
-    status, lines, said = await log.here("schema", "apply", file, "--jobs", 1)
-    assert (status, lines) == (0, ["rebuild  email is unique: email: all people fit"]), said
-    assert await asyncio.to_thread(claims) == {f"email.2:{one.data.email}" for one in people}
-    assert await log.differences() == set()
-
-
 async def test_of_two_applies_at_once_one_wins(log, tmp_path):
     files = [write(tmp_path, 2)]
     other = tmp_path / "other"
@@ -135,15 +116,16 @@ async def test_services_go_by_the_newest_on_record_which_the_first_worker_seeds(
     (line,) = (await log.here("schema", "history"))[1]
     assert line.endswith("  rollcall")
     for client in mongo_clients.values():
-        old = SchemaWatch(client, log.address.database, SCHEMA)
-        looking = asyncio.create_task(old.until_outdated())
-        await old.check()
-        looking.cancel()
+        await SchemaWatch(client, log.address.database, SCHEMA).check()
     file = write(tmp_path, 2, lambda fields, _document: fields["address"].update(maxLength=210))
     assert (await log.here("schema", "apply", file))[0] == 0
     for client in mongo_clients.values():
         async with asyncio.timeout(30):
-            await SchemaWatch(client, log.address.database, SCHEMA).until_outdated()
+            lease = SchemaLease(client, log.address.database, replace(SCHEMA, on_record=1))
+            renewing = asyncio.create_task(lease.run())
+            await lease.until_behind()
+            renewing.cancel()
+            await lease.end()
     newest = await asyncio.to_thread(schema_at_start, settings)
     assert (newest.version, newest.by_name["address"].max_length) == (2, 210)
     away = settings.model_copy(update={"mongo_db": "rollcall", "mongo_uri": None})

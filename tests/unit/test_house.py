@@ -69,6 +69,8 @@ ADAPTERS = {
         "query_api/feed/tickets.py",
         "query_api/reading/lease.py",
         "workers/projecting/visibility.py",
+        "workers/deciding/preparation.py",
+        "workers/schema_lease.py",
         "operations/log_opening.py",
         "operations/log_reader.py",
         "workers/parking/attempts.py",

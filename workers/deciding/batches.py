@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
-from events.person.claims import Claim, taken
 from events.person.commands import Command
 from events.person.decider import PersonState
 from service_kit.mongo.connection import Document
@@ -12,30 +11,26 @@ from service_kit.read_model import is_current, state_of
 from service_kit.seals.opening import ERASED
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.apart import decide_apart
+from workers.deciding.claiming import Planned, PlannedEventless, win_claims
 from workers.deciding.eventless import (
     eventless_document,
     first_commands,
     outcome_on_record,
     versions_on_record,
 )
-from workers.deciding.person_batch import Decision, DecisionInputs, PersonBatch
+from workers.deciding.person_batch import DecisionInputs, PersonBatch
 from workers.erasing.going_ahead import ErasuresAhead, going_ahead, what_follows
 from workers.outcomes import (
     BEHIND,
     LOG_BEHIND,
     CommandOutcome,
-    EventlessCommand,
     Outcomes,
     ParkedCommand,
     Reason,
-    RejectedCommand,
 )
 from workers.parking.parked import WaitingCommands
 from workers.store import Store
 from workers.streams import Streams
-
-Planned = list[tuple[PersonBatch, Decision]]
-PlannedEventless = tuple[PersonBatch, EventlessCommand]
 
 
 class BatchDecider:
@@ -298,20 +293,6 @@ class BatchDecider:
 
     async def _win_claims(self, planned: Planned) -> tuple[Planned, Outcomes]:
         """Reserve what the decisions need; reject those whose value belongs to somebody else."""
-        claims = [
-            (one, decision, Claim(name, one.state.person_id, decision.event.version))
-            for one, decision in planned
-            for name in sorted(decision.needs)
-        ]
-        if not claims:
-            return planned, {}
-        beaten: dict[str, PlannedEventless] = {}
-        lost = await self._store.claim([claim for _, _, claim in claims])
-        for position, (one, decision, claim) in enumerate(claims):
-            if position in lost:
-                rejected = RejectedCommand(decision.command, taken(claim.name, self._inputs.schema))
-                beaten.setdefault(decision.command.command_id, (one, rejected))
-            else:
-                one.note_claimed(claim.name)
+        beaten = await win_claims(planned, self._store, self._inputs)
         outcomes = await self._record_eventless(beaten.values())
         return [(one, d) for one, d in planned if d.command.command_id not in beaten], outcomes

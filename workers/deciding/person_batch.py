@@ -1,7 +1,7 @@
 """One person's commands of a batch, in order, and what the rules make of them. Pure."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,6 +25,10 @@ from workers.outcomes import (
 from workers.streams import StreamReading
 
 
+async def _nothing_is_prepared(_kinds: Collection[str]) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionInputs:
     """What deciding needs and may not make itself.
@@ -36,6 +40,7 @@ class DecisionInputs:
         claims: Names the claims, by the secrets that are known at the moment.
         load_claims: Reads those secrets anew if that was long ago; asked before each batch.
         new_key: Makes the key of a new person.
+        withdraw: Takes back what is prepared, since two people are about to have the same values.
     """
 
     clock: Callable[[], datetime]
@@ -44,6 +49,7 @@ class DecisionInputs:
     claims: Callable[[], ClaimNames]
     load_claims: Callable[[], Awaitable[ClaimNames]]
     new_key: Callable[[], PersonKey] = PersonKey.new
+    withdraw: Callable[[Collection[str]], Awaitable[None]] = _nothing_is_prepared
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,9 @@ class PersonSchema:
         earlier: The schemas that were in force before it, the oldest first.
         shape: Number of the newest schema that gave the read model another form; 0 for none.
         claimed_as: By kind of claim, what claims call it, where that is another name.
+        coming: By what claims call them, the kinds of a schema that is prepared, each with its fields: who
+            has their values is to have claims, and nobody is refused for them.
+        on_record: Place of the newest event on record when this was read there; 0 if it was not.
     """
 
     title: str
@@ -137,6 +140,8 @@ class PersonSchema:
     earlier: "tuple[PersonSchema, ...]" = ()
     shape: int = 0
     claimed_as: Mapping[str, str] = field(default_factory=dict)
+    coming: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    on_record: int = 0
 
     @cached_property
     def by_name(self) -> Mapping[str, FieldDeclaration]:

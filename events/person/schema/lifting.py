@@ -81,6 +81,21 @@ def in_force(schemas: Sequence[PersonSchema]) -> PersonSchema:
     return replace(schemas[-1], earlier=tuple(schemas[:-1]), shape=shape, claimed_as=claimed_as)
 
 
+def coming_kinds(schemas: Sequence[PersonSchema], after: PersonSchema) -> dict[str, tuple[str, ...]]:
+    """Return the kinds that become unique, as claims call them, with their fields as they are in force.
+
+    What is unique of a field that nobody has yet is none of them.
+
+    Args:
+        schemas: All that were in force, the oldest first.
+        after: The one that is to follow.
+    """
+    called = in_force((*schemas, after)).claimed_as
+    changes = compare(schemas[-1], after, removed_fields(schemas))
+    obstacles = {one.where: one.obstacle for one in changes if one.obstacle}
+    return {called[kind]: one.names for kind, one in obstacles.items() if one.kind == "shared"}
+
+
 def lift_values(
     type_: str, number: int | None, values: Mapping[str, Value | None], schema: PersonSchema
 ) -> Mapping[str, Value | None]:

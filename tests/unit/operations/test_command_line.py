@@ -216,7 +216,7 @@ def test_scopes_of_the_schema_in_force_are_known_and_the_files_where_the_record_
 
     @contextmanager
     def open_record(_uri, _database):
-        yield SimpleNamespace(all=lambda: on_record)
+        yield SimpleNamespace(read=lambda: SimpleNamespace(applied=on_record))
 
     monkeypatch.setattr(addresses, "open_record", open_record)
     scopes = known_roles(environment).scopes

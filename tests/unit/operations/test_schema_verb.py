@@ -6,20 +6,30 @@ from datetime import UTC, datetime
 import pytest
 
 from events.log.applied_schema import (
+    PREPARED,
     SCHEMA_STREAM,
     AppliedSchema,
+    SchemaLog,
+    Stamp,
+    WithdrawnSchema,
     applied_schema,
     record_schema,
+    record_withdrawal,
+    schema_log,
     schema_text,
 )
 from events.log.event import GENESIS, export_line, hash_of
 from events.log.stored import event_document
 from events.person.schema.changes import Change, Obstacle
+from events.person.schema.lifting import coming_kinds, in_force
 from events.person.schema.reading import default_schema, read_schema
 from operations.errors import SetupError
 from operations.log_links import link_of_document
 from operations.schema.comparing import line_of, with_all_names
+from operations.schema.reserving import only
 from operations.schema.scan import SharedValues, is_in_way, unique_digest, values_of
+from operations.schema.waiting import Behind
+from service_kit.mongo.worker_rows import SILENT_SECONDS
 from service_kit.person_schema import MAX_BYTES
 from service_kit.seals.opening import ERASED
 from service_kit.seals.person_key import PersonKey
@@ -95,10 +105,11 @@ def test_events_are_looked_through_for_all_names_that_a_field_had():
     assert with_all_names(Obstacle("lacks", ("c",)), renamed).names == ("c",)
 
 
+STAMP = Stamp(event_id="e1", command_id="c1", actor="operator:ada", user_agent="test", now=NOW)
+
+
 def recorded(one, last, **more):
-    return record_schema(
-        one, last, event_id="e1", command_id="c1", actor="operator:ada", user_agent="test", now=NOW, **more
-    )
+    return record_schema(one, last, STAMP, **more)
 
 
 def test_what_goes_on_record_is_a_chain_that_verify_reads():
@@ -114,6 +125,52 @@ def test_what_goes_on_record_is_a_chain_that_verify_reads():
     naive = {"accepted_at": NOW.replace(tzinfo=None), "applied_at": NOW.replace(tzinfo=None)}
     link = link_of_document(event_document(second) | naive)
     assert link.hash == link.sealed == second.hash
+
+
+def test_what_is_prepared_is_in_force_only_once_it_is_applied():
+    first = event_document(recorded(schema(1, y=TEXT), None))
+    before = schema_log([first])
+    prepared = event_document(recorded(schema(2, x=TEXT), before.last, type_=PREPARED))
+    with_it = schema_log([first, prepared])
+    assert with_it.prepared is with_it.last
+    assert [one.number for one in with_it.applied] == [1]
+    withdrawn = event_document(record_withdrawal(with_it.prepared, ["x.2"], STAMP))
+    after = schema_log([first, prepared, withdrawn])
+    assert after.last == WithdrawnSchema(2, ("x.2",), 3, withdrawn["hash"], "operator:ada", NOW)
+    assert (after.prepared, [one.number for one in after.applied]) == (None, [1])
+    applied = event_document(recorded(schema(2, x=TEXT), with_it.last))
+    in_force = schema_log([first, prepared, applied])
+    assert ([one.number for one in in_force.applied], in_force.prepared) == ([1, 2], None)
+    assert SchemaLog(()).last is SchemaLog(()).prepared is None
+    naive = {"accepted_at": NOW.replace(tzinfo=None), "applied_at": NOW.replace(tzinfo=None)}
+    for document in (prepared, withdrawn):
+        link = link_of_document(document | naive)
+        assert link.hash == link.sealed
+
+
+def test_a_worker_is_waited_for_until_its_beat_is_silent_for_long():
+    now = [0.0]
+    behind = Behind(5, lambda: now[0])
+    rows = {"a": (4, 7), "b": (5, 1), "c": (4, 1)}
+    assert behind.look(rows) == ["a", "c"]
+    now[0] = SILENT_SECONDS - 0.1
+    rows["a"] = (4, 8)
+    assert behind.look(rows) == ["a", "c"]
+    now[0] = SILENT_SECONDS
+    assert behind.look(rows) == ["a"], "c says nothing any more"
+    rows["a"] = (5, 9)
+    assert behind.look(rows) == []
+    assert behind.look({"d": (1, 1)}) == ["d"], "one that has just begun"
+
+
+def test_what_is_prepared_makes_nothing_else_unique_for_who_reserves():
+    unique = {**TEXT, "rollcall": {"unique": True}}
+    first = schema(1, a=unique, b=TEXT)
+    second = schema(2, a=unique, c={**unique, "rollcall": {"unique": True, "renamed_from": "b"}})
+    assert coming_kinds([first], second) == {"c.2": ("b",)}
+    few = only(in_force([first, second]), {"c.2"})
+    assert (few.kinds, few.unique, few.earlier) == ({"c.2": "c"}, {"c": ("c",)}, (first,))
+    assert coming_kinds([first, second], schema(3, a=TEXT, c=unique)) == {}
 
 
 def test_what_goes_on_record_is_no_line_too_long_for_the_verifier():
