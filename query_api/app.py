@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI
@@ -38,6 +39,8 @@ from query_api.reading.cursors import CURSORS, CursorSeal
 from query_api.reading.lease import Lease
 from query_api.reading.projection_check import NEEDED, ProjectionCheck
 from query_api.reading.searches import Searches
+from query_api.report.gathering import Reports
+from query_api.report.routes import add_report_route
 from service_kit.access.opening import open_access_log, recording_of
 from service_kit.auth.roles_file import load_roles
 from service_kit.auth.tokens import TokenVerifier
@@ -89,6 +92,7 @@ def build_app(
         SystemExit: The token key is missing or weak; a file that is named is wrong; a key-encryption key is
             missing.
     """
+    clock = partial(datetime.now, UTC)
     schema = schema or load_person_schema(settings.person_schema)
     roles = load_roles(settings.roles, schema)
     client = mongo.connect(settings, "rollcall-query-api")
@@ -111,10 +115,11 @@ def build_app(
         schema,
         heartbeat,
     )
+    folds = Folds(reads, settings.search_seconds, keys, schema)
     parked = ParkedReads(reads)
     people = PeopleDependencies(
         reads,
-        LogReads(reads, Folds(reads, settings.search_seconds, keys, schema), schema, keys),
+        LogReads(reads, folds, schema, keys),
         parked,
         verifier,
         settings.read_from_header,
@@ -123,7 +128,7 @@ def build_app(
         Searches(settings.searches_at_once, settings.search_seconds),
         schema,
     )
-    clocks = ClockWatch(client, lambda: datetime.now(UTC))
+    clocks = ClockWatch(client, clock)
     schemas = SchemaWatch(client, settings.mongo_db, schema)
     background = Background()
     access_log = open_access_log(settings, client, "query-api")
@@ -179,8 +184,11 @@ def build_app(
     add_read_routes(app, people)
     add_schema_route(app, verifier, schema)
     add_audit_routes(app, people, sender)
-    add_access_routes(app, people, AccessReads(settings, client, reads.cursors), sender)
-    add_import_routes(app, people, sender, lambda: datetime.now(UTC))
+    accesses = AccessReads(settings, client, reads.cursors)
+    add_access_routes(app, people, accesses, sender)
+    reports = Reports(folds, people.log, parked, accesses, schema, settings.access_days, clock)
+    add_report_route(app, people, reports)
+    add_import_routes(app, people, sender, clock)
     add_dead_letter_routes(app, people)
     add_live_route(app, live)
     add_open_route(app, verifier, EventOpening(keys, reads.newest_people, schema))

@@ -1,6 +1,5 @@
 """Routes that tell auditors who read about a person, and who read what; asking them is on record, too."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -12,6 +11,7 @@ from events.errors import InvalidFields
 from query_api.accesses.answers import PageOfAccesses
 from query_api.accesses.lines import HEADER, AccessBatches, lines_of
 from query_api.accesses.queries import AccessesOfPersonQuery, AccessesQuery, AccessReads, Wanted
+from query_api.accesses.views import seen_access
 from query_api.exports.event_lines import CSV, NDJSON
 from query_api.exports.responses import ExportSender, head_of
 from query_api.exports.streams import Export, ExportPart, header_of
@@ -24,7 +24,6 @@ from service_kit.http.guard import is_head
 from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, problems
 from service_kit.http.parameters import parameters
 from service_kit.http.typed import PersonId, wants
-from service_kit.person_view import PersonView
 
 _JSON: Final = "application/json"
 _FILES: Final = {NDJSON: "accesses.ndjson", CSV: "accesses.csv"}
@@ -83,7 +82,7 @@ def add_access_routes(
         view = dependencies.view(caller)
         accept = ", ".join(request.headers.getlist("accept"))
         form = choose(accept or None, (_JSON, NDJSON, CSV))
-        show = partial(_shown, view=view)
+        show = partial(seen_access, view=view)
         if form == _JSON:
             async with dependencies.searches.turn(caller.subject):
                 page = await reads.page(wanted)
@@ -102,12 +101,3 @@ def add_access_routes(
             return Export([part], form, header_of(HEADER, form, bom=wanted.query.bom))
 
         return await sender.response(request, caller.subject, begin, _FILES[form])
-
-
-def _shown(access: Mapping[str, Any], view: PersonView) -> dict[str, Any]:
-    """Return an access as a caller sees it: without values of fields that the caller may not read."""
-    values = access["values"]
-    if values is not None and view.hidden:
-        hidden = tuple(view.hidden)
-        values = {name: value for name, value in values.items() if not name.startswith(hidden)}
-    return {name: value for name, value in access.items() if name != "number"} | {"values": values}

@@ -10,6 +10,7 @@ from events.access.batch import unpacked
 from events.times import rfc3339
 from service_kit.access.records import decode
 from service_kit.mongo.connection import Document
+from service_kit.person_view import PersonView
 from service_kit.seals.access_key import AccessKey
 
 _ID_SIZE: Final = 16
@@ -71,3 +72,12 @@ def _outcome(status: int) -> str:
     if status < 400:
         return "answered"
     return "refused" if status in (401, 403) else "absent"
+
+
+def seen_access(access: Mapping[str, Any], view: PersonView) -> dict[str, Any]:
+    """Return an access as a caller sees it: without values of fields that the caller may not read."""
+    values = access["values"]
+    if values is not None and view.hidden:
+        hidden = tuple(view.hidden)
+        values = {name: value for name, value in values.items() if not name.startswith(hidden)}
+    return {name: value for name, value in access.items() if name != "number"} | {"values": values}

@@ -94,6 +94,19 @@ class ParkedReads:
             )
         return Page(Answer([_command(one) for one in answer.documents], answer.member), following, None)
 
+    async def summary(self, person_id: str, limit: int) -> tuple[list[dict[str, Any]], bool]:
+        """Return the first commands that wait of a person, without messages, and whether there are more."""
+        answer = await self._in_order({"person_id": person_id}, limit + 1, strong=True)
+        times = ("accepted_at", "parked_at")
+        commands = [
+            {
+                **{name: one[name] for name in ("command_id", "type", "actor", "reason")},
+                **{name: rfc3339(one[name]) for name in times},
+            }
+            for one in answer.documents[:limit]
+        ]
+        return commands, len(answer.documents) > limit
+
     async def _in_order(self, wanted: Mapping[str, Any], limit: int, *, strong: bool) -> Answer:
         order = list(_ORDER.items())
         return await self._reads.find("parked", wanted, {}, strong=strong, sort=order, limit=limit)

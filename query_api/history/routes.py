@@ -1,8 +1,7 @@
 """Routes for audit: a person's history, and search in everybody's events, by page or as export."""
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -14,6 +13,7 @@ from query_api.exports.options import EventsExportQuery
 from query_api.exports.responses import ExportSender, head_of
 from query_api.history.answers import PageOfEvents, PageOfHistory
 from query_api.history.filters import HistoryQuery
+from query_api.history.views import seen_event
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
 from service_kit.access.recording import note_people
@@ -23,7 +23,6 @@ from service_kit.http.guard import is_head
 from service_kit.http.openapi import NEXT_LINK, TEXT, json_answer, links, problems
 from service_kit.http.parameters import parameters
 from service_kit.http.typed import PersonId, wants
-from service_kit.person_view import PersonView
 
 JSON: Final = "application/json"
 _FILES: Final = {NDJSON: "events.ndjson", CSV: "events.csv"}
@@ -64,7 +63,7 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
         async with dependencies.searches.turn(caller.subject, costly=query.is_search):
             page = await dependencies.log.history(caller.subject, str(person_id), query)
         items = [
-            _seen(item, ("changes", "former_names"), dependencies.view(caller))
+            seen_event(item, ("changes", "former_names"), dependencies.view(caller))
             for item in page.answer.documents
         ]
         return dependencies.page(request, page, {"person_id": str(person_id), "items": items})
@@ -101,24 +100,8 @@ def add_audit_routes(app: FastAPI, dependencies: PeopleDependencies, sender: Exp
             page = await dependencies.log.events(query)
         shown = dict.fromkeys(item["person_id"] for item in page.answer.documents)
         note_people(request.scope, list(shown))
-        items = [_seen(item, ("data",), dependencies.view(caller)) for item in page.answer.documents]
+        items = [seen_event(item, ("data",), dependencies.view(caller)) for item in page.answer.documents]
         return dependencies.page(request, page, {"items": items}, dict(_VARY))
-
-
-def _seen(item: dict[str, Any], parts: Sequence[str], view: PersonView) -> dict[str, Any]:
-    """Return an event as a caller sees it.
-
-    Args:
-        item: The event.
-        parts: Where it has something by field.
-        view: What the caller sees.
-    """
-    if not view.hidden:
-        return item
-    seen = {**item, **{part: view.of_values(item[part]) for part in parts if part in item}}
-    if item.get("erased"):
-        seen["erased"] = list(view.shown(item["erased"]))
-    return seen
 
 
 async def _export(

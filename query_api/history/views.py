@@ -11,6 +11,7 @@ from events.person.history import changes_between
 from events.person.schema.declarations import PersonSchema, Value
 from events.person.schema.lifting import former_names_in, lift_values
 from events.times import rfc3339
+from service_kit.person_view import PersonView
 
 _ORIGIN: Final = ("source_address", "user_agent")
 _TRACE: Final = (
@@ -119,3 +120,19 @@ def history_entries(
         entries.append(entry)
         before = after
     return entries
+
+
+def seen_event(item: dict[str, Any], parts: Sequence[str], view: PersonView) -> dict[str, Any]:
+    """Return an event as a caller sees it.
+
+    Args:
+        item: The event.
+        parts: Where it has something by field.
+        view: What the caller sees.
+    """
+    if not view.hidden:
+        return item
+    seen = {**item, **{part: view.of_values(item[part]) for part in parts if part in item}}
+    if item.get("erased"):
+        seen["erased"] = list(view.shown(item["erased"]))
+    return seen

@@ -20,6 +20,8 @@ AUDIT_SCOPE: Final = "audit:read"
 """Who has it sees former values, anything of deleted people, and where changes came from."""
 ERASE_SCOPE: Final = "people:erase"
 """Who has it erases people, and says who may not be erased."""
+REPORT_SCOPE: Final = "people:report"
+"""Who has it is told all that is kept about a person."""
 ADMIN: Final = "admin"
 """The role that has every scope that there is."""
 ROLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(

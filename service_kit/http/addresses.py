@@ -49,6 +49,7 @@ QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/people/{person_id}/commands/{command_id}": ("GET",),
     "/people/{person_id}/history": ("GET",),
     "/people/{person_id}/accesses": ("GET",),
+    "/people/{person_id}/report": ("GET",),
     "/accesses": ("GET",),
     "/events": ("GET",),
     "/events/open": ("POST",),

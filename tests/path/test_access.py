@@ -139,6 +139,7 @@ ROUTES = [
     ("query_api", "POST", "/events/open", "events:read audit:read"),
     ("query_api", "GET", f"{PERSON}/accesses", "audit:read"),
     ("query_api", "GET", "/accesses", "audit:read"),
+    ("query_api", "GET", f"{PERSON}/report", "people:report"),
     ("query_api", "GET", "/dead-letters", "ops"),
     ("query_api", "GET", LINE, "ops"),
     ("command_api", "POST", f"{LINE}/retry", "ops"),

@@ -15,7 +15,7 @@ from service_kit.access.records import decode
 from service_kit.ids import new_id
 from service_kit.read_model import person_document
 from tests.default_schema import SCHEMA
-from tests.system import eventually
+from tests.system import eventually, new_person
 
 DATABASE = "accesses"
 CANARY = "Canary-4711"
@@ -150,6 +150,32 @@ async def test_whom_the_command_api_refuses_is_on_record(system, people):
         )
         assert (read["route"], read["status"]) == ("/dead-letters/messages", 200)
     assert not [one for one in records(system) if one["method"] == "DELETE" and "subject" not in one]
+
+
+async def test_a_report_tells_what_is_kept_and_is_on_record_itself(system, services, commands):
+    """Of a person whom a worker has written, with its key, through the whole way."""
+    created = await commands.post("/people", json=new_person(last_name=CANARY), headers={"Prefer": "wait=20"})
+    assert created.status_code == 201
+    path = f"/people/{created.json()['id']}"
+    async with system.client(services["query_api"], system.token("people:read", subject="reader")) as reader:
+        assert (await reader.get(path)).status_code == 200
+    async with system.client(services["query_api"], system.token(subject="officer")) as officer:
+
+        async def told() -> dict:
+            report = (await officer.get(f"{path}/report")).json()
+            routes = {one["route"] for one in report["accesses"]["items"]}
+            return report if {"/people/{person_id}", "/people/{person_id}/report"} <= routes else {}
+
+        report = await eventually(told)
+        assert (report["status"], report["person"]["last_name"]) == ("active", CANARY)
+        assert report["history"]["items"][0]["changes"]["last_name"] == {"from": None, "to": CANARY}
+        page = await officer.get(f"{path}/report", headers={"Accept": "text/html", "Accept-Language": "es"})
+        assert page.headers["cache-control"] == "no-store" and "Informe sobre una persona" in page.text
+        assert CANARY in page.text
+        assert (await commands.delete(path, headers={"Prefer": "wait=20"})).status_code == 200
+        deleted = (await officer.get(f"{path}/report")).json()
+        assert (deleted["status"], deleted["person"]) == ("deleted", None)
+        assert deleted["history"]["items"][0]["changes"]["last_name"] == {"from": CANARY, "to": None}
 
 
 async def test_a_killed_process_loses_nothing_when_strict_and_a_second_when_on(system, people):

@@ -54,6 +54,7 @@ PATTERNS_HERE = {
     "service_kit/person_values/phones.py": "the numbering plans of phonenumbers",
 }
 FORMATS_HERE = {
+    "query_api/report/page.py": "sentences of ours, escaped once they are whole",
     "service_kit/http/reasons.py": "sentences of ours",
 }
 

@@ -32,6 +32,7 @@ Document = dict[str, Any]
 APIS = ("command", "query")
 # Lines that end with the answer, a picture, and what Prometheus reads: no schema says more of them.
 TEXTS = {
+    "text/html",
     "application/x-ndjson",
     "text/csv",
     "text/event-stream",
