@@ -230,7 +230,8 @@ class LogReads:
         self, subject: str, person_id: str, page: Sequence[Mapping[str, Any]], *, strong: bool
     ) -> list[dict[str, Any]]:
         """Return a page's documents as they are shown; what they changed needs what came before them."""
-        stream = await opened([one for one in reversed(page) if "applied_at" in one], self._keys)
+        page = await opened(page, self._keys)
+        stream = [one for one in reversed(page) if "applied_at" in one]
         fields: Mapping[str, Value] = {}
         if stream and stream[0]["version"] > 1:
             last = stream[0]["version"] - 1

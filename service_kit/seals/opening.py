@@ -21,7 +21,7 @@ def open_document(document: Mapping[str, Any], key: Key) -> dict[str, Any]:
     """Return an event's document with its sealed values in it; of an erased person, with `erased` instead.
 
     Args:
-        document: Of the log, with `sealed`.
+        document: Of the log, with `sealed`; or on record of a command without an event.
         key: The person's, or `ERASED`.
 
     Raises:
@@ -33,7 +33,7 @@ def open_document(document: Mapping[str, Any], key: Key) -> dict[str, Any]:
     if key is ERASED:
         return {**document, "erased": True}
     values = opened_values(document, key)
-    opened = {**document, "data": {**document["data"]}}
+    opened = {**document, "data": {**document.get("data", {})}}
     for name in names:
         attribute = ATTRIBUTES.get(name)
         if attribute is None:

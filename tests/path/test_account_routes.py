@@ -10,7 +10,7 @@ import httpx
 import jwt
 import pytest
 
-from events.log.event import event_of_line, seal
+from events.log.event import event_of_line, hash_of
 from operations.__main__ import main
 from operations.accounts.signing_keys import add_signing_key
 from operations.terminal import user_name
@@ -224,7 +224,7 @@ def test_auditors_find_what_happened_in_chains_that_verify(here, monkeypatch, ca
         ).content.splitlines()
     found = [event_of_line(line) for line in lines]
     assert len(found) >= len(own)
-    assert all(event.hash == seal(event) for event in found)
+    assert all(event.hash == hash_of(event) for event in found)
     assert PASSWORD not in json.dumps([line.decode() for line in lines])
     assert PASSWORD not in here.services["command_api"].words()
 

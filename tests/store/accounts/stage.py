@@ -15,7 +15,7 @@ from command_api.accounts.hashing import PARAMETERS
 from command_api.accounts.services import AccountServices
 from command_api.app import build_app
 from events.accounts.event import Origin, account_stream
-from events.log.event import GENESIS, seal
+from events.log.event import GENESIS, hash_of
 from events.log.stored import event_of
 from service_kit.settings import Settings
 from tests.conftest import DRIVERS
@@ -82,7 +82,7 @@ class Stage:
             document["accepted_at"] = document["accepted_at"].replace(tzinfo=UTC)
             document["applied_at"] = document["applied_at"].replace(tzinfo=UTC)
             event = event_of(document)
-            assert (event.version, event.prev, event.hash) == (version, previous, seal(event))
+            assert (event.version, event.prev, event.hash) == (version, previous, hash_of(event))
             previous = event.hash
         return found
 
