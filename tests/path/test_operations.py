@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from tests.system import ROOT, eventually, new_person
+from tests.system import ROOT, TEST_KEKS, eventually, new_person
 
 WAIT = {"Prefer": "wait=10"}
 
@@ -86,6 +86,11 @@ BROKEN = [
     ("workers", {"ROLLCALL_AMQP_URL": "amqp://guest:guest@broker.example/"}, "default user"),
     ("workers", {"ROLLCALL_MONGO_URI": ""}, "ROLLCALL_MONGO_URI"),
     ("query_api", {"ROLLCALL_MONGO_URI": ""}, "ROLLCALL_MONGO_URI"),
+    *(
+        (module, {"ROLLCALL_KEK_FILE": path}, path or "ROLLCALL_KEK_FILE")
+        for module in ("command_api", "query_api", "workers")
+        for path in ("", "/nowhere")
+    ),
 ]
 
 
@@ -96,7 +101,11 @@ def test_no_service_starts_with_a_missing_or_default_secret(tmp_path, module, ch
         "ROLLCALL_MONGO_URI": "mongodb://127.0.0.1:1",
         "ROLLCALL_AMQP_URL": "amqp://somebody:something@127.0.0.1:1",
         "ROLLCALL_JWT_KEY_FILE": str(tmp_path / "key"),
+        "ROLLCALL_KEK_FILE": str(tmp_path / "keks"),
     }
+    keks = tmp_path / "keks"
+    keks.write_text("".join(f"{name} {key.hex()}\n" for name, key in TEST_KEKS.items()))
+    keks.chmod(0o600)
     (tmp_path / "key").write_text("x" * 32)
     if changes.get("ROLLCALL_JWT_KEY_FILE") == "SHORT":
         (tmp_path / "key").write_text("secret")
