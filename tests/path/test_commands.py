@@ -6,7 +6,12 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
-from tests.system import eventually, new_person
+from service_kit.mongo.collections import keys_database
+from service_kit.mongo.keys import key_in
+from service_kit.seals.kek import Keks
+from service_kit.seals.opening import open_document
+from service_kit.seals.wrapping import KEYS
+from tests.system import TEST_KEKS, eventually, new_person
 
 WAIT = {"Prefer": "wait=10"}
 
@@ -223,12 +228,15 @@ async def test_the_event_carries_actor_trace_and_times(commands, system):
     person = (await commands.post("/people", json=new_person(), headers=headers)).json()
     with MongoClient(system.mongo.uri, tz_aware=True) as client:
         event = client["rollcall"]["events"].find_one({"person_id": person["id"]})
+        row = client[keys_database("rollcall")][KEYS].find_one({"_id": person["id"]})
+    assert not {"user_agent", "source_address"} & event.keys()
+    opened = open_document(event, key_in(row, Keks(TEST_KEKS)))
     assert event["actor"] == "tester"
     assert event["traceparent"] == trace
     assert event["correlation_id"] == "batch-9"
-    assert event["user_agent"] == "probe/1"
-    assert event["source_address"] == "127.0.0.1"
-    assert event["schema"] == 1
+    assert opened["user_agent"] == "probe/1"
+    assert opened["source_address"] == "127.0.0.1"
+    assert event["schema"] == 2
     assert event["accepted_at"] <= event["applied_at"]
 
 

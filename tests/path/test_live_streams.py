@@ -196,7 +196,7 @@ async def test_an_end_that_is_not_the_one_that_was_read_is_read_anew(system, mon
 
 async def test_replays_are_bounded(system, commands):
     await create(commands)
-    replays = Replays(system.rabbit.url, AtOnce(2, 1))
+    replays = Replays(system.rabbit.url, AtOnce(2, 1), ALL_KEYS)
     running = asyncio.create_task(replays.run())
     try:
         async with replays.after(FIRST, "ada"):
