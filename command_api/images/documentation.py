@@ -15,7 +15,7 @@ _FILE["content"]["multipart/form-data"]["encoding"] = {
 FORMS: Final = schemas_of(ImageFile, Confirmation)
 """The schemas of the bodies."""
 _FILE_PROBLEMS: Final = {
-    **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 501, 503),
+    **problems(400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 501, 503),
     413: {**problems(413)[413], "description": "The file has more than 2 MB"},
     415: {**problems(415)[415], "description": "No form, or the file is no PNG, JPEG or WebP"},
     422: {**problems(422)[422], "description": "More than 25 megapixels, broken, or not one field `file`"},
@@ -67,14 +67,14 @@ class ImageDocuments:
         }
         self.remove: dict[str, Any] = {
             **_COMMAND,
-            "responses": {**applied, **problems(401, 403, 404, 412, 422, 503)},
+            "responses": {**applied, **problems(401, 403, 404, 410, 412, 422, 503)},
             "openapi_extra": {"parameters": CHANGE_HEADERS},
         }
         self.confirm: dict[str, Any] = {
             **_COMMAND,
             "responses": {
                 **applied,
-                **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 501, 503),
+                **problems(400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 501, 503),
             },
             "openapi_extra": {"requestBody": json_body(Confirmation), "parameters": CHANGE_HEADERS},
         }

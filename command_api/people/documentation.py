@@ -92,7 +92,7 @@ DELETE: Final[dict[str, Any]] = {
     "responses": {
         200: json_answer(WAITED, DeletedPerson, "deleted", **OUTCOME_HEADERS),
         202: ACCEPTED,
-        **problems(401, 403, 404, 412, 422, 503),
+        **problems(401, 403, 404, 410, 412, 422, 503),
     },
     "openapi_extra": {"parameters": [_PERSON_ID, *CHANGE_HEADERS]},
 }
@@ -119,7 +119,7 @@ class PeopleDocuments:
             "responses": {
                 201: json_answer(WAITED, answers.person, "person", links=_THEN, **OUTCOME_HEADERS),
                 202: ACCEPTED,
-                **problems(400, 401, 403, 409, 413, 415, 422, 503),
+                **problems(400, 401, 403, 409, 410, 413, 415, 422, 503),
             },
             "openapi_extra": {
                 "requestBody": json_body(forms.person),
@@ -132,7 +132,7 @@ class PeopleDocuments:
             "responses": {
                 200: json_answer(WAITED, answers.person, "updated", links=_THEN, **OUTCOME_HEADERS),
                 202: ACCEPTED,
-                **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+                **problems(400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 503),
             },
             "openapi_extra": {
                 "requestBody": json_body(forms.patch, "application/merge-patch+json", "application/json"),
@@ -149,7 +149,7 @@ class PeopleDocuments:
             "responses": {
                 200: json_answer(WAITED, answers.reverted, "updated", links=_THEN, **OUTCOME_HEADERS),
                 202: ACCEPTED,
-                **problems(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
+                **problems(400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 503),
             },
             "openapi_extra": {
                 "requestBody": json_body(ReversionInput),

@@ -23,7 +23,7 @@ _TITLES: Final = {
     404: "No such thing, or not yet (`Retry-After`)",
     406: "None of the media types of `Accept` can be had",
     409: "A unique value is taken, or there is no such version yet (with `Prefer: wait`)",
-    410: "The stream of events does not have all that comes after the position",
+    410: "The person was erased; or the stream of events does not have all that comes after the position",
     412: "The person is at another version (with `Prefer: wait`)",
     413: "The body is over 64 KB",
     415: "The content type is not supported",
