@@ -153,23 +153,32 @@ def field_filters(schema: PersonSchema) -> dict[str, tuple[Any, None]]:
     filters: dict[str, tuple[Any, None]] = {}
     for field in schema.fields:
         read, shape = asked_value_of(field), asked_schema(field)
-        filters[f"{field.name}.exists"] = _filter(_existence(field), _EXISTS)
+        filters[f"{field.name}.exists"] = _filter(_existence(field), _wanted(field, _EXISTS))
         if field.has_filter:
-            filters[field.name] = _filter(_one(read, _equal(field)), shape)
-            filters[f"{field.name}.in"] = _filter(_several(read, _among(field)), _list_of(shape, _ONE_OF))
+            filters[field.name] = _filter(_one(read, _equal(field)), _wanted(field, shape))
+            several = _wanted(field, _list_of(shape, _ONE_OF))
+            filters[f"{field.name}.in"] = _filter(_several(read, _among(field)), several)
         if field.is_found_by_prefix and field.type == "string":
             filters[f"{field.name}.prefix"] = _filter(
                 lambda text, _info, field=field: _begins(field, text),
-                _text(description="The beginning of a value, as it is stored"),
+                _wanted(field, _text(description="The beginning of a value, as it is stored")),
             )
         if field.sort:
             for operator in _OPERATORS:
-                meaning = {**shape, "description": _MEANING[operator]}
+                meaning = _wanted(field, {**shape, "description": _MEANING[operator]})
                 filters[f"{field.name}.{operator}"] = _filter(_one(read, _range(field, operator)), meaning)
         if field.sort and field.format in ("birth-date", "date"):
             for end, operator in (("from", "gte"), ("to", "lte")):
                 filters[f"{field.name}_{end}"] = filters[f"{field.name}.{operator}"]
     return filters
+
+
+def _wanted(field: FieldDeclaration, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what OpenAPI says of a filter of a field, with the scope that its use wants."""
+    if not field.read:
+        return schema
+    told = (schema.get("description"), f"Wants the scope `{field.read}`, too")
+    return {**schema, "description": ". ".join(filter(None, told))}
 
 
 def _begins(field: FieldDeclaration, text: str) -> Condition:

@@ -225,6 +225,17 @@ def test_scopes_of_the_schema_in_force_are_known_and_the_files_where_the_record_
     assert (said.out, "schema not applied" in said.err) == ("", True)
 
 
+@pytest.mark.parametrize("uri", ["http://h", "mongodb://ana:secret@h:9:9/", "mongodb://ana@b:secret@h/"])
+def test_an_address_that_is_none_leaves_the_scopes_of_the_file(tmp_path, uri):
+    (tmp_path / "schema.json").write_text(paid(3, "payroll:read"))
+    environment = {"ROLLCALL_PERSON_SCHEMA": str(tmp_path / "schema.json"), "ROLLCALL_MONGO_URI": uri}
+    assert "payroll:read" in known_roles(environment).scopes
+    for asks in (addresses.person_schema, addresses.database_settings):
+        with pytest.raises(SetupError, match="^ROLLCALL_MONGO_URI is not a connection string") as caught:
+            asks(environment)
+        assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("error", [KeyError("no such uid"), OSError("no such uid")])
 def test_a_user_without_a_name_acts_by_number(monkeypatch, error):
     def unknown() -> str:
