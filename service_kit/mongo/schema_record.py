@@ -81,5 +81,5 @@ def _errors() -> Iterator[None]:
             text = "MongoDB: the record of the person schema is closed: run mongo-cluster/initialise.py"
             raise StoreUnavailable(text) from exc
         if exc.code == _NOT_AUTHENTICATED:
-            raise StoreUnavailable("MongoDB refuses the user or password in ROLLCALL_MONGO_URI") from exc
+            raise StoreUnavailable("MongoDB: it refuses the user or password in ROLLCALL_MONGO_URI") from exc
         raise
