@@ -87,7 +87,7 @@ def _day(read: Read, text: str, context: Context) -> Any:
         raise
 
 
-def wanted(field: FieldDeclaration, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_scope(field: FieldDeclaration, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what OpenAPI says of a filter, with the scope that the filter's field wants."""
     if not field.read:
         return schema

@@ -254,24 +254,29 @@ def test_an_export_is_what_its_ending_says():
             form_of(Path(name))
 
 
+@pytest.fixture
+def handlers():
+    """Puts the handlers of signals back."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupt_that_a_destructor_swallowed_comes_again(number):
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        end_if_asked = end_politely()
+    end_if_asked = end_politely()
+    end_if_asked()
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(number)
+    with pytest.raises(KeyboardInterrupt):
         end_if_asked()
-        with suppress(KeyboardInterrupt):
-            signal.raise_signal(number)
-        with pytest.raises(KeyboardInterrupt):
-            end_if_asked()
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
+@pytest.mark.usefixtures("handlers")
 def test_a_schedule_of_checkpoints_ends_though_an_interrupt_was_swallowed(monkeypatch, tmp_path):
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     made: list[int] = []
 
     def make(*_arguments: object) -> int:
@@ -284,9 +289,5 @@ def test_a_schedule_of_checkpoints_ends_though_an_interrupt_was_swallowed(monkey
     monkeypatch.setattr(checkpoints, "_add", make)
     monkeypatch.setattr(checkpoints.time, "sleep", lambda _seconds: pytest.fail("it goes on"))
     words = ["checkpoint", "--to", str(tmp_path), "--key", str(tmp_path / "key"), "--every", "1h"]
-    try:
-        assert main(words) == 130
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    assert main(words) == 130
     assert made == [1]
