@@ -22,6 +22,7 @@ from operations.errors import SetupError
 from service_kit.auth.roles import Roles
 from service_kit.auth.roles_file import load_roles
 from service_kit.mongo.claim_secrets import read_claim_names
+from service_kit.mongo.connection import is_connection_string
 from service_kit.mongo.schema_record import open_record
 from service_kit.person_schema import load_person_schema
 from service_kit.schema_in_force import schema_of_file
@@ -97,9 +98,15 @@ def database_address(environ: Mapping[str, str] = os.environ) -> DatabaseAddress
     """Return where MongoDB is.
 
     Raises:
-        SetupError: No setting says it.
+        SetupError: No setting says it, or not so that the driver can read it.
     """
     uri = _named(environ, "ROLLCALL_MONGO_URI", "No database is known here: start one with `./run up`")
+    if not is_connection_string(uri):
+        # The driver's own words may hold a part of it, and with that a password.
+        raise SetupError(
+            "ROLLCALL_MONGO_URI is not a connection string of MongoDB: it wants the form "
+            "mongodb://user:password@host:port/?options, with reserved characters as %XX"
+        )
     return DatabaseAddress(uri, environ.get("ROLLCALL_MONGO_DB") or "rollcall")
 
 

@@ -85,3 +85,11 @@ def _day(read: Read, text: str, context: Context) -> Any:
         except ValueError:
             pass
         raise
+
+
+def with_scope(field: FieldDeclaration, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what OpenAPI says of a filter, with the scope that the filter's field wants."""
+    if not field.read:
+        return schema
+    told = (schema.get("description"), f"Wants the scope `{field.read}`, too")
+    return {**schema, "description": ". ".join(filter(None, told))}

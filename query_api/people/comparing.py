@@ -17,7 +17,7 @@ from events.person.schema.declarations import FieldDeclaration, PersonSchema
 from events.person.search import AFTER, BETWEEN, may_lack
 from events.text import fold
 from events.times import rfc3339
-from query_api.people.asked_values import Read, asked_value_of, person_id
+from query_api.people.asked_values import Read, asked_value_of, person_id, with_scope
 from query_api.people.search import NOBODY, Condition, Search, beginning
 from query_api.reading.forms import zone_in
 from query_api.reading.times import Operator, bound
@@ -153,18 +153,19 @@ def field_filters(schema: PersonSchema) -> dict[str, tuple[Any, None]]:
     filters: dict[str, tuple[Any, None]] = {}
     for field in schema.fields:
         read, shape = asked_value_of(field), asked_schema(field)
-        filters[f"{field.name}.exists"] = _filter(_existence(field), _EXISTS)
+        filters[f"{field.name}.exists"] = _filter(_existence(field), with_scope(field, _EXISTS))
         if field.has_filter:
-            filters[field.name] = _filter(_one(read, _equal(field)), shape)
-            filters[f"{field.name}.in"] = _filter(_several(read, _among(field)), _list_of(shape, _ONE_OF))
+            filters[field.name] = _filter(_one(read, _equal(field)), with_scope(field, shape))
+            several = with_scope(field, _list_of(shape, _ONE_OF))
+            filters[f"{field.name}.in"] = _filter(_several(read, _among(field)), several)
         if field.is_found_by_prefix and field.type == "string":
             filters[f"{field.name}.prefix"] = _filter(
                 lambda text, _info, field=field: _begins(field, text),
-                _text(description="The beginning of a value, as it is stored"),
+                with_scope(field, _text(description="The beginning of a value, as it is stored")),
             )
         if field.sort:
             for operator in _OPERATORS:
-                meaning = {**shape, "description": _MEANING[operator]}
+                meaning = with_scope(field, {**shape, "description": _MEANING[operator]})
                 filters[f"{field.name}.{operator}"] = _filter(_one(read, _range(field, operator)), meaning)
         if field.sort and field.format in ("birth-date", "date"):
             for end, operator in (("from", "gte"), ("to", "lte")):

@@ -17,6 +17,7 @@ WAIT_MS: Final = 2_000
 """How long a start waits for the record."""
 _STREAM: Final = {"person_id": SCHEMA_STREAM}
 _UNAUTHORISED: Final = 13
+_NOT_AUTHENTICATED: Final = 18
 
 
 class SchemaRecord:
@@ -87,4 +88,6 @@ def _errors() -> Iterator[None]:
         if exc.code == _UNAUTHORISED:
             text = "MongoDB: the record of the person schema is closed: run mongo-cluster/initialise.py"
             raise StoreUnavailable(text) from exc
+        if exc.code == _NOT_AUTHENTICATED:
+            raise StoreUnavailable("MongoDB: it refuses the user or password in ROLLCALL_MONGO_URI") from exc
         raise

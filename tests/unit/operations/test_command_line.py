@@ -225,6 +225,17 @@ def test_scopes_of_the_schema_in_force_are_known_and_the_files_where_the_record_
     assert (said.out, "schema not applied" in said.err) == ("", True)
 
 
+@pytest.mark.parametrize("uri", ["http://h", "mongodb://ana:secret@h:9:9/", "mongodb://ana@b:secret@h/"])
+def test_an_address_that_is_none_leaves_the_scopes_of_the_file(tmp_path, uri):
+    (tmp_path / "schema.json").write_text(paid(3, "payroll:read"))
+    environment = {"ROLLCALL_PERSON_SCHEMA": str(tmp_path / "schema.json"), "ROLLCALL_MONGO_URI": uri}
+    assert "payroll:read" in known_roles(environment).scopes
+    for asks in (addresses.person_schema, addresses.database_settings):
+        with pytest.raises(SetupError, match="^ROLLCALL_MONGO_URI is not a connection string") as caught:
+            asks(environment)
+        assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("error", [KeyError("no such uid"), OSError("no such uid")])
 def test_a_user_without_a_name_acts_by_number(monkeypatch, error):
     def unknown() -> str:
@@ -259,24 +270,29 @@ def test_an_export_of_events_asks_for_what_its_options_say():
         target("--events", form="xlsx")
 
 
+@pytest.fixture
+def handlers():
+    """Puts the handlers of signals back."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupt_that_a_destructor_swallowed_comes_again(number):
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        end_if_asked = end_politely()
+    end_if_asked = end_politely()
+    end_if_asked()
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(number)
+    with pytest.raises(KeyboardInterrupt):
         end_if_asked()
-        with suppress(KeyboardInterrupt):
-            signal.raise_signal(number)
-        with pytest.raises(KeyboardInterrupt):
-            end_if_asked()
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
+@pytest.mark.usefixtures("handlers")
 def test_a_schedule_of_checkpoints_ends_though_an_interrupt_was_swallowed(monkeypatch, tmp_path):
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
     made: list[int] = []
 
     def make(*_arguments: object) -> int:
@@ -289,9 +305,5 @@ def test_a_schedule_of_checkpoints_ends_though_an_interrupt_was_swallowed(monkey
     monkeypatch.setattr(checkpoints, "_add", make)
     monkeypatch.setattr(checkpoints.time, "sleep", lambda _seconds: pytest.fail("it goes on"))
     words = ["checkpoint", "--to", str(tmp_path), "--key", str(tmp_path / "key"), "--every", "1h"]
-    try:
-        assert main(words) == 130
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    assert main(words) == 130
     assert made == [1]

@@ -18,6 +18,7 @@ from events.person.fields import stored_forms
 from events.person.schema.reading import parse_schema
 from query_api.app import IMPERSONAL as NO_READS
 from query_api.app import build_app as build_query_api
+from query_api.people.comparing import field_filters
 from query_api.people.sorting import orders_of
 from service_kit.http.answers import person_answers
 from service_kit.http.guard import EXPOSED
@@ -240,6 +241,18 @@ def test_what_wants_a_scope_is_named_with_it_and_not_always_there():
         described = {name: str(field) for name, field in form["properties"].items()}
         assert [name for name, text in described.items() if told in text] == ["salary"]
         assert [name for name, text in described.items() if "payroll" in text] == ["salary"]
+
+
+def test_filters_of_a_field_behind_a_scope_tell_it():
+    employees = parse_schema((ROOT / "examples" / "schemas" / "employees.json").read_bytes())
+    told = {
+        name: "Wants the scope `payroll:read`, too" in str(parameter[0].__metadata__)
+        for name, parameter in field_filters(employees).items()
+    }
+    assert {name for name, tells in told.items() if tells} == {
+        name for name in told if name.partition(".")[0] == "salary"
+    }
+    assert {"salary.exists", "salary.gte"} <= told.keys()
 
 
 def test_the_kinds_of_problems_are_listed(documents):

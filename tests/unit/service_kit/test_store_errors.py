@@ -5,6 +5,7 @@ from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, Ope
 
 from events.errors import StoreUnavailable
 from service_kit.mongo.connection import is_transient, kept_out, store_errors
+from service_kit.mongo.schema_record import open_record
 
 DUPLICATE, AWAY, STALE, BROKEN = ({"code": code} for code in (11000, 133, 13388, 121))
 
@@ -45,3 +46,15 @@ def test_what_a_unique_index_kept_out_is_told_by_position():
 def test_what_failed_beside_that_is_not_swallowed(failure):
     with pytest.raises(BulkWriteError):
         kept_out(failure)
+
+
+@pytest.mark.parametrize(("code", "said"), [(13, "is closed"), (18, "refuses the user or password")])
+def test_a_record_of_schemas_that_refuses_says_what_to_mend(monkeypatch, code, said):
+    def refuse(*_arguments, **_options):
+        raise OperationFailure("refused: ana:secret", code)
+
+    with open_record("mongodb://127.0.0.1:9/", "rollcall") as record:
+        monkeypatch.setattr(record._events, "find", refuse)
+        with pytest.raises(StoreUnavailable, match=said) as caught:
+            record.all()
+    assert "secret" not in caught.value.detail
