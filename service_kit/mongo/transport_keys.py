@@ -60,6 +60,7 @@ class TransportKeys:
     ) -> None:
         self._rows = None if client is None else writing(client, keys_database(database))[TRANSPORT]
         self._keks, self._clock, self._cache, self._makes = keks, clock, cache, makes
+        self._database = database
         self._wrapped: dict[str, tuple[str, bytes]] = {}
         self._known: dict[str, TransportKey] = {}
         self._current: tuple[int, TransportKey] | None = None
@@ -125,18 +126,21 @@ class TransportKeys:
 
     def _take_cached(self, cache: Path) -> None:
         try:
-            rows = orjson.loads(cache.read_bytes())
-            self._take({id_: (kek, bytes.fromhex(wrapped)) for id_, (kek, wrapped) in rows.items()})
+            kept = orjson.loads(cache.read_bytes())
+            # Of another database, a key of the same day is another one.
+            rows = kept["rows"].items() if kept["database"] == self._database else ()
+            self._take({id_: (kek, bytes.fromhex(wrapped)) for id_, (kek, wrapped) in rows})
         except FileNotFoundError:
             return
-        except (OSError, ValueError, TypeError, AttributeError, KeyTrouble):
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, KeyTrouble):
             # What it cannot tell is read from the database.
             log.warning("transport keys not kept", reason=f"{cache.name} cannot be read")
 
     async def _keep_cached(self) -> None:
         if self._cache is None:
             return
-        content = {id_: (kek, wrapped.hex()) for id_, (kek, wrapped) in self._wrapped.items()}
+        rows = {id_: (kek, wrapped.hex()) for id_, (kek, wrapped) in self._wrapped.items()}
+        content = {"database": self._database, "rows": rows}
         try:
             await asyncio.to_thread(write_whole, self._cache, orjson.dumps(content))
         except OSError as exc:
