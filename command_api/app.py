@@ -26,12 +26,14 @@ from command_api.imports.store import ImportStore
 from command_api.people import documentation as people_documents
 from command_api.people.routes import PeopleDependencies, add_people_routes
 from events.person.schema.declarations import PersonSchema
+from service_kit.access.opening import open_access_log, recording_of
 from service_kit.auth.roles_file import load_roles
 from service_kit.auth.tokens import TokenVerifier
 from service_kit.background import Background
-from service_kit.http.addresses import PREFIX
+from service_kit.http.addresses import COMMAND, PREFIX
 from service_kit.http.guard import Limits
 from service_kit.http.openapi import document
+from service_kit.http.readiness import Check
 from service_kit.http.schema_route import add_schema_route
 from service_kit.http.web import create_app
 from service_kit.images import ImageSecret
@@ -44,6 +46,10 @@ from service_kit.person_schema import load_person_schema
 from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 
+_READS: Final = frozenset({"/dead-letters/messages", "/dead-letters/messages/{id}"})
+"""The routes that show what others sent."""
+IMPERSONAL: Final = frozenset(COMMAND) - _READS
+"""All others: what they did is on record in the log, and only what they refused is an access record."""
 _ABOUT: Final = """Takes requests to create, change and delete people, and answers once the broker has
 them on disk. A worker decides each in the person's order; the query API tells the outcome.
 
@@ -123,6 +129,12 @@ def build_app(
 
     clocks = None if client is None else ClockWatch(client, clock)
     schemas = None if client is None else SchemaWatch(client, settings.mongo_db, schema)
+    access_log = None if client is None else open_access_log(settings, client, "command-api")
+    remarks: dict[str, Check] = {}
+    if clocks is not None and schemas is not None:
+        remarks |= {"clock": clocks.check, "schema": schemas.check}
+    if access_log is not None:
+        remarks["access_records"] = access_log.check
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -131,10 +143,14 @@ def build_app(
         if clocks is not None and schemas is not None:
             background.start(clocks.run())
             background.start(schemas.run())
+        if access_log is not None:
+            background.start(access_log.run())
         try:
             yield
         finally:
             await background.stop()
+            if access_log is not None:
+                await access_log.close()
             images.uploads.close()
             stores.close()
             if accounts is not None:
@@ -146,9 +162,11 @@ def build_app(
         "Rollcall command API",
         {"rabbitmq": publisher.check, "keys": keys.check},
         lifespan,
-        remarks={} if clocks is None or schemas is None else {"clock": clocks.check, "schema": schemas.check},
+        remarks=remarks,
         limits=Limits.of(settings),
         background=background,
+        # Who has no good token is counted by its address, and a failed login is on record of its own.
+        recording=recording_of(access_log, IMPERSONAL, nameless=False),
         description=_ABOUT + roles.table(),
         version="1",
         # What its page tries out goes to the address without the prefix, which is this one's too.
@@ -169,5 +187,5 @@ def build_app(
         | image_documents.FORMS
         | import_documents.FORMS
     )
-    document(app, forms, schema)
+    document(app, forms, schema, IMPERSONAL)
     return app

@@ -9,7 +9,9 @@ from subscriber import Event, subscribe
 
 async def notify(event: Event) -> None:
     """Tell one change; a real one would send a mail, and raise if that failed."""
-    fields = ", ".join(event["data"]) or "nothing more"
+    # Their names are in the clear; who wants the values gives `subscribe` an `EventOpener`.
+    sealed = [name for name in event["sealedfields"] if not name.startswith("@")]
+    fields = ", ".join([*event["data"], *sealed]) or "nothing more"
     print(f"{event['time']} {event['actor']} {event['type']} {event['subject']}: {fields}", flush=True)
 
 

@@ -34,6 +34,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "people": _KEEP,
         "milestones": _KEEP,
         "claims": _KEEP,
+        "erasures": _GUARD,
         "rejections": _GUARD,
         "parked": _KEEP,
         "feed_marks": _GUARD,
@@ -44,6 +45,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "imports": _COUNT,
         "import_errors": _COUNT,
         "lags": _KEEP,
+        "rounds": _GUARD,
         # Only what is older than the retention, and was signed.
         ACCESSES: _TRIM,
         ACCESS_HEADS: _CLEAR,
@@ -61,6 +63,8 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
         "images.chunks": _STORE,
         "imports": _GUARD,
         "import_errors": _KEEP,
+        # Whom it refused what.
+        ACCESSES: _NOTE,
     },
     "rollcall-query": {
         **dict.fromkeys(
@@ -70,6 +74,7 @@ GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
                 *("images.files", "images.chunks", "imports", "import_errors", "lags"),
                 # For who verifies the log.
                 *("feed_marks", "feed_gaps"),
+                "erasures",
             ),
             _READ,
         ),
@@ -84,7 +89,7 @@ one that is stolen make a user, an index or a collection."""
 
 KEY_GRANTS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     "rollcall-worker": dict.fromkeys(LABELS, _GUARD),
-    "rollcall-command": {TRANSPORT: _READ},
+    "rollcall-command": {TRANSPORT: _READ, ACCESS_KEYS: _NOTE},
     "rollcall-query": {KEYS: _READ, TRANSPORT: _READ, SECRETS: _READ, ACCESS_KEYS: _APPEND},
 }
 """What each user may do in the database of keys. Nobody may remove: to destroy a key is to take it out of its

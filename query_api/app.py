@@ -19,6 +19,7 @@ from query_api.exports.streams import Exports
 from query_api.feed.asyncapi import add_asyncapi_route
 from query_api.feed.buffer import FeedBuffer
 from query_api.feed.live_client import HEARTBEAT_SECONDS
+from query_api.feed.open_route import FORMS, EventOpening, add_open_route
 from query_api.feed.positions import Positions
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import Replays
@@ -99,7 +100,7 @@ def build_app(
     exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
     url = settings.amqp_url.get_secret_value()
     verifier, feed, positions = TokenVerifier(settings, roles), FeedBuffer(), Positions(time.monotonic)
-    tickets = StreamTickets(tickets_secret(settings), client, settings.mongo_db)
+    tickets = StreamTickets(tickets_secret(settings), client, settings.mongo_db, schema)
     live = LiveDependencies(
         feed,
         FeedReader(url, feed, positions, keys),
@@ -184,8 +185,9 @@ def build_app(
     add_import_routes(app, people, sender, lambda: datetime.now(UTC))
     add_dead_letter_routes(app, people)
     add_live_route(app, live)
+    add_open_route(app, verifier, EventOpening(keys, reads.newest_people, schema))
     add_image_routes(app, GridFsReader(client, settings.mongo_db))
     add_asyncapi_route(app, schema)
     app.state.live = live
-    document(app, {}, schema)
+    document(app, FORMS, schema, IMPERSONAL)
     return app

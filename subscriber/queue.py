@@ -13,13 +13,20 @@ from service_kit.broker.connection import broker_errors, keep_connected
 from service_kit.broker.topology import EVENTS, EVENTS_AGAIN, subscriber_queues
 from subscriber.dead import DeadLetters, declare_own
 from subscriber.handling import ATTEMPTS, Handler, Handling
+from subscriber.opening import EventOpener
 
 PREFETCH: Final = 50
 OPEN_SECONDS: Final = 10.0
 
 
 async def subscribe(
-    url: str, name: str, handle: Handler, *, topics: Sequence[str] = ("#",), attempts: int = ATTEMPTS
+    url: str,
+    name: str,
+    handle: Handler,
+    *,
+    topics: Sequence[str] = ("#",),
+    attempts: int = ATTEMPTS,
+    opener: EventOpener | None = None,
 ) -> None:
     """Handle each event that comes into the subscriber's queue, in order, until cancelled.
 
@@ -32,22 +39,38 @@ async def subscribe(
         handle: Gets each event; see `Handler`.
         topics: Which events: `person.created`, `person.*`, `#`.
         attempts: How often an event is tried before it is given up.
+        opener: Opens what is sealed; without one, events have what is in the clear.
     """
-    handling = Handling(handle, attempts)
+    handling = Handling(handle, attempts, opener)
 
     async def use(connection: AbstractConnection) -> None:
         letters = await DeadLetters.open(connection, name)
         inbox: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()  # the prefetch bounds it
         _owner, channel = await _open(connection, name, topics, inbox)
-        while (message := await inbox.get()) is not None:
-            reason = await handling.take(message.body)
-            if reason is not None:
-                await letters.put(message.body, reason)
-            with broker_errors("acknowledging"):
-                await channel.basic_ack(message.delivery_tag or 0, wait=False)
+        while messages := await _next_messages(inbox):
+            events = await handling.read([message.body for message in messages])
+            for message, event in zip(messages, events, strict=True):
+                if (reason := await handling.take(event)) is not None:
+                    await letters.put(message.body, reason)
+                with broker_errors("acknowledging"):
+                    await channel.basic_ack(message.delivery_tag or 0, wait=False)
         raise BrokerUnavailable("RabbitMQ: the queue is not delivered any more")
 
     await keep_connected(url, f"subscriber {name}", use)
+
+
+async def _next_messages(inbox: asyncio.Queue[DeliveredMessage | None]) -> list[DeliveredMessage]:
+    """Return the messages that are there, at least one; none once no more will come."""
+    messages = []
+    message = await inbox.get()
+    while message is not None:
+        messages.append(message)
+        if inbox.empty():
+            return messages
+        message = inbox.get_nowait()
+    if messages:
+        inbox.put_nowait(None)
+    return messages
 
 
 async def _open(

@@ -21,6 +21,7 @@ from service_kit.broker.stream import (
 )
 from subscriber.dead import DeadLetters
 from subscriber.handling import ATTEMPTS, Handler, Handling
+from subscriber.opening import EventOpener
 from subscriber.saved_position import SavedPosition
 
 CREDIT: Final = 200
@@ -37,6 +38,7 @@ async def follow(
     start: int | str = "first",
     types: Collection[str] = (),
     attempts: int = ATTEMPTS,
+    opener: EventOpener | None = None,
 ) -> None:
     """Handle each event of the stream after the saved position, in order, until cancelled.
 
@@ -51,6 +53,7 @@ async def follow(
             is saved then.
         types: Only these events; all, if empty.
         attempts: How often an event is tried before it is given up.
+        opener: Opens what is sealed; without one, events have what is in the clear.
 
     Raises:
         PositionGone: The stream does not have the saved event at its place, or has dropped what comes
@@ -58,7 +61,7 @@ async def follow(
             that the stream still has, most of it again.
         ValueError: The saved position or `start` is no position.
     """
-    handling = Handling(handle, attempts)
+    handling = Handling(handle, attempts, opener)
 
     async def use(connection: AbstractConnection) -> None:
         letters = await DeadLetters.open(connection, name)
@@ -135,8 +138,8 @@ async def _after_named(
 async def _handle(
     entries: list[FeedEntry], handling: Handling, letters: DeadLetters, types: Collection[str]
 ) -> None:
-    for entry in entries:
-        if types and entry.type not in types:
-            continue
-        if entry.body and (reason := await handling.take(entry.body)) is not None:
+    wanted = [entry for entry in entries if entry.body and (not types or entry.type in types)]
+    events = await handling.read([entry.body for entry in wanted])
+    for entry, event in zip(wanted, events, strict=True):
+        if (reason := await handling.take(event)) is not None:
             await letters.put(entry.body, reason)

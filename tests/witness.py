@@ -81,7 +81,7 @@ def _what(entry: dict[str, Any]) -> tuple[str, str] | None:
     command = entry.get("command", {})
     collection = entry["ns"].partition(".")[2]
     # What query APIs ask all the time, and what workers note of the feed now and then.
-    if collection in ("system.profile", "lags", "feed_marks", "feed_gaps"):
+    if collection in ("system.profile", "lags", "rounds", "feed_marks", "feed_gaps"):
         return None
     if "afterClusterTime" in command.get("readConcern", {}):  # a worker that asks whether a member lags
         return None

@@ -20,6 +20,7 @@ from service_kit.mongo import connection as mongo
 from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.keys import PersonKeys
+from service_kit.mongo.rounds import Rounds
 from service_kit.mongo.schema_watch import SchemaWatch
 from service_kit.mongo.transport_keys import TransportKeys
 from service_kit.person_schema import load_person_schema
@@ -40,6 +41,7 @@ from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
 from workers.erasing.eraser import Eraser
+from workers.erasing.sweep import ErasureSweep
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
 from workers.imports.counts import ImportCounts
@@ -133,6 +135,8 @@ async def work(
     consumer = CommandConsumer(url, settings.partitions, wire)
     remover = ImageRemover(client, settings.mongo_db, keys, images.all)
     sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
+    rounds = Rounds(client, settings.mongo_db, clock)
+    erasures = ErasureSweep(client, settings.mongo_db, keys, store, streams, eraser, rounds, clock)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)
@@ -148,6 +152,7 @@ async def work(
         asyncio.create_task(consumer.consume()),
         asyncio.create_task(visibility.watch()),
         asyncio.create_task(tend(url, remover, sweep)),
+        asyncio.create_task(erasures.run()),
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
         asyncio.create_task(accesses.run()),

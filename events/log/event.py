@@ -119,6 +119,14 @@ HASHED: Final = (
     *("sealed_fields", "values"),
 )
 """The members that the hash covers, no more and no fewer."""
+_ANNOUNCED: Final = {
+    "event_id": "id",
+    "person_id": "subject",
+    "schema": "schemaversion",
+    "applied_at": "time",
+    "prev": "prevhash",
+}
+"""Their names where an event is announced, but for those that lose their underscores alone."""
 
 
 def clear_data(event: RecordedEvent) -> dict[str, Value | None]:
@@ -208,6 +216,17 @@ def encode_event(event: RecordedEvent) -> dict[str, Any]:
         "data": clear_data(event),
     }
     return {name: value for name, value in attributes.items() if value is not None}
+
+
+def announced_hash(content: Mapping[str, Any]) -> str:
+    """Return the hash that an event must bear, from what announces it, as of `encode_event`.
+
+    Raises:
+        TypeError: It holds what no event holds.
+        ValueError: Likewise.
+    """
+    members = {name: content.get(_ANNOUNCED.get(name, name.replace("_", ""))) for name in HASHED}
+    return hashlib.sha256(jcs(members)).hexdigest()
 
 
 def record(

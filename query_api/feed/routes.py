@@ -24,7 +24,7 @@ from query_api.feed.live_response import HEADERS, MEDIA_TYPE, LiveResponse
 from query_api.feed.reader import FeedReader
 from query_api.feed.replays import FIRST, Replays
 from query_api.feed.ticket_route import add_ticket_route
-from query_api.feed.tickets import SCOPE, StreamTickets
+from query_api.feed.tickets import MAX_TICKET, SCOPE, StreamTickets
 from query_api.feed.withholding import HiddenFields
 from service_kit.access.recording import note_people
 from service_kit.auth.roles import AUDIT_SCOPE
@@ -77,7 +77,9 @@ class LiveQuery(BaseModel):
     )
     person_id: UUID | None = Field(default=None, description="Only events about this person")
     ticket: str | None = Field(
-        default=None, max_length=2000, description="In place of a token: see `POST /events/stream/tickets`"
+        default=None,
+        max_length=MAX_TICKET,
+        description="In place of a token: see `POST /events/stream/tickets`",
     )
 
 

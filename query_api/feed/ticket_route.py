@@ -37,7 +37,7 @@ def add_ticket_route(app: FastAPI, verifier: TokenVerifier, tickets: StreamTicke
     )
     async def create_stream_ticket(caller: Annotated[Caller, reader]) -> StreamTicket:
         """Scope `events:read`. A browser's `EventSource` sends no token: it sends this, once, within 30 s,
-        and gets what the token's scopes allow.
+        and gets what the token's scopes allow: the ticket has those of events, and up to 40 of fields.
 
         The stream ends with the token for which the ticket was given. To go on, ask for another ticket and
         come `from` the last position.

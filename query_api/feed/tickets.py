@@ -10,6 +10,7 @@ import jwt
 from pymongo.errors import DuplicateKeyError
 
 from events.errors import Unauthenticated
+from events.person.schema.declarations import PersonSchema
 from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller
 from service_kit.ids import new_id
@@ -18,6 +19,10 @@ from service_kit.settings import MIN_SECRET_BYTES, Settings
 
 TICKET_SECONDS: Final = 30
 SCOPE: Final = "events:read"
+MOST_SCOPES: Final = 40
+"""Scopes of fields that a ticket has at most, for it stands in an address."""
+MAX_TICKET: Final = 6_000
+"""Characters: more than one with as many of the longest scopes has."""
 _ALGORITHM: Final = "HS256"
 _AUDIENCE: Final = "rollcall:event-stream"
 _CLAIMS: Final = ["exp", "jti", "kid", "scope", "sub", "until"]
@@ -30,15 +35,19 @@ class StreamTickets:
         material: At least `MIN_SECRET_BYTES`, known to every query API and nobody else.
         client: Of MongoDB.
         database: Database name.
+        schema: What a person is, and which fields want a scope.
     """
 
-    def __init__(self, material: bytes, client: Client, database: str) -> None:
+    def __init__(self, material: bytes, client: Client, database: str, schema: PersonSchema) -> None:
         # Tells nothing of what it is made from, a token's key say.
         self._key = hmac.digest(material, b"rollcall stream tickets", "sha256")
+        self._of_fields = schema.read_scopes
         self._spent = writing(client, database)["spent_tickets"]
 
     def sign(self, caller: Caller) -> tuple[str, datetime]:
-        """Return a ticket for a caller, and until when it is good."""
+        """Return a ticket for a caller, and until when it is good: with what says which values it brings."""
+        scopes = sorted(caller.scopes & {SCOPE, AUDIT_SCOPE})
+        scopes += sorted(caller.scopes & self._of_fields)[:MOST_SCOPES]
         expires_at = int(time.time()) + TICKET_SECONDS
         claims = {
             "aud": _AUDIENCE,
@@ -47,12 +56,12 @@ class StreamTickets:
             "jti": new_id(),
             "until": caller.expires_at,
             "kid": caller.key_id,
-            "scope": " ".join(sorted(caller.scopes & {SCOPE, AUDIT_SCOPE})),
+            "scope": " ".join(scopes),
         }
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM), datetime.fromtimestamp(expires_at, UTC)
 
     def read(self, ticket: str) -> Caller:
-        """Return who was given a ticket, with those scopes of the token that concern events, until it ends.
+        """Return who was given a ticket, with its token's scopes of events and fields, until that ends.
 
         Raises:
             Unauthenticated: It is none of ours, or is too old.

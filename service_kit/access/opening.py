@@ -32,14 +32,15 @@ def open_access_log(settings: Settings, client: Client, service: str) -> AccessL
 
 
 def recording_of(
-    access_log: AccessLog | None, impersonal: Collection[str]
+    access_log: AccessLog | None, impersonal: Collection[str], *, nameless: bool = True
 ) -> Callable[[ASGIApp], ASGIApp] | None:
     """Return what puts an application behind its access log; None where nothing is recorded.
 
     Args:
         access_log: The process's.
         impersonal: As of `AccessRecording`.
+        nameless: Likewise.
     """
     if access_log is None:
         return None
-    return partial(AccessRecording, access_log=access_log, impersonal=impersonal)
+    return partial(AccessRecording, access_log=access_log, impersonal=impersonal, nameless=nameless)

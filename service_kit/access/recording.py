@@ -86,7 +86,7 @@ class AccessRecording:
         app: The application.
         access_log: Takes the records.
         impersonal: Templates of the routes that show nothing personal.
-        unlogged: Templates of the routes whose refusals are on record elsewhere.
+        nameless: Whether requests without a good token are recorded, too.
     """
 
     def __init__(
@@ -94,12 +94,13 @@ class AccessRecording:
         app: ASGIApp,
         access_log: AccessLog,
         impersonal: Collection[str],
-        unlogged: Collection[str] = (),
+        *,
+        nameless: bool = True,
     ) -> None:
         self._app = app
         self._log = access_log
         self._impersonal = frozenset(impersonal)
-        self._unlogged = frozenset(unlogged)
+        self._nameless = nameless
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on (ASGI), and record it before its answer goes out."""
@@ -138,7 +139,7 @@ class AccessRecording:
         if route is None:
             return False
         if status in _REFUSED:
-            if route in self._unlogged:
+            if scope.get(SUBJECT) is None and not self._nameless:
                 return False
         elif (status >= 400 and status not in _ANSWERED) or route in self._impersonal:
             return False

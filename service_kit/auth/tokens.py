@@ -46,13 +46,13 @@ class Caller:
     expires_at: float
     key_id: str = ""
 
-    def require(self, scope: str) -> None:
-        """Return if the caller has the scope.
+    def require(self, scope: str, *others: str) -> None:
+        """Return if the caller has the scope, or one of the others that do as well.
 
         Raises:
             Forbidden: It is missing.
         """
-        if scope not in self.scopes:
+        if self.scopes.isdisjoint((scope, *others)):
             raise Forbidden(f"this needs the scope {scope}", scope)
 
 

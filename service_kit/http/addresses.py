@@ -51,6 +51,7 @@ QUERY: Final[Mapping[str, tuple[str, ...]]] = {
     "/people/{person_id}/accesses": ("GET",),
     "/accesses": ("GET",),
     "/events": ("GET",),
+    "/events/open": ("POST",),
     "/events/stream": ("GET",),
     "/events/stream/tickets": ("POST",),
     "/imports/{import_id}": ("GET",),

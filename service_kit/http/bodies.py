@@ -38,7 +38,11 @@ Form = TypeVar("Form", bound=BaseModel)
 
 
 async def read_body(
-    request: Request, form: type[Form], media_types: tuple[str, ...], context: Mapping[str, Any] | None = None
+    request: Request,
+    form: type[Form],
+    media_types: tuple[str, ...],
+    context: Mapping[str, Any] | None = None,
+    most: int = MAX_BODY_BYTES,
 ) -> Form:
     """Return a request's JSON body as the given form.
 
@@ -47,17 +51,18 @@ async def read_body(
         form: What the body must be.
         media_types: What it may be sent as; without a content type it is the first.
         context: For the form's validators.
+        most: Bytes that it may have, as it is sent and unpacked.
 
     Raises:
         UnsupportedMediaType: It is sent as something else, or in a coding or charset that is not read.
-        BodyTooLarge: Over `MAX_BODY_BYTES`; no more than that is ever held.
+        BodyTooLarge: Over `most`; no more than that is ever held.
         MalformedBody: Not JSON, with a key twice, cut off, or not there in time.
         InvalidFields: JSON that is not the form; names each field that is wrong.
     """
     headers = request.headers
     charset = _charset(headers.get("content-type", media_types[0]), media_types)
     packed = "content-encoding" in headers and is_packed(headers)
-    body = _plain(await body_bytes(request), packed=packed, charset=charset)
+    body = _plain(await body_bytes(request, most), packed=packed, charset=charset, most=most)
     try:
         content = form.model_validate_json(body, context=context)
     except ValidationError as exc:
@@ -100,21 +105,21 @@ def not_packed() -> UnsupportedMediaType:
     return UnsupportedMediaType("the body is not gzip, though its Content-Encoding says so", CODINGS)
 
 
-async def body_bytes(request: Request) -> bytes:
-    """Return a request's body as it is sent.
+async def body_bytes(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """Return a request's body as it is sent, of at most so many bytes.
 
     Raises:
-        BodyTooLarge: Over `MAX_BODY_BYTES`; no more than that is ever held.
+        BodyTooLarge: Over `most`; no more than that is ever held.
         MalformedBody: It is cut off, or not there in time.
     """
     declared = request.headers.get("content-length", "")
     body = b""
     try:
-        if not (declared.isdigit() and int(declared) > MAX_BODY_BYTES):
+        if not (declared.isdigit() and int(declared) > most):
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
                     body += chunk
-                    if len(body) > MAX_BODY_BYTES:
+                    if len(body) > most:
                         break
                 else:
                     return body
@@ -122,7 +127,7 @@ async def body_bytes(request: Request) -> bytes:
         raise MalformedBody("the body was cut off") from exc
     except TimeoutError:
         raise MalformedBody(f"the body did not come within {BODY_SECONDS:g} s") from None
-    raise _too_large()
+    raise _too_large(most)
 
 
 def _charset(content_type: str, media_types: tuple[str, ...]) -> str | None:
@@ -144,7 +149,7 @@ def _charset(content_type: str, media_types: tuple[str, ...]) -> str | None:
     return None
 
 
-def _plain(body: bytes, *, packed: bool, charset: str | None) -> bytes:
+def _plain(body: bytes, *, packed: bool, charset: str | None, most: int) -> bytes:
     """Return a body as JSON is read: unpacked, in UTF-8, without a byte order mark."""
     if body[:1] == b"{" and not packed and charset in (None, "utf-8"):
         return body  # as most come
@@ -153,7 +158,7 @@ def _plain(body: bytes, *, packed: bool, charset: str | None) -> bytes:
     if body.startswith(_GZIP) and not packed:
         raise UnsupportedMediaType("the body is gzip, and its Content-Encoding does not say so", CODINGS)
     if packed:
-        body = _unpacked(body)
+        body = _unpacked(body, most)
     codec = next((codec for mark, codec in _MARKS.items() if body.startswith(mark)), charset)
     if codec in (None, "utf-8"):
         return body.removeprefix(b"\xef\xbb\xbf")
@@ -168,14 +173,14 @@ def _plain(body: bytes, *, packed: bool, charset: str | None) -> bytes:
     return text.removeprefix("\ufeff").encode()
 
 
-def _unpacked(body: bytes) -> bytes:
+def _unpacked(body: bytes, most: int) -> bytes:
     content = b""
     try:
         while body.startswith(_GZIP):
             member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            content += member.decompress(body, MAX_BODY_BYTES + 1 - len(content))
-            if len(content) > MAX_BODY_BYTES:
-                raise _too_large()
+            content += member.decompress(body, most + 1 - len(content))
+            if len(content) > most:
+                raise _too_large(most)
             if not member.eof:
                 raise MalformedBody("the packed body was cut off")
             body = member.unused_data
@@ -194,8 +199,8 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-def _too_large() -> BodyTooLarge:
-    return BodyTooLarge(f"send at most {MAX_BODY_BYTES} bytes")
+def _too_large(most: int) -> BodyTooLarge:
+    return BodyTooLarge(f"send at most {most} bytes")
 
 
 def _not_json(words: str) -> str:

@@ -30,6 +30,15 @@ _EVENT: Final = {
     "prev": "5b1d6a0d0d4e1f8b9a7c3e2f4d5c6b7a8e9f0a1b2c3d4e5f60718293a4b5c6d7",
     "hash": "c0ffee0d0d4e1f8b9a7c3e2f4d5c6b7a8e9f0a1b2c3d4e5f60718293a4b5c6d7",
 }
+_ANNOUNCED: Final = {
+    "specversion": "1.0",
+    "id": _EVENT["event_id"],
+    "type": _EVENT["type"],
+    "subject": EXAMPLE_ID,
+    "time": _EVENT["applied_at"],
+    "version": _EVENT["version"],
+    "actor": "ada",
+}
 _ACCESS: Final = {
     "id": "0199b1f0-7a00-7b11-8c22-d33e44f55a66:128",
     "at": "2026-02-28T09:30:00.512Z",
@@ -139,6 +148,7 @@ def examples(schema: PersonSchema) -> dict[str, Any]:
             "items": [{**_EVENT, "person_id": EXAMPLE_ID, "data": {last: person[last]}, "erased": []}],
             "next": None,
         },
+        "opened_events": {"items": [{**_ANNOUNCED, "data": {last: person[last]}}]},
         "import": import_example(schema),
     }
 

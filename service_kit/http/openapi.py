@@ -1,6 +1,6 @@
 """What both OpenAPI documents share: operation ids, the bearer scheme, problems, forms of answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from events.person.schema.declarations import PersonSchema
+from service_kit.access.records import MAX_PURPOSE, PURPOSE_HEADER
 from service_kit.http.answers import Problem, problem_types
 from service_kit.http.examples import examples
 from service_kit.http.parameters import plain
@@ -174,7 +175,12 @@ def _bare(schema: Any) -> Any:
     }
 
 
-def document(app: FastAPI, forms: Mapping[str, dict[str, Any]], person_schema: PersonSchema) -> None:
+def document(
+    app: FastAPI,
+    forms: Mapping[str, dict[str, Any]],
+    person_schema: PersonSchema,
+    impersonal: Collection[str],
+) -> None:
     """Give the application an OpenAPI document with our schemas, examples and bearer scheme.
 
     FastAPI documents a 422 of its own form for every parameter; ours are problems. It also drops nulls
@@ -184,6 +190,8 @@ def document(app: FastAPI, forms: Mapping[str, dict[str, Any]], person_schema: P
         app: The application, with all its routes.
         forms: The schemas of request bodies, by name.
         person_schema: What a person is.
+        impersonal: Templates of the routes that show nothing personal: of all others, each request is put on
+            record, with its purpose.
     """
 
     def openapi() -> dict[str, Any]:
@@ -207,11 +215,20 @@ def document(app: FastAPI, forms: Mapping[str, dict[str, Any]], person_schema: P
             for path, methods in schema["paths"].items():
                 for operation in methods.values():
                     _complete(path, operation)
+                    if path not in impersonal:
+                        operation["parameters"] = [*operation.get("parameters", ()), _PURPOSE]
                     parts["examples"] |= {name: {"value": shown[name]} for name in _examples_of(operation)}
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+_PURPOSE: Final = header(
+    PURPOSE_HEADER,
+    f"Why this is read: put on record with the access, {MAX_PURPOSE} characters of it",
+    "case 4711",
+)
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:

@@ -24,16 +24,17 @@ PathId = Annotated[UUID, BeforeValidator(_uuid)]
 PersonId = Annotated[PathId, Path(description="The person's id")]
 
 
-def wants(verifier: TokenVerifier, scope: str) -> Any:
+def wants(verifier: TokenVerifier, scope: str, *others: str) -> Any:
     """Return the dependency of a route that wants a scope; it gives the `Caller`, before all else is read.
 
     Args:
         verifier: Checks tokens.
         scope: What the caller must be allowed to do.
+        *others: Scopes that do as well.
     """
 
     async def caller(request: Request) -> Caller:
-        return await authorize(request, verifier, scope)
+        return await authorize(request, verifier, scope, *others)
 
     return Depends(caller)
 

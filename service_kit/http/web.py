@@ -106,13 +106,14 @@ async def authenticate(request: Request, verifier: TokenVerifier) -> Caller:
     return caller
 
 
-async def authorize(request: Request, verifier: TokenVerifier, scope: str) -> Caller:
+async def authorize(request: Request, verifier: TokenVerifier, scope: str, *others: str) -> Caller:
     """Return who asks.
 
     Args:
         request: It has a token.
         verifier: Checks tokens.
         scope: What the caller must be allowed to do.
+        *others: Scopes that do as well.
 
     Raises:
         Unauthenticated: The token is not good.
@@ -121,7 +122,7 @@ async def authorize(request: Request, verifier: TokenVerifier, scope: str) -> Ca
         Busy: The caller asks for too much at once.
     """
     caller = await authenticate(request, verifier)
-    caller.require(scope)
+    caller.require(scope, *others)
     await current_turn.get().come(caller.subject)
     return caller
 

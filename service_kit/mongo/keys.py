@@ -157,6 +157,12 @@ class PersonKeys:
             await self._rows.update_one({"_id": person_id}, destroyed, upsert=True)
         self.forget(person_id)
 
+    async def with_key(self, person_ids: Collection[str]) -> set[str]:
+        """Return who of some people has a key on record, whether it opens or not."""
+        with store_errors():
+            wanted = {"_id": {"$in": list(person_ids)}, "key": {"$ne": None}}
+            return {row["_id"] for row in await self._rows.find(wanted, {"_id": 1}).to_list(None)}
+
     def forget(self, person_id: str) -> None:
         """Drop a key from memory."""
         self._known.pop(person_id, None)

@@ -257,7 +257,7 @@ def test_no_service_removes_a_key_and_each_has_the_rights_on_keys_that_are_state
 
 
 def test_the_command_api_reads_the_transport_keys_alone_and_the_page_says_the_same():
-    assert KEY_GRANTS["rollcall-command"] == {"transport": ("find",)}
+    assert KEY_GRANTS["rollcall-command"] == {"transport": ("find",), "access_keys": ("insert",)}
     page = (ROOT / "mongo-cluster" / "README.md").read_text(encoding="utf-8")
     for user, granted in KEY_GRANTS.items():
         (line,) = re.findall(rf"^\| `{user}` \| ((?:find|insert)[^|]*) \|$", page, re.MULTILINE)

@@ -236,8 +236,8 @@ def test_queries_go_to_the_query_api(proxy):
     assert proxy.get("/docs").json()["name"] == "query-api-2"
 
 
-def test_tickets_of_streams_come_from_the_query_api(proxy, servers):
-    for path in ("/events/stream/tickets", "/events/stream/tickets/"):
+def test_what_is_posted_to_read_comes_from_the_query_api(proxy, servers):
+    for path in ("/events/stream/tickets", "/events/stream/tickets/", "/events/open", "/events/open/"):
         answers = []
 
         def given(path: str = path, answers: list[httpx.Response] = answers) -> bool:
@@ -257,6 +257,7 @@ def test_tickets_of_streams_come_from_the_query_api(proxy, servers):
         ("/people", "GET", "query-api-2"),
         ("/people", None, "query-api-2"),
         ("/events/stream/tickets", "POST", "query-api-2"),
+        ("/events/open", "POST", "query-api-2"),
         ("/command/people", "GET", "command-api-2"),
     ],
 )

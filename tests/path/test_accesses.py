@@ -128,6 +128,30 @@ async def test_an_auditor_finds_who_read_about_a_person(system, people):
     assert "Canary" not in stored and "case 4711" not in stored
 
 
+async def test_whom_the_command_api_refuses_is_on_record(system, people):
+    path, purpose = f"/people/{people[1]}", {"Rollcall-Purpose": "case 4711"}
+    async with system.running("command_api", ROLLCALL_MONGO_DB=DATABASE) as service:
+        async with system.client(service, system.token("people:read", subject="intruder")) as intruder:
+            assert (await intruder.delete(path, headers=purpose)).status_code == 403
+        async with system.client(service, system.token("ops", subject="operator")) as operator:
+            assert (await operator.get("/dead-letters/messages")).status_code == 200
+        async with httpx.AsyncClient(base_url=service.url) as nobody:
+            assert (await nobody.delete(path)).status_code == 401
+
+        async def on_record() -> list[dict]:
+            found = [one for one in records(system) if one.get("subject") in ("intruder", "operator")]
+            return sorted(found, key=lambda one: one["at"]) if len(found) == 2 else []
+
+        refused, read = await eventually(on_record)
+        assert (refused["method"], refused["route"], refused["status"]) == (
+            "DELETE",
+            "/people/{person_id}",
+            403,
+        )
+        assert (read["route"], read["status"]) == ("/dead-letters/messages", 200)
+    assert not [one for one in records(system) if one["method"] == "DELETE" and "subject" not in one]
+
+
 async def test_a_killed_process_loses_nothing_when_strict_and_a_second_when_on(system, people):
     async def reading(mode: str) -> tuple[int, int, int]:
         """Return how many reads were answered, how many of those over a second ago, and are on record."""

@@ -47,17 +47,17 @@ def add(monkeypatch, capsys, name: str, roles: str) -> None:
 ANY = "any token"
 
 
-def documented() -> dict[tuple[str, str], tuple[str | None, set[str]]]:
-    """Return the scope and the roles of each route, as the reference's table says."""
+def documented() -> dict[tuple[str, str], tuple[list[str] | str | None, set[str]]]:
+    """Return the scopes, any of which will do, and the roles of each route, as the reference's table says."""
     found = {}
     for line in ACCESS.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) != 6 or not re.match(r"`[A-Z]+ /", cells[0]):
             continue
-        scope = {"none": None, "any token": ANY}.get(cells[1], cells[1].strip("`"))
+        scopes = {"none": None, "any token": ANY}.get(cells[1], re.findall(r"`([^`]+)`", cells[1]))
         roles = {role for role, mark in zip(ROLES, cells[2:], strict=True) if mark == "✓"}
         for method, path in re.findall(r"`([A-Z]+) (/[^`]*)`", cells[0]):
-            found[method, path] = (scope, roles)
+            found[method, path] = (scopes, roles)
     # The reference is of the shipped schema; in that of tests, an address is one person's, too.
     found["GET", "/people/by-email/{email}"] = found[
         "GET", "/people/by-document/{document_type}/{document_id}"
@@ -79,13 +79,13 @@ def test_every_route_lets_in_the_roles_that_the_reference_names_and_no_other(her
                     route = (method.upper(), path)
                     assert route in table, f"{route} is not in the reference's table"
                     seen.add(route)
-                    scope, allowed = table[route]
-                    assert operation.get("security", []) == ([{"bearer": []}] if scope else [])
-                    if scope == ANY:
+                    scopes, allowed = table[route]
+                    assert operation.get("security", []) == ([{"bearer": []}] if scopes else [])
+                    if scopes == ANY:
                         assert allowed == set(ROLES)
-                    elif scope is not None:
-                        assert f"`{scope}`" in operation["description"]
-                        assert allowed == {r for r, given in ROLES.items() if scope in given}
+                    elif scopes is not None:
+                        assert all(f"`{scope}`" in operation["description"] for scope in scopes)
+                        assert allowed == {r for r, given in ROLES.items() if {*scopes} & {*given}}
                     for role, bearer in headers.items():
                         target = path.format(**PLACES)
                         # What is never valid, where the answer would never end.
@@ -99,13 +99,13 @@ def test_every_route_lets_in_the_roles_that_the_reference_names_and_no_other(her
                             headers={"Content-Type": "application/json", **bearer},
                         )
                         case = (role, *route, response.text[:200])
-                        if role is None and scope is not None:
+                        if role is None and scopes is not None:
                             assert response.status_code == 401, case
                         elif role is None or role in allowed:
                             assert response.status_code not in (401, 403, 405, 500, 501, 503), case
                         else:
                             assert response.status_code == 403, case
-                            assert f'scope="{scope}"' in response.headers["www-authenticate"]
+                            assert f'scope="{scopes[0]}"' in response.headers["www-authenticate"]
     assert seen == set(table), "the reference names routes that are not there"
 
 

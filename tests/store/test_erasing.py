@@ -1,6 +1,7 @@
 """Erasures on a real store: what is left of a person, whenever a worker is killed, and whoever is parked."""
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -9,16 +10,20 @@ from events.person.commands import CreatePerson, UpdatePerson
 from events.person.rejections import PersonErased, PersonHeld
 from service_kit.erasure_journal import ErasureJournal, read_journal
 from service_kit.ids import new_id
+from service_kit.mongo.collections import keys_database
+from service_kit.mongo.connection import writing
 from service_kit.mongo.keys import PersonKeys
+from service_kit.mongo.rounds import Rounds
 from service_kit.seals.kek import KekFile, load_keks
 from service_kit.seals.opening import ERASED
 from tests.default_schema import SCHEMA, PersonChanges, PersonFields
+from tests.store.given import inputs
 from tests.transport import known_keys, sealed
 from tests.unit.events.test_erasing import FIELDS, ErasePerson, Erasure, Hold, HoldPerson
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.batches import BatchDecider
-from workers.deciding.person_batch import DecisionInputs
 from workers.erasing.eraser import Eraser
+from workers.erasing.sweep import ErasureSweep
 from workers.outcomes import AppliedCommand, ParkedCommand, Reason, RejectedCommand
 from workers.parking.parked import WaitingCommands, WaitingMessage
 from workers.projecting.projector import Projector
@@ -41,11 +46,14 @@ class Worker:
         self.store = Store(client, name, SCHEMA, self.keys)
         streams = Streams(client, name, self.keys, SCHEMA)
         self.waiting = WaitingCommands(self.db["parked"], known_keys())
-        inputs = DecisionInputs(lambda: NOW, new_id, SCHEMA)
-        self.decider = BatchDecider(self.store, streams, self.keys, self.waiting, KnownGaps(), inputs)
+        given = inputs()
+        self.decider = BatchDecider(self.store, streams, self.keys, self.waiting, KnownGaps(), given)
         eraser = Eraser(client, name, self.keys, ErasureJournal(folder), self.give_up, lambda: NOW)
         self.projector = Projector(self.store, streams, self, self.reconciled, eraser)  # type: ignore[arg-type]
         self.announced: list[str] = []
+        self.rows = writing(client, keys_database(name))["keys"]
+        rounds = Rounds(client, name, lambda: NOW)
+        self.sweep = ErasureSweep(client, name, self.keys, self.store, streams, eraser, rounds, lambda: NOW)
 
     async def give_up(self, person_ids) -> None:
         """There are no dead letters here."""
@@ -162,6 +170,55 @@ async def test_whoever_is_killed_at_a_step_the_next_one_ends_it(worker, monkeypa
     await worker.is_whole(ana)
     assert worker.announced.count("person.erased") == 1
     assert await worker.db["events"].count_documents({"person_id": ana, "type": "person.erased"}) == 1
+
+
+async def test_a_sweep_destroys_again_a_key_that_a_backup_brought_back(worker):
+    ana, ben = new_id(), new_id()
+    await worker.work(create(ana), create(ben, "XY999"))
+    row = await worker.rows.find_one({"_id": ana})
+    await worker.work(erase(ana))
+    await worker.rows.replace_one({"_id": ana}, row)
+    worker.keys.forget(ana)
+    assert await worker.sweep.sweep() == 1
+    assert await worker.sweep.sweep() == 0
+    await worker.is_whole(ana)
+    assert (await worker.left_of(ben))["claims"]
+
+
+async def test_an_erasure_whose_key_does_not_open_holds_up_no_other(worker):
+    ana, ben = new_id(), new_id()
+    await worker.work(create(ana), create(ben, "XY999"))
+    rows = {one: await worker.rows.find_one({"_id": one}) for one in (ana, ben)}
+    await worker.work(erase(ana), erase(ben))
+    for person_id, more in ((ana, {"kek": "gone"}), (ben, {})):
+        await worker.rows.replace_one({"_id": person_id}, rows[person_id] | more)
+    assert await worker.sweep.sweep() == 1
+    await worker.is_whole(ben)
+
+
+async def test_a_second_sweep_looks_at_what_is_recent_alone(worker):
+    ana = new_id()
+    await worker.work(create(ana))
+    row = await worker.rows.find_one({"_id": ana})
+    await worker.work(erase(ana))
+    assert await worker.sweep.sweep() == 0
+    await worker.rows.replace_one({"_id": ana}, row)
+    worker.sweep.since = NOW + timedelta(seconds=1)
+    assert await worker.sweep.sweep() == 0
+    worker.sweep.since = None
+    assert await worker.sweep.sweep() == 1
+
+
+async def test_of_workers_that_start_together_one_begins_a_round(worker):
+    now = [NOW]
+    rounds = [Rounds(worker.db.client, worker.db.name, lambda: now[0]) for _ in range(3)]
+    hour = timedelta(hours=1)
+    begun = await asyncio.gather(*(one.begin("sweep", hour) for one in rounds))
+    assert sorted(begun) == [False, False, True]
+    assert await rounds[0].begin("another", hour)
+    now[0] += hour
+    assert await rounds[0].begin("sweep", hour)
+    assert not await rounds[1].begin("sweep", hour)
 
 
 async def test_a_hold_that_waits_refuses_an_erase_and_nothing_of_the_line_goes(worker):

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NOBODY = {"ROLLCALL_AMQP_URL": "amqp://guest:guest@127.0.0.1:1/"}
+NOBODY = {
+    "ROLLCALL_AMQP_URL": "amqp://guest:guest@127.0.0.1:1/",
+    "ROLLCALL_QUERY_URL": "http://127.0.0.1:1",
+    "ROLLCALL_SUBSCRIBER_TOKEN_FILE": "token",
+}
 EXAMPLES = ("mirror_to_csv", "notify_changes")
 
 
@@ -40,6 +44,13 @@ def test_an_example_without_a_broker_says_where_it_is(name, tmp_path):
     with start(name, tmp_path) as process:
         _, said = process.communicate(timeout=20)
     assert (process.returncode, said) == (1, "Set ROLLCALL_AMQP_URL: `./run broker` prints it.\n")
+
+
+def test_the_mirror_wants_values_and_says_who_opens_them(tmp_path):
+    with start("mirror_to_csv", tmp_path, ROLLCALL_AMQP_URL=NOBODY["ROLLCALL_AMQP_URL"]) as process:
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert said.startswith("Set ROLLCALL_QUERY_URL, and ROLLCALL_SUBSCRIBER_TOKEN_FILE:")
 
 
 def test_the_mirror_keeps_a_file_that_it_did_not_make(tmp_path):

@@ -86,6 +86,7 @@ ADAPTERS = {
         "service_kit/mongo/connection.py",
         "service_kit/mongo/keys.py",
         "service_kit/mongo/key_rows.py",
+        "service_kit/mongo/rounds.py",
         "service_kit/mongo/schema_record.py",
         "service_kit/mongo/schema_watch.py",
         "workers/store.py",
@@ -230,6 +231,7 @@ def test_git_leaves_out_keys_and_files_of_people():
         pytest.skip("this is no clone")
     written = {
         "keys/checkpoint.key",
+        "subscriber.token",
         "checkpoints/1.json",
         "log.ndjson",
         "people.csv",

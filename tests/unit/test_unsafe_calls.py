@@ -39,6 +39,7 @@ ONLY_HERE = {
         "operations/transfer/api.py": "the APIs, at the operator's address",
         "operations/transfer/exports.py": "likewise",
         "service_kit/http/probe.py": "the service in the same container",
+        "subscriber/opening.py": "the query API, at the subscriber's operator's address",
     },
     "urllib3": {"service_kit/images/cloud.py": "how Cloudinary's SDK asks again"},
     "xml.parsers": {"command_api/imports/workbook/xml.py": "no document types, so no entities"},

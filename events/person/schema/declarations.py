@@ -227,6 +227,11 @@ class PersonSchema:
         """Return whether callers with other scopes see other fields."""
         return bool(self._readers)
 
+    @property
+    def read_scopes(self) -> frozenset[str]:
+        """Return the scopes that are wanted to see fields."""
+        return frozenset(self._readers.values())
+
     def read_scope(self, name: str) -> str:
         """Return the scope that is wanted to see a field, under whichever of its names; empty for none."""
         return self._readers.get(name, "")

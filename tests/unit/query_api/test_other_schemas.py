@@ -21,6 +21,8 @@ from query_api.reading.cursors import MAX_CURSOR, Cursor, CursorSeal
 from query_api.reading.forms import read_query
 from service_kit.http.reasons import find
 
+SEAL = CursorSeal({"k" * 40: bytes(32)})
+
 
 def schema_of(properties: dict[str, Any], **together: Any) -> PersonSchema:
     return read_schema({"version": 1, "type": "object", "properties": properties, "rollcall": together})
@@ -65,7 +67,11 @@ def test_what_a_page_ends_with_fits_into_an_address(format_):
     letters = "".join(chr(0x20000 + at * 97) for at in range(200))
     person = {"it": letters, "keys": {}, "_id": "0" * 36}
     key = orjson.dumps(orders.values_of(person, orders.read("it"))).decode()
-    assert len(Cursor("it", "0" * 12, key, "0" * 36).encode(CursorSeal({"k" * 40: bytes(32)}))) < MAX_CURSOR
+    assert len(Cursor("it", "0" * 12, key, "0" * 36).encode(SEAL)) < MAX_CURSOR
+
+
+def cursor_after(schema: PersonSchema, sort: str, person: dict[str, Any]) -> str:
+    return Listing.of(read(schema, f"sort={sort}"), SEAL).cursor_after(person, SEAL)
 
 
 def test_an_order_whose_values_fit_into_no_cursor_is_refused_with_the_page_that_has_them():
@@ -77,13 +83,13 @@ def test_an_order_whose_values_fit_into_no_cursor_is_refused_with_the_page_that_
     }
     person = {**values, "_id": "0" * 36, "keys": {}}
     for sort in ("a", "a,b"):
-        assert len(Listing.of(read(schema, f"sort={sort}")).cursor_after(person)) <= MAX_CURSOR
+        assert len(cursor_after(schema, sort, person)) <= MAX_CURSOR
     with pytest.raises(InvalidFields) as caught:
-        Listing.of(read(schema, "sort=a,b,c,d,e,f")).cursor_after(person)
+        cursor_after(schema, "a,b,c,d,e,f", person)
     (error,) = caught.value.errors
     assert (error["field"], find(error["reason"])[0].code) == ("sort", "long-cursor")
     short = {**person, **dict.fromkeys("abcdef", "Ana")}
-    assert Listing.of(read(schema, "sort=a,b,c,d,e,f")).cursor_after(short)
+    assert cursor_after(schema, "a,b,c,d,e,f", short)
 
 
 def test_a_word_that_no_value_begins_with_finds_nobody():

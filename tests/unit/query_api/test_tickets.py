@@ -6,11 +6,14 @@ from dataclasses import replace
 import pytest
 
 from events.errors import Unauthenticated
+from events.person.schema.declarations import PersonSchema
+from events.person.schema.reading import read_schema
 from query_api.feed import tickets as module
-from query_api.feed.tickets import StreamTickets, tickets_secret
+from query_api.feed.tickets import MAX_TICKET, MOST_SCOPES, StreamTickets, tickets_secret
 from service_kit.auth.tokens import Caller
 from service_kit.mongo import connection as mongo
 from service_kit.settings import Settings
+from tests.default_schema import SCHEMA
 
 KEY = b"k" * 32
 UNTIL = time.time() + 500
@@ -22,8 +25,8 @@ def settings(**more) -> Settings:
     return Settings(mongo_uri="mongodb://localhost/", amqp_url="amqp://a:b@localhost/", **more)
 
 
-def signed_by(material: bytes) -> StreamTickets:
-    return StreamTickets(material, mongo.connect(settings(), "tests"), "rollcall")
+def signed_by(material: bytes, schema: PersonSchema = SCHEMA) -> StreamTickets:
+    return StreamTickets(material, mongo.connect(settings(), "tests"), "rollcall", schema)
 
 
 async def test_a_ticket_lets_its_subject_follow_until_the_token_ends_and_do_nothing_else():
@@ -36,6 +39,33 @@ async def test_a_ticket_carries_the_right_to_see_former_values_only_if_its_token
     auditor = replace(ADA, scopes=frozenset({"events:read", "audit:read", "people:read"}))
     ticket, _ = signed_by(KEY).sign(auditor)
     assert signed_by(KEY).read(ticket).scopes == {"events:read", "audit:read"}
+
+
+def with_scopes(*scopes: str) -> PersonSchema:
+    fields = {
+        f"field_{number}": {"type": "string", "rollcall": {"read": scope}}
+        for number, scope in enumerate(scopes)
+    }
+    return read_schema(
+        {"version": 1, "type": "object", "properties": {**fields, "grade": {"type": "integer"}}}
+    )
+
+
+async def test_a_ticket_shows_the_fields_that_its_token_shows():
+    tickets = signed_by(KEY, with_scopes("payroll:read", "health:read"))
+    scopes = frozenset({"events:read", "payroll:read", "payroll:write", "people:write"})
+    ticket, _ = tickets.sign(replace(ADA, scopes=scopes))
+    assert tickets.read(ticket).scopes == {"events:read", "payroll:read"}
+
+
+async def test_a_ticket_fits_an_address_whatever_fields_there_are():
+    scopes = [f"{'x' * 55}{number:03}:read" for number in range(100)]
+    tickets = signed_by(KEY, with_scopes(*scopes))
+    auditor = replace(ADA, subject="a" * 255, scopes=frozenset({"events:read", "audit:read", *scopes}))
+    ticket, _ = tickets.sign(auditor)
+    assert len(ticket) <= MAX_TICKET
+    kept = tickets.read(ticket).scopes
+    assert {"events:read", "audit:read"} < kept and len(kept) == MOST_SCOPES + 2
 
 
 async def test_a_ticket_that_is_old_or_signed_by_another_is_refused(monkeypatch):

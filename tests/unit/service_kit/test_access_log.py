@@ -73,8 +73,9 @@ def batches() -> Batches:
     return Batches()
 
 
-def client_of(log: AccessLog) -> httpx.AsyncClient:
-    app = create_app("test", {}, recording=partial(AccessRecording, access_log=log, impersonal=("/free",)))
+def client_of(log: AccessLog, **options: Any) -> httpx.AsyncClient:
+    recording = partial(AccessRecording, access_log=log, **{"impersonal": ("/free",), **options})
+    app = create_app("test", {}, recording=recording)
 
     async def subject(request) -> None:
         request.scope[SUBJECT] = "ada"
@@ -152,6 +153,22 @@ async def test_a_refusal_names_a_subject_only_if_a_token_did(batches):
     assert "subject" not in unknown and "shown" not in unknown
     assert (refused["status"], refused["subject"], refused["shown"]) == (403, "ada", 1)
     assert "filters" not in refused and "sealed" not in batches.kept[0]
+
+
+async def test_of_a_service_of_commands_a_refusal_is_on_record_only_with_a_subject(batches):
+    log = log_of(batches)
+    commands = {"impersonal": ("/people/{person_id}",), "nameless": False}
+    async with client_of(log, **commands) as client:
+        path = f"/people/{new_id()}"
+        for headers, status in (
+            ({}, 401),
+            ({"Authorization": "good"}, 200),
+            ({"Authorization": "weak"}, 403),
+        ):
+            assert (await client.get(path, headers=headers)).status_code == status
+    await log.close()
+    (refused,) = batches.records
+    assert (refused["route"], refused["status"], refused["subject"]) == ("/people/{person_id}", 403, "ada")
 
 
 async def test_an_export_is_recorded_when_it_begins_and_when_it_ends(batches):

@@ -13,6 +13,7 @@ from query_api.feed.reader import FeedReader
 from service_kit.background import Background, WorkEnded
 from service_kit.http.serving import serve
 from service_kit.http.web import create_app
+from tests.chained import ALL_KEYS
 from tests.transport import known_keys
 from tests.unit.subscriber.test_silent_streams import Stream
 
@@ -57,7 +58,7 @@ async def test_the_tail_does_not_go_on_without_its_watch(monkeypatch):
         raise IndexError("ours")
 
     monkeypatch.setattr(FeedReader, "_watch", broken)
-    reader = FeedReader("amqp://unused", FeedBuffer(), Positions(time.monotonic))
+    reader = FeedReader("amqp://unused", FeedBuffer(), Positions(time.monotonic), ALL_KEYS)
     with pytest.raises(IndexError):
         await asyncio.wait_for(reader._use(Stream(7)), 5)
 

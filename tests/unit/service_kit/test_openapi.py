@@ -11,10 +11,12 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from command_api.app import IMPERSONAL as COMMANDS
 from command_api.app import build_app as build_command_api
 from command_api.people.documentation import forms_of
 from events.person.fields import stored_forms
 from events.person.schema.reading import parse_schema
+from query_api.app import IMPERSONAL as NO_READS
 from query_api.app import build_app as build_query_api
 from query_api.people.sorting import orders_of
 from service_kit.http.answers import person_answers
@@ -271,3 +273,14 @@ def test_parameters_tell_their_formats_and_their_words(documents):
     assert set(schemas["GET /people", "sort"]["items"]["enum"]) == both
     assert set(schemas["GET /people/export", "sort"]["items"]["enum"]) == both
     assert set(schemas["GET /events", "sort"]["enum"]) == {"applied_at", "-applied_at"}
+
+
+def test_every_route_that_is_on_record_takes_a_purpose_and_no_other(documents):
+    for name, impersonal in (("command", COMMANDS), ("query", NO_READS)):
+        paths = documents[name]["paths"]
+        assert impersonal & set(paths)
+        for path, operations_ in paths.items():
+            for operation in operations_.values():
+                named = [one["name"] for one in operation.get("parameters", ())]
+                assert ("Rollcall-Purpose" in named) == (path not in impersonal), path
+    assert "/people/{person_id}/erase" in COMMANDS and "/dead-letters/messages" not in COMMANDS

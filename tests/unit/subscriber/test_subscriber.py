@@ -23,6 +23,11 @@ def body(number: int) -> bytes:
     )
 
 
+async def take(handling: Handling, message: bytes) -> str | None:
+    (event,) = await handling.read([message])
+    return await handling.take(event)
+
+
 class Taken:
     """A handler that fails as often as it is told."""
 
@@ -46,20 +51,20 @@ async def test_an_event_that_comes_again_is_dropped():
     taken = Taken()
     handling = Handling(taken)
     for number in (1, 2, 1, 2, 3):
-        assert await handling.take(body(number)) is None
+        assert await take(handling, body(number)) is None
     assert taken.events == ["e1", "e2", "e3"]
 
 
 async def test_an_event_is_tried_until_it_succeeds():
     taken = Taken(failures=2)
-    assert await Handling(taken, attempts=3).take(body(1)) is None
+    assert await take(Handling(taken, attempts=3), body(1)) is None
     assert taken.events == ["e1"] * 3
 
 
 async def test_an_event_that_never_succeeds_is_given_up_with_the_reason():
     taken = Taken(failures=9)
     with structlog.testing.capture_logs() as logs:
-        reason = await Handling(taken, attempts=3).take(body(1))
+        reason = await take(Handling(taken, attempts=3), body(1))
     assert reason is not None
     assert re.fullmatch(r"ValueError at test_subscriber\.py:\d+ in __call__", reason)
     assert [line["reason"] for line in logs] == [reason] * 3
@@ -70,22 +75,22 @@ async def test_an_event_that_never_succeeds_is_given_up_with_the_reason():
 async def test_an_event_that_was_given_up_is_no_repeat_when_it_is_handed_in_again():
     taken = Taken(failures=3)
     handling = Handling(taken, attempts=3)
-    assert await handling.take(body(1)) is not None
-    assert await handling.take(body(1)) is None
+    assert await take(handling, body(1)) is not None
+    assert await take(handling, body(1)) is None
     assert taken.events == ["e1"] * 4
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"[]", b"{}", b"\x00"])
 async def test_rubbish_is_given_up_at_once(rubbish):
     taken = Taken()
-    assert (await Handling(taken).take(rubbish)).startswith("no event")
+    assert (await take(Handling(taken), rubbish)).startswith("no event")
     assert not taken.events
 
 
 async def test_what_is_remembered_is_bounded():
     handling = Handling(Taken())
     for number in range(REMEMBERED + 5):
-        await handling.take(body(number))
+        await take(handling, body(number))
     assert len(handling._seen) == REMEMBERED
 
 
@@ -125,4 +130,11 @@ def test_what_is_no_position_begins_nowhere(kept, start):
 
 
 def test_the_public_names():
-    assert set(subscriber.__all__) == {"Event", "SavedPosition", "Handler", "follow", "subscribe"}
+    assert set(subscriber.__all__) == {
+        "Event",
+        "EventOpener",
+        "SavedPosition",
+        "Handler",
+        "follow",
+        "subscribe",
+    }
