@@ -26,7 +26,9 @@ COPY verifier ./verifier
 COPY workers ./workers
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
 RUN python -m compileall -q /app
-# A number, so that nothing has to look it up. Nothing here is writable for it, and it writes nothing.
+# What a volume for the wrapped transport keys begins as.
+RUN install -d -o 10001 -g 10001 -m 700 /var/lib/rollcall
+# A number, so that nothing has to look it up. Nothing else here is writable for it.
 USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "service_kit.http.probe"]
 CMD ["python", "-m", "command_api"]

@@ -11,7 +11,7 @@ from typing import Any
 from pymongo.collection import Collection
 
 from bench import queues
-from bench.payloads import Message, create_commands, update_commands
+from bench.payloads import Message, as_sealed, create_commands, update_commands
 from bench.results import Row, Sample, compare, in_turns
 from bench.sizes import Sizes
 from bench.stack import FLOOR, OURS, Cpu, Running, Stack, cpu_seconds
@@ -73,7 +73,7 @@ def apply(stack: Stack, sizes: Sizes) -> list[Row]:
 def _drain(stack: Stack, database: str, start: Callable[[], Running], commands: list[Message]) -> Sample:
     """Fill the queues, start the process, and return how fast its events appear in the log."""
     queues.purge(stack.rabbit.url)
-    queues.fill(stack.rabbit.url, commands)
+    queues.fill(stack.rabbit.url, as_sealed(commands, stack.transport_key) if database == OURS else commands)
     with stack.client() as client:
         log = client[database]["events"]
         before = count_events(log)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from bench import queues
 from bench.follow import Followed, FollowJob
 from bench.load import in_process
-from bench.payloads import create_commands, update_commands
+from bench.payloads import as_sealed, create_commands, update_commands
 from bench.results import Row, at_most, note
 from bench.sizes import Sizes
 from bench.stack import OURS, Running, Stack
@@ -31,7 +31,7 @@ def live(stack: Stack, sizes: Sizes) -> list[Row]:
     queues.purge(stack.rabbit.url)
     services = {name: stack.service(name, OURS) for name in ("query_api", "workers")}
     people = create_commands(range(UPDATED_PEOPLE))
-    queues.fill(stack.rabbit.url, people)
+    queues.fill(stack.rabbit.url, as_sealed(people, stack.transport_key))
     wait_for_events(stack, len(people))
     rows = [_idle(stack, services["query_api"])]
     ids = [person_id for person_id, _ in people]
@@ -71,7 +71,7 @@ def _busy(stack: Stack, services: dict[str, Running], ids: list[str], seconds: f
             _follow, stack, services["query_api"], CLIENTS, whole - 1.0, LEAD_SECONDS + WARM_SECONDS
         )
         time.sleep(LEAD_SECONDS)
-        queues.trickle(stack.rabbit.url, commands, RATE)
+        queues.trickle(stack.rabbit.url, as_sealed(commands, stack.transport_key), RATE)
         followed = following.result()
     wait_for_events(stack, len(ids) + len(commands))
     used = cpu_of(stack, services)

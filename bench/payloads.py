@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from events.person.fields import stored_forms
 from events.person.schema.reading import default_schema
 from events.times import to_milliseconds
 from service_kit.ids import new_id
+from service_kit.seals.messages import sealed_message
+from service_kit.seals.transport import TransportKey
 
 Message = tuple[str, bytes]
 """A person's id, by which it is routed, and the body."""
@@ -24,6 +27,24 @@ SCHEMA: Final = default_schema()
 _CODES: Final = {
     field.name: vocabulary.code_reader(field.words) for field in SCHEMA.fields if field.format == "code"
 }
+
+
+def as_sealed(messages: Sequence[Message], key: TransportKey) -> list[Message]:
+    """Return commands as they travel to our workers; a floor takes them as they are."""
+    return [(person_id, _sealed(body, key)) for person_id, body in messages]
+
+
+def _sealed(body: bytes, key: TransportKey) -> bytes:
+    message = orjson.loads(body)
+    return sealed_message(
+        key,
+        id_=message["id"],
+        type_=message["type"],
+        source=message["source"],
+        content=body,
+        person_id=message["subject"],
+        time=message["time"],
+    )
 
 
 def create_requests(numbers: range, token: str) -> list[bytes]:

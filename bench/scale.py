@@ -11,7 +11,7 @@ from statistics import median
 
 from bench import queues
 from bench.apply import FROM, TO, count_events, counts
-from bench.payloads import create_commands
+from bench.payloads import as_sealed, create_commands
 from bench.results import Row, beside, note
 from bench.sizes import Sizes
 from bench.stack import OURS, PARTITIONS, Running, Stack
@@ -62,7 +62,7 @@ def _drain_with(stack: Stack, workers: int, numbers: _Numbers, count: int) -> fl
         before = count_events(log)
         # Held while the queues are filled, for less time than the broker waits for a sign of life.
         _signal(running, signal.SIGSTOP)
-        queues.fill(stack.rabbit.url, create_commands(numbers.take(count)))
+        _fill(stack, numbers.take(count))
         _signal(running, signal.SIGCONT)
         curve = [(time.perf_counter(), done) for done in counts(log, before, count, running[0])]
     for one in running:
@@ -82,9 +82,13 @@ def _share_out(stack: Stack, running: list[Running], numbers: _Numbers) -> None:
     while any(_active(one) != share for one in running):
         if time.monotonic() > deadline:
             raise TimeoutError(f"the partitions are not shared: {[_active(one) for one in running]}")
-        queues.fill(stack.rabbit.url, create_commands(numbers.take(TRICKLE)))
+        _fill(stack, numbers.take(TRICKLE))
         time.sleep(LOOK_SECONDS)
     queues.wait_empty(stack.rabbit.url)
+
+
+def _fill(stack: Stack, numbers: range) -> None:
+    queues.fill(stack.rabbit.url, as_sealed(create_commands(numbers), stack.transport_key))
 
 
 def _active(running: Running) -> int:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -30,6 +31,8 @@ from operations.keys.kek_file import ensure_kek_file
 from service_kit.auth.tokens import SCOPES, issue_token
 from service_kit.mongo.collections import keys_database
 from service_kit.seals.kek import KekFile, Keks, load_keks
+from service_kit.seals.transport import TransportKey
+from service_kit.seals.wrapping import TRANSPORT
 
 PARTITIONS = 8
 REPLICA_SET, SHARDED = "replica set", "sharded"
@@ -152,6 +155,11 @@ class Stack:
         return load_keks(KekFile(self.directory / "kek"))
 
     @cached_property
+    def transport_key(self) -> TransportKey:
+        """What commands are sealed with that benchmarks put into the queues themselves."""
+        return TransportKey.new(datetime.now(UTC).date().isoformat())
+
+    @cached_property
     def token(self) -> str:
         """An access token for everything, good for a day; the same each time, as clients send it."""
         return issue_token(
@@ -208,6 +216,11 @@ class Stack:
             del environment["ROLLCALL_MONGO_URI"]
             environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
         subprocess.run(command, env=environment, check=True, capture_output=True)
+        key = self.transport_key
+        kek, wrapped = key.wrapped(self.keks)
+        with self.client() as client:
+            rows = client[keys_database(database)][TRANSPORT]
+            rows.replace_one({"_id": key.id}, {"kek": kek, "key": wrapped}, upsert=True)
 
     def service(self, module: str, database: str, **more: str) -> Running:
         """Start a service of ours, with more settings if some are given, and wait until it is ready."""

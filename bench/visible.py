@@ -8,7 +8,7 @@ from dataclasses import replace
 from bench import queues
 from bench.load import in_process, percentile
 from bench.pace import PaceJob, Watched
-from bench.payloads import create_commands
+from bench.payloads import as_sealed, create_commands
 from bench.results import Row, at_most, note
 from bench.sizes import Sizes
 from bench.stack import OURS, Cpu, Running, Stack, cpu_seconds
@@ -28,7 +28,7 @@ def visible(stack: Stack, sizes: Sizes) -> list[Row]:
     query_api = stack.service("query_api", OURS)
     worker = stack.service("workers", OURS)
     people = create_commands(range(UPDATED_PEOPLE))
-    queues.fill(stack.rabbit.url, people)
+    queues.fill(stack.rabbit.url, as_sealed(people, stack.transport_key))
     wait_for_events(stack, len(people))
     ids = [person_id for person_id, _ in people]
     job = PaceJob(command_api.port, query_api.port, stack.token, ids, FIRST_NEW, RATE, sizes.visible_seconds)

@@ -41,7 +41,9 @@ from service_kit.images.stores import open_stores
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.schema_watch import SchemaWatch
+from service_kit.mongo.transport_keys import TransportKeys
 from service_kit.person_schema import load_person_schema
+from service_kit.seals.kek_source import keks_of
 from service_kit.settings import Settings
 
 _READS: Final = frozenset({"/dead-letters/messages", "/dead-letters/messages/{id}"})
@@ -89,14 +91,15 @@ def build_app(
             file that is named is wrong.
     """
     url = settings.amqp_url.get_secret_value()
-    publisher = CommandPublisher(url, settings.partitions)
     background = Background()
-    inbox = ReplyInbox(url, background.start)
     schema = schema or load_person_schema(settings.person_schema)
     roles = load_roles(settings.roles, schema)
     verifier = TokenVerifier(settings, roles)
-    # For accounts, images and the progress of imports: commands need no database.
+    # For accounts, images and the progress of imports; commands need the transport keys in it, once.
     client = mongo.connect(settings, "rollcall-command-api") if settings.mongo_uri else None
+    keys = TransportKeys(client, settings.mongo_db, keks_of(settings), clock, settings.transport_cache)
+    publisher = CommandPublisher(url, settings.partitions, keys)
+    inbox = ReplyInbox(url, background.start, keys)
     accounts = keep_accounts(settings, client, verifier.ring, clock, roles)
     people = PeopleDependencies(
         publisher=publisher,
@@ -136,6 +139,7 @@ def build_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         background.start(publisher.run())
+        background.start(keys.run())
         if clocks is not None and schemas is not None:
             background.start(clocks.run())
             background.start(schemas.run())
@@ -156,7 +160,7 @@ def build_app(
 
     app = create_app(
         "Rollcall command API",
-        {"rabbitmq": publisher.check},
+        {"rabbitmq": publisher.check, "keys": keys.check},
         lifespan,
         remarks=remarks,
         limits=Limits.of(settings),

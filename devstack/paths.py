@@ -73,6 +73,11 @@ class Paths:
         return self.state / "erasures"
 
     @property
+    def transport_cache(self) -> Path:
+        """The transport keys that the command API knows, wrapped."""
+        return self.state / "transport-keys"
+
+    @property
     def kek_file(self) -> Path:
         """The keys under which people's keys are wrapped."""
         return self.state / "secrets" / "kek"

@@ -20,6 +20,7 @@ _FILES = (
     "ROLLCALL_JWT_KEY_FILE",
     "ROLLCALL_SIGNING_KEYS",
     "ROLLCALL_IMAGES_KEY_FILE",
+    "ROLLCALL_TRANSPORT_CACHE",
     "ROLLCALL_ERASURE_JOURNAL",
     *DECLARATIONS,
 )
@@ -81,6 +82,7 @@ def service_environment(
         "ROLLCALL_READ_FROM_HEADER": "true",
         "ROLLCALL_IMAGES_KEY_FILE": str(paths.images_key),
         "ROLLCALL_KEK_FILE": str(paths.kek_file),
+        "ROLLCALL_TRANSPORT_CACHE": str(paths.transport_cache),
         "ROLLCALL_ERASURE_JOURNAL": str(paths.erasure_journal),
         "PYTHONPATH": str(paths.root),
         "PYTHONUNBUFFERED": "1",

@@ -56,6 +56,7 @@ from service_kit.mongo.claim_secrets import ClaimSecrets
 from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.schema_watch import SchemaWatch
+from service_kit.mongo.transport_keys import TransportKeys
 from service_kit.person_schema import load_person_schema
 from service_kit.read_model import projection_of
 from service_kit.seals.kek_source import keks_of
@@ -115,8 +116,9 @@ def build_app(
         schema,
         heartbeat,
     )
+    transport = TransportKeys(client, settings.mongo_db, keks, lambda: datetime.now(UTC))
     folds = Folds(reads, settings.search_seconds, keys, schema)
-    parked = ParkedReads(reads)
+    parked = ParkedReads(reads, transport)
     people = PeopleDependencies(
         reads,
         LogReads(reads, folds, schema, keys),
@@ -137,8 +139,8 @@ def build_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         REGISTRY.register(lag)
-        for work in (live.reader.run(), live.replays.run(), clocks.run(), schemas.run(), lease.run()):
-            background.start(work)
+        for part in (live.reader, live.replays, clocks, schemas, lease, transport):
+            background.start(part.run())
         if access_log is not None:
             background.start(access_log.run())
         try:

@@ -150,6 +150,12 @@ class Settings(ReadLimits, ImportSettings, AccessSettings):
         "and 64 hexadecimal digits; the first one is current. Others may not read it. Every service needs "
         "the same ones. `./run up` makes it",
     )
+    transport_cache: Path | None = Field(
+        default=None,
+        description="file in which a command API keeps the transport keys that it has read, wrapped: so it "
+        "takes commands also if it starts while MongoDB is away. Those on one machine may share it. Without "
+        "it, such a start waits for MongoDB",
+    )
     erasure_journal: Path | None = Field(
         default=None,
         description="folder in which workers keep the erasures on record, outside the database, each in a "

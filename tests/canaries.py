@@ -26,8 +26,6 @@ CANARIES = tuple(value for name, value in PERSON.items() if name not in ("docume
 """Those that are words of the schema stand in many places."""
 PLAIN = frozenset({"people", "milestones"})
 """The read model: plain, for search; rebuilt, never backed up."""
-TO_SEAL = frozenset({"events", "claims", "parked", "rejections"})
-"""What other parts seal; whoever does takes its name out of here."""
 
 
 def forms_of(value: str) -> Iterator[bytes]:

@@ -13,9 +13,10 @@ from command_api.imports.drafting import Refused
 from command_api.imports.record import ImportRequest
 from command_api.imports.store import ImportStore
 from events.imports.states import causation_of, correlation_of
-from events.person.commands import Command, DeletePerson, UpdatePerson, encode_command
+from events.person.commands import Command, DeletePerson, UpdatePerson
 from tests.default_schema import FIELD_NAMES, SCHEMA, PersonChanges
 from tests.store.given import claim_names, create, envelope, load_claims, run
+from tests.transport import known_keys, sealed
 from workers.deciding.person_batch import DecisionInputs
 from workers.outcomes import BEHIND, ParkedCommand, Reason
 from workers.parking.parked import WaitingCommands, WaitingMessage
@@ -221,7 +222,7 @@ class Register:
             command = self._change(person_id)
             line = self.lines.setdefault(person_id, [])
             reason = BEHIND if line else Reason("KeyError", "KeyError")
-            body = repr(encode_command(command)).encode()
+            body = sealed(command)
             waiting.append(WaitingMessage(ParkedCommand(command, reason), body))
             line.append(command.command_id)
-        await WaitingCommands(store._db["parked"]).park(waiting, self.now)
+        await WaitingCommands(store._db["parked"], known_keys()).park(waiting, self.now)

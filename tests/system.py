@@ -271,6 +271,7 @@ class System:
             "ROLLCALL_JWT_KEY_FILE": str(self.directory / "jwt.key"),
             "ROLLCALL_IMAGES_KEY_FILE": str(self.directory / "images.key"),
             "ROLLCALL_KEK_FILE": str(self.kek_file),
+            "ROLLCALL_TRANSPORT_CACHE": str(self.directory / f"transport-keys-{database}"),
             "ROLLCALL_READ_FROM_HEADER": "true",
             "ROLLCALL_PERSON_SCHEMA": str(self.directory / "person-schema.json"),
             "ROLLCALL_RATE_ADDRESS": "1000000/1",

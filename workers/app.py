@@ -22,6 +22,7 @@ from service_kit.mongo.clocks import ClockWatch
 from service_kit.mongo.keys import PersonKeys
 from service_kit.mongo.rounds import Rounds
 from service_kit.mongo.schema_watch import SchemaWatch
+from service_kit.mongo.transport_keys import TransportKeys
 from service_kit.person_schema import load_person_schema
 from service_kit.seals.kek import Keks
 from service_kit.seals.kek_source import keks_of
@@ -97,7 +98,8 @@ async def work(
     lease = SchemaLease(client, settings.mongo_db, schema)
     store = Store(client, settings.mongo_db, schema, keys, lease.check)
     streams = Streams(client, settings.mongo_db, keys, schema)
-    waiting = WaitingCommands(database["parked"])
+    transport = TransportKeys(client, settings.mongo_db, keks, clock, makes=True)
+    waiting = WaitingCommands(database["parked"], transport)
     attempts = Attempts(database["attempts"])
     feed = FeedStore(client, settings.mongo_db)
     gaps = KnownGaps()
@@ -118,7 +120,7 @@ async def work(
         projector = Projector(store, streams, announcer, reconciler.wait_until_reconciled, eraser)
         controls = ControlHandler(store, streams, waiting, decider, projector, inputs)
         trials = SuspectTrials(deliveries, attempts, try_from, clock)
-        unreadable = UnreadableHandler(store, announcer)
+        unreadable = UnreadableHandler(store, announcer, transport)
         pipeline = Pipeline(
             deliveries,
             decider,
@@ -130,6 +132,7 @@ async def work(
             trials,
             unreadable,
             inputs,
+            transport,
         )
         return Consumption(deliveries, consumers, reconciler, pipeline)
 
@@ -149,6 +152,7 @@ async def work(
         remarks={"clock": clocks.check, "schema": schemas.check},
     )
     tasks = {
+        asyncio.create_task(transport.run()),
         asyncio.create_task(consumer.consume()),
         asyncio.create_task(visibility.watch()),
         asyncio.create_task(tend(url, remover, sweep)),

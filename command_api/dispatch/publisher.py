@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, cast
 
-import orjson
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.channel import Channel
 from aiormq.exceptions import DeliveryError
@@ -17,12 +16,14 @@ from command_api.dispatch.confirms import Confirms
 from command_api.dispatch.open_channel import OpenChannel
 from events.errors import BrokerUnavailable
 from events.parking.controls import Message
-from events.person.commands import encode_command
 from service_kit.broker.connection import Outage, broker_errors, keep_connected
 from service_kit.broker.declaring import check_declared
 from service_kit.broker.publishing import publish, publish_each
 from service_kit.broker.topology import partition_of
 from service_kit.ids import new_id
+from service_kit.mongo.transport_keys import TransportKeys
+from service_kit.seals.messages import sealed_command, sealed_message
+from service_kit.seals.transport import TransportKey
 from service_kit.tasks import together
 
 PUBLISH_SECONDS: Final = 5.0
@@ -41,11 +42,22 @@ PROBE_ROOM: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A command that is encoded already; `type_` is the command's."""
+    """A command that is encoded already, and not sealed yet.
+
+    Attributes:
+        type_: The command's.
+        command_id: Its id.
+        person_id: Its person's.
+        source: Who sends it.
+        time: When it was accepted, RFC 3339.
+        body: The CloudEvent.
+    """
 
     type_: str
     command_id: str
     person_id: str
+    source: str
+    time: str
     body: bytes
 
 
@@ -55,10 +67,12 @@ class CommandPublisher:
     Args:
         url: AMQP URL.
         partitions: Number of command queues; workers make them.
+        keys: What commands are sealed with.
     """
 
-    def __init__(self, url: str, partitions: int) -> None:
+    def __init__(self, url: str, partitions: int, keys: TransportKeys) -> None:
         self._url = url
+        self._keys = keys
         self._partitions = partitions
         self._open: OpenChannel | None = None
         self._outage = Outage()
@@ -167,9 +181,10 @@ class CommandPublisher:
         Raises:
             BrokerUnavailable: No confirm within `PUBLISH_SECONDS`: down, blocked, full or unroutable;
                 or `MAX_IN_FLIGHT` publishes wait for theirs already.
+            KeyTrouble: There is no transport key yet.
         """
         ready = self._ready()
-        frames = ready.command_frames(command, orjson.dumps(encode_command(command)), reply)
+        frames = ready.command_frames(command, sealed_command(self._keys.current(), command), reply)
         if self._in_flight >= MAX_IN_FLIGHT:
             raise BrokerUnavailable("too many commands wait for RabbitMQ's confirm")
         self._in_flight += 1
@@ -189,9 +204,13 @@ class CommandPublisher:
 
         Raises:
             BrokerUnavailable: As for `publish_command`; nothing is then known of any of them.
+            KeyTrouble: There is no transport key yet.
         """
-        ready = self._ready()
-        frames = [ready.plain_frames(one.type_, one.person_id, one.command_id, one.body) for one in commands]
+        ready, key = self._ready(), self._keys.current()
+        frames = [
+            ready.plain_frames(one.type_, one.person_id, one.command_id, _sealed(one, key))
+            for one in commands
+        ]
         ids = tuple(one.command_id for one in commands)
         refused = await publish_each(ready.channel, frames, PUBLISH_SECONDS, ids)
         numbers = [partition_of(one.person_id, self._partitions) for one in commands]
@@ -202,3 +221,15 @@ class CommandPublisher:
         for position in refused:
             self._confirms.note_refusal(numbers[position], "the broker refused a command")
         return [commands[position] for position in refused]
+
+
+def _sealed(one: Outgoing, key: TransportKey) -> bytes:
+    return sealed_message(
+        key,
+        id_=one.command_id,
+        type_=one.type_,
+        source=one.source,
+        content=one.body,
+        person_id=one.person_id,
+        time=one.time,
+    )

@@ -10,9 +10,11 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import DeliveredMessage
 
+from events.errors import MalformedMessage, StoreUnavailable
 from events.person.outcomes import Outcome, decode_outcome
 from service_kit.background import Work
 from service_kit.broker.connection import broker_errors, keep_connected
+from service_kit.mongo.transport_keys import TransportKeys, content_of
 
 MAX_WAITING: Final = 2000
 OPEN_SECONDS: Final = 3.0
@@ -39,10 +41,12 @@ class ReplyInbox:
     Args:
         url: AMQP URL.
         start: Does a work beside, for as long as the process lives.
+        keys: What outcomes are sealed with.
     """
 
-    def __init__(self, url: str, start: Callable[[Work], None]) -> None:
+    def __init__(self, url: str, start: Callable[[Work], None], keys: TransportKeys) -> None:
         self._url = url
+        self._keys = keys
         self._start = start
         self._queue: str | None = None
         self._opened = asyncio.Event()
@@ -102,5 +106,14 @@ class ReplyInbox:
 
     async def _hand_over_reply(self, message: DeliveredMessage) -> None:
         waiting = self._waiting.get(message.header.properties.correlation_id or "")
-        if waiting is not None and not waiting.done():
-            waiting.set_result(decode_outcome(message.body))
+        if waiting is None:
+            return
+        try:
+            (opened,) = await self._keys.open_all([message.body])
+            outcome = decode_outcome(content_of(opened))
+        except (MalformedMessage, StoreUnavailable) as exc:
+            # Who waits is told, when the time is over, what is known without it.
+            log.warning("reply not opened", reason=exc.detail)
+            return
+        if not waiting.done():
+            waiting.set_result(outcome)

@@ -142,4 +142,11 @@ class Drafter:
             "causationid": causation_of(number),
             "data": data,
         }
-        return Outgoing(attributes["type"], command_id, person_id, orjson.dumps(message))
+        return Outgoing(
+            attributes["type"],
+            command_id,
+            person_id,
+            attributes["source"],
+            attributes["time"],
+            orjson.dumps(message),
+        )

@@ -12,7 +12,7 @@ from command_api.imports.budget import ImportLimits
 from command_api.imports.drafting import Refused
 from command_api.imports.record import Progress
 from command_api.imports.store import ImportStore
-from events.errors import BrokerUnavailable, Unavailable
+from events.errors import BrokerUnavailable, KeyTrouble, Unavailable
 from events.imports.states import MAX_KEPT, MAX_TOLD
 from service_kit.retries import Patience
 
@@ -152,8 +152,8 @@ class Window:
                 if len(refused) < len(left):
                     patience.renew()
                 left = refused
-                failure = BrokerUnavailable("RabbitMQ's queues are full, or not there")
-            except BrokerUnavailable as exc:
+                failure: Unavailable = BrokerUnavailable("RabbitMQ's queues are full, or not there")
+            except (BrokerUnavailable, KeyTrouble) as exc:
                 failure = exc
             pause = patience.pause()
             if pause is None:

@@ -13,7 +13,7 @@ from events.errors import InvalidRequest, NotFound
 from events.parking.controls import Chosen, Control, DropParked, RetryParked
 from events.person.commands import COMMAND_TYPES
 from events.times import to_milliseconds
-from operations.addresses import server_settings
+from operations.addresses import kek_file, server_settings
 from operations.errors import SetupError
 from query_api.dead_letters.queries import ParkedQuery, ParkedReads
 from query_api.people.queries import Page, Reads
@@ -24,6 +24,8 @@ from service_kit.broker.dead_messages import DeadMessage, message_view
 from service_kit.broker.topology import DEAD
 from service_kit.ids import new_id
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.transport_keys import TransportKeys
+from service_kit.seals.kek_source import keks_of
 
 DONE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
@@ -40,11 +42,15 @@ class DeadLetterOperations:
         url: AMQP URL.
         partitions: How many command queues there are.
         queues: The queues of dead letters to look at.
+        keys: What messages are sealed with.
     """
 
-    def __init__(self, reads: Reads, url: str, partitions: int, queues: Sequence[str]) -> None:
+    def __init__(
+        self, reads: Reads, url: str, partitions: int, queues: Sequence[str], keys: TransportKeys
+    ) -> None:
         self._reads = reads
-        self._parked = ParkedReads(reads)
+        self._keys = keys
+        self._parked = ParkedReads(reads, keys)
         self._queues = queues
         self._url = url
         self._partitions = partitions
@@ -53,13 +59,17 @@ class DeadLetterOperations:
         """Return everybody who is parked."""
         return await _all(self._parked.people)
 
-    async def line(self, person_id: str) -> list[dict[str, Any]]:
+    async def line(self, person_id: str, *, opened: bool = False) -> list[dict[str, Any]]:
         """Return what waits of a person, in order.
+
+        Args:
+            person_id: The person.
+            opened: With the messages.
 
         Raises:
             NotFound: Nothing does.
         """
-        return await _all(lambda query: self._parked.line(person_id, query))
+        return await _all(lambda query: self._parked.line(person_id, query, opened=opened))
 
     async def messages(self) -> ReadDeadLetters:
         """Return the dead letters."""
@@ -71,8 +81,10 @@ class DeadLetterOperations:
         return message_view(message, whole=False)
 
     async def message(self, id_: str) -> dict[str, Any]:
-        """Return a message with its body."""
-        return message_view(await dead_letters.find(self._url, id_, self._queues), whole=True)
+        """Return a message with what is in its body, or with the body itself if that does not open."""
+        message = await dead_letters.find(self._url, id_, self._queues)
+        (opened,) = await self._keys.open_kept([message.body])
+        return message_view(message, whole=True, opened=opened if isinstance(opened, bytes) else None)
 
     async def hand_in(self, id_: str) -> HandedInDeadLetters:
         """Publish a message to its queue again, after those of its person that died before it."""
@@ -167,7 +179,8 @@ class DeadLetterOperations:
             return []
 
     async def _ask(self, control: Control) -> None:
-        await dead_letters.ask(self._url, self._partitions, control)
+        await self._keys.read()
+        await dead_letters.ask(self._url, self._partitions, [control], self._keys.current())
 
 
 @asynccontextmanager
@@ -184,6 +197,7 @@ async def open_dead_letters(queues: Sequence[str]) -> AsyncIterator[DeadLetterOp
         looked_at = dead_letters.dead_queues(queues)
     except InvalidRequest as exc:
         raise SetupError(f"{exc.detail}.") from exc
+    kek_file()  # that none is named is said first
     settings = server_settings()
     client = mongo.connect(settings, "rollcall dead-letters")
     try:
@@ -192,6 +206,7 @@ async def open_dead_letters(queues: Sequence[str]) -> AsyncIterator[DeadLetterOp
             settings.amqp_url.get_secret_value(),
             settings.partitions,
             looked_at,
+            TransportKeys(client, settings.mongo_db, keks_of(settings), lambda: datetime.now(UTC)),
         )
     finally:
         await mongo.close(client)

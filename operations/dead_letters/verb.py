@@ -111,7 +111,7 @@ async def _show(dead_letters: DeadLetterOperations, options: argparse.Namespace)
     if not _is_id(options.what):
         items = [await dead_letters.message(options.what)]
     else:
-        items = await dead_letters.line(options.what)
+        items = await dead_letters.line(options.what, opened=True)
     for item in items:
         print_result(json.dumps(item, ensure_ascii=False, indent=None if options.json else 2))
     return DONE

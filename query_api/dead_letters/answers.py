@@ -35,7 +35,10 @@ class WaitingCommand(_Parked):
     actor: str
     accepted_at: Time
     parked_at: Time
-    message: str = Field(description="As it was received: a CloudEvent, JSON")
+    message: str | None = Field(
+        description="The command as it was accepted: a CloudEvent, JSON. With the scope `audit:read` alone, "
+        "and only while its key is there"
+    )
 
 
 class PageOfWaitingCommands(BaseModel):

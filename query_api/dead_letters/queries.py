@@ -1,7 +1,7 @@
 """Queries on parked people: who is parked and why, which commands wait, how many people there are."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client import Gauge
@@ -12,6 +12,7 @@ from events.times import rfc3339
 from query_api.people.queries import Answer, Page, Reads
 from query_api.reading.cursors import MAX_CURSOR, Cursor, fingerprint, invalid_cursor
 from query_api.reading.forms import MAX_PAGE, ReadQuery
+from service_kit.mongo.transport_keys import TransportKeys
 
 COUNT_SECONDS: Final = 2.0
 PEOPLE: Final = Gauge("rollcall_parked_people", "People whose commands wait; NaN if MongoDB did not tell")
@@ -34,10 +35,12 @@ class ParkedReads:
 
     Args:
         reads: Finds documents.
+        keys: What the messages are sealed with.
     """
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, keys: TransportKeys) -> None:
         self._reads = reads
+        self._keys = keys
 
     async def people(self, query: ParkedQuery) -> Page:
         """Return a page of parked people, by id, each with the command at the head of its line."""
@@ -68,8 +71,13 @@ class ParkedReads:
             following = Cursor("parked", mark, answer.documents[-1]["_id"], "").encode(self._reads.cursors)
         return Page(Answer([_person(one) for one in answer.documents], answer.member), following, None)
 
-    async def line(self, person_id: str, query: ParkedQuery) -> Page:
+    async def line(self, person_id: str, query: ParkedQuery, *, opened: bool) -> Page:
         """Return a page of what waits of a person, in order.
+
+        Args:
+            person_id: The person.
+            query: Which page.
+            opened: With the messages.
 
         Raises:
             NotFound: Nothing does.
@@ -92,7 +100,13 @@ class ParkedReads:
             following = Cursor("position", mark, str(answer.documents[-1]["position"]), "").encode(
                 self._reads.cursors
             )
-        return Page(Answer([_command(one) for one in answer.documents], answer.member), following, None)
+        messages = await self._messages(answer.documents) if opened else [None] * len(answer.documents)
+        items = [_command(*pair) for pair in zip(answer.documents, messages, strict=True)]
+        return Page(Answer(items, answer.member), following, None)
+
+    async def _messages(self, documents: Sequence[Mapping[str, Any]]) -> list[str | None]:
+        found = await self._keys.open_all([bytes(one["body"]) for one in documents])
+        return [one.decode(errors="replace") if isinstance(one, bytes) else None for one in found]
 
     async def summary(self, person_id: str, limit: int) -> tuple[list[dict[str, Any]], bool]:
         """Return the first commands that wait of a person, without messages, and whether there are more."""
@@ -143,14 +157,14 @@ def _person(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _command(document: Mapping[str, Any]) -> dict[str, Any]:
+def _command(document: Mapping[str, Any], message: str | None) -> dict[str, Any]:
     return {
         "type": document["type"],
         "actor": document["actor"],
         "accepted_at": rfc3339(document["accepted_at"]),
         "parked_at": rfc3339(document["parked_at"]),
         **_why(document),
-        "message": bytes(document["body"]).decode(errors="replace"),
+        "message": message,
     }
 
 

@@ -10,6 +10,7 @@ from query_api.dead_letters.answers import PageOfParkedPeople, PageOfWaitingComm
 from query_api.dead_letters.queries import ParkedQuery
 from query_api.people.routes import PeopleDependencies
 from service_kit.access.recording import note_people
+from service_kit.auth.roles import AUDIT_SCOPE
 from service_kit.auth.tokens import Caller
 from service_kit.http.openapi import NEXT_LINK, json_answer, problems
 from service_kit.http.parameters import parameters
@@ -44,15 +45,17 @@ def add_dead_letter_routes(app: FastAPI, dependencies: PeopleDependencies) -> No
         "/dead-letters/{person_id}",
         tags=["operations"],
         summary="List what waits of a parked person, in order",
-        dependencies=[operator],
         responses={
             200: json_answer("A page", PageOfWaitingCommands, "parked_line", Link=NEXT_LINK),
             **problems(401, 403, 404, 422, 503),
         },
         openapi_extra={"parameters": parameters(ParkedQuery)},
     )
-    async def list_waiting_commands(request: Request, person_id: PersonId) -> Response:
-        """Scope `ops`. To retry or drop, ask the command API."""
+    async def list_waiting_commands(
+        request: Request, caller: Annotated[Caller, operator], person_id: PersonId
+    ) -> Response:
+        """Scope `ops`; with `audit:read`, each with its message. To retry or drop, ask the command API."""
         query = dependencies.read(ParkedQuery, request)
-        page = await dependencies.parked.line(str(person_id), query)
+        opened = AUDIT_SCOPE in caller.scopes
+        page = await dependencies.parked.line(str(person_id), query, opened=opened)
         return dependencies.page(request, page, {"person_id": str(person_id), "items": page.answer.documents})

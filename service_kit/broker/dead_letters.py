@@ -11,16 +11,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import aio_pika
-import orjson
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from events.errors import BrokerUnavailable, InvalidRequest, NotFound
 from events.parking.controls import Control
-from events.person.commands import CONTENT_TYPE, encode_command
+from events.person.commands import CONTENT_TYPE
 from service_kit.broker.connection import broker_errors, connected
 from service_kit.broker.dead_messages import SUBSCRIBER_DEAD, DeadMessage, dead_message
 from service_kit.broker.declaring import declare, declare_queue, exists
 from service_kit.broker.topology import COMMANDS, DEAD, DEAD_QUEUES, dead_queue_of, partition_of
+from service_kit.seals.messages import sealed_command
+from service_kit.seals.transport import TransportKey
 
 LOOK_SECONDS: Final = 10.0
 MOST: Final = 1000
@@ -190,13 +191,14 @@ async def give_up_all_of(url: str, person_ids: Collection[str]) -> int:
     return count
 
 
-async def ask(url: str, partitions: int, control: Control) -> None:
-    """Publish what is asked of a parked line, and return when the broker has it.
+async def ask(url: str, partitions: int, controls: Sequence[Control], key: TransportKey) -> None:
+    """Publish what is asked of parked lines, and return when the broker has it.
 
     Args:
         url: AMQP URL.
         partitions: How many there are.
-        control: What is asked.
+        controls: What is asked.
+        key: What it is sealed with.
 
     Raises:
         BrokerUnavailable: RabbitMQ is away, has another number of partitions, or does not confirm.
@@ -206,9 +208,9 @@ async def ask(url: str, partitions: int, control: Control) -> None:
         with broker_errors("publishing"):
             async with asyncio.timeout(LOOK_SECONDS):
                 channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                key = str(partition_of(control.person_id, partitions))
-                body = orjson.dumps(encode_command(control))
-                await _publish(channel, (COMMANDS, key), body, control.command_id)
+                for control in controls:
+                    target = COMMANDS, str(partition_of(control.person_id, partitions))
+                    await _publish(channel, target, sealed_command(key, control), control.command_id)
 
 
 async def _hand_in(channel: AbstractChannel, delivery: AbstractIncomingMessage, message: DeadMessage) -> None:

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import orjson
 
-from events.person.commands import envelope_of
 from events.times import rfc3339
 from service_kit.broker.topology import COMMANDS, DEAD, EVENTS_AGAIN
+from service_kit.seals.messages import FOREIGN, read_sealed
 
 SUBSCRIBER_DEAD: Final = re.compile(r"(events\.[\w-]+)\.dead")
 """The name of a subscriber's queue of dead letters; what comes before `.dead` is its own queue."""
@@ -46,7 +46,7 @@ class DeadMessage:
         reason: Why it is here.
         time: Since when, RFC 3339; None if nobody wrote it down.
         subject: Whose it is; None if it cannot be read.
-        body: As it was received.
+        body: As it was received: of a command, sealed.
     """
 
     id: str
@@ -68,7 +68,7 @@ class DeadMessage:
 
     @property
     def again(self) -> bytes:
-        """The body as it is handed in: a command says that it comes late (`Envelope`)."""
+        """The body as it is handed in: of a command it says, outside the seal, that it comes late."""
         if self.dead_queue != DEAD or self.subject is None:
             return self.body
         return json.dumps({**json.loads(self.body), "late": True}).encode()
@@ -79,13 +79,15 @@ class DeadMessage:
         return self.subject.person_id if self.subject else None
 
 
-def message_view(message: DeadMessage, *, whole: bool) -> dict[str, Any]:
+def message_view(message: DeadMessage, *, whole: bool, opened: bytes | None = None) -> dict[str, Any]:
     """Return a dead letter as operators see it.
 
     Args:
         message: The message.
         whole: With its body, as text if it is text, else in base64.
+        opened: What is in the body, for who may see that; None to show the body itself.
     """
+    body = message.body if opened is None else opened
     subject = message.subject
     view: dict[str, Any] = {
         "id": message.id,
@@ -100,9 +102,9 @@ def message_view(message: DeadMessage, *, whole: bool) -> dict[str, Any]:
     }
     if whole:
         try:
-            view["body"] = message.body.decode()
+            view["body"] = body.decode()
         except UnicodeDecodeError:
-            view["body_base64"] = base64.b64encode(message.body).decode()
+            view["body_base64"] = base64.b64encode(body).decode()
     return view
 
 
@@ -128,8 +130,10 @@ def dead_message(
 
 
 def _command(body: bytes) -> Subject | None:
-    envelope = envelope_of(body)
-    return None if envelope is None else Subject(envelope.person_id, envelope.type, envelope.command_id)
+    sealed = read_sealed(body)
+    if sealed is None or sealed.type == FOREIGN or not sealed.person_id:
+        return None
+    return Subject(sealed.person_id, sealed.type, sealed.id)
 
 
 def _event(body: bytes) -> Subject | None:

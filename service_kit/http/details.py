@@ -167,6 +167,9 @@ DETAILS: Final[Mapping[str, str]] = {
     "there is no secret that names claims: a worker makes it when it starts": (
         "no hay ningún secreto que nombre las reservas: un proceso de trabajo lo crea al arrancar"
     ),
+    "there is no transport key yet: a worker makes it when it starts": (
+        "todavía no hay ninguna clave de transporte: un proceso de trabajo la crea al arrancar"
+    ),
     "the key of {id} is neither there nor destroyed": "la clave de {id} ni está ni fue destruida",
     "the image waited too long to be applied: send it again": (
         "la imagen esperó demasiado para aplicarse: envíela de nuevo"

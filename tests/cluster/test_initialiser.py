@@ -50,6 +50,7 @@ from tests.store.given import (
     update,
 )
 from tests.system import ROOT, run_script
+from tests.transport import known_keys
 from workers.imports.counts import ImportCounts
 from workers.imports.expiry import ImportExpiry
 from workers.outcomes import BEHIND, ParkedCommand
@@ -437,7 +438,7 @@ async def test_each_service_s_user_can_do_its_work(guarded: Guarded, first_run: 
         await run(store, first, gone, update(first.person_id, 9, address="x"))
         await run(store, update(first.person_id, 1, address="y"), delete(gone.person_id))
         behind = update(first.person_id, address="z")
-        parked = WaitingCommands(store._db["parked"])
+        parked = WaitingCommands(store._db["parked"], known_keys())
         await parked.park([WaitingMessage(ParkedCommand(behind, BEHIND), b"{}")], NOW)
         await parked.note_failure(first.person_id, behind.command_id, BEHIND, NOW)
         await parked.remove(first.person_id, [behind.command_id])

@@ -10,7 +10,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.write_concern import WriteConcern
 
-from events.person.commands import UpdatePerson, encode_command
+from events.person.commands import UpdatePerson
 from events.times import to_milliseconds
 from operations.__main__ import main
 from service_kit.broker.topology import (
@@ -22,8 +22,10 @@ from service_kit.broker.topology import (
     subscriber_queues,
 )
 from service_kit.ids import new_id
+from tests.canaries import documents_of
 from tests.default_schema import PersonChanges
 from tests.system import eventually, new_person
+from tests.transport import key_in, sealed
 
 WAIT = {"Prefer": "wait=20"}
 SOMEBODY = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
@@ -106,6 +108,10 @@ async def test_a_damaged_person_waits_while_others_go_on_and_is_applied_in_order
     items = page.json()["items"] + rest.json()["items"]
     assert [item["command_id"] for item in items] == sent
     assert json.loads(items[3]["message"])["data"] == {"address": "Calle 3"}
+    blind = {"Authorization": f"Bearer {system.token('ops')}"}
+    page = await queries.get(f"/dead-letters/{ill['id']}?consistency=strong", headers=blind)
+    assert [item["message"] for item in page.json()["items"]] == [None] * 4
+    assert b"Calle 3" not in documents_of(system)["parked"]
     after = await gauges(services)
     assert after["rollcall_parked_people"] >= 1
     assert after["rollcall_parked_commands"] >= 4
@@ -200,7 +206,12 @@ async def test_an_unreadable_message_is_listed_shown_handed_in_again_and_deleted
     for _ in range(30):  # more looks than RabbitMQ 4's default delivery limit
         assert await listed() == first
     path = f"/dead-letters/messages/{first['id']}"
-    assert (await commands.get(path)).json() == {**first, "body": body.decode()}
+    kept = (await commands.get(path)).json()
+    assert kept == {**first, "body": kept["body"]}
+    assert json.loads(kept["body"]).keys() >= {"transportkey", "data_base64"}
+    assert mark not in kept["body"].replace(f'"id":"{mark}"', "")
+    (shown,) = [json.loads(row) for row in await operator("show", first["id"], "--json")]
+    assert shown == {**first, "body": body.decode()}
     assert (await commands.post(f"{path}/retry")).json()["status"] == "published"
 
     async def back() -> bool:
@@ -239,10 +250,6 @@ async def bury(system, *bodies: bytes, exchange: str = DEAD, key: str = "", **he
             await to.publish(aio_pika.Message(body, delivery_mode=2, headers=headers), key)
 
 
-def wire(command: UpdatePerson) -> bytes:
-    return json.dumps(encode_command(command)).encode()
-
-
 async def test_dead_commands_are_retried_in_order_and_never_put_over_newer_values(
     system, services, commands, queries, operator
 ):
@@ -254,7 +261,7 @@ async def test_dead_commands_are_retried_in_order_and_never_put_over_newer_value
     lost = [an_update(ben, n, address=f"Calle {n}") for n in range(1, 6)]
     for command in (*early, *lost):
         where = partition_queue(partition_of(command.person_id, 8))
-        await bury(system, wire(command), **{"x-rollcall-queue": where})
+        await bury(system, sealed(command, key_in(system)), **{"x-rollcall-queue": where})
     await bury(system, b"no command", **{"x-rollcall-queue": "commands.0"})
     page = (await commands.get("/dead-letters/messages")).json()["items"]
     bens = [one for one in page if one["person_id"] == ben]

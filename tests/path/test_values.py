@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime
 
 import aio_pika
-import orjson
 import pytest
 
 from events.imports.states import causation_of, correlation_of
@@ -15,6 +14,7 @@ from service_kit.ids import new_id
 from tests.default_schema import PersonChanges
 from tests.people_files import NDJSON, errors, exported, finished, ndjson_of, people, send
 from tests.system import eventually, new_person
+from tests.transport import key_in, sealed_as_it_is
 
 WAIT = {"Prefer": "wait=20"}
 KEPT = [
@@ -196,7 +196,9 @@ async def publish(system, message: dict) -> None:
         channel = await connection.channel()
         exchange = await channel.get_exchange(COMMANDS, ensure=False)
         key = str(partition_of(message["subject"], 8))
-        body = aio_pika.Message(orjson.dumps(message), message_id=message["id"], delivery_mode=2)
+        body = aio_pika.Message(
+            sealed_as_it_is(message, key_in(system)), message_id=message["id"], delivery_mode=2
+        )
         await exchange.publish(body, key, mandatory=True)
 
 

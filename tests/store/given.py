@@ -18,6 +18,7 @@ from service_kit.seals.person_key import PersonKey
 from tests.claims import known_names
 from tests.default_schema import SCHEMA, PersonChanges, PersonFields
 from tests.system import TEST_KEKS
+from tests.transport import known_keys
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
@@ -143,7 +144,7 @@ class Decided:
 
 async def run(store: Store, *commands, project: bool = True, unprojected=None, given=None) -> Decided:
     """Decide a batch and project it, as the pipeline does."""
-    parked = WaitingCommands(store._db["parked"])
+    parked = WaitingCommands(store._db["parked"], known_keys())
     decider = BatchDecider(store, streams_of(store), keys_of(store), parked, KnownGaps(), given or inputs())
     decided = Decided(await decider.decide_together(commands, unprojected or {}))
     if project:

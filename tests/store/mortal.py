@@ -4,15 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from events.log.event import RecordedEvent
 from events.parking.controls import Chosen, DropParked, RetryParked
-from events.person.commands import encode_command
 from events.person.decider import PersonState
 from service_kit.erasure_journal import ErasureJournal
 from tests.store.given import envelope, inputs, keys_of
 from tests.system import PATIENCE
+from tests.transport import known_keys, sealed
 from workers.announcing.feed_store import KnownGaps
 from workers.consuming import deliveries
 from workers.consuming.deliveries import Delivery, DeliveryQueue, Partition
@@ -106,7 +104,7 @@ def mortal(store: Store, fate: Fate) -> Store:
 def pipeline(queue: DeliveryQueue, store: Store, town: "Town") -> Pipeline:
     """Return a pipeline whose every write may be its last."""
     given, twin = inputs(), mortal(store, town.fate)
-    parked = WaitingCommands(Mortal(store._db["parked"], town.fate))
+    parked = WaitingCommands(Mortal(store._db["parked"], town.fate), known_keys())
     keys = keys_of(store)
     keys._rows = Mortal(keys._rows, town.fate)  # type: ignore[assignment]
     streams = Streams(store._db.client, store._db.name, keys)
@@ -126,8 +124,9 @@ def pipeline(queue: DeliveryQueue, store: Store, town: "Town") -> Pipeline:
         controls,
         Visibility(store._db.client, store._db.name),
         SuspectTrials(queue, attempts, 0.0, given.clock),
-        UnreadableHandler(twin, town),  # type: ignore[arg-type]
+        UnreadableHandler(twin, town, known_keys()),  # type: ignore[arg-type]
         given,
+        known_keys(),
     )
 
 
@@ -149,7 +148,7 @@ class Town:
 
     def send(self, *commands: Any) -> None:
         """Put commands or controls into the queue."""
-        self.queue += [orjson.dumps(encode_command(command)) for command in commands]
+        self.queue += [sealed(command) for command in commands]
 
     # The announcer's part.
 
@@ -172,7 +171,7 @@ class Town:
     async def bury(self, letters: list[Any]) -> None:
         assert not letters
 
-    async def send_replies(self, replies: list[Any]) -> None:
+    async def send_replies(self, replies: list[Any], _key: Any) -> None:
         self.replies += [reply.outcome for reply in replies]
 
     async def work(self, store: Store, fate: Fate | None = None) -> bool:

@@ -3,11 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import orjson
 import pytest
 import pytest_asyncio
 
-from events.person.commands import CreatePerson, UpdatePerson, encode_command
+from events.person.commands import CreatePerson, UpdatePerson
 from events.person.rejections import PersonErased, PersonHeld
 from service_kit.erasure_journal import ErasureJournal, read_journal
 from service_kit.ids import new_id
@@ -19,6 +18,7 @@ from service_kit.seals.kek import KekFile, load_keks
 from service_kit.seals.opening import ERASED
 from tests.default_schema import SCHEMA, PersonChanges, PersonFields
 from tests.store.given import inputs
+from tests.transport import known_keys, sealed
 from tests.unit.events.test_erasing import FIELDS, ErasePerson, Erasure, Hold, HoldPerson
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.batches import BatchDecider
@@ -45,7 +45,7 @@ class Worker:
         self.keys = PersonKeys(client, name, keks)
         self.store = Store(client, name, SCHEMA, self.keys)
         streams = Streams(client, name, self.keys, SCHEMA)
-        self.waiting = WaitingCommands(self.db["parked"])
+        self.waiting = WaitingCommands(self.db["parked"], known_keys())
         given = inputs()
         self.decider = BatchDecider(self.store, streams, self.keys, self.waiting, KnownGaps(), given)
         eraser = Eraser(client, name, self.keys, ErasureJournal(folder), self.give_up, lambda: NOW)
@@ -74,9 +74,7 @@ class Worker:
 
     async def park(self, *commands) -> None:
         parked = [
-            WaitingMessage(
-                ParkedCommand(one, Reason("ValueError", "in vain")), orjson.dumps(encode_command(one))
-            )
+            WaitingMessage(ParkedCommand(one, Reason("ValueError", "in vain")), sealed(one))
             for one in commands
         ]
         await self.waiting.park(parked, NOW)

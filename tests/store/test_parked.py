@@ -12,6 +12,7 @@ from tests.store import mortal
 from tests.store.given import check_stream, create, delete, new_value, run, stream, update
 from tests.store.mortal import Fate, Town, damage, drop, repair, retry
 from tests.system import eventually
+from tests.transport import known_keys
 from workers.consuming import pipeline
 from workers.deciding import person_batch
 from workers.outcomes import BEHIND
@@ -33,7 +34,8 @@ def one(stores):
 
 async def line(store, person_id) -> list[str]:
     return [
-        command_id for command_id, _ in await WaitingCommands(store._db["parked"]).oldest(person_id, 1000)
+        command_id
+        for command_id, _ in await WaitingCommands(store._db["parked"], known_keys()).oldest(person_id, 1000)
     ]
 
 

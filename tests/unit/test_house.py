@@ -80,6 +80,7 @@ ADAPTERS = {
         "command_api/accounts/store.py",
         "service_kit/mongo/budgets.py",
         "service_kit/mongo/claim_secrets.py",
+        "service_kit/mongo/transport_keys.py",
         "service_kit/mongo/clocks.py",
         "service_kit/images/gridfs.py",
         "service_kit/mongo/access_store.py",

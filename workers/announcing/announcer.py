@@ -14,6 +14,8 @@ from events.times import rfc3339
 from service_kit.broker.announcements import announcement, announcements
 from service_kit.broker.publishing import PERSISTENT, encode_frames, publish, publish_each
 from service_kit.broker.topology import COMMANDS, DEAD, PROBE
+from service_kit.seals.messages import OUTCOME, WORKER, is_id, sealed_message
+from service_kit.seals.transport import TransportKey
 from workers.outcomes import UnreadableMessage
 
 CONFIRM_SECONDS: Final = 15.0
@@ -22,10 +24,18 @@ _REASON_CHARACTERS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An outcome for one who waits."""
+    """An outcome for one who waits.
+
+    Attributes:
+        queue: Where.
+        correlation_id: What the one who waits knows it by.
+        person_id: Whom it is about; empty where that is not known.
+        outcome: What is told.
+    """
 
     queue: str
     correlation_id: str | None
+    person_id: str
     outcome: Outcome
 
 
@@ -72,8 +82,12 @@ class Announcer:
         ]
         await publish_each(self._channel, frames, CONFIRM_SECONDS, ())
 
-    async def send_replies(self, replies: Sequence[Reply]) -> None:
+    async def send_replies(self, replies: Sequence[Reply], key: TransportKey) -> None:
         """Send outcomes; one whose queue is gone is dropped by the broker: nobody waits any more.
+
+        Args:
+            replies: The outcomes.
+            key: What they are sealed with.
 
         Raises:
             BrokerUnavailable: The connection was lost.
@@ -83,9 +97,18 @@ class Announcer:
                 self._channel,
                 Basic.Publish(routing_key=reply.queue),
                 Basic.Properties(correlation_id=reply.correlation_id),
-                orjson.dumps(reply.outcome.model_dump()),
+                sealed_message(
+                    key,
+                    id_=reply.correlation_id,
+                    type_=OUTCOME,
+                    source=WORKER,
+                    content=orjson.dumps(reply.outcome.model_dump()),
+                    person_id=reply.person_id,
+                ),
             )
             for reply in replies
+            # Services of ours name what they wait for so, and nobody else is told anything.
+            if reply.correlation_id is not None and is_id(reply.correlation_id)
         ]
         await publish(self._channel, frames, CONFIRM_SECONDS)
 

@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from events.errors import MalformedMessage, NewerSchema
 from events.parking.controls import Control, Message, decode_message
-from events.person.commands import envelope_of
+from events.person.commands import Envelope, envelope_of
 from events.person.schema.declarations import PersonSchema
 from events.person.schema.lifting import refuse_newer
 from events.person.schema.messages import person_schema_of
 from service_kit.broker.topology import partition_queue
+from service_kit.mongo.transport_keys import Opened, content_of
+from service_kit.seals.messages import FOREIGN, is_id, read_sealed
 from workers.consuming.deliveries import Batch, Delivery, DeliveryQueue
 from workers.outcomes import UnreadableMessage
+
+UNKNOWN_ACTOR: Final = "unknown"
+"""Stands for who asked for what cannot be opened."""
 
 log = structlog.get_logger()
 
@@ -21,6 +27,7 @@ log = structlog.get_logger()
 async def read_or_hold(
     queue: DeliveryQueue,
     deliveries: Sequence[Delivery],
+    opened: Sequence[Opened],
     now: datetime,
     schema: PersonSchema,
     set_aside_if_suspect: Callable[[Delivery, Message], bool],
@@ -33,12 +40,13 @@ async def read_or_hold(
     Args:
         queue: Where they were taken; closed when the worker ends.
         deliveries: As of `read_batches`, like the rest.
+        opened: What is in each.
         now: The time, UTC.
         schema: What a person is.
         set_aside_if_suspect: Tells whether a message is set aside.
     """
     try:
-        return read_batches(deliveries, now, schema, set_aside_if_suspect)
+        return read_batches(deliveries, opened, now, schema, set_aside_if_suspect)
     except NewerSchema as exc:
         log.warning("holding commands", reason=exc.detail)
         await queue.until_closed()
@@ -47,6 +55,7 @@ async def read_or_hold(
 
 def read_batches(
     deliveries: Sequence[Delivery],
+    opened: Sequence[Opened],
     now: datetime,
     schema: PersonSchema,
     set_aside_if_suspect: Callable[[Delivery, Message], bool] = lambda _delivery, _message: False,
@@ -57,6 +66,7 @@ def read_batches(
 
     Args:
         deliveries: In order of arrival.
+        opened: What is in each, or why it cannot be opened.
         now: The time, UTC.
         schema: What a person is.
         set_aside_if_suspect: Tells whether a message is set aside, and no part of a batch.
@@ -65,12 +75,13 @@ def read_batches(
         NewerSchema: A command was written by a newer person schema than this one.
     """
     batches = [Batch()]
-    for delivery in deliveries:
+    for delivery, one in zip(deliveries, opened, strict=True):
         try:
-            message = decode_message(delivery.body, schema)
+            message = decode_message(content_of(one), schema)
         except MalformedMessage as exc:
-            refuse_newer(person_schema_of(delivery.body), schema)
-            batches[-1].unreadable.append(_unreadable(delivery, exc.detail, now))
+            if isinstance(one, bytes):
+                refuse_newer(person_schema_of(one), schema)
+            batches[-1].unreadable.append(_unreadable(delivery, one, exc.detail, now))
         else:
             if not isinstance(message, Control):
                 refuse_newer(message.person_schema, schema)
@@ -84,9 +95,25 @@ def read_batches(
     return [batch for batch in batches if batch.deliveries]
 
 
-def _unreadable(delivery: Delivery, reason: str, now: datetime) -> UnreadableMessage:
-    envelope = envelope_of(delivery.body)
-    message_id = delivery.message_id or (envelope.command_id if envelope else None)
+def _unreadable(delivery: Delivery, opened: Opened, reason: str, now: datetime) -> UnreadableMessage:
+    envelope = envelope_of(opened) if isinstance(opened, bytes) else _closed(delivery.body, now)
+    message_id = delivery.message_id if is_id(delivery.message_id) else None
+    message_id = message_id or (envelope.command_id if envelope else None)
     queue = partition_queue(delivery.partition.number)
     waiting = {"reply_to": delivery.reply_to, "correlation_id": delivery.correlation_id}
     return UnreadableMessage(delivery.body, message_id, queue, reason, now, envelope, **waiting)
+
+
+def _closed(body: bytes, now: datetime) -> Envelope | None:
+    """Return what a sealed message says of itself that cannot be opened."""
+    sealed = read_sealed(body)
+    if sealed is None or sealed.type == FOREIGN or not sealed.person_id:
+        return None
+    return Envelope(
+        type=sealed.type,
+        command_id=sealed.id,
+        person_id=sealed.person_id,
+        accepted_at=now,
+        actor=UNKNOWN_ACTOR,
+        correlation_id=sealed.id,
+    )

@@ -6,6 +6,7 @@ operator asks and the trials of suspects are done with nothing else under way.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -15,11 +16,12 @@ import structlog
 from events.errors import BrokerUnavailable
 from events.person.decider import PersonState
 from events.person.schema.declarations import PersonSchema
+from service_kit.mongo.transport_keys import Opened, TransportKeys
 from service_kit.tasks import together
 from workers import metrics
 from workers.announcing.announcer import Announcer, Reply
 from workers.consuming.batch_reading import read_or_hold
-from workers.consuming.deliveries import Batch, DeliveryQueue, acknowledge_batch
+from workers.consuming.deliveries import Batch, Delivery, DeliveryQueue, acknowledge_batch
 from workers.consuming.unreadable import UnreadableHandler
 from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
@@ -87,6 +89,7 @@ class Pipeline:
         trials: Tries suspects.
         unreadable: Gives up what cannot be read.
         inputs: Clock and person schema.
+        keys: What commands are sealed with.
     """
 
     def __init__(
@@ -101,8 +104,10 @@ class Pipeline:
         trials: SuspectTrials,
         unreadable: UnreadableHandler,
         inputs: DecisionInputs,
+        keys: TransportKeys,
     ) -> None:
         self._deliveries = deliveries
+        self._keys = keys
         self._decider = decider
         self._projector = projector
         self._announcer = announcer
@@ -126,6 +131,7 @@ class Pipeline:
         # after a crash.
         decided: Decided = asyncio.Queue(maxsize=1)
         due: Due = asyncio.Queue(maxsize=ANSWERS)
+        await keep_until_stored("reading keys", self._keys.check)
         try:
             await together(self._decide_all(decided), self._publish_all(decided, due), self._answer_all(due))
         except BrokerUnavailable as exc:
@@ -135,8 +141,14 @@ class Pipeline:
         while not self._deliveries.closed:
             deliveries = await self._deliveries.take_some(BATCH, self._trials.due_in())
             self._trials.forget_handed_over()
+            opened = await self._open(deliveries)
             for batch in await read_or_hold(
-                self._deliveries, deliveries, self._clock(), self._schema, self._trials.set_aside_if_suspect
+                self._deliveries,
+                deliveries,
+                opened,
+                self._clock(),
+                self._schema,
+                self._trials.set_aside_if_suspect,
             ):
                 if batch.control is None:
                     if anything_failed((await self._decide_and_hand_on(batch, decided)).values()):
@@ -150,6 +162,10 @@ class Pipeline:
                 await decided.join()
                 await self._trials.try_next(partial(self._carry_through, decided))
         await decided.put(None)
+
+    async def _open(self, deliveries: Sequence[Delivery]) -> list[Opened]:
+        bodies = [delivery.body for delivery in deliveries]
+        return await keep_until_stored("opening", lambda: self._keys.open_all(bodies))
 
     async def _decide_and_hand_on(self, batch: Batch, decided: Decided) -> Outcomes:
         commands = [command for _, command in batch.commands]
@@ -243,7 +259,7 @@ class Pipeline:
         """
         while (answers := await due.get()) is not None:
             if await answers.shown:
-                await self._announcer.send_replies(answers.replies)
+                await self._announcer.send_replies(answers.replies, self._keys.current())
 
     async def _finish(self, batch: Batch, outcomes: Outcomes) -> None:
         """Acknowledge, count and log a batch of which all is on record and announced."""
@@ -265,6 +281,7 @@ def _replies(batch: Batch, outcomes: Outcomes, schema: PersonSchema) -> list[Rep
         Reply(
             delivery.reply_to,
             delivery.correlation_id,
+            command.person_id,
             told_to_client(outcomes[command.command_id], command.accepted_at, schema),
         )
         for delivery, command in batch.commands

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from events.person.commands import PROTECTIONS, Command, ErasePerson, Protection, decode_command
 from events.person.schema.declarations import PersonSchema
 from service_kit.mongo.connection import Document
+from service_kit.mongo.transport_keys import content_of
 from service_kit.seals.person_key import PersonKey
 from workers.deciding.person_batch import PersonBatch
 from workers.erasing.ahead import ahead_of_line
@@ -48,7 +49,7 @@ class ErasuresAhead:
             await self.read_again(one)
             return one
         bodies = await self._waiting.of_types(person_id, PROTECTIONS)
-        waiting = [decode_command(body, self._schema) for body in bodies]
+        waiting = [decode_command(content_of(body), self._schema) for body in bodies]
         protections = [command for command in waiting if isinstance(command, Protection)]
         one.state, decided, one.following = ahead_of_line(state, protections, commands)
         one.undecided.extend(decided)

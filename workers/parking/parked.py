@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from events.errors import StoreUnavailable
 from service_kit.mongo.connection import DocumentCollection, store_errors
+from service_kit.mongo.transport_keys import Opened, TransportKeys
+from service_kit.seals.messages import read_sealed
 from workers.outcomes import ParkedCommand, Reason
 from workers.store import insert_new
 
@@ -22,7 +24,7 @@ _POSITIONS: Final = {"_id": 0, "person_id": 1, "command_id": 1, "position": 1}
 
 @dataclass(frozen=True, slots=True)
 class WaitingMessage:
-    """A command that is to wait, and the body of its message, as it was received."""
+    """A command that is to wait, and the body of its message, as it was received: sealed."""
 
     outcome: ParkedCommand
     body: bytes
@@ -35,10 +37,12 @@ class WaitingCommands:
 
     Args:
         parked: The collection.
+        keys: What the messages are sealed with.
     """
 
-    def __init__(self, parked: DocumentCollection) -> None:
+    def __init__(self, parked: DocumentCollection, keys: TransportKeys) -> None:
         self._parked = parked
+        self._keys = keys
 
     async def positions(self, person_ids: Collection[str]) -> dict[str, dict[str, int]]:
         """Return the waiting commands of each person that is parked: their positions, by command id."""
@@ -73,25 +77,25 @@ class WaitingCommands:
                 return
         raise StoreUnavailable("MongoDB: the waiting commands of a person keep changing")
 
-    async def oldest(self, person_id: str, limit: int) -> list[tuple[str, bytes]]:
-        """Return the ids and messages of the commands of a person that wait longest."""
-        with store_errors():
-            found = self._parked.find({"person_id": person_id}, _MESSAGE, sort=[("position", 1)], limit=limit)
-            return [(document["command_id"], document["body"]) for document in await found.to_list(None)]
+    async def oldest(self, person_id: str, limit: int) -> list[tuple[str, Opened]]:
+        """Return the commands of a person that wait longest: their ids, and what is in the messages."""
+        return await self._opened({"person_id": person_id}, limit)
 
-    async def of_types(self, person_id: str, types: Collection[str]) -> list[bytes]:
-        """Return the messages of a person's waiting commands of some types, in order."""
-        with store_errors():
-            wanted = {"person_id": person_id, "type": {"$in": list(types)}}
-            found = self._parked.find(wanted, _MESSAGE, sort=[("position", 1)])
-            return [document["body"] for document in await found.to_list(None)]
+    async def of_types(self, person_id: str, types: Collection[str]) -> list[Opened]:
+        """Return what is in the messages of a person's waiting commands of some types, in order."""
+        found = await self._opened({"person_id": person_id, "type": {"$in": list(types)}})
+        return [message for _, message in found]
 
-    async def messages(self, person_id: str, command_ids: Sequence[str]) -> list[tuple[str, bytes]]:
-        """Return the ids and messages of some of a person's waiting commands, in order."""
+    async def messages(self, person_id: str, command_ids: Sequence[str]) -> list[tuple[str, Opened]]:
+        """Return some of a person's waiting commands, in order, as `oldest` does."""
+        return await self._opened({"person_id": person_id, "command_id": {"$in": list(command_ids)}})
+
+    async def _opened(self, wanted: dict[str, Any], limit: int = 0) -> list[tuple[str, Opened]]:
         with store_errors():
-            wanted = {"person_id": person_id, "command_id": {"$in": list(command_ids)}}
-            found = self._parked.find(wanted, _MESSAGE, sort=[("position", 1)])
-            return [(document["command_id"], document["body"]) for document in await found.to_list(None)]
+            cursor = self._parked.find(wanted, _MESSAGE, sort=[("position", 1)], limit=limit)
+            found = await cursor.to_list(None)
+        opened = await self._keys.open_all([bytes(document["body"]) for document in found])
+        return [(document["command_id"], one) for document, one in zip(found, opened, strict=True)]
 
     async def remove(self, person_id: str, command_ids: Collection[str]) -> None:
         """Wait for commands no more: their outcome is on record, and all that follows is done."""
@@ -113,6 +117,7 @@ class WaitingCommands:
 
 def _parked_document(waiting: WaitingMessage, position: int, now: datetime) -> dict[str, Any]:
     command, reason = waiting.outcome.command, waiting.outcome.reason
+    sealed = read_sealed(waiting.body)
     document = {
         "person_id": command.person_id,
         "command_id": command.command_id,
@@ -122,6 +127,7 @@ def _parked_document(waiting: WaitingMessage, position: int, now: datetime) -> d
         "accepted_at": command.accepted_at,
         "parked_at": now,
         "body": waiting.body,
+        "transport_key": sealed.key_id if sealed else None,
         "reason": reason.kind,
         "detail": reason.detail,
         "attempts": int(waiting.outcome.failed),

@@ -15,6 +15,7 @@ from events.person.claims import Claim
 from events.person.commands import Command, CreatePerson, UpdatePerson, UpsertPerson, decode_command
 from events.person.rejections import Dropped, Rejection
 from events.person.schema.declarations import PersonSchema
+from service_kit.mongo.transport_keys import Opened, content_of
 from service_kit.read_model import rejection_document
 from workers import metrics
 from workers.deciding.batches import BatchDecider
@@ -158,7 +159,7 @@ class ControlHandler:
                 log.warning("not dropped", reason="its event is in the log: retry", **words)
                 continue
             try:
-                commands.append(decode_command(body, self._inputs.schema))
+                commands.append(decode_command(content_of(body), self._inputs.schema))
             except MalformedMessage as exc:
                 log.warning("not dropped", reason=exc.detail, **words)
         if not commands:
@@ -197,13 +198,13 @@ class ControlHandler:
 
 
 def _readable(
-    waiting: Sequence[tuple[str, bytes]], schema: PersonSchema
+    waiting: Sequence[tuple[str, Opened]], schema: PersonSchema
 ) -> tuple[list[Command], tuple[str, Reason] | None]:
     """Return waiting commands up to the first that cannot be read, and its id and what is wrong with it."""
     commands: list[Command] = []
     for command_id, body in waiting:
         try:
-            commands.append(decode_command(body, schema))
+            commands.append(decode_command(content_of(body), schema))
         except MalformedMessage as exc:
             return commands, (command_id, reason_of(exc))
     return commands, None

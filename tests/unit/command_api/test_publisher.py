@@ -14,6 +14,9 @@ from command_api.dispatch.publisher import CommandPublisher, Outgoing
 from events.errors import BrokerUnavailable
 from events.person.commands import DeletePerson
 from tests.system import eventually
+from tests.transport import known_keys
+
+NOW = "2026-01-01T00:00:00.000Z"
 
 
 def command() -> DeletePerson:
@@ -87,7 +90,7 @@ async def use(monkeypatch):
     tasks = []
 
     def start(*answers: str) -> tuple[CommandPublisher, Connection, asyncio.Task]:
-        commands, connection = CommandPublisher("amqp://unused", 8), Connection(*answers)
+        commands, connection = CommandPublisher("amqp://unused", 8, known_keys()), Connection(*answers)
         tasks.append(asyncio.create_task(commands._keep_channel_open(connection)))
         return commands, connection, tasks[-1]
 
@@ -147,7 +150,9 @@ async def test_of_many_those_that_were_refused_are_named_and_a_lost_channel_tell
     commands, connection, _ = use("open", "open")
     await eventually(lambda: _has(connection, 1))
     (channel,) = connection.channels
-    many = [Outgoing("person.create", str(uuid.uuid4()), str(uuid.uuid4()), b"{}") for _ in range(5)]
+    many = [
+        Outgoing("person.create", str(uuid.uuid4()), str(uuid.uuid4()), "/t", NOW, b"{}") for _ in range(5)
+    ]
     waiting = asyncio.create_task(commands.publish_many(many))
     await eventually(lambda: _given(channel, 5))
     for tag in (2, 5):

@@ -14,6 +14,7 @@ from service_kit.background import Background, WorkEnded
 from service_kit.http.serving import serve
 from service_kit.http.web import create_app
 from tests.chained import ALL_KEYS
+from tests.transport import known_keys
 from tests.unit.subscriber.test_silent_streams import Stream
 
 
@@ -63,7 +64,7 @@ async def test_the_tail_does_not_go_on_without_its_watch(monkeypatch):
 
 
 async def test_a_publisher_whose_probing_fails_ends(monkeypatch):
-    commands = CommandPublisher("amqp://h1", 8)
+    commands = CommandPublisher("amqp://h1", 8, known_keys())
     monkeypatch.setattr(commands, "_keep_probing", fails)
     with pytest.raises(IndexError):
         await asyncio.wait_for(commands.run(), 5)

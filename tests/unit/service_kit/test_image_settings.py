@@ -121,8 +121,11 @@ def test_where_the_secret_comes_from(key_file, tmp_path):
         ImageSecret.of(settings(images_key_file=tmp_path / "nothing"))
 
 
-async def test_where_no_images_are_kept_it_is_told(key_file):
-    app = build_app(settings(jwt_key_file=key_file), lambda: datetime.now(UTC))
+async def test_where_no_images_are_kept_it_is_told(key_file, tmp_path):
+    keks = tmp_path / "kek"
+    keks.touch(mode=0o600)
+    keks.write_text(f"first {'0' * 64}\n")
+    app = build_app(settings(jwt_key_file=key_file, kek_file=keks), lambda: datetime.now(UTC))
     token = issue_token(
         key=KEY,
         algorithm="HS256",

@@ -57,8 +57,11 @@ def test_a_reason_names_the_place_and_never_a_value():
     assert reason_of(WriteError("Calle 10", 121)).detail == "WriteError (code 121)"
 
 
+_ZEROS = "00000000-0000-0000-0000-00000000000"
+
+
 def delivery(body: bytes, tag: int) -> Delivery:
-    return Delivery(Partition(3, None, None), tag, body, f"m{tag}", None, None)
+    return Delivery(Partition(3, None, None), tag, body, f"{_ZEROS}{tag}", None, None)
 
 
 def test_a_control_has_a_batch_of_its_own_and_order_stays():
@@ -71,7 +74,10 @@ def test_a_control_has_a_batch_of_its_own_and_order_stays():
     asked = retry(person)
     bodies = [orjson.dumps(encode_command(one)) for one in (first, asked, second, third)]
     batches = read_batches(
-        [delivery(body, tag) for tag, body in enumerate([*bodies, b"rubbish"])], NOW, SCHEMA
+        [delivery(body, tag) for tag, body in enumerate([*bodies, b"rubbish"])],
+        [*bodies, b"rubbish"],
+        NOW,
+        SCHEMA,
     )
     assert [[c.command_id for _, c in batch.commands] for batch in batches] == [
         [first.command_id],
@@ -80,7 +86,9 @@ def test_a_control_has_a_batch_of_its_own_and_order_stays():
     ]
     assert [batch.control for batch in batches] == [None, asked, None]
     assert [[d.tag for d in batch.deliveries] for batch in batches] == [[0], [1], [2, 3, 4]]
-    assert [(letter.message_id, letter.queue) for letter in batches[2].unreadable] == [("m4", "commands.3")]
+    assert [(letter.message_id, letter.queue) for letter in batches[2].unreadable] == [
+        (f"{_ZEROS}4", "commands.3")
+    ]
 
 
 @pytest.mark.parametrize("control", [retry(new_id()), drop(new_id()), drop(new_id(), new_id(), new_id())])

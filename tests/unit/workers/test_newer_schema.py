@@ -9,10 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from events.errors import NewerSchema
+from events.person.envelope import SOURCE
 from events.person.schema.messages import person_schema_of
 from events.person.schema.reading import read_schema
 from service_kit.ids import new_id
 from tests.system import eventually
+from tests.transport import known_keys, sealed_as_it_is
 from workers.consuming.batch_reading import read_batches
 from workers.consuming.deliveries import Delivery, DeliveryQueue, Partition
 from workers.consuming.pipeline import Pipeline
@@ -24,6 +26,7 @@ SCHEMA = read_schema({"version": 2, "type": "object", "properties": {"name": {"t
 def body(number, **data):
     """Return a command that says in which schema it is written."""
     envelope = {"specversion": "1.0", "type": "person.create", "subject": new_id(), "personschema": number}
+    envelope |= {"id": new_id(), "source": SOURCE}
     return orjson.dumps({**envelope, "data": data})
 
 
@@ -36,7 +39,7 @@ def test_a_command_of_a_newer_schema_is_not_read(content):
     with pytest.raises(
         NewerSchema, match="number 3 of the person schema is newer than 2, by which this process goes"
     ):
-        read_batches([delivery(SimpleNamespace(number=3), content)], NOW, SCHEMA)
+        read_batches([delivery(SimpleNamespace(number=3), content)], [content], NOW, SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def test_a_command_of_a_newer_schema_is_not_read(content):
     ],
 )
 def test_what_is_of_no_newer_schema_is_given_up_as_before(content):
-    (batch,) = read_batches([delivery(SimpleNamespace(number=3), content)], NOW, SCHEMA)
+    (batch,) = read_batches([delivery(SimpleNamespace(number=3), content)], [content], NOW, SCHEMA)
     assert len(batch.unreadable) == 1
 
 
@@ -70,8 +73,8 @@ async def test_a_worker_takes_nothing_more_until_it_ends():
     )
     inputs = SimpleNamespace(clock=lambda: NOW, schema=SCHEMA)
     idle = SimpleNamespace()
-    pipeline = Pipeline(deliveries, idle, idle, idle, idle, idle, idle, trials, idle, inputs)
-    deliveries.enqueue(delivery(partition, body(3, name="Ana")))
+    pipeline = Pipeline(deliveries, idle, idle, idle, idle, idle, idle, trials, idle, inputs, known_keys())
+    deliveries.enqueue(delivery(partition, sealed_as_it_is(orjson.loads(body(3, name="Ana")))))
     with capture_logs() as logs:
         working = asyncio.create_task(pipeline.process_batches())
 
@@ -79,7 +82,7 @@ async def test_a_worker_takes_nothing_more_until_it_ends():
             return bool(logs)
 
         await eventually(is_told)
-        deliveries.enqueue(delivery(partition, body(2, name="Ben")))
+        deliveries.enqueue(delivery(partition, sealed_as_it_is(orjson.loads(body(2, name="Ben")))))
         assert not working.done()
         deliveries.close()
         async with asyncio.timeout(5):

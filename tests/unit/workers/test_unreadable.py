@@ -19,7 +19,7 @@ MESSAGE = encode_command(create())
 
 def letter_of(body: bytes):
     delivery = Delivery(SimpleNamespace(number=3), 1, body, None, "replies", "c")
-    (batch,) = read_batches([delivery], NOW, SCHEMA)
+    (batch,) = read_batches([delivery], [body], NOW, SCHEMA)
     assert not batch.commands
     return batch.unreadable[0]
 
