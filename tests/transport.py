@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from pymongo import MongoClient
+from pymongo import AsyncMongoClient, MongoClient
 
 from events.person.envelope import Envelope
 from service_kit.mongo.collections import keys_database
@@ -13,6 +13,8 @@ from service_kit.seals.kek import KekFile, Keks, load_keks
 from service_kit.seals.messages import KEY_ID, sealed_command, sealed_message
 from service_kit.seals.transport import TransportKey
 from service_kit.seals.wrapping import TRANSPORT
+from tests.claims import names_in
+from tests.default_schema import SCHEMA
 from tests.system import TEST_KEKS, System
 
 DAY = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -41,6 +43,14 @@ def sealed_as_it_is(message: dict[str, Any], key: TransportKey = KEY) -> bytes:
         content=orjson.dumps(message),
         person_id=message["subject"],
     )
+
+
+async def make_keys(system: System, database: str) -> None:
+    """Make what a worker makes when it starts, where none is to run: a transport key, and a secret of claims."""
+    names_in(system, database, SCHEMA)
+    async with AsyncMongoClient[dict[str, Any]](system.mongo.uri) as client:
+        keks = load_keks(KekFile(system.kek_file))
+        await TransportKeys(client, database, keks, lambda: datetime.now(UTC), makes=True).read()
 
 
 def key_in(system: System, database: str = "rollcall") -> TransportKey:

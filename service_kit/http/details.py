@@ -294,6 +294,9 @@ DETAILS: Final[Mapping[str, str]] = {
     "an event has schema {schema}, which no version of Rollcall wrote": (
         "un evento tiene el esquema {schema}, que no escribió ninguna versión de Rollcall"
     ),
+    "a person schema has come into force that makes a value unique": (
+        "ha entrado en vigor un esquema de personas que hace único un valor"
+    ),
     "number {number} of the person schema is newer than {own}, by which this process goes": (
         "el número {number} del esquema de personas es más nuevo que el {own}, que sigue este proceso"
     ),

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from operations.accounts.signing_keys import add_signing_key
 from tests.system import Service, System
+from tests.transport import make_keys
 
 PASSWORD = "violet tractor sings"
 
@@ -57,6 +58,7 @@ async def kept(system: System, tmp_path_factory: pytest.TempPathFactory) -> Kept
     jwks = f"{commands.url}/.well-known/jwks.json"
     queries = system.service("query_api", **common, ROLLCALL_JWKS_URL=jwks)
     services = {"command_api": commands, "query_api": queries}
+    await make_keys(system, "kept")
     for service in services.values():
         service.spawn()
     for service in services.values():

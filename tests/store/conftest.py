@@ -11,9 +11,11 @@ from pymongo import MongoClient
 
 from query_api.people.queries import Reads
 from service_kit.mongo import connection as mongo
-from service_kit.mongo.collections import load_collections
+from service_kit.mongo.collections import keys_database, load_collections
+from service_kit.seals.wrapping import SECRETS
 from service_kit.settings import Settings
-from tests.store.given import store_in
+from tests.claims import secret_row
+from tests.store.given import KEKS, store_in
 from tests.store.log import Log
 from tests.system import System, eventually, everywhere
 from workers.store import Store
@@ -87,6 +89,7 @@ async def log(system, databases_of_tests) -> AsyncIterator[Log]:
     )
     client = mongo.connect(settings, "tests")
     async with databases_of_tests.empty() as name:
-        made = Log(system, store_in(client, name), name)
-        yield made
+        with MongoClient[dict[str, Any]](system.mongo.uri, w="majority") as rows:
+            rows[keys_database(name)][SECRETS].insert_one(secret_row(KEKS))
+        yield Log(system, store_in(client, name), name)
     await mongo.close(client)

@@ -12,8 +12,7 @@ from service_kit.access.records import AccessRecord
 from service_kit.ids import new_id
 from service_kit.mongo.access_store import AccessStore
 from service_kit.mongo.collections import keys_database
-from service_kit.seals.kek import Keks
-from tests.store.given_keys import KEKS
+from tests.store.given import KEKS
 from tests.store.log import Log, findings, harm
 from workers.accesses.expiry import AccessExpiry
 
@@ -27,7 +26,7 @@ def accessed(system, mongo_client, databases_of_tests) -> Log:
 
 async def written(log: Log, client, at: float) -> AccessLog:
     """Return a process's log with one batch in it."""
-    store = AccessStore(client, log.address.database, Keks(KEKS))
+    store = AccessStore(client, log.address.database, KEKS)
     access_log = AccessLog(store, "query-api", new_id(), "on", lambda: at)
     await more(access_log, at)
     return access_log

@@ -21,7 +21,7 @@ from service_kit.mongo.streams import state_at
 from service_kit.read_model import PROJECTION, projection_name
 from tests.chained import event
 from tests.default_schema import write_schema
-from tests.store.given import create, delete, long_stream, run, streams, streams_of, update
+from tests.store.given import claim_names, create, delete, long_stream, run, streams, streams_of, update
 from tests.store.log import Log, harm
 from tests.system import ROOT, eventually
 from workers.outcomes import PersonChange
@@ -48,7 +48,13 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
     long = [one for one in ids if len(stored[one]) == 3]
     double = [one for one in ids if len(stored[one]) == 2]
     short = [one for one in ids if len(stored[one]) == 1]
-    stranger, numbers = new_id(), {one: stored[one][0].data["document_id"] for one in ids}
+    stranger = new_id()
+
+    def name(document_id: str) -> str:
+        return claim_names().name("document", ["passport", document_id])
+
+    names = {one: name(stored[one][0].data["document_id"]) for one in ids}
+    soon, phone, later = name("SOON"), f"phone:1:{'0' * 64}", f"phone.9:1:{'0' * 64}"
 
     def people(people):
         people.delete_one({"_id": double[0]})
@@ -60,18 +66,14 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
         people.update_one({"_id": short[1]}, {"$set": {"projection": PROJECTION + 1}})
 
     def claims(claims):
-        claims.delete_one({"_id": f"document:passport:{numbers[short[2]]}"})
-        claims.insert_one(
-            {"_id": f"document:passport:{numbers[long[0]]}", "person_id": long[0], "version": 1}
-        )
-        claims.insert_one({"_id": "document:passport:SOON", "person_id": short[3], "version": 2})
-        claims.update_one(
-            {"_id": f"document:passport:{numbers[short[4]]}"}, {"$set": {"person_id": short[5]}}
-        )
-        claims.insert_one({"_id": "email:nobody@example.com", "person_id": short[5], "version": 1})
+        claims.delete_one({"_id": names[short[2]]})
+        claims.insert_one({"_id": names[long[0]], "person_id": long[0], "version": 1})
+        claims.insert_one({"_id": soon, "person_id": short[3], "version": 2})
+        claims.update_one({"_id": names[short[4]]}, {"$set": {"person_id": short[5]}})
+        claims.insert_one({"_id": f"email:1:{'0' * 64}", "person_id": short[5], "version": 1})
         # Of a kind that was given up, and of one that another schema is about to have.
-        claims.insert_one({"_id": "phone:+57300", "person_id": short[5], "version": 1})
-        claims.insert_one({"_id": "phone.9:+57300", "person_id": short[5], "version": 1})
+        claims.insert_one({"_id": phone, "person_id": short[5], "version": 1})
+        claims.insert_one({"_id": later, "person_id": short[5], "version": 1})
 
     def events(events):
         events.update_one({"person_id": long[1], "version": 2}, {"$set": {"data.address": "elsewhere"}})
@@ -113,9 +115,9 @@ async def test_what_differs_is_named_and_put_right_or_left_alone(log, tmp_path):
     found, said = await log.rebuild("--drop-orphans")
     assert (found, "put right 1 orphan" in said) == (kept, True)
     assert not await document(log, stranger)
-    assert await log.store._claims.find_one({"_id": "document:passport:SOON"})
-    assert not await log.store._claims.find_one({"_id": "phone:+57300"})
-    assert await log.store._claims.find_one({"_id": "phone.9:+57300"})
+    assert await log.store._claims.find_one({"_id": soon})
+    assert not await log.store._claims.find_one({"_id": phone})
+    assert await log.store._claims.find_one({"_id": later})
     harm(log, lambda people: people.delete_one({"_id": short[0]}), "people")
     harm(log, lambda people: people.update_one({"_id": short[1]}, {"$set": {"projection": 0}}), "people")
     assert (await log.rebuild())[0] == {(long[1], "unreadable")}

@@ -33,7 +33,8 @@ ONLY_HERE = {
     "random": {
         "service_kit/broker/connection.py": "the order of nodes",
         "service_kit/retries.py": "how long to wait",
-        "workers/images/removal.py": "when to sweep",
+        "workers/erasing/sweep.py": "when to sweep",
+        "workers/images/removal.py": "likewise",
     },
     "http.client": {
         "operations/transfer/api.py": "the APIs, at the operator's address",

@@ -26,6 +26,7 @@ def databases(system, tmp_path_factory) -> dict[str, Settings]:
             mongo_driver=driver,
             mongo_db="accounts",
             signing_keys=folder,
+            kek_file=system.kek_file,
             jwt_algorithm="EdDSA",
             signup="invite",
         )

@@ -87,9 +87,9 @@ async def test_a_subscriber_gets_the_newest_form(log, monkeypatch):
         taken.append(event)
 
     handling = Handling(take)
-    for one in log:
-        opened = {**encode_event(one), "data": dict(one.data)}
-        assert await handling.take(orjson.dumps(opened)) is None
+    bodies = [orjson.dumps({**encode_event(one), "data": dict(one.data)}) for one in log]
+    for event in await handling.read(bodies):
+        assert await handling.take(event) is None
     assert [one["data"].get("last_name") for one in taken] == ["Ríos", "Ñu", None]
     assert {one["schemaversion"] for one in taken} == {older.NEWEST}
 
@@ -110,7 +110,9 @@ async def test_an_event_of_a_newer_schema_is_an_error_and_never_misread(log):
     async def never(_):
         raise AssertionError
 
-    reason = await Handling(never).take(orjson.dumps(encode_event(newer)))
+    handling = Handling(never)
+    (event,) = await handling.read([orjson.dumps(encode_event(newer))])
+    reason = await handling.take(event)
     assert reason is not None and f"schema {older.NEWEST + 1}" in reason
 
 

@@ -33,6 +33,7 @@ from service_kit.http.web import create_app
 from service_kit.seals.opening import ERASED
 from service_kit.slots import AtOnce
 from tests.chained import SEALING, SomeKeys, event
+from tests.transport import known_keys
 
 PERSON = "0199b1f0-7a10-7c55-8f2b-1d2e3f4a5b6c"
 STREAM = "access:0199b1f0-7a00-7b11-8c22-d33e44f55a66"
@@ -144,7 +145,7 @@ class Verifier:
 def stage(log=LOG, key=SEALING, accesses=None, waiting=()) -> SimpleNamespace:
     reads, keys = Reads(log, waiting), SomeKeys(key)
     folds = Folds(reads, 60.0, keys, SCHEMA)
-    parked, logged = ParkedReads(reads), LogReads(reads, folds, SCHEMA, keys)
+    parked, logged = ParkedReads(reads, known_keys()), LogReads(reads, folds, SCHEMA, keys)
     searches = Searches(AtOnce(8, 4), 60.0)
     people = PeopleDependencies(reads, logged, parked, Verifier(), False, None, "CO", searches, SCHEMA)
     accesses = accesses or Accesses()
