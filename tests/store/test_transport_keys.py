@@ -7,6 +7,7 @@ import pytest
 
 from events.errors import StoreUnavailable
 from service_kit.mongo.collections import keys_database
+from service_kit.mongo.connection import writing
 from service_kit.mongo.transport_keys import TransportKeys, content_of
 from service_kit.seals.wrapping import TRANSPORT
 from tests.store.given import KEKS, create
@@ -44,7 +45,7 @@ async def test_a_key_that_is_not_known_is_looked_for(mongo_client, name):
     await worker.read()
     (opened,) = await api.open_all([sealed(create(), worker.current())])
     assert content_of(opened)
-    rows = mongo_client[keys_database(name)][TRANSPORT]
+    rows = writing(mongo_client, keys_database(name))[TRANSPORT]
     await rows.update_one({"_id": DAY.date().isoformat()}, {"$unset": {"key": "", "kek": ""}})
     (opened,) = await keys(mongo_client, name).open_all([sealed(create(), worker.current())])
     assert "there is no transport key 2026-01-31" in opened.detail
@@ -53,7 +54,7 @@ async def test_a_key_that_is_not_known_is_looked_for(mongo_client, name):
 async def test_a_destroyed_key_is_dropped_and_never_made_again(mongo_client, name):
     worker = keys(mongo_client, name, makes=True)
     await worker.read()
-    rows = mongo_client[keys_database(name)][TRANSPORT]
+    rows = writing(mongo_client, keys_database(name))[TRANSPORT]
     await rows.update_one({"_id": DAY.date().isoformat()}, {"$unset": {"key": "", "kek": ""}})
     body = sealed(create(), worker.current())
     await worker.read()
