@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from pymongo import AsyncMongoClient, MongoClient
+from pymongo import MongoClient
 
 from events.person.envelope import Envelope
 from service_kit.mongo.collections import keys_database
@@ -45,12 +45,13 @@ def sealed_as_it_is(message: dict[str, Any], key: TransportKey = KEY) -> bytes:
     )
 
 
-async def make_keys(system: System, database: str) -> None:
-    """Make what a worker makes when it starts, where none is to run: a transport key, and a secret of claims."""
+def share_keys(system: System, database: str) -> None:
+    """Give a database without workers what they make: a secret of claims, and the transport keys of those that
+    run, who read the same queues."""
     names_in(system, database, SCHEMA)
-    async with AsyncMongoClient[dict[str, Any]](system.mongo.uri) as client:
-        keks = load_keks(KekFile(system.kek_file))
-        await TransportKeys(client, database, keks, lambda: datetime.now(UTC), makes=True).read()
+    with MongoClient[dict[str, Any]](system.mongo.uri) as client:
+        rows = client[keys_database("rollcall")][TRANSPORT].find({"key": {"$exists": True}}).to_list()
+        client[keys_database(database)][TRANSPORT].insert_many(rows)
 
 
 def key_in(system: System, database: str = "rollcall") -> TransportKey:

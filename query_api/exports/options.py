@@ -12,8 +12,8 @@ from query_api.history.filters import EventsQuery
 from query_api.people.filters import names_in
 from query_api.reading.forms import LinesQuery
 
-_LONGEST: Final = 8_000
-"""Characters of a list of names: those of 200 fields."""
+_LONGEST: Final = 3_000
+"""Characters of a list of names: those of 200 fields; with a cursor an address of no more than 8,192."""
 _OF_EXPORTS: Final = ("opened", "withhold")
 
 

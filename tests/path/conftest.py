@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from operations.accounts.signing_keys import add_signing_key
 from tests.system import Service, System
-from tests.transport import make_keys
+from tests.transport import share_keys
 
 PASSWORD = "violet tractor sings"
 
@@ -38,8 +38,10 @@ class Kept:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def kept(system: System, tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """Both APIs, ready; their database is no other test's."""
+async def kept(
+    system: System, services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory
+) -> Kept:
+    """Both APIs, ready; their database is no other test's. The workers of the others apply what is sent."""
     folder = tmp_path_factory.mktemp("served")
     keys, roles = folder / "signing", folder / "roles.json"
     roles.write_text('{"clerk": ["payroll:read", "people:read"]}')
@@ -58,7 +60,7 @@ async def kept(system: System, tmp_path_factory: pytest.TempPathFactory) -> Kept
     jwks = f"{commands.url}/.well-known/jwks.json"
     queries = system.service("query_api", **common, ROLLCALL_JWKS_URL=jwks)
     services = {"command_api": commands, "query_api": queries}
-    await make_keys(system, "kept")
+    share_keys(system, "kept")
     for service in services.values():
         service.spawn()
     for service in services.values():
