@@ -7,11 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from pymongo import MongoClient
+from pymongo import AsyncMongoClient, MongoClient
 
 from events.log.stored import event_document
 from service_kit.ids import new_id
-from tests.chained import stream
+from service_kit.mongo.keys import PersonKeys
+from tests.chained import SEALING, stream
 from tests.system import Service, eventually
 from tests.witness import Witness
 
@@ -24,10 +25,13 @@ SPARE_KB = 12_000
 
 
 @pytest_asyncio.fixture(scope="module")
-async def exporter(system) -> AsyncIterator[Service]:
+async def exporter(system, keks) -> AsyncIterator[Service]:
     """A query API on a log of many events."""
     system.initialise(DATABASE)
-    documents = (event_document(event) for _ in range(PEOPLE) for event in stream(new_id(), EACH))
+    people = [new_id() for _ in range(PEOPLE)]
+    async with AsyncMongoClient(system.mongo.uri) as client:
+        await PersonKeys(client, DATABASE, keks).insert(dict.fromkeys(people, SEALING))
+    documents = (event_document(event) for person_id in people for event in stream(person_id, EACH))
     with MongoClient(system.mongo.uri) as client:
         while batch := list(islice(documents, 2_000)):
             for document in batch:
