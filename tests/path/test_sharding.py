@@ -15,8 +15,12 @@ from tests.witness import Seen, Witness
 
 pytestmark = pytest.mark.parametrize("system", ["sharded"], indirect=True, scope="session")
 WAIT = {"Prefer": "wait=20"}
-FAN_OUT = {"/people", "/people/export", "/imports/{import_id}/errors", "/events", "/dead-letters"}
-"""The reads that ask every shard; a list has no other way. Whoever adds one adds it here."""
+FAN_OUT = {
+    *("/people", "/people/export", "/imports/{import_id}/errors", "/events", "/dead-letters"),
+    *("/accesses", "/people/{person_id}/accesses", "/people/{person_id}/report"),
+}
+"""The reads that ask every shard; a list has no other way, and one batch of access records is of many people.
+Whoever adds one adds it here."""
 
 
 @pytest.fixture
@@ -124,6 +128,9 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, worker, pa
         "/imports/{import_id}/errors": f"/imports/{imported}/errors",
         "/dead-letters": "/dead-letters?limit=5",
         "/dead-letters/{person_id}": f"/dead-letters/{parked}?limit=5",
+        "/accesses": "/accesses?limit=5",
+        "/people/{person_id}/accesses": f"/people/{person['id']}/accesses?limit=5",
+        "/people/{person_id}/report": f"/people/{person['id']}/report",
     }
     document = (await queries.get("/openapi.json")).json()
     operations = {"/healthz", "/readyz", "/metrics", "/schema"}  # they ask no member
@@ -144,6 +151,8 @@ async def test_only_lists_ask_every_shard(witness, queries, commands, worker, pa
             for consistency in ("eventual", "strong"):
                 asked = f"{target}{'&' if '?' in target else '?'}consistency={consistency}"
                 roles = {"primary"} if consistency == "strong" else {"secondary"}
+                if route == "/people/{person_id}/report":
+                    roles = {"primary"}  # what a person is told is whole
                 if route == "/imports/{import_id}/errors":
                     roles.add("primary")  # it also says of all other rows that they were not refused
                 seen = await eventually(lambda asked=asked, roles=roles: only_on(roles, asked))
