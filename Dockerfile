@@ -26,8 +26,8 @@ COPY verifier ./verifier
 COPY workers ./workers
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
 RUN python -m compileall -q /app
-# What a volume for the wrapped transport keys begins as.
-RUN install -d -o 10001 -g 10001 -m 700 /var/lib/rollcall
+# What volumes for the wrapped transport keys and for the journal of erasures begin as.
+RUN install -d -o 10001 -g 10001 -m 700 /var/lib/rollcall /var/lib/rollcall/erasures
 # A number, so that nothing has to look it up. Nothing else here is writable for it.
 USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "service_kit.http.probe"]

@@ -64,6 +64,9 @@ VERBS = {
         "operations.keys.verb",
         "keys",
     ),
+    "people": Verb(
+        "erase people, and list the erasures and whether each is final", "operations.erasing.verb", "people"
+    ),
     "replay": Verb("deliver events again, as lines or to a queue", "operations.replay.verb", "replay"),
     "dead-letters": Verb(
         "list, show, retry or drop parked people's commands and dead letters",

@@ -115,6 +115,7 @@ def variables(known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]
         "ROLLCALL_SIGNUP": "closed",
         "ROLLCALL_ROLES": "",
         "ROLLCALL_CORS_ORIGINS": "",
+        "ROLLCALL_ERASE_DELETED_AFTER": "",
         "ROLLCALL_RATE_ADDRESS": "5000/10",
         "ROLLCALL_RATE_SUBJECT": "2000/10",
         # Of the characters that a key file may have, and at most 1024 of them.

@@ -19,6 +19,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from service_kit.access_settings import AccessSettings
 from service_kit.broker.addresses import broker_urls
 from service_kit.broker.topology import PARTITIONS
+from service_kit.erasure_settings import ErasureSettings
 from service_kit.http.rates import Quota
 from service_kit.http.reasons import reason_of
 from service_kit.import_settings import ImportSettings
@@ -40,7 +41,7 @@ MIN_SECRET_BYTES = 32
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
-class Settings(ReadLimits, ImportSettings, AccessSettings):
+class Settings(ReadLimits, ImportSettings, AccessSettings, ErasureSettings):
     """What a service is told from outside. A service that lacks a needed one does not start."""
 
     model_config = SettingsConfigDict(
@@ -155,11 +156,6 @@ class Settings(ReadLimits, ImportSettings, AccessSettings):
         description="file in which a command API keeps the transport keys that it has read, wrapped: so it "
         "takes commands also if it starts while MongoDB is away. Those on one machine may share it. Without "
         "it, such a start waits for MongoDB",
-    )
-    erasure_journal: Path | None = Field(
-        default=None,
-        description="folder in which workers keep the erasures on record, outside the database, each in a "
-        "file of its own: what no restore of a backup undoes. Without it there is no such record",
     )
     tickets_key_file: Path | None = Field(
         default=None,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -10,8 +10,10 @@ from typing import Final
 from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 
+from events.person.commands import ErasePerson
 from events.person.schema.declarations import PersonSchema
 from service_kit.broker.dead_letters import give_up_all_of
+from service_kit.broker.handing_in import hand_in
 from service_kit.erasure_journal import ErasureJournal
 from service_kit.http.serving import serve
 from service_kit.http.web import create_app
@@ -42,6 +44,7 @@ from workers.deciding.batches import BatchDecider
 from workers.deciding.person_batch import DecisionInputs
 from workers.deciding.preparation import Preparation
 from workers.erasing.eraser import Eraser
+from workers.erasing.expiry import DeletedExpiry
 from workers.erasing.sweep import ErasureSweep
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
@@ -141,6 +144,11 @@ async def work(
     sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
     rounds = Rounds(client, settings.mongo_db, clock)
     erasures = ErasureSweep(client, settings.mongo_db, keys, store, streams, eraser, rounds, clock)
+
+    async def hand_in_sealed(commands: Sequence[ErasePerson]) -> None:
+        await hand_in(url, settings.partitions, commands, transport.current())
+
+    deleted = DeletedExpiry(client, settings.mongo_db, streams, hand_in_sealed, clock, new_id)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)
@@ -157,6 +165,7 @@ async def work(
         asyncio.create_task(visibility.watch()),
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(erasures.run()),
+        *(asyncio.create_task(deleted.run(keep, rounds)) for keep in (settings.erase_deleted_after,) if keep),
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
         asyncio.create_task(accesses.run()),

@@ -21,6 +21,7 @@ from query_api.reading.forms import MAX_PAGE
 from service_kit.broker import dead_letters
 from service_kit.broker.dead_letters import HandedInDeadLetters, ReadDeadLetters
 from service_kit.broker.dead_messages import DeadMessage, message_view
+from service_kit.broker.handing_in import hand_in
 from service_kit.broker.topology import DEAD
 from service_kit.ids import new_id
 from service_kit.mongo import connection as mongo
@@ -180,7 +181,7 @@ class DeadLetterOperations:
 
     async def _ask(self, control: Control) -> None:
         await self._keys.read()
-        await dead_letters.ask(self._url, self._partitions, [control], self._keys.current())
+        await hand_in(self._url, self._partitions, [control], self._keys.current())
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Reads and changes queues of dead letters for operators, and sends controls about parked people.
+"""Reads and changes queues of dead letters for operators.
 
 To look at a message is to take it and give it back, which the broker counts as a delivery: the queue's limit
 must be high (see `service_kit.broker.topology`). What is held when the connection is lost is back by itself.
@@ -10,18 +10,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 
 from events.errors import BrokerUnavailable, InvalidRequest, NotFound
-from events.parking.controls import Control
-from events.person.commands import CONTENT_TYPE
 from service_kit.broker.connection import broker_errors, connected
 from service_kit.broker.dead_messages import SUBSCRIBER_DEAD, DeadMessage, dead_message
-from service_kit.broker.declaring import declare, declare_queue, exists
-from service_kit.broker.topology import COMMANDS, DEAD, DEAD_QUEUES, dead_queue_of, partition_of
-from service_kit.seals.messages import sealed_command
-from service_kit.seals.transport import TransportKey
+from service_kit.broker.declaring import declare_queue, exists
+from service_kit.broker.handing_in import publish
+from service_kit.broker.topology import DEAD, DEAD_QUEUES, dead_queue_of
 
 LOOK_SECONDS: Final = 10.0
 MOST: Final = 1000
@@ -191,50 +187,13 @@ async def give_up_all_of(url: str, person_ids: Collection[str]) -> int:
     return count
 
 
-async def ask(url: str, partitions: int, controls: Sequence[Control], key: TransportKey) -> None:
-    """Publish what is asked of parked lines, and return when the broker has it.
-
-    Args:
-        url: AMQP URL.
-        partitions: How many there are.
-        controls: What is asked.
-        key: What it is sealed with.
-
-    Raises:
-        BrokerUnavailable: RabbitMQ is away, has another number of partitions, or does not confirm.
-    """
-    async with connected(url, "dead letters") as connection:
-        await declare(connection, partitions)
-        with broker_errors("publishing"):
-            async with asyncio.timeout(LOOK_SECONDS):
-                channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-                for control in controls:
-                    target = COMMANDS, str(partition_of(control.person_id, partitions))
-                    await _publish(channel, target, sealed_command(key, control), control.command_id)
-
-
 async def _hand_in(channel: AbstractChannel, delivery: AbstractIncomingMessage, message: DeadMessage) -> None:
     """Publish a message again, and take it out once that is confirmed."""
     if message.target is None:
         raise BrokerUnavailable(f"RabbitMQ: the message {message.id} belongs to no queue")
     with broker_errors("publishing again"):
-        await _publish(channel, message.target, message.again, message.message_id)
+        await publish(channel, message.target, message.again, message.message_id)
         await delivery.ack()
-
-
-async def _publish(
-    channel: AbstractChannel, target: tuple[str, str], body: bytes, message_id: str | None
-) -> None:
-    """Publish to a partition or a subscriber's queue, persistent and mandatory, and have it confirmed."""
-    name, key = target
-    exchange = await channel.get_exchange(name, ensure=False)
-    message = aio_pika.Message(
-        body,
-        message_id=message_id,
-        content_type=CONTENT_TYPE,
-        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-    )
-    await exchange.publish(message, key, mandatory=True)
 
 
 Taken = list[tuple[AbstractIncomingMessage, DeadMessage]]

@@ -18,7 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.compose.composefile import ROOT
+from operations.env import variables
+from tests.compose.composefile import ROOT, ComposeFile
 
 NOBODY = 10001
 PYTHON = str(Path(sys.executable).resolve())
@@ -242,7 +243,9 @@ def test_the_health_check_says_no_where_nothing_runs(image):
 
 
 def test_the_programs_are_compiled_and_not_writable_for_their_user(image):
-    (compiling,) = [step for kind, step in FINAL if kind == "RUN"]
+    compiling, keeping = [step for kind, step in FINAL if kind == "RUN"]
+    journal = ComposeFile.load(variables()).services["worker-1"]["environment"]["ROLLCALL_ERASURE_JOURNAL"]
+    assert keeping == f"install -d -m 0700 -o 10001 -g 10001 {journal}"
     subprocess.run(
         ["sh", "-c", image.here(compiling).replace("python", sys.executable, 1)],
         check=True,
