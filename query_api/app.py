@@ -36,6 +36,7 @@ from query_api.people.by_values import add_unique_routes
 from query_api.people.queries import Reads
 from query_api.people.routes import PeopleDependencies, add_read_routes
 from query_api.reading.cursors import CURSORS, CursorSeal
+from query_api.reading.erasures import RecentErasures
 from query_api.reading.lease import Lease
 from query_api.reading.projection_check import NEEDED, ProjectionCheck
 from query_api.reading.searches import Searches
@@ -99,7 +100,8 @@ def build_app(
     client = mongo.connect(settings, "rollcall-query-api")
     lease = Lease(client, settings.mongo_db, time.monotonic)
     keks = keks_of(settings)
-    reads = Reads(client, settings.mongo_db, lease, CursorSeal(keks.derived(CURSORS)))
+    gone = RecentErasures(client, settings.mongo_db, clock, time.monotonic)
+    reads = Reads(client, settings.mongo_db, lease, CursorSeal(keks.derived(CURSORS)), gone)
     keys = PersonKeys(client, settings.mongo_db, keks)
     exporting = mongo.connect(settings, "rollcall-query-api exports", lasting=True)
     url = settings.amqp_url.get_secret_value()
@@ -107,7 +109,7 @@ def build_app(
     tickets = StreamTickets(tickets_secret(settings), client, settings.mongo_db, schema)
     live = LiveDependencies(
         feed,
-        FeedReader(url, feed, positions, keys),
+        FeedReader(url, feed, positions, keys, note_erased=gone.note),
         Replays(url, settings.replays_at_once, keys),
         verifier,
         tickets,
@@ -139,7 +141,7 @@ def build_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         REGISTRY.register(lag)
-        for part in (live.reader, live.replays, clocks, schemas, lease, transport):
+        for part in (live.reader, live.replays, clocks, schemas, lease, transport, gone):
             background.start(part.run())
         if access_log is not None:
             background.start(access_log.run())
@@ -159,6 +161,7 @@ def build_app(
             "mongodb": reads.check,
             "read_model": ProjectionCheck(client, settings.mongo_db, projection_of(schema, NEEDED)).check,
             "stream": live.reader.check_start,
+            "erasures": gone.check,
         },
         lifespan,
         parked.count,
@@ -176,7 +179,7 @@ def build_app(
     )
     sender = ExportSender(
         people,
-        Exports(exporting, settings.mongo_db, lease, schema, keys),
+        Exports(exporting, settings.mongo_db, lease, schema, keys, gone),
         settings.exports_at_once,
         settings.export_seconds,
     )

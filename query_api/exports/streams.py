@@ -2,7 +2,7 @@
 
 import asyncio
 from codecs import BOM_UTF8
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -145,12 +145,20 @@ class Exports:
         lease: Says whether secondaries may be read; None if they always may.
         schema: What a person is.
         keys: Has the keys of people.
+        gone: Who was erased just now: whatever a secondary says, they are left out.
     """
 
     def __init__(
-        self, client: Client, database: str, lease: Lease | None, schema: PersonSchema, keys: Keys
+        self,
+        client: Client,
+        database: str,
+        lease: Lease | None,
+        schema: PersonSchema,
+        keys: Keys,
+        gone: Container[str] = (),
     ) -> None:
         self._schema = schema
+        self._gone = gone
         self._keys = keys
         self._databases = Databases(client, database, lease)
 
@@ -212,10 +220,16 @@ class Exports:
             write = table.rows
         elif media_type == NDJSON:
             write = partial(people_ndjson, shown=columns if view.hidden else query.shown)
+
+        def write_left(documents: Sequence[dict[str, Any]]) -> bytes:
+            return write([one for one in documents if one["_id"] not in self._gone])
+
         # Whom the filters name, a secondary that lags may not have.
         place = {"strong": query.strong, "newest": query.named > 0}
         parts = [
-            ExportPart(self._cursor("people", all_of([*query.filters, *wanted]), **place, **order), write)
+            ExportPart(
+                self._cursor("people", all_of([*query.filters, *wanted]), **place, **order), write_left
+            )
             for wanted, order in _in_order(query.sorts)
         ]
         header = table.begin() if table else header_of(people_header(columns), media_type, bom=bom)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
 
@@ -13,7 +13,7 @@ from events.errors import BrokerUnavailable
 from events.feed.position import Position
 from events.times import rfc3339
 from query_api.feed.buffer import FeedBuffer
-from query_api.feed.opening import open_when_possible
+from query_api.feed.opening import ERASED_TYPE, open_when_possible
 from query_api.feed.positions import EVENTUAL_SECONDS, SKEW_SECONDS, Positions
 from query_api.reading.opening import Keys
 from service_kit.broker.connection import keep_connected
@@ -50,6 +50,10 @@ FRESH: Final = timedelta(seconds=SKEW_SECONDS)
 log = structlog.get_logger()
 
 
+def _note_nothing(person_ids: Iterable[str]) -> None:
+    """Remember nobody."""
+
+
 class FeedReader:
     """One connection and one consumer; goes on where it was when they were lost, if that is still there.
 
@@ -63,6 +67,7 @@ class FeedReader:
         keys: Has what the events open with.
         queue: The stream's name.
         clock: Seconds that do not jump.
+        note_erased: Is told who was erased, before their last events come to the feed.
     """
 
     def __init__(
@@ -73,8 +78,10 @@ class FeedReader:
         keys: Keys,
         queue: str = EVENT_LOG,
         clock: Callable[[], float] = time.monotonic,
+        note_erased: Callable[[Iterable[str]], None] = _note_nothing,
     ) -> None:
         self._url = url
+        self._note_erased = note_erased
         self._feed = feed
         self._positions = positions
         self._keys = keys
@@ -165,6 +172,7 @@ class FeedReader:
         expected, delivered = self._feed.next, entries[0].offset
         if expected is not None and delivered != expected:
             await self._reconcile(connection, expected, delivered)
+        self._note_erased(one.person_id for one in entries if one.type == ERASED_TYPE)
         entries = await open_when_possible(entries, self._keys)
         self._feed.add(entries, rfc3339(datetime.now(UTC) - FRESH))
         self._positions.reached(entries[-1].position)

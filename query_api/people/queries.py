@@ -1,6 +1,6 @@
 """Queries on MongoDB that return plain documents and say which member answered."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,6 +67,7 @@ class Reads:
         database: Database name.
         lease: Says whether secondaries may be read; for who promises nothing to those who waited, None.
         cursors: Seals the cursors of pages; without, they are good in this process alone.
+        gone: Who was erased just now: whatever a secondary says, it is not shown.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class Reads:
         database: str,
         lease: Lease | None = None,
         cursors: CursorSeal | None = None,
+        gone: Container[str] = (),
     ) -> None:
         self.cursors = cursors or CursorSeal()
+        self._gone = gone
         self._client = client
         self._databases = Databases(client, database, lease)
 
@@ -104,7 +107,7 @@ class Reads:
         answer = await self.find("people", {"_id": person_id}, SHOWN, strong=strong)
         if not strong and _version(_without_tombstones(answer)) < needed:
             answer = await self.find("people", {"_id": person_id}, SHOWN, strong=True)
-        if answer.documents and "erased" in answer.documents[0]:
+        if answer.documents and ("erased" in answer.documents[0] or person_id in self._gone):
             raise erased(person_id)
         if min_version is not None and _version(answer) < min_version:
             raise NotFound(f"the person is not at version {min_version} yet", retry_after=1)
@@ -138,7 +141,8 @@ class Reads:
             return holder
         # A claim is older than the event that needs it, and is freed after the one that gives it up.
         person = {"_id": holder.documents[0]["person_id"], **values}
-        return await self.find("people", person, SHOWN, strong=strong)
+        answer = await self.find("people", person, SHOWN, strong=strong)
+        return Answer(self._left(answer.documents), answer.member)
 
     async def event_of_command(self, person_id: str, command_id: str, *, strong: bool) -> Answer:
         """Return the event that a command made, if it did."""
@@ -180,9 +184,14 @@ class Reads:
         if len(documents) > query.limit:
             documents.pop()
             following = listing.cursor_after(documents[-1], self.cursors)
+        documents = self._left(documents)
         for document in documents:
             document.pop("keys", None)
         return Page(Answer(documents, member), following, count)
+
+    def _left(self, people: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return people without those who were erased just now."""
+        return [person for person in people if person["_id"] not in self._gone]
 
     async def find(
         self,
