@@ -242,7 +242,7 @@ def test_the_health_check_says_no_where_nothing_runs(image):
 
 
 def test_the_programs_are_compiled_and_not_writable_for_their_user(image):
-    (compiling,) = [step for kind, step in FINAL if kind == "RUN"]
+    (compiling,) = [step for kind, step in FINAL if kind == "RUN" and "compileall" in step]
     subprocess.run(
         ["sh", "-c", image.here(compiling).replace("python", sys.executable, 1)],
         check=True,

@@ -185,7 +185,8 @@ async def test_a_poison_message_is_put_aside_with_its_reason_and_the_rest_goes_o
             await message.ack()
             kept = read_sealed(message.body)
             assert kept is not None
-            assert (kept.kept(key_in(stage, kept.key_id)), message.message_id) == (body, "poison-1")
+            # An id that is none of ours may be anybody's value.
+            assert (kept.kept(key_in(stage, kept.key_id)), message.message_id) == (body, None)
             assert message.headers["x-rollcall-reason"]
             assert message.headers["x-rollcall-queue"].startswith("commands.")
         assert await dead.get(fail=False) is None

@@ -58,7 +58,7 @@ class UnreadableHandler:
             return message
         body = sealed_message(
             self._keys.current(),
-            id_=new_id(),  # its own id may be of any form
+            id_=message.message_id or new_id(),
             type_=FOREIGN,
             source=WORKER,
             content=message.body,
