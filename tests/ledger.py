@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
@@ -10,7 +11,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from events.log.event import GENESIS, RecordedEvent, hash_of
+from events.log.event import GENESIS, hash_of
 from events.log.stored import event_of
 from events.person.decider import fold
 from service_kit.broker.topology import COMMANDS
@@ -33,17 +34,18 @@ def _all(client: MongoClient[dict[str, Any]], name: str) -> list[dict[str, Any]]
     return list(collection.find())
 
 
-def _events(client: MongoClient[dict[str, Any]]) -> list[RecordedEvent]:
-    """Return all events with their values proved; nobody is erased here."""
-    rows = client[keys_database("rollcall")][KEYS].find()
+def opened(client: MongoClient[dict[str, Any]], events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return events' documents with their values, proved; nobody is erased here."""
+    wanted = {"_id": {"$in": list({one["person_id"] for one in events})}}
+    rows = client[keys_database("rollcall")][KEYS].find(wanted)
     keys = {row["_id"]: key_in(row, Keks(TEST_KEKS)) for row in rows}
     found = []
-    for document in _all(client, "events"):
+    for document in events:
         key = keys[document["person_id"]]
         assert key is not ERASED
         if document["sealed_fields"]:
             prove_values(document, key)
-        found.append(event_of(open_document(document, key)))
+        found.append(open_document(document, key))
     return found
 
 
@@ -80,7 +82,7 @@ def check(system: System, accepted: set[str]) -> dict[str, int]:
         accepted: Ids of the commands that were answered with 202.
     """
     with MongoClient[dict[str, Any]](system.mongo.uri) as client:
-        events = _events(client)
+        events = [event_of(one) for one in opened(client, _all(client, "events"))]
         people = {document["_id"]: document for document in _all(client, "people")}
         rejected = [document["command_id"] for document in _all(client, "rejections")]
         claims = {document["_id"]: document["person_id"] for document in _all(client, "claims")}

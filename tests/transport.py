@@ -1,5 +1,6 @@
 """Messages sealed as the services seal them, under a transport key that tests know, or under a system's."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,10 +55,10 @@ def share_keys(system: System, database: str) -> None:
         client[keys_database(database)][TRANSPORT].insert_many(rows)
 
 
-def key_in(system: System, database: str = "rollcall") -> TransportKey:
-    """Return a transport key of a system, whose workers made it."""
+def key_in(system: System, id_: str | re.Pattern[str] = KEY_ID) -> TransportKey:
+    """Return a transport key of a system, whose workers made it: the one with an id, or any."""
     keks = load_keks(KekFile(system.kek_file))
     with MongoClient[dict[str, Any]](system.mongo.uri) as client:
-        row = client[keys_database(database)][TRANSPORT].find_one({"_id": KEY_ID, "key": {"$exists": True}})
+        row = client[keys_database("rollcall")][TRANSPORT].find_one({"_id": id_, "key": {"$exists": True}})
     assert row is not None
     return TransportKey.unwrapped(row["_id"], row["kek"], row["key"], keks)

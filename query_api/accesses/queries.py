@@ -164,6 +164,7 @@ class AccessReads:
             place: After which time and batch, and number in it.
         """
         collection = self._databases[wanted.query.strong][ACCESSES]
+        told = False
         while True:
             conditions: list[dict[str, Any]] = [wanted.conditions]
             if place is not None:
@@ -173,6 +174,9 @@ class AccessReads:
             with store_errors():
                 found = collection.find({"$and": conditions}, sort=_ORDER, limit=READ_AT_ONCE)
                 documents = await found.to_list(None)
+            if not (documents or told):
+                yield {"member": found.address}, []  # who answered is told, also where there is nothing
+            told = True
             keys = await self._keys_of(documents)
             for document in documents:
                 await next_piece()

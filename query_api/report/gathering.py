@@ -17,6 +17,7 @@ from query_api.history.filters import HistoryQuery
 from query_api.history.folding import Folds
 from query_api.history.queries import LogReads
 from query_api.history.views import seen_event
+from query_api.people.queries import Answer
 from service_kit.person_view import PersonView
 
 SHOWN: Final = 100
@@ -51,7 +52,7 @@ class Reports:
     access_days: int
     clock: Callable[[], datetime]
 
-    async def of(self, subject: str, person_id: str, view: PersonView) -> dict[str, Any]:
+    async def of(self, subject: str, person_id: str, view: PersonView) -> Answer:
         """Return the report on a person, as the primary knows it: deleted, parked and erased people, too.
 
         Args:
@@ -63,7 +64,7 @@ class Reports:
             PersonNotFound: Nothing is known of such a person.
             RollcallError: A part is not to be had now.
         """
-        state, _, is_erased = await self.folds.state_at(subject, person_id, strong=True)
+        state, member, is_erased = await self.folds.state_at(subject, person_id, strong=True)
         waiting = await self._waiting(person_id)
         if state.status == "absent" and not waiting["items"]:
             raise PersonNotFound(f"nothing is known of a person {person_id}")
@@ -89,7 +90,7 @@ class Reports:
             report["accesses"] = await self._accesses(person_id, view)
             since = state.created_at
             report["recipients"] = _NONE if since is None else await self._recipients(since, view)
-        return report
+        return Answer([report], member)
 
     async def _history(self, subject: str, person_id: str, view: PersonView) -> dict[str, Any]:
         query = HistoryQuery(include="rejected", limit=SHOWN, consistency="strong")

@@ -6,7 +6,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute
 
-from query_api.people.queries import Answer
 from query_api.people.routes import PeopleDependencies
 from query_api.reading.accept import choose
 from query_api.reading.forms import ReadQuery
@@ -53,9 +52,10 @@ def add_report_route(app: FastAPI, dependencies: PeopleDependencies, reports: Re
         accept = ", ".join(request.headers.getlist("accept"))
         form = choose(accept or None, (_JSON, _HTML))
         async with dependencies.searches.turn(caller.subject):
-            report = await reports.of(caller.subject, str(person_id), dependencies.view(caller))
+            answer = await reports.of(caller.subject, str(person_id), dependencies.view(caller))
+        (report,) = answer.documents
         if form == _JSON:
-            return dependencies.answer(report, Answer([], None), dict(_NO_STORE))
+            return dependencies.answer(report, answer, dict(_NO_STORE))
         language = language_of(request.headers.get("accept-language"))
         headers = {
             **language_headers(language),

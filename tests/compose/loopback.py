@@ -126,6 +126,8 @@ class Loopback:
         command = [self.text(part, service) for part in self.file.services[service]["command"][1:]]
         command[command.index("--port") + 1] = str(self.port(service, command[command.index("--port") + 1]))
         command[command.index("--bind_ip_all")] = f"--bind_ip={LOOPBACK}"
+        slow = command.index("--slowms")
+        del command[slow : slow + 2]  # it writes down no operation
         return [sys.executable, "-m", "devstack.router", *_without_key(command)]
 
     def start_port_mapper(self) -> None:

@@ -16,6 +16,7 @@ from service_kit.ids import new_id
 from service_kit.read_model import person_document
 from tests.default_schema import SCHEMA
 from tests.system import eventually, new_person
+from tests.transport import share_keys
 
 DATABASE = "accesses"
 CANARY = "Canary-4711"
@@ -28,9 +29,10 @@ def records(system) -> list[dict]:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def people(system) -> list[str]:
+async def people(system, services) -> list[str]:
     """Some people in a database of their own, as workers would have written them."""
     system.initialise(DATABASE)
+    share_keys(system, DATABASE)
     now = datetime(2026, 1, 31, 8, tzinfo=UTC)
     ids = [new_id() for _ in range(3)]
     with MongoClient(system.mongo.uri, w="majority") as client:

@@ -65,7 +65,7 @@ VALUES = [
     deep(2000),
 ]
 OURS = {
-    *("$and", "$elemMatch", "$eq", "$exists", "$gt", "$gte", "$in", "$lt", "$lte", "$not", "$or"),
+    *("$and", "$elemMatch", "$eq", "$exists", "$gt", "$gte", "$in", "$lt", "$lte", "$nin", "$not", "$or"),
     *("$each", "$inc", "$pull", "$push", "$set"),
     *("$first", "$group", "$limit", "$match", "$min", "$sort", "$sum"),
     *("$clusterTime", "$db", "$readPreference"),

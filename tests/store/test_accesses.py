@@ -89,10 +89,10 @@ async def test_access_records_are_verified_signed_and_cut_off_only_then(accessed
     # What no checkpoint signed may not be cut off, nor hidden from who looks for it.
     await more(access_log, NOW)
     gone = {"records": "", "people": "", "sealed": "", "marks": "", "subjects": ""}
-    harm(log, lambda them: them.update_one({"version": 4}, {"$unset": gone}), ACCESSES)
+    harm(log, lambda them: them.update_many({"version": 4}, {"$unset": gone}), ACCESSES)
     assert await log.found(*against) == {(stream, 4, "truncated")}
     assert findings(await log.here("verify", "--json", "--jobs", 1, *against)) == {(stream, 4, "truncated")}
-    harm(log, lambda them: them.update_one({"version": 3}, {"$set": {"marks": []}}), ACCESSES)
+    harm(log, lambda them: them.update_many({"version": 3}, {"$set": {"marks": []}}), ACCESSES)
     assert await log.found(*against) == {(stream, 3, "altered")}
     harm(log, lambda them: them.delete_many({}), ACCESSES)
     assert await log.found(*against) == {(stream, 1, "removed")}

@@ -58,7 +58,7 @@ async def test_workers_with_wrong_clocks_apply_everything_in_order(stage, cast):
     assert await asyncio.to_thread(ledger.undecided, stage, accepted) == 0
     with MongoClient(stage.mongo.uri) as client:
         log = client["rollcall"]["events"].find({"person_id": path.removeprefix("/people/")}).sort("version")
-        events = list(log)
+        events = ledger.opened(client, list(log))
     assert len(events) == 11
     assert [event["data"].get("occupation") for event in events[1:]] == [
         f"Engineer {hours} {number}" for hours in (3, -3) for number in range(5)

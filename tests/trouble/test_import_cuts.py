@@ -8,6 +8,7 @@ import httpx
 import pytest
 from pymongo import MongoClient
 
+from tests import ledger
 from tests.people_files import CSV, csv_of, errors, finished, people, send
 from tests.system import TOPOLOGIES, eventually
 
@@ -39,9 +40,9 @@ async def read_so_far(client: httpx.AsyncClient, import_id: str) -> int:
 def in_the_log(stage, import_id: str) -> tuple[int, int, int]:
     """Return how many events, people and documents an import made."""
     with MongoClient(stage.mongo.uri) as client:
-        log = client["rollcall"]["events"]
-        events = list(log.find({"correlation_id": f"import:{import_id}"}))
-    return len(events), len({e["person_id"] for e in events}), len({e["data"]["document_id"] for e in events})
+        events = list(client["rollcall"]["events"].find({"correlation_id": f"import:{import_id}"}))
+        opened = ledger.opened(client, events)
+    return len(events), len({e["person_id"] for e in events}), len({e["data"]["document_id"] for e in opened})
 
 
 @on_both

@@ -17,6 +17,7 @@ from service_kit.broker.topology import EVENT_LOG
 from service_kit.settings import Settings
 from service_kit.slots import AtOnce
 from subscriber import SavedPosition, follow
+from tests.chained import ALL_KEYS
 from tests.sse import following
 from tests.system import TOPOLOGIES, eventually, new_person
 
@@ -206,7 +207,7 @@ async def replayed(replays: Replays) -> bool:
 async def test_a_connection_that_is_lost_while_nobody_uses_it_is_made_again(stage, cast):
     async with stage.client(cast["command_api"]) as commands:
         await create(commands)
-    replays = Replays(stage.rabbit.url, AtOnce(1, 1))
+    replays = Replays(stage.rabbit.url, AtOnce(1, 1), ALL_KEYS)
     running = asyncio.create_task(replays.run())
     try:
         await eventually(lambda: replayed(replays))

@@ -62,6 +62,7 @@ async def test_names_that_are_no_account_s_are_not_written_down(stage, api):
         "failures": "1",
         "left_out": "0",
         "source_address": address,
+        "user_agent": api.client.headers["user-agent"],
     }
     assert password not in await stage.everything()
 

@@ -14,6 +14,7 @@ from events.errors import StoreUnavailable
 from service_kit.auth.signing import KeyRing
 from service_kit.auth.tokens import issue_token
 from service_kit.mongo import connection as mongo
+from service_kit.mongo.transport_keys import TransportKeys
 from tests.store.accounts.stage import BOTH_DRIVERS, GOOD, ORIGIN, OTHER, code, new_name
 from tests.system import eventually
 
@@ -156,11 +157,14 @@ async def test_without_own_keys_or_without_mongodb_no_accounts_are_kept(stage, d
         assert (await api.client.get("/.well-known/jwks.json")).status_code == keys
 
 
-async def test_without_mongodb_logins_fail_clearly_and_commands_go_on(stage, monkeypatch):
+async def test_without_mongodb_logins_fail_clearly_and_commands_go_on(stage, keks, tmp_path, monkeypatch):
+    kept = {"mongo_db": "rollcall", "transport_cache": tmp_path / "transport-keys"}
+    transport = TransportKeys(stage.store, "rollcall", keks, stage.clock, kept["transport_cache"], makes=True)
+    await transport.read()
     monkeypatch.setattr(mongo, "SELECTION_MS", 200)
     monkeypatch.setattr(mongo, "OPERATION_MS", 200)
     (nobody,) = free_ports(1)
-    api = await stage.open(mongo_uri=SecretStr(f"mongodb://127.0.0.1:{nobody}/"))
+    api = await stage.open(mongo_uri=SecretStr(f"mongodb://127.0.0.1:{nobody}/"), **kept)
     response = await api.login("ada")
     assert (response.status_code, code(response)) == (503, "store-unavailable")
     assert response.headers["retry-after"]
