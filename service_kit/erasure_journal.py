@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from service_kit.files import sync_folder
 from service_kit.ids import new_id
 
 ENDING: Final = ".erasures"
+_BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +80,30 @@ class ErasureJournal:
             raise StoreUnavailable(f"the erasure journal cannot be written: {exc.strerror}") from exc
 
 
-def read_journal(folder: Path) -> Iterator[JournalLine]:
+def read_journal(journal: Path) -> Iterator[JournalLine]:
     """Yield all lines of all files; a person may be in several.
 
     Args:
-        folder: That of all files.
+        journal: The folder of all files, or one of them. A folder that is not there has none.
 
     Raises:
         ValueError: A whole line is none of ours.
+        OSError: A file cannot be read.
     """
-    for file in sorted(folder.glob(f"*{ENDING}")):
-        *lines, _cut = file.read_text(encoding="utf-8").split("\n")
-        for number, text in enumerate(lines, 1):
-            try:
-                content = json.loads(text)
-                yield JournalLine(**{**content, "images": tuple(content["images"])})
-            except (ValueError, TypeError, KeyError):
-                raise ValueError(f"line {number} of {file.name} is no erasure") from None
+    for file in [journal] if journal.is_file() else sorted(journal.glob(f"*{ENDING}")):
+        with file.open(encoding="utf-8") as lines:
+            for number, text in enumerate(lines, 1):
+                if not text.endswith("\n"):
+                    break  # cut by a crash
+                try:
+                    content = json.loads(text)
+                    yield JournalLine(**{**content, "images": tuple(content["images"])})
+                except (ValueError, TypeError, KeyError):
+                    raise ValueError(f"line {number} of {file.name} is no erasure") from None
+
+
+def journal_batches(journal: Path) -> Iterator[list[JournalLine]]:
+    """Yield what `read_journal` does, some lines at a time."""
+    lines = read_journal(journal)
+    while batch := list(islice(lines, _BATCH)):
+        yield batch

@@ -12,6 +12,7 @@ Kind = Literal[
     "unlinked",
     "truncated",
     "forgotten",
+    "unerased",
     "removed",
     "rewritten",
     "unreadable",

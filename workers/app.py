@@ -45,6 +45,7 @@ from workers.deciding.person_batch import DecisionInputs
 from workers.deciding.preparation import Preparation
 from workers.erasing.eraser import Eraser
 from workers.erasing.expiry import DeletedExpiry
+from workers.erasing.journal_check import JournalCheck
 from workers.erasing.sweep import ErasureSweep
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
@@ -144,6 +145,11 @@ async def work(
     sweep = ImageSweep(client, settings.mongo_db, keys, images.all, store, clock)
     rounds = Rounds(client, settings.mongo_db, clock)
     erasures = ErasureSweep(client, settings.mongo_db, keys, store, streams, eraser, rounds, clock)
+    journalled = JournalCheck(settings.erasure_journal, keys, erasures)
+
+    async def consume() -> None:
+        await journalled.until_clear()
+        await consumer.consume()
 
     async def hand_in_sealed(commands: Sequence[ErasePerson]) -> None:
         await hand_in(url, settings.partitions, commands, transport.current())
@@ -156,12 +162,17 @@ async def work(
     schemas = SchemaWatch(client, settings.mongo_db, schema)
     app = create_app(
         "Rollcall worker",
-        {"rabbitmq": consumer.check_consuming, "mongodb": store.check_indexes, "feed": gaps.check_gaps},
+        {
+            "rabbitmq": consumer.check_consuming,
+            "mongodb": store.check_indexes,
+            "feed": gaps.check_gaps,
+            "erasures": journalled.check,
+        },
         remarks={"clock": clocks.check, "schema": schemas.check},
     )
     tasks = {
         asyncio.create_task(transport.run()),
-        asyncio.create_task(consumer.consume()),
+        asyncio.create_task(consume()),
         asyncio.create_task(visibility.watch()),
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(erasures.run()),

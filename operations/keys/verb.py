@@ -13,10 +13,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
-from events.errors import StoreUnavailable
-from operations.addresses import database_settings, kek_file
+from events.errors import Unavailable
+from events.person.commands import ErasePerson
+from operations.addresses import database_settings, kek_file, server_settings
+from operations.erasing.replaying import replay_journal
 from operations.errors import SetupError
 from operations.keys.kek_file import new_line
 from operations.keys.kek_lines import add_key, put_first, read_keys, take_out
@@ -24,9 +27,12 @@ from operations.keys.rotating import rotate
 from operations.log_reader import refusals
 from operations.progress_bar import ProgressBar
 from operations.terminal import print_progress, print_result, short_path
+from service_kit.broker.handing_in import hand_in
 from service_kit.declared_files import WrongDeclaration
 from service_kit.mongo import connection as mongo
 from service_kit.mongo.key_rows import KeyRows
+from service_kit.mongo.keys import PersonKeys
+from service_kit.mongo.transport_keys import TransportKeys
 from service_kit.seals.kek import Keks
 from service_kit.seals.kek_source import kek_source
 from service_kit.seals.wrapping import LABELS
@@ -64,7 +70,7 @@ def keys(options: argparse.Namespace) -> int:
     try:
         with refusals():
             return ACTIONS[options.action].run(options)
-    except (SetupError, StoreUnavailable) as exc:
+    except (SetupError, Unavailable) as exc:
         print_progress(str(exc))
         return CANNOT
 
@@ -187,6 +193,35 @@ def _retire(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _replay(options: argparse.Namespace) -> int:
+    if not options.journal.exists():
+        raise SetupError(f"There is no journal {short_path(options.journal)}.")
+    try:
+        count = asyncio.run(_replayed(known_keks(), options.journal))
+    except (OSError, ValueError) as exc:
+        raise SetupError(f"The journal in {short_path(options.journal)} cannot be read: {exc}.") from exc
+    print_progress(f"Destroyed the keys of {count:,} erasures, and asked for each of them again.")
+    return DONE
+
+
+async def _replayed(keks: Keks, journal: Path) -> int:
+    settings = server_settings()
+    client = mongo.connect(settings, "rollcall keys", lasting=True)
+    try:
+        keys = PersonKeys(client, settings.mongo_db, keks)
+        transport = TransportKeys(client, settings.mongo_db, keks, lambda: datetime.now(UTC))
+        await transport.read()
+        url, sealing = settings.amqp_url.get_secret_value(), transport.current()
+
+        async def hand_in_sealed(commands: Sequence[ErasePerson]) -> None:
+            await hand_in(url, settings.partitions, commands, sealing)
+
+        with ProgressBar("erasures") as bar:
+            return await replay_journal(journal, keys, hand_in_sealed, lambda count: bar.show(None, count))
+    finally:
+        await mongo.close(client)
+
+
 def _under_others(counts: Counts, current: str) -> str:
     return _sentence(
         {
@@ -229,6 +264,13 @@ ACTIONS: Final[Mapping[str, Action]] = {
     ),
     "use": Action("make a key of the file the current one, under which is wrapped", _use, _takes_id),
     "rotate": Action("wrap all keys anew under the current one; a run that was cut off is repeated", _rotate),
+    "replay": Action(
+        "after a restore: destroy the keys that the journal of erasures names, and erase again",
+        _replay,
+        lambda parser: parser.add_argument(
+            "journal", metavar="JOURNAL", type=Path, help="its folder, or one of its files"
+        ),
+    ),
     "retire": Action("take a key out of the file, if nothing is wrapped under it", _retire, _takes_id),
 }
 """By word."""

@@ -26,7 +26,10 @@ from operations.progress_bar import ProgressBar
 from operations.proof.chain_walk import ChainWalker, Job, heads_file
 from operations.terminal import short_path
 from service_kit.broker.feed_comparison import EventReference
+from service_kit.erasure_journal import journal_batches
+from service_kit.mongo.collections import keys_database
 from service_kit.mongo.connection import reading
+from service_kit.seals.wrapping import KEYS
 from verifier import Chain, Finding, Head, KnownHeads, Unreadable, public_keys, read_chain
 
 
@@ -139,6 +142,30 @@ class Proof:
         for place in places:
             if place.event_id not in self._known_gaps:
                 self._forgotten(place.event_id, place.person_id, place.version)
+
+    def compare_journal(self, journal: Path) -> None:
+        """Find keys that are there, though the journal of erasures says that they were destroyed.
+
+        Args:
+            journal: A file of it, or the folder of all.
+
+        Raises:
+            StoreUnavailable: MongoDB stays away.
+            SetupError: A file cannot be read, or has a line that is none.
+        """
+        client = connect(self._address)
+        try:
+            keys = reading(client, keys_database(self._address.database), strong=True)[KEYS]
+            for lines in journal_batches(journal):
+                by_id = {line.person_id: line for line in lines}
+                there = {"_id": {"$in": list(by_id)}, "key": {"$exists": True}}
+                for row in read_all(keys, there, [("_id", 1)]):
+                    text = f"the journal says that this person was erased at {by_id[row['_id']].erased_at}, "
+                    self._found(Finding("unerased", f"{text}and the key is there", row["_id"]))
+        except (OSError, ValueError) as exc:
+            raise SetupError(f"The journal in {short_path(journal)} cannot be read: {exc}.") from exc
+        finally:
+            client.close()
 
     def _forgotten(self, event_id: str, person_id: str, version: int) -> None:
         self._known_gaps.add(event_id)

@@ -27,6 +27,12 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--open", action="store_true", help="open every sealed value, too, and prove it; wants the keys"
     )
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        metavar="PATH",
+        help="name keys that are there against the journal of erasures",
+    )
     parser.add_argument("--json", action="store_true", help="findings as JSON, one a line")
     add_jobs(parser)
 
@@ -61,6 +67,8 @@ def _verify(options: argparse.Namespace) -> int:
         if opening:
             against += f", {totals.proved:,} values proved and {totals.erased:,} of erased people"
         proof.read_gaps()
+        if options.journal:
+            proof.compare_journal(options.journal)
         against += _against_the_feed(proof)
     print_progress(f"{totals.described}{against}: {result(proof.findings)}.")
     return FOUND if proof.findings else FINE

@@ -67,9 +67,7 @@ async def test_what_was_unique_is_free_and_the_person_takes_no_more(commands, qu
     assert is_gone(await commands.patch(path, json={"address": "x"}, headers=WAIT))
     assert is_gone(await commands.delete(path, headers=WAIT))
     assert is_gone(await erase(commands, person["id"]))
-    again = await created(
-        commands, document_type=person["document_type"], document_id=person["document_id"]
-    )
+    again = await created(commands, document_type=person["document_type"], document_id=person["document_id"])
     assert again["id"] != person["id"]
 
 

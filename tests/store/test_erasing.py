@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
+from events.errors import KeyTrouble
 from events.person.commands import CreatePerson, UpdatePerson
 from events.person.rejections import PersonErased, PersonHeld
+from operations.erasing.replaying import replay_journal
 from service_kit.erasure_journal import ErasureJournal, read_journal
 from service_kit.ids import new_id
 from service_kit.mongo.collections import keys_database
@@ -18,11 +20,13 @@ from service_kit.seals.kek import KekFile, load_keks
 from service_kit.seals.opening import ERASED
 from tests.default_schema import SCHEMA, PersonChanges, PersonFields
 from tests.store.given import inputs
+from tests.system import eventually
 from tests.transport import known_keys, sealed
 from tests.unit.events.test_erasing import FIELDS, ErasePerson, Erasure, Hold, HoldPerson
 from workers.announcing.feed_store import KnownGaps
 from workers.deciding.batches import BatchDecider
 from workers.erasing.eraser import Eraser
+from workers.erasing.journal_check import JournalCheck
 from workers.erasing.sweep import ErasureSweep
 from workers.outcomes import AppliedCommand, ParkedCommand, Reason, RejectedCommand
 from workers.parking.parked import WaitingCommands, WaitingMessage
@@ -207,6 +211,53 @@ async def test_a_second_sweep_looks_at_what_is_recent_alone(worker):
     assert await worker.sweep.sweep() == 0
     worker.sweep.since = None
     assert await worker.sweep.sweep() == 1
+
+
+async def test_what_a_backup_brought_back_is_erased_again_by_the_journal_though_it_is_held(worker):
+    ana, ben = new_id(), new_id()
+    await worker.work(create(ana), update(ana, "Calle 1"), create(ben, "XY999"), hold(ana))
+    row = await worker.rows.find_one({"_id": ana})
+    person = await worker.db["people"].find_one({"_id": ana})
+    asked = ErasePerson(data=Erasure(reason="asked", from_journal=True), **envelope(ana))
+    await worker.work(asked)
+    events, people = (writing(worker.db.client, worker.db.name)[name] for name in ("events", "people"))
+    await events.delete_one({"person_id": ana, "type": "person.erased"})
+    await worker.rows.replace_one({"_id": ana}, row)
+    await people.replace_one({"_id": ana}, person)
+    await writing(worker.db.client, worker.db.name)["erasures"].delete_one({"_id": ana})
+
+    check = JournalCheck(worker.folder, worker.keys, worker.sweep)
+    waiting = asyncio.create_task(check.until_clear())
+
+    async def compared() -> bool:
+        return "that the journal" in check.reason
+
+    await eventually(compared)
+    with pytest.raises(KeyTrouble, match="1 keys are there that the journal"):
+        await check.check()
+    assert await replay_journal(worker.folder, worker.keys, lambda all_: worker.work(*all_), print) == 1
+    await worker.is_whole(ana)
+    await asyncio.wait_for(waiting, 30)
+    await check.check()
+    (again,) = await events.find({"person_id": ana, "type": "person.erased"}).to_list(None)
+    assert (again["command_id"], again["data"]["reason"]) == (asked.command_id, "asked")
+    assert (await worker.left_of(ben))["claims"]
+
+
+async def test_a_worker_that_begins_destroys_a_key_that_a_killed_one_was_about_to(worker, monkeypatch):
+    ana = new_id()
+    await worker.work(create(ana))
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PersonKeys, "destroy", killed)
+        with pytest.raises(Killed):
+            await worker.work(erase(ana))
+    check = JournalCheck(worker.folder, worker.keys, worker.sweep)
+    await asyncio.wait_for(check.until_clear(), 30)
+    await worker.is_whole(ana)
 
 
 async def test_of_workers_that_start_together_one_begins_a_round(worker):

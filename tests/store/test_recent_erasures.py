@@ -9,12 +9,10 @@ from events.errors import StoreUnavailable
 from events.person.rejections import PersonErased
 from query_api.exports.event_lines import NDJSON
 from query_api.exports.streams import Exports
-from tests.default_schema import SCHEMA, ExportQuery, PeopleQuery
 from query_api.people.queries import Reads
 from query_api.reading.erasures import KEPT_SECONDS, RecentErasures
 from service_kit.person_view import PersonView
-from service_kit.settings import Settings
-from tests.default_schema import SCHEMA
+from tests.default_schema import SCHEMA, ExportQuery, PeopleQuery
 from tests.store.given import create, run
 from tests.store.test_reads import claim_of, document_of
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from events.errors import KeyTrouble
 from events.log.event import RecordedEvent, record
 from events.person.claims import Claim, ClaimNames
-from events.person.commands import Command, CreatePerson, RevertPerson
+from events.person.commands import Command, CreatePerson, ErasePerson, RevertPerson
 from events.person.decider import PersonState, decide, evolve
 from events.person.rejections import Rejection, Superseded
 from events.person.schema.declarations import PersonSchema
@@ -146,7 +146,7 @@ class PersonBatch:
                 events[0],
                 command,
                 schema=inputs.schema,
-                key=self._event_key(inputs),
+                key=self._event_key(inputs, command),
                 event_id=inputs.new_id(),
                 version=state.version + 1,
                 # A worker's clock may be behind that of the last one; time within a stream never goes back.
@@ -165,7 +165,7 @@ class PersonBatch:
                 break
         return decisions, eventless
 
-    def _event_key(self, inputs: DecisionInputs) -> PersonKey:
+    def _event_key(self, inputs: DecisionInputs, command: Command) -> PersonKey:
         """Return the person's key; a new one for somebody without events.
 
         Raises:
@@ -173,6 +173,10 @@ class PersonBatch:
         """
         if self.key is None:
             if self.state.version:
+                if isinstance(command, ErasePerson) and command.data.from_journal:
+                    return (
+                        inputs.new_key()
+                    )  # by the journal's word the key is destroyed, and this seals nothing
                 raise KeyTrouble(f"there is no key for {self.state.person_id}, who has events")
             self.key, self.has_new_key = inputs.new_key(), True
         return self.key

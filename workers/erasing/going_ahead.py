@@ -83,7 +83,7 @@ def going_ahead(
     applied: Mapping[str, Document],
     eventless: Mapping[str, Document],
 ) -> dict[str, list[Command]]:
-    """Return the commands of each person whose erase is in the log, or is to go ahead of what waits.
+    """Return the commands of people whose erase is in the log, the journal, or to go ahead of what waits.
 
     Those that have an outcome without an event are not among them.
     """
@@ -93,7 +93,11 @@ def going_ahead(
         if isinstance(command, ErasePerson)
         and (
             command.command_id in applied
-            or (command.person_id in parked and command.command_id not in eventless)
+            # By the journal's word the key is destroyed already: there is nothing left to fold.
+            or (
+                (command.person_id in parked or command.data.from_journal)
+                and command.command_id not in eventless
+            )
         )
     }
     by_person: dict[str, dict[str, Command]] = {person_id: {} for person_id in erasures}

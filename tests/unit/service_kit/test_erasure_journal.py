@@ -20,6 +20,14 @@ def test_lines_of_all_workers_are_read_back_in_order(tmp_path):
     assert len(list((tmp_path / "journal").iterdir())) == 2
 
 
+def test_one_file_of_it_is_read_alone(tmp_path):
+    for name in "ab":
+        ErasureJournal(tmp_path).append([line(name)])
+    read = [[one.person_id for one in read_journal(file)] for file in tmp_path.iterdir()]
+    assert sorted(read) == [["a"], ["b"]]
+    assert list(read_journal(tmp_path / "none")) == []
+
+
 def test_a_line_that_a_crash_cut_is_none(tmp_path):
     ErasureJournal(tmp_path).append([line("a")])
     (file,) = tmp_path.glob(f"*{ENDING}")
