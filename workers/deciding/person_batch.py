@@ -174,9 +174,7 @@ class PersonBatch:
         if self.key is None:
             if self.state.version:
                 if isinstance(command, ErasePerson) and command.data.from_journal:
-                    return (
-                        inputs.new_key()
-                    )  # by the journal's word the key is destroyed, and this seals nothing
+                    return inputs.new_key()  # the journal says that it is destroyed; this seals nothing
                 raise KeyTrouble(f"there is no key for {self.state.person_id}, who has events")
             self.key, self.has_new_key = inputs.new_key(), True
         return self.key
