@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from events.errors import MalformedMessage, Unavailable
-from events.log.event import RecordedEvent
+from events.log.event import CLEAR_TYPES, RecordedEvent
 from events.person.commands import Command, Envelope
 from events.person.decider import PersonState
 from events.person.outcomes import Applied, Outcome, Parked, Rejected, Unchanged
-from events.person.rejections import Rejection
+from events.person.rejections import PersonErased, Rejection
 from events.person.schema.declarations import PersonSchema
 from events.person.views import person_view
 from service_kit.mongo.connection import refuses_all
@@ -203,6 +203,11 @@ def told_to_client(outcome: CommandOutcome, accepted_at: datetime, schema: Perso
     match outcome:
         case AppliedCommand(event=event, after=after, change=change):
             replayed = event.accepted_at != accepted_at
+            if change.after.status == "erased" and event.type not in CLEAR_TYPES:
+                # It was applied, and what it made of the person nobody can tell any more.
+                detail = f"the person {event.person_id} was erased"
+                version = change.after.version
+                return Rejected(code=PersonErased.code, detail=detail, version=version, replayed=replayed)
             return Applied(
                 version=event.version,
                 event_id=event.event_id,
