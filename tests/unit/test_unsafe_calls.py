@@ -33,6 +33,7 @@ ONLY_HERE = {
     "random": {
         "service_kit/broker/connection.py": "the order of nodes",
         "service_kit/retries.py": "how long to wait",
+        "workers/erasing/expiry.py": "when to look",
         "workers/erasing/sweep.py": "when to sweep",
         "workers/images/removal.py": "likewise",
     },

@@ -52,8 +52,12 @@ class JournalCheck:
         while not self._clear:
             try:
                 there = await self._named()
-            except (Unavailable, ValueError, OSError) as exc:
-                self.reason = f"the journal of erasures cannot be compared with the keys: {exc}"
+            except Unavailable as exc:
+                self.reason = f"the journal of erasures cannot be compared with the keys: {exc.detail}"
+            except OSError as exc:
+                self.reason = f"the journal of erasures cannot be read: {exc.strerror}"
+            except ValueError:
+                self.reason = "the journal of erasures is damaged: `rollcall verify --journal` says where"
             else:
                 self._clear = not there
                 self.reason = (
