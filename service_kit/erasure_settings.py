@@ -1,4 +1,4 @@
-"""The settings of erasures: where they are on record outside the database, and what is erased by itself."""
+"""The settings of what ends: erasures, and their record outside the database; what waits too long."""
 
 import re
 from datetime import timedelta
@@ -37,4 +37,10 @@ class ErasureSettings(BaseSettings):
         default=None,
         description="workers erase, once a day, who was deleted for longer and is not held: `400d`, say. "
         "Without it nobody is erased unasked",
+    )
+    parked_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="days that a command of a parked person waits; then a worker gives it up, on record",
     )

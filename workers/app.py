@@ -10,7 +10,7 @@ from typing import Final
 from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 
-from events.person.commands import ErasePerson
+from events.person.envelope import Envelope
 from events.person.schema.declarations import PersonSchema
 from service_kit.broker.dead_letters import give_up_all_of
 from service_kit.broker.handing_in import hand_in
@@ -52,6 +52,7 @@ from workers.images.sweep import ImageSweep
 from workers.imports.counts import ImportCounts
 from workers.imports.expiry import ImportExpiry
 from workers.parking.attempts import Attempts
+from workers.parking.expiry import ParkedExpiry
 from workers.parking.parked import WaitingCommands
 from workers.parking.retrying import ControlHandler
 from workers.parking.suspects import SuspectTrials
@@ -151,10 +152,12 @@ async def work(
         await journalled.until_clear()
         await consumer.consume()
 
-    async def hand_in_sealed(commands: Sequence[ErasePerson]) -> None:
-        await hand_in(url, settings.partitions, commands, transport.current())
+    async def hand_in_sealed(messages: Sequence[Envelope]) -> None:
+        await hand_in(url, settings.partitions, messages, transport.current())
 
     deleted = DeletedExpiry(client, settings.mongo_db, streams, hand_in_sealed, clock, new_id)
+    wait = timedelta(days=settings.parked_days)
+    parked = ParkedExpiry(client, settings.mongo_db, wait, hand_in_sealed, clock, new_id)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
     expiry = ImportExpiry(client, settings.mongo_db, timedelta(days=settings.import_days), clock)
     accesses = AccessExpiry(client, settings.mongo_db, timedelta(days=settings.access_days), clock)
@@ -177,6 +180,7 @@ async def work(
         asyncio.create_task(tend(url, remover, sweep)),
         asyncio.create_task(erasures.run()),
         *(asyncio.create_task(deleted.run(keep, rounds)) for keep in (settings.erase_deleted_after,) if keep),
+        asyncio.create_task(parked.run(rounds)),
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
         asyncio.create_task(accesses.run()),

@@ -2,20 +2,23 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from events.person.decider import fold
 from events.person.outcomes import Applied, Parked, Rejected
 from events.person.rejections import Dropped
+from service_kit.ids import new_id
 from tests.store import mortal
-from tests.store.given import check_stream, create, delete, new_value, run, stream, update
+from tests.store.given import NOW, check_stream, create, delete, new_value, run, stream, update
 from tests.store.mortal import Fate, Town, damage, drop, repair, retry
 from tests.system import eventually
 from tests.transport import known_keys
 from workers.consuming import pipeline
 from workers.deciding import person_batch
 from workers.outcomes import BEHIND
+from workers.parking.expiry import ParkedExpiry
 from workers.parking.parked import WaitingCommands
 from workers.parking.retrying import ControlHandler
 
@@ -155,6 +158,33 @@ async def test_what_is_dropped_is_refused_on_record_and_the_rest_waits_for_a_ret
     record = refused[commands[1].command_id]
     assert (record["code"], "grace" in record["detail"]) == (Dropped.code, True)
     assert town.replies[-1] == Rejected(code="dropped", detail=record["detail"])
+
+
+async def test_what_has_waited_too_long_is_dropped_by_the_rule_and_no_other(empty, town):
+    store, _ = empty
+    ill, _ = await people(store)
+    commands = [update(ill, address="a"), update(ill, address="b"), update(ill, address="c")]
+    town.send(*commands)
+    assert await town.work(store)
+    parked = store._db["parked"]
+    for command, days in zip(commands, (31, 30, 29), strict=True):
+        since = {"$set": {"parked_at": NOW - timedelta(days=days)}}
+        await parked.update_one({"person_id": ill, "command_id": command.command_id}, since)
+    asked = []
+
+    async def hand_in(controls) -> None:
+        asked.extend(controls)
+
+    client, name, keep = store._db.client, store._db.name, timedelta(days=30)
+    expiry = ParkedExpiry(client, name, keep, hand_in, lambda: NOW, new_id)
+    assert await expiry.ask() == 1
+    assert [one.data.command_ids for one in asked] == [(commands[0].command_id,)]
+    town.send(*asked)
+    assert await town.work(store)
+    assert await line(store, ill) == names(commands[1:])
+    (record,) = (await store.eventless([ill], [commands[0].command_id])).values()
+    assert (record["code"], "by rollcall" in record["detail"]) == (Dropped.code, True)
+    assert await expiry.ask() == 0
 
 
 async def test_all_of_a_line_is_dropped(store, town):

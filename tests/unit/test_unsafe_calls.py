@@ -36,6 +36,7 @@ ONLY_HERE = {
         "workers/erasing/expiry.py": "when to look",
         "workers/erasing/sweep.py": "when to sweep",
         "workers/images/removal.py": "likewise",
+        "workers/parking/expiry.py": "likewise",
     },
     "http.client": {
         "operations/transfer/api.py": "the APIs, at the operator's address",
