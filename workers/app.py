@@ -14,6 +14,7 @@ from events.person.envelope import Envelope
 from events.person.schema.declarations import PersonSchema
 from service_kit.broker.dead_letters import give_up_all_of
 from service_kit.broker.handing_in import hand_in
+from service_kit.broker.sealed_messages import transport_keys_in_queues
 from service_kit.erasure_journal import ErasureJournal
 from service_kit.http.serving import serve
 from service_kit.http.web import create_app
@@ -47,6 +48,7 @@ from workers.erasing.eraser import Eraser
 from workers.erasing.expiry import DeletedExpiry
 from workers.erasing.journal_check import JournalCheck
 from workers.erasing.sweep import ErasureSweep
+from workers.erasing.transport_expiry import TransportExpiry
 from workers.images.removal import ImageRemover, tend
 from workers.images.sweep import ImageSweep
 from workers.imports.counts import ImportCounts
@@ -156,6 +158,8 @@ async def work(
         await hand_in(url, settings.partitions, messages, transport.current())
 
     deleted = DeletedExpiry(client, settings.mongo_db, streams, hand_in_sealed, clock, new_id)
+    in_queues = partial(transport_keys_in_queues, url, settings.partitions)
+    sealing = TransportExpiry(client, settings.mongo_db, in_queues, clock)
     wait = timedelta(days=settings.parked_days)
     parked = ParkedExpiry(client, settings.mongo_db, wait, hand_in_sealed, clock, new_id)
     counts = ImportCounts(counting_client, settings.mongo_db, clock)
@@ -181,6 +185,7 @@ async def work(
         asyncio.create_task(erasures.run()),
         *(asyncio.create_task(deleted.run(keep, rounds)) for keep in (settings.erase_deleted_after,) if keep),
         asyncio.create_task(parked.run(rounds)),
+        asyncio.create_task(sealing.run()),
         asyncio.create_task(counts.run()),
         asyncio.create_task(expiry.run()),
         asyncio.create_task(accesses.run()),

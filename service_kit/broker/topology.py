@@ -37,6 +37,8 @@ DELIVERY_COUNTS: Final = ("x-delivery-count", "x-acquired-count")
 later, where the first counts failures alone."""
 QUEUE_BYTES: Final = 128 * 1024 * 1024
 """A full queue refuses publishes: workers that stand still cannot fill the broker's disk."""
+DEAD_MS: Final = 30 * 24 * 3600 * 1000
+"""How long a dead letter is kept: thirty days. What became of its command stays on record."""
 SUBSCRIBER_BYTES: Final = 1024 * 1024 * 1024
 LOG_BYTES: Final = 20_000_000_000
 LOG_AGE: Final = "30D"
@@ -101,7 +103,12 @@ def queues(partitions: int) -> list[Queue]:
         "x-dead-letter-strategy": "at-least-once",
         "x-max-length-bytes": QUEUE_BYTES,
     }
-    dead = {**bounded, "x-delivery-limit": DELIVERY_LIMIT, "x-max-length-bytes": QUEUE_BYTES}
+    dead = {
+        **bounded,
+        "x-delivery-limit": DELIVERY_LIMIT,
+        "x-max-length-bytes": QUEUE_BYTES,
+        "x-message-ttl": DEAD_MS,
+    }
     log = {"x-queue-type": "stream", "x-max-length-bytes": LOG_BYTES, "x-max-age": LOG_AGE}
     return [
         *(Queue(partition_queue(n), COMMANDS, str(n), partition) for n in range(partitions)),

@@ -35,6 +35,7 @@ ONLY_HERE = {
         "service_kit/retries.py": "how long to wait",
         "workers/erasing/expiry.py": "when to look",
         "workers/erasing/sweep.py": "when to sweep",
+        "workers/erasing/transport_expiry.py": "likewise",
         "workers/images/removal.py": "likewise",
         "workers/parking/expiry.py": "likewise",
     },
