@@ -215,7 +215,9 @@ class TestGridFs(Contract):
         # The thumbnail comes first and goes first; the picture is served as long as it is whole.
         reader = GridFsReader(mongo_client, database)
         served = whole if step == "put" else at < 3
-        assert (await reader.read(one.image_id, lambda length: (0, length)) is not None) == served
+        assert (
+            await reader.read(one.image_id, lambda length: (0, length), strong=True) is not None
+        ) == served
         files_ids = [name, name + THUMBNAIL]
         chunks = await images._chunks.count_documents({"files_id": {"$in": files_ids}})
         assert name in await listed(images) or chunks == 0
