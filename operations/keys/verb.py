@@ -200,7 +200,9 @@ def _replay(options: argparse.Namespace) -> int:
         count = asyncio.run(_replayed(known_keks(), options.journal))
     except (OSError, ValueError) as exc:
         raise SetupError(f"The journal in {short_path(options.journal)} cannot be read: {exc}.") from exc
-    print_progress(f"Destroyed the keys of {count:,} erasures, and asked for each of them again.")
+    print_progress(
+        f"Lines in the journal: {count:,}. Each key is destroyed, and each erasure asked for again."
+    )
     return DONE
 
 
