@@ -109,6 +109,7 @@ def build_app(
         phone_region=settings.phone_region,
         query_url=settings.query_url.rstrip("/"),
         schema=schema,
+        repeatable_ids=keys.repeatable_ids,
     )
     stores = open_stores(settings, client)
     images = ImageDependencies(stores.new, ImageSecret.of(settings), Uploads())

@@ -42,8 +42,9 @@ from service_kit.http.bodies import read_body
 from service_kit.http.problems import problem_of
 from service_kit.http.reasons import language_of
 from service_kit.http.web import PlainRoute, authorize, path_id
-from service_kit.ids import derived_id, new_id
+from service_kit.ids import new_id
 from service_kit.person_view import PersonView
+from service_kit.seals.repeatable_ids import RepeatableIds
 
 ACCEPTED = Counter("rollcall_commands_accepted_total", "Commands that the broker confirmed", ["type"])
 
@@ -64,6 +65,7 @@ class PeopleDependencies:
         phone_region: Region of national phone numbers.
         query_url: Public base of the query API; may be empty.
         schema: What a person is.
+        repeatable_ids: Gives what makes the ids of requests that may be repeated.
     """
 
     publisher: CommandPublisher
@@ -73,6 +75,7 @@ class PeopleDependencies:
     phone_region: str
     query_url: str
     schema: PersonSchema
+    repeatable_ids: Callable[[], RepeatableIds]
 
     async def authorize(self, request: Request, scope: str) -> Caller:
         """Return the caller if the token is good and has the scope."""
@@ -175,12 +178,13 @@ class PeopleDependencies:
         client = request.client
         key, idempotency_id, command_id = preferences.idempotency_key, None, new_id()
         if key is not None:
-            idempotency_id = derived_id(caller.subject, request.method, request.url.path, key)
+            ids = self.repeatable_ids()
+            idempotency_id = ids.of("key", caller.subject, request.method, request.url.path, key)
             versions = preferences.expected_versions
             asked = orjson.dumps(
                 [content, None if versions is None else sorted(versions)], option=orjson.OPT_SORT_KEYS
             )
-            command_id = derived_id("command", idempotency_id, sha256(asked).hexdigest())
+            command_id = ids.of("command", idempotency_id, sha256(asked).hexdigest())
         return {
             "command_id": command_id,
             "person_schema": self.schema.version,
@@ -243,7 +247,8 @@ def add_people_routes(app: FastAPI, dependencies: PeopleDependencies) -> None:
         refuse_fixed(schema, caller, [name for name, value in fields.items() if value is not None])
         stamp = dependencies.stamp(request, caller, preferences, fields)
         key_id = stamp["idempotency_id"]
-        person_id = new_id() if key_id is None else derived_id("person", key_id)
+        ids = dependencies.repeatable_ids
+        person_id = new_id() if key_id is None else ids().of("person", key_id)
         data = stored.fields.model_construct(**fields)
         command = CreatePerson.model_construct(person_id=person_id, data=data, **stamp)
         return await dependencies.submit(command, preferences, caller)

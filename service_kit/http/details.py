@@ -170,6 +170,9 @@ DETAILS: Final[Mapping[str, str]] = {
     "there is no transport key yet: a worker makes it when it starts": (
         "todavía no hay ninguna clave de transporte: un proceso de trabajo la crea al arrancar"
     ),
+    "there is no secret of ids yet: a worker makes it when it starts": (
+        "todavía no hay ningún secreto de identificadores: un proceso de trabajo lo crea al arrancar"
+    ),
     "the key of {id} is neither there nor destroyed": "la clave de {id} ni está ni fue destruida",
     "the image waited too long to be applied: send it again": (
         "la imagen esperó demasiado para aplicarse: envíela de nuevo"

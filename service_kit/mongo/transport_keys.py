@@ -1,10 +1,13 @@
 """The transport keys in MongoDB: one a day, wrapped, made a day ahead; in memory, all that are there.
 
+Beside them is the secret that ids of repeated requests are made with: the command API reads no other rows.
+
 What seals goes on with the newest key at hand while MongoDB is away. A file keeps the wrapped rows, so that
 it does so after a restart, too.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -21,6 +24,7 @@ from service_kit.mongo.collections import keys_database
 from service_kit.mongo.connection import Client, DocumentCollection, store_errors, writing
 from service_kit.seals.kek import Keks
 from service_kit.seals.messages import KEY_ID, UNSEALED, read_sealed
+from service_kit.seals.repeatable_ids import ROW, RepeatableIds, wrapped_secret
 from service_kit.seals.transport import TransportKey
 from service_kit.seals.wrapping import TRANSPORT
 
@@ -64,6 +68,7 @@ class TransportKeys:
         self._wrapped: dict[str, tuple[str, bytes]] = {}
         self._known: dict[str, TransportKey] = {}
         self._current: tuple[int, TransportKey] | None = None
+        self._ids: RepeatableIds | None = None
         if cache is not None:
             self._take_cached(cache)
 
@@ -103,10 +108,9 @@ class TransportKeys:
         for day in (now, now + _AHEAD):
             id_ = day.date().isoformat()
             if id_ not in self._wrapped:
-                kek, wrapped = TransportKey.new(id_).wrapped(self._keks)
-                # Another worker may be faster: its key counts. Nor is one made again that was destroyed.
-                with suppress(DuplicateKeyError), store_errors():
-                    await rows.insert_one({"_id": id_, "kek": kek, "key": wrapped})
+                await _insert(rows, id_, *TransportKey.new(id_).wrapped(self._keks))
+        if ROW not in self._wrapped:
+            await _insert(rows, ROW, *wrapped_secret(os.urandom(32), self._keks))
 
     def take(self, keys: Iterable[TransportKey]) -> None:
         """Know these keys, too."""
@@ -121,6 +125,8 @@ class TransportKeys:
             for id_, (kek, wrapped) in changed.items()
             if KEY_ID.fullmatch(id_)
         )
+        if ROW in changed:
+            self._ids = RepeatableIds.unwrapped(*changed[ROW], self._keks)
         self._wrapped |= changed
         return bool(changed)
 
@@ -162,13 +168,24 @@ class TransportKeys:
             self._current = day, self._known[id_]
         return self._current[1]
 
-    async def check(self) -> None:
-        """Return if there is a key to seal with.
+    def repeatable_ids(self) -> RepeatableIds:
+        """Return what makes the ids of requests that may be repeated.
 
         Raises:
-            KeyTrouble: There is none.
+            KeyTrouble: There is no secret for them.
+        """
+        if self._ids is None:
+            raise KeyTrouble("there is no secret of ids yet: a worker makes it when it starts")
+        return self._ids
+
+    async def check(self) -> None:
+        """Return if there is a key to seal with, and what makes ids.
+
+        Raises:
+            KeyTrouble: One is missing.
         """
         self.current()
+        self.repeatable_ids()
 
     async def open_all(self, bodies: Sequence[bytes]) -> list[Opened]:
         """Return what is in each of some messages, or why it cannot be opened.
@@ -222,3 +239,9 @@ def content_of(opened: Opened) -> bytes:
     if isinstance(opened, MalformedMessage):
         raise opened
     return opened
+
+
+async def _insert(rows: DocumentCollection, id_: str, kek: str, wrapped: bytes) -> None:
+    """Put a row there, unless another worker was faster, or it was there and was destroyed."""
+    with suppress(DuplicateKeyError), store_errors():
+        await rows.insert_one({"_id": id_, "kek": kek, "key": wrapped})

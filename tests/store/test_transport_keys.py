@@ -9,6 +9,7 @@ from events.errors import StoreUnavailable
 from service_kit.mongo.collections import keys_database
 from service_kit.mongo.connection import writing
 from service_kit.mongo.transport_keys import TransportKeys, content_of
+from service_kit.seals.repeatable_ids import ROW
 from service_kit.seals.wrapping import TRANSPORT
 from tests.store.given import KEKS, create
 from tests.transport import DAY, sealed
@@ -31,10 +32,11 @@ async def test_several_workers_make_one_key_a_day_and_one_ahead(mongo_client, na
     await asyncio.gather(*(one.read() for one in workers))
     await asyncio.gather(*(one.read() for one in workers))
     rows = await mongo_client[keys_database(name)][TRANSPORT].find().to_list(None)
-    assert sorted(row["_id"] for row in rows) == [DAY.date().isoformat(), TOMORROW.date().isoformat()]
+    assert sorted(row["_id"] for row in rows) == [DAY.date().isoformat(), TOMORROW.date().isoformat(), ROW]
     command, others = create(), keys(mongo_client, name)
     await others.read()
     body = sealed(command, workers[0].current())
+    assert len({one.repeatable_ids().of("a") for one in (*workers, others)}) == 1
     for one in (*workers, others):
         (opened,) = await one.open_all([body])
         assert command.command_id.encode() in content_of(opened)
@@ -74,6 +76,7 @@ async def test_what_was_read_is_gone_on_with_after_a_restart(mongo_client, name,
     assert all(row["key"].hex().encode() in kept for row in rows)
     again = TransportKeys(None, name, KEKS, lambda: DAY + timedelta(days=9), tmp_path / "keys")
     assert again.current().id == TOMORROW.date().isoformat()
+    assert again.repeatable_ids().of("a") == first.repeatable_ids().of("a")
     (opened,) = await again.open_all([body])
     assert content_of(opened)
     other = TransportKeys(None, "other", KEKS, lambda: DAY, tmp_path / "keys")
