@@ -34,6 +34,7 @@ class Rebuilding:
         claims: Names the claims.
         check: Write nothing, only compare.
         drop_orphans: Remove people of whom the log knows nothing; they are the last copy.
+        prove: Prove every sealed value, too.
     """
 
     address: DatabaseAddress
@@ -42,6 +43,7 @@ class Rebuilding:
     claims: ClaimNames
     check: bool
     drop_orphans: bool = False
+    prove: bool = False
 
 
 @dataclass
@@ -90,7 +92,10 @@ class RebuildConnections:
     def folded(self, person_ids: Collection[str]) -> dict[str, Folded]:
         """Return what some people's events come to, by id, as the primary has them."""
         documents = self.log.documents_of(list(person_ids))
-        found = {one.person_id: one for one in folds(documents, self.job.schema, self.job.claims)}
+        found = {
+            one.person_id: one
+            for one in folds(documents, self.job.schema, self.job.claims, prove=self.job.prove)
+        }
         return {one: found.get(one) or Folded(one) for one in person_ids}
 
 

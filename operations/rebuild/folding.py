@@ -15,7 +15,7 @@ from events.person.claims import ClaimNames
 from events.person.decider import PersonState, Status, fields_after, holds_after, status_after
 from events.person.schema.declarations import PersonSchema, Value
 from operations.log_links import link_of_document
-from operations.log_opening import Keyed, opened
+from operations.log_opening import Keyed, opened, proved
 from service_kit.milestones import MILESTONE_EVERY, Milestone, milestone_form
 from service_kit.read_model import person_document
 from verifier import Link, walk
@@ -51,7 +51,9 @@ class Folded:
     problem: str | None = None
 
 
-def folds(documents: Iterable[Keyed], schema: PersonSchema, claims: ClaimNames) -> Iterator[Folded]:
+def folds(
+    documents: Iterable[Keyed], schema: PersonSchema, claims: ClaimNames, *, prove: bool = False
+) -> Iterator[Folded]:
     """Yield what each person's events come to, in memory for one event.
 
     Every person's chain is proved on the way, and by the seals that its values are those that were sealed:
@@ -63,11 +65,13 @@ def folds(documents: Iterable[Keyed], schema: PersonSchema, claims: ClaimNames) 
             the people's keys.
         schema: What a person is.
         claims: Names the claims.
+        prove: Also prove that values are those which the hashes commit to, which who seals could have
+            sealed wrong.
     """
     for person_id, stream in groupby(documents, _person):
         if is_stream(person_id):
             continue
-        folding = _Folding(person_id, schema, claims)
+        folding = _Folding(person_id, schema, claims, prove=prove)
         (verdict,) = walk(folding.links(stream))
         if verdict.finding and not folding.is_newer:
             text = f"version {verdict.finding.version} of the log: {verdict.finding.text}"
@@ -90,13 +94,14 @@ class _Folding:
         "_newest",
         "_person_id",
         "_problem",
+        "_prove",
         "_schema",
         "_status",
         "is_newer",
     )
 
-    def __init__(self, person_id: str, schema: PersonSchema, claims: ClaimNames) -> None:
-        self._schema, self._claims = schema, claims
+    def __init__(self, person_id: str, schema: PersonSchema, claims: ClaimNames, *, prove: bool) -> None:
+        self._schema, self._claims, self._prove = schema, claims, prove
         self._person_id = person_id
         self._fields: Mapping[str, Value] = {}
         self._status: Status = "absent"
@@ -113,7 +118,8 @@ class _Folding:
     def links(self, stream: Iterable[Keyed]) -> Iterator[Link]:
         """Yield the events as the chain sees them, and take each."""
         for document, keys in stream:
-            yield link_of_document(document)
+            can_prove = self._prove and self._person_id in keys
+            yield proved(document, keys) if can_prove else link_of_document(document)
             if self._problem is None:
                 try:
                     refuse_newer_event(document["schema"])

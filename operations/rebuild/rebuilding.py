@@ -52,7 +52,8 @@ class PeopleWalker:
         done = RebuildReport()
         strong = not self._check
         documents = self._sides.log.documents(piece.after, piece.to, strong=strong)
-        known = folds(documents, self._sides.job.schema, self._sides.job.claims)
+        job = self._sides.job
+        known = folds(documents, job.schema, job.claims, prove=job.prove)
         seen = self._model.people(piece.after, piece.to, strong=strong)
         after = piece.after
         for batch in _batches(beside(known, seen)):

@@ -42,6 +42,11 @@ def add_rebuild(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="remove people of whom the log knows nothing, which is the last copy of them",
     )
+    parser.add_argument(
+        "--prove",
+        action="store_true",
+        help="prove every sealed value against its event's hash, too; else its seal is trusted",
+    )
     parser.add_argument("--json", action="store_true", help="differences as JSON, one a line")
     parser.add_argument(
         "--afresh", action="store_true", help="do not go on where a rebuild that was ended had come to"
@@ -64,7 +69,7 @@ def _rebuild(options: argparse.Namespace) -> int:
     opening = Opening(address.database, known_keks())
     schema = person_schema()
     claims = claim_names(schema)
-    job = Rebuilding(address, schema, opening, claims, options.check, options.drop_orphans)
+    job = Rebuilding(address, schema, opening, claims, options.check, options.drop_orphans, options.prove)
     run = _Run(job, options)
     began = time.monotonic()
     run.people()

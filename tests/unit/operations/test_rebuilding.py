@@ -10,6 +10,7 @@ from bson import BSON
 from bson.codec_options import CodecOptions
 from hypothesis import given
 
+from events.log.commitments import jcs
 from events.log.stored import event_document
 from events.person.decider import fold
 from operations.addresses import DatabaseAddress
@@ -194,3 +195,16 @@ def test_a_projection_grows_with_its_form_and_then_with_unicode():
     assert numbers[0] > documents.FORM
     assert documents.projection_name(documents.projection_number(2, "15.1.0")) == "2 (Unicode 15.1)"
     assert documents.projection_number(documents.FORM, unicodedata.unidata_version) == documents.PROJECTION
+
+
+def test_values_that_were_sealed_wrong_are_found_by_who_proves_them():
+    log = apply(create(), update(2, last_name="Paz"))[1]
+    other = SEALING.seal(log[1].hash, jcs({"last_name": "Eve"}))
+    documents = stored([log[0], dataclasses.replace(log[1], sealed=other)])
+    (trusted,) = folds(documents, SCHEMA, known_names(SCHEMA))
+    assert trusted.document is not None and trusted.document["last_name"] == "Eve"
+    (one,) = folds(documents, SCHEMA, known_names(SCHEMA), prove=True)
+    assert one.document is None
+    assert one.problem is not None and "not those that it commits to" in one.problem
+    (whole,) = folds(stored(log), SCHEMA, known_names(SCHEMA), prove=True)
+    assert whole.problem is None
