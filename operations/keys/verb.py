@@ -18,14 +18,17 @@ from typing import Final
 
 from events.errors import Unavailable
 from events.person.commands import ErasePerson
-from operations.addresses import database_settings, kek_file, server_settings
+from operations.addresses import database_address, database_settings, kek_file, person_schema, server_settings
 from operations.erasing.replaying import replay_journal
 from operations.errors import SetupError
 from operations.keys.kek_file import new_line
 from operations.keys.kek_lines import add_key, put_first, read_keys, take_out
+from operations.keys.renewing_claims import renew_claims
 from operations.keys.rotating import rotate
+from operations.log_opening import Opening
 from operations.log_reader import refusals
 from operations.progress_bar import ProgressBar
+from operations.proof.proof import add_jobs
 from operations.terminal import print_progress, print_result, short_path
 from service_kit.broker.handing_in import hand_in
 from service_kit.declared_files import WrongDeclaration
@@ -224,6 +227,18 @@ async def _replayed(keks: Keks, journal: Path) -> int:
         await mongo.close(client)
 
 
+def _renew_claims(options: argparse.Namespace) -> int:
+    address = database_address()
+    opening, schema = Opening(address.database, known_keks()), person_schema()
+    found = renew_claims(address, schema, opening, options.jobs, print_progress)
+    for one in found:
+        print_result(one.sentence)
+    if found:
+        print_progress(f"{len(found):,} are in the way: put them right, and run this again.")
+        return IN_THE_WAY
+    return DONE
+
+
 def _under_others(counts: Counts, current: str) -> str:
     return _sentence(
         {
@@ -266,6 +281,11 @@ ACTIONS: Final[Mapping[str, Action]] = {
     ),
     "use": Action("make a key of the file the current one, under which is wrapped", _use, _takes_id),
     "rotate": Action("wrap all keys anew under the current one; a run that was cut off is repeated", _rotate),
+    "renew-claims": Action(
+        "put a new secret that names claims in the place of the old one; a run that was cut off is repeated",
+        _renew_claims,
+        add_jobs,
+    ),
     "replay": Action(
         "after a restore: destroy the keys that the journal of erasures names, and erase again",
         _replay,

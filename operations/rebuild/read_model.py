@@ -124,6 +124,11 @@ class ReadModel:
             # The semicolon follows the colon that ends a kind.
             self._db["claims"].delete_many({"_id": {"$gte": f"{kind}:", "$lt": f"{kind};"}})
 
+    def drop_claims_under(self, number: int) -> int:
+        """Remove all claims under a secret, by its number; return how many there were."""
+        with refusals():
+            return int(self._db["claims"].delete_many({"_id": {"$regex": f"^[^:]+:{number}:"}}).deleted_count)
+
     def hand_over(self, seen: Mapping[str, Any], claim: Claim) -> bool:
         """Reserve a value for another person, if its claim is still as it was seen; return whether it was."""
         held_by = {"person_id": claim.person_id, "version": claim.version}

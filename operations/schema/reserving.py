@@ -100,7 +100,23 @@ def reserve(
         StoreUnavailable: MongoDB stays away.
     """
     schema = only(schema, kinds)
-    job = Rebuilding(address, schema, opening, claim_names(schema), check=False)
+    return reserve_for(Rebuilding(address, schema, opening, claim_names(schema), check=False), processes)
+
+
+def reserve_for(job: Rebuilding, processes: int) -> list[Difference]:
+    """Reserve for everybody what a job's schema makes unique, under all secrets that are claimed under.
+
+    Args:
+        job: Names the claims.
+        processes: How many do it.
+
+    Returns:
+        Who has values that somebody else has, too; not more than are of use.
+
+    Raises:
+        SetupError: It cannot be told what somebody has.
+        StoreUnavailable: MongoDB stays away.
+    """
     found: list[Difference] = []
     people = 0
     with ProgressBar("people reserved for") as bar:

@@ -19,8 +19,10 @@ from service_kit.seals.wrapping import SECRETS, bound_to
 
 READ_SECONDS: Final = 10.0
 """So old may be what is known of the secrets: a roll-over waits for longer than that before each step."""
-_PREFIX: Final = "claims."
-_OURS: Final = {"_id": {"$regex": "^claims[.]"}, "key": {"$exists": True}}
+PREFIX: Final = "claims."
+"""Before the number of a secret, in the id of its row."""
+THERE: Final = {"_id": {"$regex": "^claims[.]"}, "key": {"$exists": True}}
+"""Which rows of the collection have a secret of claims that is not destroyed."""
 
 
 class ClaimSecrets:
@@ -72,7 +74,7 @@ class ClaimSecrets:
 
     async def _all(self) -> list[Document]:
         with store_errors():
-            return await self._read.find(_OURS).to_list(None)
+            return await self._read.find(THERE).to_list(None)
 
     async def _make_first(self) -> None:
         with suppress(DuplicateKeyError), store_errors():  # another worker may be faster: its secret counts
@@ -94,10 +96,10 @@ def read_claim_names(uri: str, database: str, keks: Keks, schema: PersonSchema) 
     """
     with MongoClient[Document](uri, appname="rollcall claims") as client, store_errors():
         rows = reading(client, keys_database(database), strong=True)[SECRETS]
-        if not (found := list(rows.find(_OURS))):
+        if not (found := list(rows.find(THERE))):
             with suppress(DuplicateKeyError):  # a worker may be faster: its secret counts then
                 writing(client, keys_database(database))[SECRETS].insert_one(_first_row(keks))
-            found = list(rows.find(_OURS))
+            found = list(rows.find(THERE))
     return names_of(found, keks, schema)
 
 
@@ -109,7 +111,7 @@ def names_of(rows: Sequence[Document], keks: Keks, schema: PersonSchema) -> Clai
     """
     secrets = [
         ClaimSecret(
-            int(row["_id"].removeprefix(_PREFIX)),
+            int(row["_id"].removeprefix(PREFIX)),
             row["state"],
             keks.unwrap(row["kek"], row["key"], bound_to(SECRETS, row["_id"])),
         )
@@ -121,6 +123,6 @@ def names_of(rows: Sequence[Document], keks: Keks, schema: PersonSchema) -> Clai
 
 
 def _first_row(keks: Keks) -> Document:
-    row_id = f"{_PREFIX}1"
+    row_id = f"{PREFIX}1"
     kek, wrapped = keks.wrap(os.urandom(32), bound_to(SECRETS, row_id))
     return {"_id": row_id, "state": "whole", "kek": kek, "key": wrapped}
