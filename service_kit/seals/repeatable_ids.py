@@ -16,7 +16,7 @@ class RepeatableIds:
     """HMAC-SHA256 as UUIDs.
 
     Args:
-        secret: 32 random bytes, the same for ever (docs/adr/0076).
+        secret: 32 random bytes, the same for ever (docs/adr/0075).
     """
 
     __slots__ = ("_secret",)

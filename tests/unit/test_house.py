@@ -75,6 +75,7 @@ ADAPTERS = {
         "operations/log_opening.py",
         "operations/erasing/listing.py",
         "operations/erasing/oplogs.py",
+        "operations/keys/renewing_claims.py",
         "operations/log_reader.py",
         "workers/parking/attempts.py",
         "operations/rebuild/read_model.py",
