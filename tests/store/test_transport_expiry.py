@@ -69,7 +69,7 @@ async def test_what_something_waits_under_is_kept_until_nothing_does(keys):
         ended = await keys.expiry.end()
     assert ended == [OLD[2]]
     keys.waiting = set()
-    await parked.delete_one({"command_id": waiting["command_id"]})
+    await parked.delete_one({name: waiting[name] for name in ("person_id", "command_id")})
     assert await keys.expiry.end() == []
     assert await keys.expiry.end() == OLD[:2]
 

@@ -72,9 +72,11 @@ class TransportExpiry:
         if not due:
             return []
         in_queues = await self._in_queues()
+        unused = due - set(due if in_queues is None else in_queues)
         with store_errors():
-            parked = await self._parked.distinct("transport_key", {"transport_key": {"$in": list(due)}})
-        unused = due - set(parked) - set(due if in_queues is None else in_queues)
+            for day in sorted(unused):
+                if await self._parked.find_one({"transport_key": day}, {"_id": 1}) is not None:
+                    unused.discard(day)
         ended, self._unused = sorted(unused & self._unused), unused
         if ended:
             with store_errors():
