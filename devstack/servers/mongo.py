@@ -16,8 +16,12 @@ from devstack.servers.mongod import find_mongod
 from devstack.servers.ports import LOOPBACK, listens
 from service_kit.files import make_folder
 
-LOG_NO_VALUES = ("--slowms", "2147483647", "--profile", "0")
-"""No operation is slow, and none is profiled: of either, mongod writes down the filters and the documents."""
+KEEP_NO_VALUES = (
+    *("--slowms", "2147483647", "--profile", "0"),
+    *("--setParameter", "createRollbackDataFiles=false"),
+)
+"""No operation is slow, and none is profiled: of either, mongod writes down the filters and the documents. What a
+member takes back after a failover is not written into files of its own: it was acknowledged to nobody."""
 _NOT_YET_INITIALISED = 94
 _ALREADY_INITIALISED = 23
 _STANDING = {1, 2}  # PRIMARY and SECONDARY
@@ -81,7 +85,7 @@ class ReplicaSet:
                     *("--replSet", name, "--oplogSize", str(oplog_mb), "--nounixsocket"),
                     *("--wiredTigerCacheSizeGB", str(cache_gb)),
                     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
-                    *LOG_NO_VALUES,
+                    *KEEP_NO_VALUES,
                     # The journal else takes 300 MB of disk for each member before the first write.
                     *("--wiredTigerEngineConfigString", "log=(file_max=32MB,prealloc=false)"),
                     # The members leave together: no waiting for clients to find another one.

@@ -87,6 +87,7 @@ def test_mongodb_logs_no_values_of_slow_operations(name):
     command = FILE.services[name]["command"]
     assert command[command.index("--slowms") + 1] == str(2**31 - 1)
     assert name.startswith("mongos") or command[command.index("--profile") + 1] == "0"
+    assert name.startswith("mongos") or "createRollbackDataFiles=false" in command
 
 
 @pytest.mark.parametrize("name", FILE.running("mongod"))
