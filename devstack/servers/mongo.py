@@ -20,8 +20,8 @@ KEEP_NO_VALUES = (
     *("--slowms", "2147483647", "--profile", "0"),
     *("--setParameter", "createRollbackDataFiles=false"),
 )
-"""No operation is slow, and none is profiled: of either, mongod writes down the filters and the documents. Nor
-is what a member takes back after a failover written into files of its own: it was acknowledged to nobody."""
+"""No operation is slow, and none is profiled: of either, mongod writes down the filters and the documents.
+Nor is what a member takes back after a failover written into files of its own: nobody was promised it."""
 _NOT_YET_INITIALISED = 94
 _ALREADY_INITIALISED = 23
 _STANDING = {1, 2}  # PRIMARY and SECONDARY
