@@ -161,7 +161,7 @@ def build_app(
 
     app = create_app(
         "Rollcall command API",
-        {"rabbitmq": publisher.check, "keys": keys.check},
+        {"rabbitmq": publisher.check, "keys": keys.check, "ids": keys.check_ids},
         lifespan,
         remarks=remarks,
         limits=Limits.of(settings),

@@ -179,12 +179,19 @@ class TransportKeys:
         return self._ids
 
     async def check(self) -> None:
-        """Return if there is a key to seal with, and what makes ids.
+        """Return if there is a key to seal with.
 
         Raises:
-            KeyTrouble: One is missing.
+            KeyTrouble: There is none.
         """
         self.current()
+
+    async def check_ids(self) -> None:
+        """Return if there is what makes ids.
+
+        Raises:
+            KeyTrouble: There is not.
+        """
         self.repeatable_ids()
 
     async def open_all(self, bodies: Sequence[bytes]) -> list[Opened]:
