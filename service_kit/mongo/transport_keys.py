@@ -31,7 +31,7 @@ from service_kit.seals.wrapping import TRANSPORT
 READ_SECONDS: Final = 600.0
 """How often the rows are read anew: tomorrow's is there for a day before it is wanted."""
 FIRST_SECONDS: Final = 0.25
-"""How often, until there is a first one."""
+"""How often, until there is a first one, and the secret of ids."""
 _AHEAD: Final = timedelta(days=1)
 
 Opened = bytes | MalformedMessage
@@ -79,7 +79,7 @@ class TransportKeys:
                 await self.read()
             except StoreUnavailable as exc:
                 log.warning("transport keys not read", reason=exc.detail, known=len(self._known))
-            await asyncio.sleep(READ_SECONDS if self._known else FIRST_SECONDS)
+            await asyncio.sleep(READ_SECONDS if self._known and self._ids else FIRST_SECONDS)
 
     async def read(self) -> None:
         """Read all rows; before that, make today's and tomorrow's if they are not there.
@@ -105,12 +105,12 @@ class TransportKeys:
 
     async def _make(self, rows: DocumentCollection) -> None:
         now = self._clock()
+        if ROW not in self._wrapped:
+            await _insert(rows, ROW, *wrapped_secret(os.urandom(32), self._keks))
         for day in (now, now + _AHEAD):
             id_ = day.date().isoformat()
             if id_ not in self._wrapped:
                 await _insert(rows, id_, *TransportKey.new(id_).wrapped(self._keks))
-        if ROW not in self._wrapped:
-            await _insert(rows, ROW, *wrapped_secret(os.urandom(32), self._keks))
 
     def take(self, keys: Iterable[TransportKey]) -> None:
         """Know these keys, too."""
