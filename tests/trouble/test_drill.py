@@ -40,8 +40,8 @@ PEOPLE = 200
 SOME = 10
 """So many of each kind have an image, wait for an operator, or left a dead letter."""
 MARKS = {
-    "erased": ("qzerasedperson", "+5730077311", "1903-03-13"),
-    "living": ("qzlivingperson", "+5730077322", "1904-04-14"),
+    "erased": ("qzerasedperson", "+57300773111", "1903-03-13"),
+    "living": ("qzlivingperson", "+57300773122", "1904-04-14"),
 }
 READ_MODEL = frozenset({"people", "milestones"})
 """Plain, for search; it is rebuilt and never backed up. Its pages are overwritten, not wiped."""
@@ -144,7 +144,7 @@ class Drill:
         assert (await commands.post("/people/import", content=content, headers=lines)).status_code == 202
 
     async def _park(self, commands, person_ids: list[str], mark: str) -> None:
-        with MongoClient(self.system.mongo.uri) as client:
+        with MongoClient(self.system.mongo.uri, w="majority") as client:
             for person_id in person_ids:
                 client["rollcall"]["people"].update_one(
                     {"_id": person_id}, {"$set": {"created_at": "no time"}}
