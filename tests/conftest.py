@@ -127,8 +127,21 @@ def worker(services: dict[str, Service]) -> Service:
     return services["workers"]
 
 
+@pytest.fixture(scope="session")
+def patient() -> Iterator[None]:
+    """Give clients that tests make half a minute for an operation.
+
+    A machine under load may stand still for longer than a service lets a caller wait. A test that asks
+    how long that is sets a deadline of its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mongo, "SELECTION_MS", 30_000)
+        patch.setattr(mongo, "OPERATION_MS", 30_000)
+        yield
+
+
 @pytest_asyncio.fixture(scope="session")
-async def mongo_clients(system: System) -> AsyncIterator[dict[str, object]]:
+async def mongo_clients(system: System, patient: None) -> AsyncIterator[dict[str, object]]:
     """A client of each driver that is supported."""
     clients = {}
     for driver in DRIVERS:

@@ -56,6 +56,8 @@ from workers.imports.expiry import ImportExpiry
 from workers.outcomes import BEHIND, ParkedCommand
 from workers.parking.parked import WaitingCommands, WaitingMessage
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 NOT_AUTHORISED = 13
 PICTURE = Picture(b"content", b"small", "jpg", 1, 1)
 ORDER = ImportRequest(

@@ -83,7 +83,7 @@ async def empty(mongo_client, databases_of_tests) -> AsyncIterator[tuple[Store, 
 
 
 @pytest_asyncio.fixture
-async def log(system, databases_of_tests) -> AsyncIterator[Log]:
+async def log(system, databases_of_tests, patient) -> AsyncIterator[Log]:
     settings = Settings(
         mongo_uri=system.mongo.uri, amqp_url=system.rabbit.url, jwt_key_file=system.directory / "jwt.key"
     )

@@ -52,7 +52,8 @@ async def test_an_export_outlasts_the_deadline_of_an_operation(empty, settings, 
     assert keys == sorted(keys)
 
 
-async def test_an_export_that_cannot_begin_is_ours_to_name(system):
+async def test_an_export_that_cannot_begin_is_ours_to_name(system, monkeypatch):
+    monkeypatch.setattr(mongo, "SELECTION_MS", 300)
     settings = Settings(mongo_uri="mongodb://127.0.0.1:9/?replicaSet=x", amqp_url=system.rabbit.url)
     client = mongo.connect(settings, "tests", lasting=True)
     try:

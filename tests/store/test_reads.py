@@ -72,7 +72,8 @@ async def test_reads_name_the_member_that_answered(system, empty):
 
 
 @pytest.mark.parametrize("driver", ["pymongo", "motor"])
-async def test_an_unreachable_mongodb_is_ours_to_name(system, driver):
+async def test_an_unreachable_mongodb_is_ours_to_name(system, driver, monkeypatch):
+    monkeypatch.setattr(mongo, "OPERATION_MS", 300)
     settings = Settings(
         mongo_uri="mongodb://127.0.0.1:9/?replicaSet=x", amqp_url=system.rabbit.url, mongo_driver=driver
     )
@@ -149,7 +150,8 @@ async def test_a_search_ends_with_its_time_at_the_server_too(empty, mongo_client
     await eventually(given_up, within=20)
 
 
-async def test_a_search_does_not_take_a_store_that_is_away_for_a_slow_one(system, driver):
+async def test_a_search_does_not_take_a_store_that_is_away_for_a_slow_one(system, driver, monkeypatch):
+    monkeypatch.setattr(mongo, "OPERATION_MS", 300)
     settings = Settings(
         mongo_uri="mongodb://127.0.0.1:9/?replicaSet=x", amqp_url=system.rabbit.url, mongo_driver=driver
     )

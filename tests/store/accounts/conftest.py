@@ -42,7 +42,7 @@ def driver(request: pytest.FixtureRequest) -> str:
 
 
 @pytest_asyncio.fixture
-async def stage(driver, databases, monkeypatch):
+async def stage(driver, databases, patient, monkeypatch):
     monkeypatch.setattr(building, "Hasher", lambda: Hasher(QUICK))
     settings = databases[driver]
     store = mongo.connect(settings, "tests")
