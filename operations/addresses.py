@@ -21,8 +21,8 @@ from events.person.schema.declarations import PersonSchema
 from operations.errors import SetupError
 from service_kit.auth.roles import Roles
 from service_kit.auth.roles_file import load_roles
+from service_kit.mongo.addresses import WANTED, is_connection_string
 from service_kit.mongo.claim_secrets import read_claim_names
-from service_kit.mongo.connection import is_connection_string
 from service_kit.mongo.schema_record import open_record
 from service_kit.person_schema import load_person_schema
 from service_kit.schema_in_force import schema_of_file
@@ -103,10 +103,7 @@ def database_address(environ: Mapping[str, str] = os.environ) -> DatabaseAddress
     uri = _named(environ, "ROLLCALL_MONGO_URI", "No database is known here: start one with `./run up`")
     if not is_connection_string(uri):
         # The driver's own words may hold a part of it, and with that a password.
-        raise SetupError(
-            "ROLLCALL_MONGO_URI is not a connection string of MongoDB: it wants the form "
-            "mongodb://user:password@host:port/?options, with reserved characters as %XX"
-        )
+        raise SetupError(f"ROLLCALL_MONGO_URI is not a connection string of MongoDB: {WANTED}")
     return DatabaseAddress(uri, environ.get("ROLLCALL_MONGO_DB") or "rollcall")
 
 

@@ -23,6 +23,7 @@ from service_kit.erasure_settings import ErasureSettings
 from service_kit.http.rates import Quota
 from service_kit.http.reasons import reason_of
 from service_kit.import_settings import ImportSettings
+from service_kit.mongo.addresses import WANTED, is_connection_string
 from service_kit.read_limits import ReadLimits
 from service_kit.setting_values import (
     read_mapping,
@@ -198,6 +199,13 @@ class Settings(ReadLimits, ImportSettings, AccessSettings, ErasureSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level that is logged"
     )
+
+    @model_validator(mode="after")
+    def _a_connection_string(self) -> Self:
+        # The driver's own words may hold a part of it, and with that a password.
+        if self.mongo_uri is not None and not is_connection_string(self.mongo_uri.get_secret_value()):
+            raise ValueError(f"ROLLCALL_MONGO_URI is not a connection string of MongoDB: {WANTED}")
+        return self
 
     @model_validator(mode="after")
     def _no_default_secret(self) -> Self:

@@ -13,6 +13,7 @@ from command_api.imports.lines import MAX_LINE_BYTES
 from command_api.imports.options import ID
 from command_api.imports.requests import PeopleFile
 from command_api.imports.workbook.source import MAX_BYTES
+from command_api.people.documentation import CHANGE_HEADERS
 from events.imports.files import CSV, NDJSON, WORKBOOK
 from events.imports.states import UNREADABLE_FILE
 from events.person.schema.declarations import PersonSchema
@@ -43,7 +44,8 @@ The answer begins at once, with the import's id; it ends when the body is read, 
 the state. Row by row, `GET /imports/{{import_id}}/errors` on the query API tells what was refused, and why.
 
 **Again.** The same file with the same `import_id`, mode and columns goes on where the import was cut, or
-changes nothing.
+changes nothing. So does one with the same `Idempotency-Key`, of the same caller: the API makes the id of it,
+by a secret, so that a key may be made of the file and yet nobody can guess from the id what was in it.
 
 **`mode=upsert`**: a row with the `id` of an existing person changes the fields that it has; an empty cell of
 an optional one removes it. Other rows create people, as all do with `mode=create`."""
@@ -92,6 +94,6 @@ def import_document(schema: PersonSchema) -> dict[str, Any]:
                     **json_body(PeopleFile, FORM)["content"],
                 },
             },
-            "parameters": [_CODING],
+            "parameters": [_CODING, *(one for one in CHANGE_HEADERS if one["name"] == "Idempotency-Key")],
         },
     }

@@ -149,6 +149,9 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
         query: Annotated[query_form, Query()],
     ) -> Response:
         preferences.refuse_condition()
+        if query.import_id is not None and preferences.idempotency_key is not None:
+            errors = [{"field": "Idempotency-Key", "reason": "cannot be given beside import_id"}]
+            raise InvalidFields("a header is not valid", errors)
         if dependencies.tools is None:
             raise StoreUnavailable("imports need MongoDB, and this command API has no address of one")
         dependencies.slots.take()
@@ -164,14 +167,16 @@ def add_import_routes(app: FastAPI, dependencies: ImportDependencies) -> None:
                 raise InvalidFields(exc.reason) from exc
             except OverBudget as exc:
                 raise BodyTooLarge(exc.reason) from exc
-            order = ImportRequest.of(query.import_id or new_id(), caller.subject, query, format_, header)
+            stamp = commands.stamp(request, caller, preferences, None)
+            # The id that a key makes names an import as well as a command: whoever reads it learns nothing.
+            import_id = query.import_id or stamp["idempotency_id"] or new_id()
+            order = ImportRequest.of(import_id, caller.subject, query, format_, header)
             more = {"actor_name": caller.name, "packed": format_.packed}
             now = to_milliseconds(commands.clock())
             if query.dry_run:
                 record = ImportRecord.fresh(order, new_id(), now, more)
             else:
                 record = await dependencies.tools.store.begin(order, new_id(), now, more)
-            stamp = commands.stamp(request, caller, preferences, None)
             stamp |= {"expected_versions": None, "idempotency_id": None, "accepted_at": now}
             context = {"today": record.begun_at.date(), "phone_region": commands.phone_region}
             drafter = Drafter(

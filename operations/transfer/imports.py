@@ -22,7 +22,7 @@ from operations.progress_bar import ProgressBar
 from operations.terminal import print_progress, print_result, short_path
 from operations.transfer.api import Api, Interrupted, Unreachable, add_api, find_api, target_of
 from operations.transfer.import_results import tell_checked, tell_result
-from service_kit.ids import derived_id
+from service_kit.ids import derived_id, new_id
 from service_kit.retries import Patience
 
 _PATIENCE_S = 60.0
@@ -121,7 +121,8 @@ def add_import(parser: argparse.ArgumentParser) -> None:
         "--import-id",
         type=_uuid,
         metavar="UUID",
-        help="default: made of the file and these options, so that the same again doubles nothing",
+        help="default: made by the API of the file, these options and who asks, so that the same again "
+        "doubles nothing",
     )
     add_api(parser)
 
@@ -135,14 +136,16 @@ def import_(options: argparse.Namespace) -> int:
         "dry_run": "true" if options.dry_run else "false",
         "columns": options.columns,
     }
-    # Named only if they are given: the id of an import stays what it was.
     query |= {name: value for name, value in (("map", options.map), ("sheet", options.sheet)) if value}
-    import_id = options.import_id or _id_of(file, query)
+    # The API makes the import's id of the key, by a secret: one made of the file alone would tell for ever,
+    # to those who can guess, what was in it.
+    again = {} if options.import_id else {"Idempotency-Key": _key_of(file, query)}
     if options.url:
-        api.require(f"/imports/{import_id}")  # before the rows are sent to one API alone
+        api.require(f"/imports/{options.import_id or new_id()}")  # before the rows go to one API alone
+    query |= {"on_error": "stop" if options.stop else "continue", "import_id": options.import_id}
+    told = _read(api, file, query, again)
+    import_id = told["import_id"]
     print_progress(f"Import {import_id}")
-    query |= {"on_error": "stop" if options.stop else "continue", "import_id": import_id}
-    told = _read(api, file, query)
     _show(told.get("first_rows", []))
     if options.dry_run:
         return tell_checked(told, options.errors)
@@ -150,13 +153,13 @@ def import_(options: argparse.Namespace) -> int:
     return tell_result(api, import_id, status, options.errors)
 
 
-def _read(api: Api, file: File, query: dict[str, Any]) -> dict[str, Any]:
+def _read(api: Api, file: File, query: dict[str, Any], again: dict[str, str]) -> dict[str, Any]:
     """Send the file, again from the beginning while it is cut: the API skips what it has."""
     patience, began, read = Patience(_PATIENCE_S), False, -1
     what = "rows sent" if file.has_lines else "bytes sent"
     while True:
         try:
-            told = _send(api, file, query, what)
+            told = _send(api, file, query, again, what)
             if told["state"] != "interrupted":
                 return told
             reason = str(told.get("reason", "it was interrupted"))
@@ -185,10 +188,10 @@ def _read(api: Api, file: File, query: dict[str, Any]) -> dict[str, Any]:
         time.sleep(pause)
 
 
-def _send(api: Api, file: File, query: dict[str, Any], what: str) -> dict[str, Any]:
+def _send(api: Api, file: File, query: dict[str, Any], again: dict[str, str], what: str) -> dict[str, Any]:
     with ProgressBar(what) as bar:
         target = target_of("/people/import", **query)
-        with api.answer("POST", target, file.headers, file.parts(bar)) as response:
+        with api.answer("POST", target, {**file.headers, **again}, file.parts(bar)) as response:
             return _json(response.read())
 
 
@@ -237,7 +240,8 @@ def _applied(api: Api, import_id: str, told: dict[str, Any]) -> dict[str, Any]:
             time.sleep(_POLL_S)
 
 
-def _id_of(file: File, query: dict[str, Any]) -> str:
+def _key_of(file: File, query: dict[str, Any]) -> str:
+    """Return what a file and the options make: the same again is the same import."""
     with file.path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return derived_id("file", digest, *(str(value) for value in query.values()))

@@ -17,7 +17,6 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
-    ConfigurationError,
     ConnectionFailure,
     ExecutionTimeout,
     NetworkTimeout,
@@ -27,7 +26,6 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import Nearest, Primary, PrimaryPreferred, SecondaryPreferred, _ServerMode
-from pymongo.uri_parser import SRV_SCHEME, parse_uri
 from pymongo.write_concern import WriteConcern
 
 from events.errors import StoreUnavailable
@@ -203,17 +201,6 @@ def newest(client: Client, name: str) -> Database:
 def in_seat(number: int) -> Nearest:
     """Return the read preference for the member of each shard in a seat, primary or secondary."""
     return Nearest(tag_sets=[{seat_tag(number): "held"}])
-
-
-def is_connection_string(uri: str) -> bool:
-    """Return whether the driver can read a connection string; one that asks the DNS is not looked into."""
-    if uri.startswith(SRV_SCHEME):
-        return True
-    try:
-        parse_uri(uri, warn=True)
-    except (ConfigurationError, ValueError):
-        return False
-    return True
 
 
 def is_transient(exc: PyMongoError) -> bool:

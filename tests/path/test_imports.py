@@ -299,6 +299,22 @@ async def test_the_id_is_told_before_the_body_has_ended_and_rows_apply_as_they_c
     assert (await finished(queries, import_id))["applied"] == 2
 
 
+async def test_of_one_key_and_caller_there_is_one_import(system, services, commands, queries):
+    rows, key = people(3), {"Idempotency-Key": uuid4().hex}
+    told = await send(commands, ndjson_of(rows), NDJSON | key)
+    assert (await finished(queries, told["import_id"]))["applied"] == 3
+    again = await send(commands, ndjson_of(rows), NDJSON | key)
+    assert (again["import_id"], again["accepted"]) == (told["import_id"], 3)
+    assert (await finished(queries, told["import_id"]))["applied"] == 3
+    async with system.client(services["command_api"], system.token(subject=uuid4().hex)) as others:
+        other = await send(others, ndjson_of(rows), NDJSON | key)
+    assert other["import_id"] != told["import_id"]
+    response = await commands.post(
+        "/people/import", content=ndjson_of(rows), headers=NDJSON | key, params={"import_id": str(uuid4())}
+    )
+    assert (response.status_code, response.json()["errors"][0]["field"]) == (422, "Idempotency-Key")
+
+
 @pytest.mark.parametrize("system", ["replica-set"], indirect=True, scope="session")
 async def test_what_is_exported_can_be_imported_into_an_empty_system(system, commands, queries):
     tag = uuid4().hex[:12]

@@ -82,6 +82,7 @@ ADAPTERS = {
         "command_api/accounts/account_log.py",
         "command_api/accounts/login_store.py",
         "command_api/accounts/store.py",
+        "service_kit/mongo/addresses.py",
         "service_kit/mongo/budgets.py",
         "service_kit/mongo/claim_secrets.py",
         "service_kit/mongo/transport_keys.py",

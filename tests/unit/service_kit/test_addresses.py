@@ -85,3 +85,14 @@ def test_the_settings_refuse_a_malformed_address_without_its_password():
     (error,) = refused.value.errors(include_input=False, include_url=False)
     assert "ROLLCALL_AMQP_URL" in error["msg"]
     assert "hunter2" not in error["msg"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "h", "postgres://h", "mongodb://u:hunter2@h:port", "mongodb://u:hunter2/@h", "mongodb://"]
+)
+def test_the_settings_refuse_what_is_no_address_of_mongodb_without_its_password(text):
+    with pytest.raises(ValidationError) as refused:
+        Settings(mongo_uri=text, amqp_url="amqp://127.0.0.1")
+    (error,) = refused.value.errors(include_input=False, include_url=False)
+    assert "ROLLCALL_MONGO_URI" in error["msg"]
+    assert "hunter2" not in error["msg"]
