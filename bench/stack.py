@@ -31,6 +31,7 @@ from operations.keys.kek_file import ensure_kek_file
 from service_kit.auth.tokens import SCOPES, issue_token
 from service_kit.mongo.collections import keys_database
 from service_kit.seals.kek import KekFile, Keks, load_keks
+from service_kit.seals.repeatable_ids import ROW, wrapped_secret
 from service_kit.seals.transport import TransportKey
 from service_kit.seals.wrapping import TRANSPORT
 
@@ -217,10 +218,12 @@ class Stack:
             environment["ROLLCALL_MONGO_CLUSTER"] = str(self.mongo.description)
         subprocess.run(command, env=environment, check=True, capture_output=True)
         key = self.transport_key
-        kek, wrapped = key.wrapped(self.keks)
+        # As a worker would make them: `accept` runs without one.
+        made = {key.id: key.wrapped(self.keks), ROW: wrapped_secret(bytes(32), self.keks)}
         with self.client() as client:
             rows = client[keys_database(database)][TRANSPORT]
-            rows.replace_one({"_id": key.id}, {"kek": kek, "key": wrapped}, upsert=True)
+            for id_, (kek, wrapped) in made.items():
+                rows.replace_one({"_id": id_}, {"kek": kek, "key": wrapped}, upsert=True)
 
     def service(self, module: str, database: str, **more: str) -> Running:
         """Start a service of ours, with more settings if some are given, and wait until it is ready."""

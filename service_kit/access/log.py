@@ -151,7 +151,7 @@ class AccessLog:
                 pass
             self._hurry.clear()
             try:
-                await self._write_all()
+                await self._write(self._number)
             except StoreUnavailable as exc:
                 if not self._trouble:
                     log.warning("access records wait", reason=exc.detail)
@@ -163,7 +163,7 @@ class AccessLog:
         """Write what is there; what cannot be written within some seconds is lost."""
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._write_all()
+                await self._write(self._number)
         except (StoreUnavailable, TimeoutError):
             self._lose(self._waiting)
             log.error("access records lost", records=self._waiting)
@@ -172,14 +172,20 @@ class AccessLog:
     def _waiting(self) -> int:
         return len(self._records) + (self._encoded[1] if self._encoded else 0)
 
-    async def _write_all(self) -> None:
-        """Write batch after batch, until there is none.
+    async def _write(self, last: int) -> None:
+        """Write batch after batch, up to a record.
+
+        What comes meanwhile waits for company: each batch costs a write that a majority has to confirm, which
+        under load would otherwise carry the few records of the time of the one before.
+
+        Args:
+            last: The record's number; those beyond it go along where the batch has room.
 
         Raises:
             StoreUnavailable: A batch cannot be kept now; it is the next one again.
         """
         async with self._writing:
-            while self._encoded is not None or self._records:
+            while self._durable < last:
                 if self._encoded is None:
                     self._encoded = await self._next_batch()
                 WAITING.set(self._waiting)
@@ -194,7 +200,7 @@ class AccessLog:
             if self._trouble:
                 log.info("access records are written")
             self._trouble = ""
-            WAITING.set(0)
+            WAITING.set(self._waiting)
 
     async def _next_batch(self) -> tuple[dict[str, Any], int]:
         """Return the next records as a batch, and how many there are; they stay until that is made.

@@ -196,6 +196,24 @@ async def test_batches_of_a_process_form_a_chain(batches, monkeypatch):
     assert [one["number"] for one in batches.records] == [1, 2, 3, 4, 5]
 
 
+async def test_what_comes_while_a_batch_is_written_waits_for_company(batches, monkeypatch):
+    monkeypatch.setattr(access_log, "COLLECT_SECONDS", 0)
+    log = log_of(batches)
+    keep = batches.keep
+
+    async def keep_slowly(batch: Mapping[str, Any]) -> None:
+        for _ in range(3):
+            log.add(record())
+        await keep(batch)
+
+    monkeypatch.setattr(batches, "keep", keep_slowly)
+    log.add(record())
+    await log._write(1)
+    assert [batch["count"] for batch in batches.kept] == [1]
+    await log._write(4)
+    assert [batch["count"] for batch in batches.kept] == [1, 3]
+
+
 async def test_what_cannot_be_written_waits_and_what_is_too_much_is_counted(batches, monkeypatch):
     monkeypatch.setattr(access_log, "MOST", 3)
     log = log_of(batches)
@@ -205,7 +223,7 @@ async def test_what_cannot_be_written_waits_and_what_is_too_much_is_counted(batc
     with pytest.raises(StoreUnavailable, match="2 accesses are on no record"):
         await log.check()
     with pytest.raises(StoreUnavailable):
-        await log._write_all()
+        await log._write(log._number)
     assert batches.kept == []
     batches.away = False
     await log.close()
