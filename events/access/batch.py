@@ -26,6 +26,9 @@ FOUND_BY: Final = ("marks", "subjects")
 
 _ID_SIZE: Final = 16
 _EXACT: Final = 512
+_SHARED: Final = 4_096
+_ANYBODY: Final = 4_096
+"""The mark of batches with more than so many people; those that people share are smaller."""
 _LOW_HALF: Final = bytes(value & 15 for value in range(256))
 _HASHED: Final = (
     *("person_id", "version", "schema", "service", "begun_at", "ended_at", "count", "key"),
@@ -137,8 +140,9 @@ def unpacked(ids: bytes) -> list[str]:
 def marks_of(ids: bytes) -> list[int]:
     """Return what a batch is found by for each of the people in it.
 
-    Of a few people, each has a mark of its own. Of many, a mark is shared by one person in 4,096, so that an
-    index has a bounded number of entries for a batch: who looks for one then reads some batches in vain.
+    Of a few people, each has a mark of its own. Of more, a mark is shared by one person in 4,096: who looks
+    for one then reads some batches in vain. Of so many that nearly all of those marks would be there, one
+    stands for all: thousands of entries in an index, on each member, would tell nothing.
 
     Args:
         ids: As `packed` makes them.
@@ -146,13 +150,15 @@ def marks_of(ids: bytes) -> list[int]:
     tails = {ids[at + 8 : at + _ID_SIZE] for at in range(0, len(ids), _ID_SIZE)}
     if len(tails) <= _EXACT:
         return sorted(map(_own_mark, tails))
+    if len(tails) > _SHARED:
+        return [_ANYBODY]
     return sorted({tail[7] << 4 | _LOW_HALF[tail[6]] for tail in tails})
 
 
 def marks_for(person_id: str) -> list[int]:
     """Return the marks of which a batch has one if the person is in it; none if that is no person's id."""
     one = _packed_one(person_id)
-    return [_own_mark(one[8:]), one[15] << 4 | _LOW_HALF[one[14]]] if one else []
+    return [_own_mark(one[8:]), one[15] << 4 | _LOW_HALF[one[14]], _ANYBODY] if one else []
 
 
 def _own_mark(tail: bytes) -> int:

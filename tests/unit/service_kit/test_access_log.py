@@ -251,7 +251,7 @@ async def test_strict_gives_no_answer_whose_record_is_not_durable(batches, monke
 
 def test_of_many_people_a_batch_has_a_bounded_number_of_marks():
     few, many = [new_id() for _ in range(20)], [new_id() for _ in range(20_000)]
-    for ids, most in ((few, 20), (many, 4096)):
+    for ids, most in ((few, 20), (many[:3_000], 4096), (many, 1)):
         marks = set(marks_of(packed(ids)))
         assert len(marks) <= most
         assert all(marks & set(marks_for(one)) for one in ids)
