@@ -26,9 +26,11 @@ FOUND_BY: Final = ("marks", "subjects")
 
 _ID_SIZE: Final = 16
 _EXACT: Final = 512
+"""People of a batch that have a mark of their own, at most."""
 _SHARED: Final = 4_096
-_ANYBODY: Final = 4_096
-"""The mark of batches with more than so many people; those that people share are smaller."""
+"""People of a batch that have a mark each or share it, at most; and how many shared marks there are."""
+_ANYBODY: Final = _SHARED
+"""The one mark of a batch with more people: the shared ones are 0 to 4,095."""
 _LOW_HALF: Final = bytes(value & 15 for value in range(256))
 _HASHED: Final = (
     *("person_id", "version", "schema", "service", "begun_at", "ended_at", "count", "key"),

@@ -143,13 +143,17 @@ class AccessLog:
 
     async def run(self) -> None:
         """Write what is there, again and again, until cancelled."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         while True:
+            # From the beginning of the write before: what came during it has waited since then.
             try:
-                async with asyncio.timeout(COLLECT_SECONDS):
+                async with asyncio.timeout_at(began + COLLECT_SECONDS):
                     await self._hurry.wait()
             except TimeoutError:
                 pass
             self._hurry.clear()
+            began = loop.time()
             try:
                 await self._write(self._number)
             except StoreUnavailable as exc:
@@ -173,13 +177,14 @@ class AccessLog:
         return len(self._records) + (self._encoded[1] if self._encoded else 0)
 
     async def _write(self, last: int) -> None:
-        """Write batch after batch, up to a record.
+        """Write batch after batch, until a record is durable.
 
-        What comes meanwhile waits for company: each batch costs a write that a majority has to confirm, which
-        under load would otherwise carry the few records of the time of the one before.
+        Records that are added meanwhile are left for the next time, but for those that fill the last batch.
+        Each batch is a write that a majority confirms: a writer that went on to the end would, under load,
+        never come to it, and write a handful of records each time.
 
         Args:
-            last: The record's number; those beyond it go along where the batch has room.
+            last: The record's number.
 
         Raises:
             StoreUnavailable: A batch cannot be kept now; it is the next one again.
@@ -192,10 +197,10 @@ class AccessLog:
                 batch, count = self._encoded
                 await self._store.keep(batch)
                 self._encoded = None
+                self._durable += count
                 self._version, self._prev = batch["version"], batch["hash"]
                 KEPT.inc(count)
                 async with self._kept:
-                    self._durable += count
                     self._kept.notify_all()
             if self._trouble:
                 log.info("access records are written")

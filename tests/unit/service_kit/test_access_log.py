@@ -196,22 +196,45 @@ async def test_batches_of_a_process_form_a_chain(batches, monkeypatch):
     assert [one["number"] for one in batches.records] == [1, 2, 3, 4, 5]
 
 
-async def test_what_comes_while_a_batch_is_written_waits_for_company(batches, monkeypatch):
-    monkeypatch.setattr(access_log, "COLLECT_SECONDS", 0)
+async def test_what_comes_while_a_batch_is_written_waits_for_the_next(batches, monkeypatch):
+    monkeypatch.setattr(access_log, "COLLECT_SECONDS", 600)
+    monkeypatch.setattr(access_log, "BATCH", 4)
     log = log_of(batches)
     keep = batches.keep
 
-    async def keep_slowly(batch: Mapping[str, Any]) -> None:
-        for _ in range(3):
-            log.add(record())
+    async def keep_while_more_come(batch: Mapping[str, Any]) -> None:
+        if not batches.kept:
+            for _ in range(3):
+                log.add(record())
         await keep(batch)
 
-    monkeypatch.setattr(batches, "keep", keep_slowly)
+    monkeypatch.setattr(batches, "keep", keep_while_more_come)
+    running = asyncio.create_task(log.run())
+    for _ in range(4):
+        log.add(record())
+    while not batches.kept:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    assert [batch["count"] for batch in batches.kept] == [4]
     log.add(record())
-    await log._write(1)
-    assert [batch["count"] for batch in batches.kept] == [1]
-    await log._write(4)
-    assert [batch["count"] for batch in batches.kept] == [1, 3]
+    while len(batches.kept) < 2:
+        await asyncio.sleep(0)
+    assert [batch["count"] for batch in batches.kept] == [4, 4]
+    running.cancel()
+
+
+async def test_a_writer_that_is_ended_after_a_write_leaves_nothing_to_be_written_again(batches):
+    log = log_of(batches)
+    log.add(record())
+    async with log._kept:  # as one who waits has it, the moment when it is told
+        writing = asyncio.create_task(log._write(1))
+        while not batches.kept:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait([writing])
+    await log.close()
+    assert len(batches.records) == 1
 
 
 async def test_what_cannot_be_written_waits_and_what_is_too_much_is_counted(batches, monkeypatch):
