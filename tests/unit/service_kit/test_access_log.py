@@ -31,6 +31,7 @@ class Batches:
         self.kept: list[Mapping[str, Any]] = []
         self.away = False
         self.key = AccessKey.new()
+        self._more = asyncio.Event()
 
     async def key_for(self, stream: str, month: str) -> tuple[str, AccessKey]:
         return f"{month}:{stream}", self.key
@@ -40,6 +41,13 @@ class Batches:
             raise StoreUnavailable("MongoDB is away")
         if batch["_id"] not in {one["_id"] for one in self.kept}:
             self.kept.append(batch)
+            self._more.set()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.kept) < count:
+                self._more.clear()
+                await self._more.wait()
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -212,13 +220,11 @@ async def test_what_comes_while_a_batch_is_written_waits_for_the_next(batches, m
     running = asyncio.create_task(log.run())
     for _ in range(4):
         log.add(record())
-    while not batches.kept:
-        await asyncio.sleep(0)
+    await batches.until(1)
     await asyncio.sleep(0.05)
     assert [batch["count"] for batch in batches.kept] == [4]
     log.add(record())
-    while len(batches.kept) < 2:
-        await asyncio.sleep(0)
+    await batches.until(2)
     assert [batch["count"] for batch in batches.kept] == [4, 4]
     running.cancel()
 
@@ -228,9 +234,7 @@ async def test_a_writer_that_is_ended_after_a_write_leaves_nothing_to_be_written
     log.add(record())
     async with log._kept:  # as one who waits has it, the moment when it is told
         writing = asyncio.create_task(log._write(1))
-        while not batches.kept:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await batches.until(1)
         writing.cancel()
         await asyncio.wait([writing])
     await log.close()
