@@ -1,7 +1,6 @@
 """Remembers who was erased just now: while there is no primary, a secondary that lags may still show them."""
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -42,7 +41,8 @@ class RecentErasures:
 
     def __contains__(self, person_id: object) -> bool:
         """Return whether a person was erased just now."""
-        return self._until.get(str(person_id), -math.inf) > self._seconds()
+        until = self._until.get(str(person_id))
+        return until is not None and until > self._seconds()
 
     def note(self, person_ids: Iterable[str]) -> None:
         """Remember people for two minutes, and forget those whose time is over."""
